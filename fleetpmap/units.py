@@ -1,0 +1,49 @@
+"""KiB in, words out: the only place where 1024 is written.   [units] ─► everything that shows or reads a size"""
+
+from __future__ import annotations
+
+import re
+
+from fleetpmap.errors import UsageError
+
+KIB = 1024
+"""Bytes in the kernel's kB."""
+
+_SUFFIXES = ("K", "M", "G", "T", "P")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTP])(?:i?B)?)?", re.IGNORECASE)
+
+
+def kib_from_bytes(count: int) -> int:
+    """Whole KiB in a number of bytes."""
+    return count // KIB
+
+
+def human(kib: int) -> str:
+    """A size with one decimal and a binary suffix: 412.0M is 412 MiB. Below 1 MiB in whole K."""
+    if abs(kib) < KIB:
+        return f"{kib}K"
+    size = float(kib)
+    suffix = 0
+    # 1023.95 and more would round to "1024.0", which belongs to the next suffix.
+    while abs(size) >= KIB - 0.05 and suffix < len(_SUFFIXES) - 1:
+        size /= KIB
+        suffix += 1
+    return f"{size:.1f}{_SUFFIXES[suffix]}"
+
+
+def parse_size(text: str, option: str) -> int | None:
+    """KiB from `64G`, `512M`, `1.5T`, `4096K`; a bare number is bytes as in ulimit's kin; `none` is no limit (None).
+
+    Raises:
+        UsageError: not a size.
+    """
+    if text.strip().lower() == "none":
+        return None
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f'{option}: "{text}" is not a size', hint="write a number and K, M, G or T (64G), or none")
+    number, suffix = match.groups()
+    if suffix is None:
+        return int(float(number)) // KIB
+    power: int = KIB ** _SUFFIXES.index(suffix.upper())
+    return int(float(number) * power)

@@ -1,0 +1,84 @@
+"""Bytes to replies.   transport ─► [wire] ─► processes, smaps
+
+Knows framing, not smaps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the host said of itself before the first phase."""
+
+    uid: int
+    """The uid the script runs as (0 after sudo)."""
+    kernel: str
+    """Release as uname -r gives it, read below proc_root where that has it."""
+    page_size: int
+    boot_id: str
+    """With pid_namespace: the same machine under two names. Empty where the host does not say."""
+    pid_namespace: str
+    reader: str
+    """Which tools read /proc there: gnu or busybox."""
+    compression: str
+    """gzip or none."""
+    probe_pid: int | None
+    """The script's own pid as proc_root sees it; None in a recorded tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProcess:
+    """One process of phase one, from its stat and cmdline."""
+
+    pid: int
+    name: str
+    """comm: at most 15 bytes, as the kernel cut it; undecodable bytes as surrogates (surrogateescape)."""
+    state: str
+    ppid: int
+    session: int
+    start_ticks: int
+    """Clock ticks after boot at which it started: with the pid, its identity."""
+    rss_kib: int
+    arguments: tuple[str, ...]
+    """The command line; () for a kernel thread, a zombie, or a process that erased it."""
+    kernel_thread: bool
+    uid: int | None = None
+    """Effective uid; None unless the request asked for owners."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Phase one: every process of the host that could be listed, by pid."""
+
+    capabilities: Capabilities
+    processes: tuple[ListedProcess, ...]
+    users: dict[int, str]
+    """Names of the uids seen, as far as the host knows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReading:
+    """One process of phase two: the text's place in Reading.smaps, or why there is none."""
+
+    pid: int
+    status: ReadStatus
+    start: int
+    """Where its text begins in Reading.smaps; start == stop unless status is `read`."""
+    stop: int
+    uid: int | None
+    """Effective uid; None if it was gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Phase two: the texts of the processes asked for, one after the other in one buffer, each with its status."""
+
+    smaps: bytes
+    processes: tuple[ProcessReading, ...]
+    """One for every pid asked for, in the order asked; the texts in `smaps` follow that order too and are gapless."""
+    users: dict[int, str]
