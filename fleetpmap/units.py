@@ -13,11 +13,6 @@ _SUFFIXES = ("K", "M", "G", "T", "P")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTP])(?:i?B)?)?", re.IGNORECASE)
 
 
-def kib_from_bytes(count: int) -> int:
-    """Whole KiB in a number of bytes."""
-    return count // KIB
-
-
 def human(kib: int) -> str:
     """A size with one decimal and a binary suffix: 412.0M is 412 MiB. Below 1 MiB in whole K."""
     if abs(kib) < KIB:

@@ -1,0 +1,198 @@
+"""Which processes the user means, and which the guard leaves out.   wire.Listing ─► [processes] ─► phase two
+
+Pure: the pattern never leaves this machine, and the same Python regex decides on every host.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fleetpmap.errors import UsageError
+from fleetpmap.units import human, parse_size
+from fleetpmap.wire import ListedProcess, Listing
+
+COMM_LENGTH = 15
+"""Bytes of a process name that the kernel keeps (TASK_COMM_LEN without its NUL)."""
+MAX_RSS = "64G"
+MAX_RSS_SUM = "256G"
+
+_POSIX_CLASS = re.compile(r"\[[:.=]\w+[:.=]\]")
+# What sshd writes over its command line for a connection: "sshd: ops [priv]", "sshd-session: ops@notty".
+# The listener writes "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", or nothing on old versions.
+_SSHD_CONNECTION = re.compile(r"sshd(-\w+)?: (?!.*\[listener\])")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the process options say. All that are given must hold, as in pgrep."""
+
+    match: re.Pattern[str] | None = None
+    full: bool = False
+    """Search the whole command line instead of the name."""
+    exact: bool = False
+    users: tuple[str, ...] = ()
+    """Names or numbers of effective users."""
+    pids: tuple[int, ...] = ()
+    newest: bool = False
+    oldest: bool = False
+    max_rss_kib: int | None = parse_size(MAX_RSS, "--max-rss")
+    """A process above this is not read; None: no limit."""
+    max_rss_sum_kib: int | None = parse_size(MAX_RSS_SUM, "--max-rss-sum")
+    """One host's processes are read, smallest first, until their RSS passes this; None: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A process that matched and is not to be read: status `skipped`, `zombie` or `kernel`, and why."""
+
+    process: ListedProcess
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one host's processes came to. matched = read + left out, by pid."""
+
+    read: tuple[ListedProcess, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def compile_match(pattern: str) -> re.Pattern[str]:
+    """The user's --match.
+
+    Raises:
+        UsageError: not a regular expression, or one that Python would read as something else.
+    """
+    if posix := _POSIX_CLASS.search(pattern):
+        raise UsageError(
+            f"--match {pattern!r}: Python's regular expressions have no {posix[0]}",
+            hint=r"write a range, such as [a-z], [A-Za-z0-9], \s or \d",
+        )
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        where = f" at position {error.pos}" if error.pos is not None else ""
+        raise UsageError(
+            f"--match {pattern!r} is not a regular expression: {error.msg}{where}",
+            hint=r"put a backslash before a character meant literally: \( \[ \* \+",
+        ) from error
+
+
+def choose(listing: Listing, selection: Selection, *, local_pid: int | None = None) -> Choice:
+    """The processes of one host that `selection` means.
+
+    `local_pid` is fleetpmap's own pid when the host is this machine without SSH: it and its children are never matched.
+    Over SSH the probe's session and the sshd of this connection are not.
+    """
+    own = _own_pids(listing, local_pid)
+    matched = [
+        process
+        for process in listing.processes
+        if process.pid not in own and _matches(process, selection, listing.users)
+    ]
+    if matched and (selection.newest or selection.oldest):
+        pick = max if selection.newest else min
+        matched = [pick(matched, key=lambda process: (process.start_ticks, process.pid))]
+    return _guard(matched, selection)
+
+
+def full_name(process: ListedProcess) -> str:
+    """The process name, completed from the command line where the kernel cut it at 15 bytes."""
+    if len(os.fsencode(process.name)) < COMM_LENGTH:
+        return process.name
+    # The program is the first word; a script's name is that of the file after its interpreter.
+    for argument in process.arguments[:2]:
+        basename = argument.rpartition("/")[2]
+        if basename.startswith(process.name):
+            return basename
+    return process.name
+
+
+def _matches(process: ListedProcess, selection: Selection, users: dict[int, str]) -> bool:
+    if selection.pids and process.pid not in selection.pids:
+        return False
+    # Kernel threads have no memory of their own: only who asks for one by its pid is told so.
+    if process.kernel_thread and not selection.pids:
+        return False
+    if selection.users and not _belongs_to(process, selection.users, users):
+        return False
+    if selection.match is None:
+        return True
+    name = full_name(process)
+    text = (" ".join(process.arguments) or name) if selection.full else name
+    found = selection.match.fullmatch(text) if selection.exact else selection.match.search(text)
+    return found is not None
+
+
+def _belongs_to(process: ListedProcess, wanted: Sequence[str], users: dict[int, str]) -> bool:
+    return process.uid is not None and (str(process.uid) in wanted or users.get(process.uid) in wanted)
+
+
+def _guard(matched: Iterable[ListedProcess], selection: Selection) -> Choice:
+    read: list[ListedProcess] = []
+    left_out: list[LeftOut] = []
+    rss_sum = 0
+    for process in sorted(matched, key=lambda process: (process.rss_kib, process.pid)):
+        if process.kernel_thread:
+            left_out.append(LeftOut(process, "kernel", "a kernel thread has no mappings"))
+        elif process.state in "ZX":
+            left_out.append(LeftOut(process, "zombie", "ended, and not yet waited for by its parent"))
+        elif reason := _over_limit(process, rss_sum, selection):
+            left_out.append(LeftOut(process, "skipped", reason))
+        else:
+            rss_sum += process.rss_kib
+            read.append(process)
+    return Choice(
+        tuple(sorted(read, key=lambda process: process.pid)),
+        tuple(sorted(left_out, key=lambda left: left.process.pid)),
+    )
+
+
+def _over_limit(process: ListedProcess, rss_sum_kib: int, selection: Selection) -> str:
+    if selection.max_rss_kib is not None and process.rss_kib > selection.max_rss_kib:
+        return f"its RSS of {human(process.rss_kib)} is over --max-rss {human(selection.max_rss_kib)}"
+    if selection.max_rss_sum_kib is not None and rss_sum_kib + process.rss_kib > selection.max_rss_sum_kib:
+        return f"the host's RSS would pass --max-rss-sum {human(selection.max_rss_sum_kib)}"
+    return ""
+
+
+def _own_pids(listing: Listing, local_pid: int | None) -> set[int]:
+    by_pid = {process.pid: process for process in listing.processes}
+    if local_pid is not None:
+        return _with_descendants({local_pid}, listing.processes)
+    probe = by_pid.get(listing.capabilities.probe_pid or 0)
+    if probe is None:  # a recorded tree, or a procfs of another namespace
+        return set()
+    # sshd gives each command a session of its own: it holds the login shell and everything we started but sudo's pty.
+    session = {process.pid for process in listing.processes if process.session == probe.session}
+    return _with_descendants(session | {probe.pid}, listing.processes) | _connection_sshd(probe, by_pid)
+
+
+def _connection_sshd(probe: ListedProcess, by_pid: dict[int, ListedProcess]) -> set[int]:
+    """The sshd processes between the probe and the listener."""
+    connection: set[int] = set()
+    parent = by_pid.get(probe.ppid)
+    while parent is not None and parent.pid not in connection:
+        if _SSHD_CONNECTION.match(" ".join(parent.arguments)):
+            connection.add(parent.pid)
+        elif connection:
+            break
+        parent = by_pid.get(parent.ppid)
+    return connection
+
+
+def _with_descendants(roots: set[int], processes: Iterable[ListedProcess]) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for process in processes:
+        children.setdefault(process.ppid, []).append(process.pid)
+    found, waiting = set(roots), list(roots)
+    while waiting:
+        for pid in children.get(waiting.pop(), ()):
+            if pid not in found:
+                found.add(pid)
+                waiting.append(pid)
+    return found

@@ -1,0 +1,88 @@
+"""What a report is.   snapshot ─► [report] ─► render, export
+
+A Report is columns, rows, totals and notes: no terminal, no file, no escaping. Cells are plain values; how they look is
+the renderer's business, how they are written the exporter's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.smaps import NULL, Coded
+from fleetpmap.snapshot import Coverage, Run
+from fleetpmap.table import Rule
+
+Cell = str | int | bool | None
+Unit = Literal["KiB", "count", "text", "address", "number", "flag"]
+"""KiB and count are right-aligned numbers; address is hex text; number (a pid, an inode) never adds up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name in every format, its unit, its cells and what they total to."""
+
+    name: str
+    """`rss_kib`: as in csv and json."""
+    unit: Unit
+    values: NDArray[np.int64] | NDArray[np.bool_] | Coded | Sequence[Cell]
+    """int64 with NULL for null, booleans, coded texts, or the cells themselves."""
+    rule: Rule | None = None
+    """What `total` is; None: the column has no total."""
+    total: int | None = None
+    """None is unknown (or no rule)."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def cells(self, start: int = 0, stop: int | None = None) -> list[Cell]:
+        """The cells of rows start … stop as plain values, None for null."""
+        values = self.values
+        if isinstance(values, Coded):
+            part: Sequence[Cell] = Coded(values.codes[start:stop], values.names).texts()
+            return list(part)
+        if isinstance(values, np.ndarray):
+            plain: list[Cell] = values[start:stop].tolist()
+            if values.dtype == np.int64 and (values[start:stop] == NULL).any():
+                return [None if cell == NULL else cell for cell in plain]
+            return plain
+        return list(values[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of one length, under a name that json uses as the key."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+    @property
+    def has_totals(self) -> bool:
+        """Whether any column has a total."""
+        return any(column.rule for column in self.columns)
+
+    def rows(self) -> list[tuple[Cell, ...]]:
+        """All rows, as plain values."""
+        return list(zip(*(column.cells() for column in self.columns), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One answer: one table (summary has two), sentences about it, and how much of the fleet is in it."""
+
+    view: str
+    tables: tuple[Table, ...]
+    """The first is the one that a one-table format writes."""
+    notes: tuple[str, ...]
+    """What a reader must know to read the totals right: which hosts a sum leaves out, and why."""
+    coverage: Coverage
+    run: Run
+    text: str | None = None
+    """The finished text of a view that is text by nature (pmap); table and plain print it as it is."""

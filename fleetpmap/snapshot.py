@@ -1,0 +1,202 @@
+"""A fleet at one moment.   table + statuses ─► [snapshot] ─► report
+
+A Snapshot holds everything that a report needs, so that every report is a pure function of it: the hosts asked, in
+order, each with its status; every process that matched, each with its status; and one table of all mappings read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from fleetpmap.errors import HostError
+from fleetpmap.table import MappingTable, concatenate
+from fleetpmap.wire import Capabilities
+
+PROCESS_STATUSES = (
+    "read",
+    "denied",
+    "gone",
+    "reused",
+    "kernel",
+    "zombie",
+    "empty",
+    "unsupported",
+    "skipped",
+    "cut",
+)
+HOST_STATUSES = (
+    "ok",
+    "partial",
+    "no-match",
+    "dns",
+    "refused",
+    "unreachable",
+    "timeout",
+    "host-key",
+    "auth",
+    "sudo",
+    "protocol",
+    "remote-error",
+    "not-asked",
+)
+ANSWERED = frozenset({"ok", "partial", "no-match"})
+"""Statuses of a host that told us what it has."""
+INCOMPLETE = frozenset({"denied", "skipped", "cut", "unsupported"})
+"""Statuses of a process whose memory is missing from the totals though it is there: they make a host `partial`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process that matched."""
+
+    host: str
+    pid: int
+    name: str
+    """The process name, completed from the command line where the kernel cut it."""
+    arguments: tuple[str, ...]
+    uid: int | None
+    user: str | None
+    """The host's name for the uid; None where it has none."""
+    start_ticks: int
+    rss_kib: int
+    """As stat said in phase one, before smaps was read."""
+    status: str
+    """One of PROCESS_STATUSES."""
+    reason: str = ""
+    """Why it has no rows, as a clause; empty for `read`."""
+
+    @property
+    def command(self) -> str:
+        """The command line in one string; the name in brackets where there is none, as ps shows it."""
+        return " ".join(self.arguments) or f"[{self.name}]"
+
+
+@dataclass(frozen=True, slots=True)
+class HostFailure:
+    """Why a host could not be asked."""
+
+    host: str
+    status: str
+    stage: str
+    message: str
+    hint: str
+
+    @classmethod
+    def from_error(cls, error: HostError) -> HostFailure:
+        """The failure that an error of our own tree is."""
+        return cls(error.host, error.status, error.stage, error.message, error.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class HostSnapshot:
+    """What one host answered, or why it did not. `table.process` counts in `processes`."""
+
+    host: str
+    status: str
+    """One of HOST_STATUSES."""
+    processes: tuple[Process, ...]
+    table: MappingTable
+    capabilities: Capabilities | None
+    failure: HostFailure | None = None
+    notes: tuple[str, ...] = ()
+    """What the user may want to know about the way there."""
+
+    @classmethod
+    def failed(cls, failure: HostFailure) -> HostSnapshot:
+        """A host that could not be asked."""
+        return cls(failure.host, failure.status, (), concatenate([]), None, failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """When and how the snapshot was taken."""
+
+    started: datetime
+    """With its time zone."""
+    elapsed_s: float
+    command: str
+    """What the user typed; never holds a secret, since no option takes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostResult:
+    """One host asked: its place in the order is the inventory's."""
+
+    name: str
+    status: str
+    failure: HostFailure | None
+    capabilities: Capabilities | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of what was asked for is in the totals."""
+
+    hosts: Counter[str]
+    """Status to number of hosts; their sum is the hosts asked."""
+    processes: Counter[str]
+    """Status to number of processes; their sum is the processes matched."""
+    failures: tuple[HostFailure, ...]
+
+    @property
+    def asked(self) -> int:
+        """Hosts asked."""
+        return self.hosts.total()
+
+    @property
+    def matched(self) -> int:
+        """Processes matched."""
+        return self.processes.total()
+
+    @property
+    def answered(self) -> int:
+        """Hosts that told us what they have."""
+        return sum(count for status, count in self.hosts.items() if status in ANSWERED)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every host answered and no process's memory is missing."""
+        return self.answered == self.asked and not any(self.processes[status] for status in INCOMPLETE)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A fleet at one moment. `table.process` counts in `processes`; both follow the order of `hosts`."""
+
+    hosts: tuple[HostResult, ...]
+    processes: tuple[Process, ...]
+    table: MappingTable
+    run: Run
+
+    @classmethod
+    def assemble(cls, hosts: Iterable[HostSnapshot], run: Run) -> Snapshot:
+        """One snapshot of many hosts, in the order given."""
+        results: list[HostResult] = []
+        processes: list[Process] = []
+        tables: list[tuple[MappingTable, int]] = []
+        for host in hosts:
+            results.append(HostResult(host.host, host.status, host.failure, host.capabilities, host.notes))
+            tables.append((host.table, len(processes)))
+            processes.extend(host.processes)
+        return cls(tuple(results), tuple(processes), concatenate(tables), run)
+
+    @property
+    def coverage(self) -> Coverage:
+        """The statuses counted."""
+        return Coverage(
+            hosts=Counter(host.status for host in self.hosts),
+            processes=Counter(process.status for process in self.processes),
+            failures=tuple(host.failure for host in self.hosts if host.failure),
+        )
+
+
+def host_status(processes: Iterable[Process]) -> str:
+    """The status of a host that answered, from those of its processes."""
+    statuses = {process.status for process in processes}
+    if not statuses:
+        return "no-match"
+    return "partial" if statuses & INCOMPLETE else "ok"

@@ -1,0 +1,201 @@
+"""Rows of (host, pid, mapping), in columns.   smaps ─► naming ─► [table] ─► snapshot
+
+A MappingTable is the parser's columns with the names and the derived sizes added, for one host or a fleet. What adds
+up adds up here: `sums` and `total` own the meeting of a null and a sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.naming import Names, name_mappings
+from fleetpmap.smaps import NULL, Coded, SmapsColumns
+from fleetpmap.units import KIB
+
+Rule = Literal["sum", "upper bound", "distinct"]
+IntArray = NDArray[np.int64]
+
+METRICS: Mapping[str, Rule] = {
+    "size_kib": "upper bound",
+    "rss_kib": "upper bound",
+    "pss_kib": "sum",
+    "uss_kib": "sum",
+    "dirty_kib": "upper bound",
+    "swap_kib": "upper bound",
+    "swap_pss_kib": "sum",
+    "hugetlb_kib": "upper bound",
+}
+"""The sizes of every report, and what their sum over several processes is."""
+
+_SUM_OF: Mapping[str, tuple[str, ...]] = {
+    "rss_kib": ("Rss",),
+    "pss_kib": ("Pss",),
+    "uss_kib": ("Private_Clean", "Private_Dirty"),
+    "dirty_kib": ("Shared_Dirty", "Private_Dirty"),
+    "swap_kib": ("Swap",),
+    "swap_pss_kib": ("SwapPss",),
+    "hugetlb_kib": ("Shared_Hugetlb", "Private_Hugetlb"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MappingTable:
+    """One slot per mapping in every array; rows of one process are together, in the kernel's order."""
+
+    process: NDArray[np.int32]
+    """Slot of the row's process in the list of processes that comes with the table."""
+    start: NDArray[np.uint64]
+    end: NDArray[np.uint64]
+    perms: Coded
+    offset: NDArray[np.uint64]
+    device: Coded
+    inode: NDArray[np.uint64]
+    path: Coded
+    """As the kernel printed it."""
+    mapping: Coded
+    """The name to compare by (see naming)."""
+    kind: Coded
+    deleted: NDArray[np.bool_]
+    fields: Mapping[str, IntArray]
+    """Kernel key to values, NULL where the host's kernel lacks it."""
+    flags: Coded
+    metrics: Mapping[str, IntArray]
+    """The keys of METRICS to KiB, NULL where unknown."""
+
+    def __len__(self) -> int:
+        return len(self.process)
+
+
+def from_columns(columns: SmapsColumns) -> MappingTable:
+    """The table of one host. `columns.process` becomes the row's process as it is."""
+    names: Names = name_mappings(columns)
+    return MappingTable(
+        process=columns.process,
+        start=columns.start,
+        end=columns.end,
+        perms=columns.perms,
+        offset=columns.offset,
+        device=columns.device,
+        inode=columns.inode,
+        path=columns.path,
+        mapping=names.mapping,
+        kind=names.kind,
+        deleted=names.deleted,
+        fields=columns.fields,
+        flags=columns.flags,
+        metrics=_metrics(columns),
+    )
+
+
+def _metrics(columns: SmapsColumns) -> dict[str, IntArray]:
+    # In bytes the difference always fits int64; the addresses themselves do not (vsyscall lies above 2^63).
+    size = (columns.end - columns.start).astype(np.int64) // KIB
+    nothing = np.full(len(size), NULL, dtype=np.int64)
+    metrics = {"size_kib": size}
+    for name, keys in _SUM_OF.items():
+        parts = [columns.fields.get(key, nothing) for key in keys]
+        known = np.logical_and.reduce([part != NULL for part in parts])
+        metrics[name] = np.where(known, np.add.reduce(parts), NULL)
+    return metrics
+
+
+def concatenate(tables: Sequence[tuple[MappingTable, int]]) -> MappingTable:
+    """Tables one below the other, each with the slot that its process 0 gets. A key that one lacks is NULL there."""
+    parts = [table for table, _ in tables]
+    if not parts:
+        return _EMPTY
+    lengths = [len(table) for table in parts]
+    # dict, not set: the order of the columns is the order in which the hosts brought them.
+    keys = dict.fromkeys(key for table in parts for key in table.fields)
+    return MappingTable(
+        process=_join([table.process + np.int32(base) for table, base in tables], np.int32),
+        start=_join([table.start for table in parts], np.uint64),
+        end=_join([table.end for table in parts], np.uint64),
+        perms=_join_coded([table.perms for table in parts]),
+        offset=_join([table.offset for table in parts], np.uint64),
+        device=_join_coded([table.device for table in parts]),
+        inode=_join([table.inode for table in parts], np.uint64),
+        path=_join_coded([table.path for table in parts]),
+        mapping=_join_coded([table.mapping for table in parts]),
+        kind=_join_coded([table.kind for table in parts]),
+        deleted=_join([table.deleted for table in parts], np.bool_),
+        fields={
+            key: _join(
+                [
+                    table.fields[key] if key in table.fields else np.full(length, NULL, dtype=np.int64)
+                    for table, length in zip(parts, lengths, strict=True)
+                ],
+                np.int64,
+            )
+            for key in keys
+        },
+        flags=_join_coded([table.flags for table in parts]),
+        metrics={name: _join([table.metrics[name] for table in parts], np.int64) for name in METRICS},
+    )
+
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+def _join(arrays: list[NDArray[_Scalar]], dtype: type[_Scalar]) -> NDArray[_Scalar]:
+    return np.concatenate(arrays, dtype=dtype)
+
+
+def _join_coded(columns: list[Coded]) -> Coded:
+    slots: dict[str, int] = {}
+    parts = []
+    for column in columns:
+        # The last slot keeps null null: code -1 looks there.
+        recode = np.array([*(slots.setdefault(name, len(slots)) for name in column.names), -1], dtype=np.int32)
+        parts.append(recode[column.codes])
+    return Coded(np.concatenate(parts, dtype=np.int32), tuple(slots))
+
+
+def sums(values: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:
+    """The sum of `values` in each of `groups` groups; NULL for a group without a single known value.
+
+    A null adds nothing to a group that knows some values: whoever shows the sum says which hosts it leaves out.
+    """
+    known = values != NULL
+    # bincount adds doubles: exact up to 2^53 KiB, eight exbibytes.
+    total = np.bincount(group, weights=np.where(known, values, 0), minlength=groups).astype(np.int64)
+    counted = np.bincount(group, weights=known, minlength=groups)
+    return np.where(counted > 0, total, NULL)
+
+
+def total(values: IntArray) -> int | None:
+    """The sum of the known values; None when there is none."""
+    known = values[values != NULL]
+    return int(known.sum()) if len(known) else None
+
+
+def distinct_per_group(values: NDArray[np.integer], group: NDArray[np.integer], groups: int) -> IntArray:
+    """How many different non-negative `values` each group holds."""
+    if not len(values):
+        return np.zeros(groups, dtype=np.int64)
+    span = int(values.max()) + 1
+    pairs = np.unique(group.astype(np.int64) * span + values)
+    return np.bincount(pairs // span, minlength=groups).astype(np.int64)
+
+
+_NO_ADDRESSES = np.zeros(0, np.uint64)
+_NO_TEXT = Coded(np.zeros(0, np.int32), ())
+_EMPTY = from_columns(
+    SmapsColumns(
+        process=np.zeros(0, np.int32),
+        start=_NO_ADDRESSES,
+        end=_NO_ADDRESSES,
+        perms=_NO_TEXT,
+        offset=_NO_ADDRESSES,
+        device=_NO_TEXT,
+        inode=_NO_ADDRESSES,
+        path=_NO_TEXT,
+        fields={},
+        flags=_NO_TEXT,
+    )
+)
