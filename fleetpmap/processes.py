@@ -167,22 +167,27 @@ def _own_pids(listing: Listing, local_pid: int | None) -> set[int]:
     probe = by_pid.get(listing.capabilities.probe_pid or 0)
     if probe is None:  # a recorded tree, or a procfs of another namespace
         return set()
-    # sshd gives each command a session of its own: it holds the login shell and everything we started but sudo's pty.
+    # sshd gives each command a session of its own: it holds the login shell and everything that shell started.
     session = {process.pid for process in listing.processes if process.session == probe.session}
-    return _with_descendants(session | {probe.pid}, listing.processes) | _connection_sshd(probe, by_pid)
+    below_sshd, connection = _ancestors(probe, by_pid)
+    return _with_descendants(session | below_sshd, listing.processes) | connection
 
 
-def _connection_sshd(probe: ListedProcess, by_pid: dict[int, ListedProcess]) -> set[int]:
-    """The sshd processes between the probe and the listener."""
+def _ancestors(probe: ListedProcess, by_pid: dict[int, ListedProcess]) -> tuple[set[int], set[int]]:
+    """The probe and what lies between it and sshd (sudo may have begun another session there), and then the sshd
+    processes of this connection, up to the listener. Without such an sshd only the probe is known to be ours."""
+    below: set[int] = set()
     connection: set[int] = set()
-    parent = by_pid.get(probe.ppid)
-    while parent is not None and parent.pid not in connection:
-        if _SSHD_CONNECTION.match(" ".join(parent.arguments)):
-            connection.add(parent.pid)
+    process: ListedProcess | None = probe
+    while process is not None and process.pid not in below | connection:
+        if _SSHD_CONNECTION.match(" ".join(process.arguments)):
+            connection.add(process.pid)
         elif connection:
             break
-        parent = by_pid.get(parent.ppid)
-    return connection
+        else:
+            below.add(process.pid)
+        process = by_pid.get(process.ppid)
+    return (below, connection) if connection else ({probe.pid}, set())
 
 
 def _with_descendants(roots: set[int], processes: Iterable[ListedProcess]) -> set[int]:

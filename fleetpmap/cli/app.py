@@ -1,0 +1,119 @@
+"""The commands.   options ─► [app] ─► choices ─► collect ─► report ─► output
+
+Each command reads its options, calls the stages in the order of the house, and returns the exit status. What a command
+needs is imported when it runs: --help must not wait for numpy or paramiko.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fleetpmap import __version__
+from fleetpmap.cli.choices import Output, hosts_from, output_from, selection_from, ssh_options_from
+from fleetpmap.cli.options import (
+    HostOptions,
+    OutputOptions,
+    ProcessOptions,
+    RunningOptions,
+    ShowOptions,
+    View,
+    with_groups,
+)
+from fleetpmap.cli.output import deliver, exit_status, say, talk
+
+if TYPE_CHECKING:
+    from fleetpmap.inventory import Host
+    from fleetpmap.processes import Selection
+    from fleetpmap.snapshot import Snapshot
+
+app = typer.Typer(
+    name="fleetpmap",
+    help="Where is this service's memory, on all our hosts? pmap for a fleet, over SSH.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fleetpmap {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Where is this service's memory, on all our hosts? pmap for a fleet, over SSH."""
+
+
+@app.command()
+@with_groups
+def run(which: HostOptions, matching: ProcessOptions, show: ShowOptions, to: OutputOptions, how: RunningOptions) -> int:
+    """Read the memory maps of the matching processes on all the hosts, and report."""
+    output = output_from(show, to)
+    selection = selection_from(matching, required=True)
+    return _report(_collect(hosts_from(which, how), selection, how), output, show, to, how)
+
+
+@app.command()
+@with_groups
+def ps(which: HostOptions, matching: ProcessOptions, to: OutputOptions, how: RunningOptions) -> int:
+    """List the processes that run would read, without reading their maps."""
+    from fleetpmap.report import ps as listed
+
+    output = output_from(ShowOptions(view=View.processes), to)
+    selection = selection_from(matching, required=False)
+    snapshot = _collect(hosts_from(which, how), selection, how, smaps=False)
+    deliver(listed(snapshot), output, to.color)
+    talk(snapshot, output, how)
+    return exit_status(snapshot.coverage)
+
+
+@app.command()
+@with_groups
+def hosts(which: HostOptions, to: OutputOptions, how: RunningOptions) -> int:
+    """List the hosts that the options select, and how each would be reached; contacts nobody."""
+    from fleetpmap.report import routes
+
+    output = output_from(ShowOptions(view=View.hosts), to)
+    deliver(routes(hosts_from(which, how), ssh_options_from(how)), output, to.color)
+    return 0
+
+
+@app.command()
+@with_groups
+def demo(matching: ProcessOptions, show: ShowOptions, to: OutputOptions, how: RunningOptions) -> int:
+    """Run against a small fleet of real SSH servers on loopback, inside this process."""
+    from fleetpmap.demo import demo_inventory
+
+    output = output_from(show, to)
+    selection = selection_from(matching, required=False)
+    with demo_inventory() as inventory:
+        fleet = hosts_from(HostOptions(), how, inventory)
+        say(f"demo: {len(fleet)} SSH servers on 127.0.0.1, each with the recorded /proc of another host")
+        return _report(_collect(fleet, selection, how), output, show, to, how)
+
+
+def _collect(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Snapshot:
+    from fleetpmap.collect import Question, collect
+
+    question = Question(selection, smaps=smaps, ssh=ssh_options_from(how))
+    return collect(fleet, question, command=shlex.join(["fleetpmap", *sys.argv[1:]]), jobs=how.jobs)
+
+
+def _report(snapshot: Snapshot, output: Output, show: ShowOptions, to: OutputOptions, how: RunningOptions) -> int:
+    from fleetpmap.report import VIEWS, ViewOptions
+
+    by = tuple(key.strip() for key in show.by.split(",")) if show.by else ("mapping",)
+    deliver(VIEWS[output.view](snapshot, ViewOptions(by=by, extended=show.extended)), output, to.color)
+    talk(snapshot, output, how)
+    return exit_status(snapshot.coverage)

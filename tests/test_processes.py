@@ -1,0 +1,193 @@
+"""processes.choose: which of the listed processes the options mean."""
+
+import re
+
+import pytest
+
+from fleetpmap.errors import UsageError
+from fleetpmap.processes import Choice, Selection, choose, compile_match, full_name
+from fleetpmap.wire import Capabilities, ListedProcess, Listing
+
+GIB = 1024 * 1024
+
+
+def listed(pid, name, *arguments, **facts):
+    given = {"state": "S", "ppid": 1, "session": pid, "start_ticks": pid * 10, "rss_kib": 1000, "kernel_thread": False}
+    return ListedProcess(pid=pid, name=name, arguments=arguments, **(given | facts))
+
+
+def listing(*processes, users=None, probe_pid=None):
+    capabilities = Capabilities(0, "6.1.0", 4096, "boot", "4026531836", "gnu", "gzip", probe_pid)
+    return Listing(capabilities, processes, users or {})
+
+
+def pids(choice: Choice):
+    return [process.pid for process in choice.read]
+
+
+def statuses(choice: Choice):
+    return {left.process.pid: left.status for left in choice.left_out}
+
+
+def test_match_searches_the_name_only():
+    """--match finds the pattern anywhere in the process name, and nowhere in the arguments."""
+    fleet = listing(listed(5, "bash", "-bash"), listed(6, "vi", "vi", "bash.txt"), listed(7, "rbash", "rbash"))
+    assert pids(choose(fleet, Selection(match=re.compile("bash")))) == [5, 7]
+
+
+def test_full_searches_the_command_line():
+    """--full joins the arguments with spaces, as pgrep -f does."""
+    fleet = listing(listed(5, "python3", "python3", "-m", "gunicorn"), listed(6, "python3", "python3", "-m", "http"))
+    assert pids(choose(fleet, Selection(match=re.compile("-m gunicorn"), full=True))) == [5]
+
+
+def test_full_falls_back_to_the_name():
+    """A process that erased its command line is matched by its name, as pgrep -f does."""
+    assert pids(choose(listing(listed(5, "nginx")), Selection(match=re.compile("nginx"), full=True))) == [5]
+
+
+def test_exact_wants_the_whole_name():
+    """--exact refuses a name that is only part of the way there."""
+    fleet = listing(listed(5, "bash", "bash"), listed(6, "bashful", "bashful"))
+    assert pids(choose(fleet, Selection(match=re.compile("bash"), exact=True))) == [5]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "whole"),
+    [
+        ("systemd-timesyn", ("/lib/systemd/systemd-timesyncd",), "systemd-timesyncd"),
+        (
+            "unattended-upgr",
+            ("/usr/bin/python3", "/usr/bin/unattended-upgrade-shutdown"),
+            "unattended-upgrade-shutdown",
+        ),
+        ("exactly-fifteen", ("/usr/bin/exactly-fifteen",), "exactly-fifteen"),
+        ("renamed-to-this", ("/usr/bin/python3", "app.py"), "renamed-to-this"),
+        ("short", ("/usr/bin/short-and-longer-than-15",), "short"),
+    ],
+)
+def test_a_cut_name_is_completed(name, arguments, whole):
+    """A name of 15 bytes is completed from the program or the script, where one of them begins with it."""
+    assert full_name(listed(5, name, *arguments)) == whole
+
+
+def test_match_sees_the_completed_name():
+    """The part of a name that the kernel cut can be matched."""
+    fleet = listing(listed(5, "systemd-timesyn", "/lib/systemd/systemd-timesyncd"))
+    assert pids(choose(fleet, Selection(match=re.compile("timesyncd$")))) == [5]
+
+
+def test_users_by_name_and_by_number():
+    """--user takes the host's own names, and numbers."""
+    fleet = listing(
+        listed(5, "a", uid=0), listed(6, "b", uid=33), listed(7, "c", uid=1000), users={0: "root", 33: "www-data"}
+    )
+    assert pids(choose(fleet, Selection(users=("www-data", "1000")))) == [6, 7]
+
+
+def test_all_conditions_hold_together():
+    """A process has to satisfy every option that is given."""
+    fleet = listing(listed(5, "bash", uid=0), listed(6, "bash", uid=1), listed(7, "vi", uid=0))
+    assert pids(choose(fleet, Selection(match=re.compile("bash"), users=("0",), pids=(5, 6, 7)))) == [5]
+
+
+def test_newest_and_oldest_pick_one_by_start_time():
+    """Start time decides; the pid only between processes of the same tick."""
+    fleet = listing(listed(5, "a", start_ticks=900), listed(6, "a", start_ticks=20), listed(7, "a", start_ticks=900))
+    assert pids(choose(fleet, Selection(newest=True))) == [7]
+    assert pids(choose(fleet, Selection(oldest=True))) == [6]
+
+
+def test_kernel_threads_only_by_pid():
+    """A kernel thread matches nothing but its own pid, and then has the status kernel."""
+    fleet = listing(listed(2, "kthreadd", kernel_thread=True, rss_kib=0), listed(9, "kthreadd-like", "x"))
+    assert statuses(choose(fleet, Selection(match=re.compile("kthreadd")))) == {}
+    assert statuses(choose(fleet, Selection())) == {}
+    assert statuses(choose(fleet, Selection(pids=(2,)))) == {2: "kernel"}
+
+
+def test_a_zombie_matches_and_is_not_read():
+    """A zombie is counted as matched, with its own status."""
+    choice = choose(listing(listed(5, "bash", state="Z", rss_kib=0)), Selection(match=re.compile("bash")))
+    assert (pids(choice), statuses(choice)) == ([], {5: "zombie"})
+
+
+def test_guard_skips_a_big_process():
+    """A process over --max-rss is skipped, and the reason gives both figures."""
+    fleet = listing(listed(5, "db", rss_kib=80 * GIB), listed(6, "db", rss_kib=2 * GIB))
+    choice = choose(fleet, Selection())
+    assert (pids(choice), statuses(choice)) == ([6], {5: "skipped"})
+    assert choice.left_out[0].reason == "its RSS of 80.0G is over --max-rss 64.0G"
+
+
+def test_guard_reads_the_smallest_first():
+    """Under --max-rss-sum the small processes are read and the one that would pass it is skipped."""
+    fleet = listing(listed(5, "a", rss_kib=3 * GIB), listed(6, "a", rss_kib=2 * GIB), listed(7, "a", rss_kib=GIB))
+    choice = choose(fleet, Selection(max_rss_sum_kib=4 * GIB))
+    assert (pids(choice), statuses(choice)) == ([6, 7], {5: "skipped"})
+
+
+def test_guard_lifted_reads_everything():
+    """None is no limit."""
+    fleet = listing(listed(5, "db", rss_kib=80 * GIB), listed(6, "db", rss_kib=300 * GIB))
+    assert pids(choose(fleet, Selection(max_rss_kib=None, max_rss_sum_kib=None))) == [5, 6]
+
+
+def test_over_ssh_the_probe_and_its_connection_are_never_matched():
+    """The probe's session, its children and this connection's sshd are left out; listener and other logins are not."""
+    fleet = listing(
+        listed(100, "sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups"),
+        listed(200, "sshd", "sshd: ops [priv]", ppid=100),
+        listed(201, "sshd", "sshd: ops@notty", ppid=200),
+        listed(202, "bash", "bash", "-c", "sh -s", ppid=201, session=202),
+        listed(203, "sh", "sh", "-s", ppid=202, session=202),
+        listed(204, "cat", "cat", ppid=203, session=202),
+        listed(300, "sshd", "sshd: eve [priv]", ppid=100),
+        listed(301, "bash", "-bash", ppid=300),
+        probe_pid=203,
+    )
+    assert pids(choose(fleet, Selection())) == [100, 300, 301]
+
+
+def test_over_sudo_the_pty_session_is_left_out_too():
+    """sudo may run the probe in a session of its own: its ancestors up to sshd are ours as well."""
+    fleet = listing(
+        listed(100, "sshd", "sshd: /usr/sbin/sshd [listener] 0 of 10-100 startups"),
+        listed(201, "sshd-session", "sshd-session: ops@notty", ppid=100),
+        listed(202, "bash", "bash", "-c", "sudo -n sh -s", ppid=201, session=202),
+        listed(203, "sudo", "sudo", "-n", "sh", "-s", ppid=202, session=202),
+        listed(204, "sh", "sh", "-s", ppid=203, session=204),
+        probe_pid=204,
+    )
+    assert pids(choose(fleet, Selection())) == [100]
+
+
+def test_locally_fleetpmap_and_its_children_are_left_out_but_not_the_calling_shell():
+    """`run -H local --match bash` finds the shell it was typed in."""
+    fleet = listing(
+        listed(50, "bash", "-bash", session=50),
+        listed(60, "fleetpmap", "fleetpmap", ppid=50, session=50),
+        listed(61, "sh", "sh", "-s", ppid=60, session=61),
+        listed(62, "cat", "cat", ppid=61, session=61),
+        probe_pid=61,
+    )
+    assert pids(choose(fleet, Selection(), local_pid=60)) == [50]
+
+
+def test_a_recorded_tree_has_no_probe_in_it():
+    """Without the probe's pid nothing is left out."""
+    assert pids(choose(listing(listed(5, "sh", "sh", "-s")), Selection())) == [5]
+
+
+@pytest.mark.parametrize("pattern", ["[[:alpha:]]+", "x[[:space:]]"])
+def test_a_posix_class_is_refused(pattern):
+    """Python would read a POSIX class as a set of letters and match wrongly."""
+    with pytest.raises(UsageError, match=r"have no \[:\w+:\]") as refused:
+        compile_match(pattern)
+    assert "write a range" in refused.value.hint
+
+
+def test_a_bad_regex_says_where():
+    """A pattern that does not compile is named with the place of the mistake."""
+    with pytest.raises(UsageError, match=r"--match 'ba\(sh' is not a regular expression: .* at position 2"):
+        compile_match("ba(sh")
