@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,20 +34,17 @@ def hosts_from(options: HostOptions, running: RunningOptions, inventory: Invento
         groups=options.group,
         limit=options.limit,
         exclude=options.exclude,
-        hosts_from=[line for file in options.hosts_from for line in _host_lines(file)],
+        hosts_from=[line for file in options.hosts_from for line in _lines(file)] if options.hosts_from else None,
     )
     return tuple(_overridden(host, running) for host in hosts)
 
 
-def _host_lines(file: str) -> Sequence[str]:
-    """Lines of a file of hosts, without blank ones and `#` comments."""
+def _lines(file: str) -> list[str]:
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        return (sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"--hosts-from {file}: {why}", hint="name a text file with one host a line") from error
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return [line for line in lines if line]
 
 
 def _overridden(host: Host, running: RunningOptions) -> Host:

@@ -1,7 +1,7 @@
 """What a fleet is.   inventory.toml ─► [model] ─► selection ─► transport
 
-A Host is complete: every setting has its final value, after defaults, groups and the host's own table were laid over each
-other. None means "nobody said", and leaves the choice to ssh_config or the transport.
+A Host is complete: every setting has its final value, after defaults, groups and the host's own table were laid over
+each other. None means "nobody said", and leaves the choice to ssh_config or the transport.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Inventory:
 
     hosts: Mapping[str, Host]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Host names of each group, its children's included, in the file's order."""
+    """Host names of each group: its own, then its children's, each in the order written."""
     defaults: Host = field(default_factory=lambda: Host(name=""))
     """What `[defaults]` says, as a nameless host: the pattern for `-H` of a name the inventory does not have."""
     path: str | None = None

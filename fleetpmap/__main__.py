@@ -1,0 +1,5 @@
+"""`python -m fleetpmap`."""
+
+from fleetpmap.cli import main
+
+main()

@@ -1,0 +1,54 @@
+"""What a host may be called.   [names] ─► document, patterns
+
+A name ends up as an argument of ssh and as a cell of a table, so it holds no space, no control character, none of the
+characters that node sets and patterns use, and it does not begin with `-` (ssh would read an option). We lower-case
+names, as ssh does: `Web-03` and `web-03` are one host.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterable
+
+# `%` is there for an IPv6 zone (fe80::1%eth0), `:` for the address itself; is_ipv6 judges both.
+_FORBIDDEN = re.compile(r"[^\w.:%+-]")
+
+
+def is_ipv6(text: str) -> bool:
+    """Whether the text is an IPv6 address, without brackets, with or without a zone."""
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def name_fault(name: str) -> str | None:
+    """Why the text cannot be a host's name or address, as half a sentence; None if it can."""
+    if not name:
+        return "it is empty"
+    if name.startswith("-"):
+        return "it begins with -, which ssh takes for an option"
+    if is_ipv6(name):
+        return None
+    if bad := _FORBIDDEN.search(name):
+        return f'it holds "{bad[0]}"'
+    return "only an IPv6 address has a colon or a percent sign" if ":" in name or "%" in name else None
+
+
+def user_fault(user: str) -> str | None:
+    """Why the text cannot be a login name, as half a sentence; None if it can."""
+    if not user:
+        return "it is empty"
+    if user.startswith("-"):
+        return "it begins with -, which ssh takes for an option"
+    return "it holds a space or a control character" if re.search(r"[\s\x00-\x1f\x7f]", user) else None
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that was probably meant; "" if none is near."""
+    by_lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return by_lower[close[0]] if close else ""

@@ -1,0 +1,171 @@
+"""What -H, --limit and --exclude are written in.   selection ─► [patterns] ─► endpoints
+
+    pattern := term (op term)*      op: `,` or space adds, `!` takes away, `&` keeps what is in both, `^` what is in one
+    term    := @GROUP | [USER@]NAMES[:PORT]
+    NAMES   := node set | glob | IPv6 | [IPv6]                    PORT := number or a bracket of numbers
+
+From left to right, without precedence, as ClusterShell does. Brackets are both a node set's and an IPv6 address's: with
+a colon inside it is an address. A glob (`web*`) chooses among the names it is given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from fleetpmap.errors import UsageError
+from fleetpmap.inventory.names import is_ipv6, name_fault, nearest, user_fault
+from fleetpmap.inventory.nodesets import OPERATORS, expand_term, tokens
+
+_BRACKETED_IPV6 = re.compile(r"\[([^\[\]]*:[^\[\]]*)\](?::(.*))?")
+_SYNTAX_HINT = "write names, node sets and globs: web[01-20], db*, ops@web-03:2222, [::1]:22, @group"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host as typed. As a pattern, a user or port of None means any."""
+
+    name: str
+    """Lower case, without user, port and the brackets of an IPv6 address."""
+    user: str | None = None
+    port: int | None = None
+
+    def means(self, other: Endpoint) -> bool:
+        """Whether this, as a pattern, means the other."""
+        return self.name == other.name and self.user in (None, other.user) and self.port in (None, other.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What names, globs and groups in a pattern can refer to, and the option to name in a message."""
+
+    option: str
+    names: Sequence[str] = ()
+    """What a glob chooses from, in order."""
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    glob_must_match: bool = False
+
+    def group(self, name: str) -> Sequence[str]:
+        """The hosts of a group.
+
+        Raises:
+            UsageError: there is no such group.
+        """
+        if name in self.groups:
+            return self.groups[name]
+        meant = nearest(name, self.groups)
+        hint = f"the groups are {', '.join(self.groups)}" if self.groups else "groups come from an inventory; see -i"
+        raise UsageError(
+            f'{self.option}: there is no group "{name}"', hint=f'did you mean "{meant}"?' if meant else hint
+        )
+
+
+def evaluate(text: str, scope: Scope) -> list[Endpoint]:
+    """The endpoints that a pattern means, in the order written, without duplicates.
+
+    Raises:
+        UsageError: not a pattern, no such group, or (glob_must_match) a glob without a match.
+    """
+    try:
+        chosen = _algebra(tokens(text), scope)
+    except ValueError as error:
+        raise UsageError(f"{scope.option}: {error}", hint=_SYNTAX_HINT) from error
+    if chosen is None:
+        raise UsageError(f'{scope.option}: "{text}" names no host', hint=_SYNTAX_HINT)
+    return chosen
+
+
+def _algebra(parts: list[str], scope: Scope) -> list[Endpoint] | None:
+    """None for no term at all."""
+    chosen: list[Endpoint] | None = None
+    operator = ""
+    for part in parts:
+        if part in OPERATORS:
+            if chosen is None:
+                raise ValueError(f'nothing stands before "{part}"')
+            operator = part
+        else:
+            chosen = _combined(chosen or [], operator, _term(part, scope))
+            operator = ""
+    if operator:
+        raise ValueError(f'nothing follows "{operator}"')
+    return chosen
+
+
+def _combined(left: list[Endpoint], operator: str, right: list[Endpoint]) -> list[Endpoint]:
+    match operator:
+        case "!":
+            return outside(left, right)
+        case "&":
+            return inside(left, right)
+        case "^":
+            return outside(left, right) + outside(right, left)
+        case _:
+            return list(dict.fromkeys(left + right))
+
+
+def inside(endpoints: Iterable[Endpoint], patterns: Iterable[Endpoint]) -> list[Endpoint]:
+    """The endpoints that at least one of the patterns means, in their order."""
+    by_name: dict[str, list[Endpoint]] = {}
+    for pattern in patterns:
+        by_name.setdefault(pattern.name, []).append(pattern)
+    return [end for end in endpoints if any(pattern.means(end) for pattern in by_name.get(end.name, ()))]
+
+
+def outside(endpoints: Iterable[Endpoint], patterns: Iterable[Endpoint]) -> list[Endpoint]:
+    """The endpoints that none of the patterns means, in their order."""
+    endpoints = list(endpoints)
+    dropped = set(inside(endpoints, patterns))
+    return [end for end in endpoints if end not in dropped]
+
+
+def _term(term: str, scope: Scope) -> list[Endpoint]:
+    if term.startswith("@"):
+        return [Endpoint(name) for name in scope.group(term[1:])]
+    user, at, rest = term.rpartition("@")
+    if at and (fault := user_fault(user)):
+        raise ValueError(f'"{user}" cannot be a login name: {fault}')
+    names, ports = _names_and_ports(rest, scope)
+    return [Endpoint(name, user if at else None, port) for name in names for port in ports]
+
+
+def _names_and_ports(text: str, scope: Scope) -> tuple[list[str], Sequence[int | None]]:
+    if match := _BRACKETED_IPV6.fullmatch(text):
+        address, port = match.groups()
+        if not is_ipv6(address):
+            raise ValueError(f'"{address}" is not an IPv6 address')
+        return [address.lower()], _ports(port)
+    if text.count(":") == 1:
+        text, port = text.split(":")
+        return _names(text, scope), _ports(port)
+    return _names(text, scope), (None,)  # a plain name, or an IPv6 address without a port
+
+
+def _names(text: str, scope: Scope) -> list[str]:
+    names: list[str] = []
+    for name in expand_term(text):
+        if "*" in name or "?" in name:
+            found = [known for known in scope.names if fnmatchcase(known, name.lower())]
+            if scope.glob_must_match and not found:
+                raise UsageError(
+                    f'{scope.option}: no host of the inventory matches "{name}"',
+                    hint="a glob chooses among the hosts of an inventory; `fleetpmap hosts` lists them",
+                )
+            names += found
+        elif fault := name_fault(name):
+            raise ValueError(f'"{name}" cannot be a host\'s name: {fault}')
+        else:
+            names.append(name.lower())
+    return names
+
+
+def _ports(text: str | None) -> Sequence[int | None]:
+    if text is None:
+        return (None,)
+    ports = expand_term(text)
+    for port in ports:
+        if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+            raise ValueError(f'"{port}" is not a port from 1 to 65535')
+    return [int(port) for port in ports]
