@@ -162,7 +162,7 @@ def _ended_early(channel: Channel, decoder: Decoder, host: Host) -> HostError:
     last_words = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "nothing on stderr")
     ended = f"with exit status {status}" if status is not None else "without an exit status"
     return RemoteError(
-        f"{host.name}: the shell there ended {ended} before the probe began: {last_words}",
+        f"the shell there ended {ended} before the probe began: {last_words}",
         host=host.name,
         stage="exec",
         hint=f"try `ssh {host.name} sh -s </dev/null`: it has to end quietly, with status 0",
@@ -182,7 +182,7 @@ def _with_smaps(host: Host, listing: Listing, choice: Choice, reading: Reading, 
     for slot, (listed, one) in enumerate(zip(choice.read, reading.processes, strict=True)):
         error = torn.get(slot)
         status = "cut" if error else one.status
-        reason = _cut_reason(error, one.start) if error else _REASONS.get(one.status, "")
+        reason = _cut_reason(error) if error else _REASONS.get(one.status, "")
         uid = listed.uid if one.uid is None else one.uid
         processes.append(_process(host, replace(listed, uid=uid), replace(listing, users=users), status, reason))
     read_pids = [process.pid for process in choice.read]
@@ -232,5 +232,5 @@ def _left_out(host: Host, left: LeftOut, listing: Listing) -> Process:
     return _process(host, left.process, listing, left.status, left.reason)
 
 
-def _cut_reason(error: SmapsError, start: int) -> str:
-    return f"{error.message} (byte {error.offset - start} of its smaps)"
+def _cut_reason(error: SmapsError) -> str:
+    return f"{error.message} (byte {error.offset} of its smaps)"

@@ -72,7 +72,7 @@ class SmapsError(FleetpmapError):
 class HostError(FleetpmapError):
     """A host could not be asked.
 
-    `stage` is the step that failed: dns, tcp, banner, kex, host-key, auth, exec, sudo, list or read.
+    `stage` is the step that failed: config, dns, tcp, banner, kex, host-key, auth, exec, sudo, list or read.
     """
 
     status: ClassVar[str]

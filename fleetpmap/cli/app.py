@@ -29,6 +29,7 @@ from fleetpmap.cli.output import deliver, exit_status, say, talk
 if TYPE_CHECKING:
     from fleetpmap.inventory import Host
     from fleetpmap.processes import Selection
+    from fleetpmap.report import Report
     from fleetpmap.snapshot import Snapshot
 
 app = typer.Typer(
@@ -61,7 +62,7 @@ def run(which: HostOptions, matching: ProcessOptions, show: ShowOptions, to: Out
     """Read the memory maps of the matching processes on all the hosts, and report."""
     output = output_from(show, to)
     selection = selection_from(matching, required=True)
-    return _report(_collect(hosts_from(which, how), selection, how), output, show, to, how)
+    return _show(_collect(hosts_from(which, how), selection, how), output, show, to, how)
 
 
 @app.command()
@@ -73,9 +74,7 @@ def ps(which: HostOptions, matching: ProcessOptions, to: OutputOptions, how: Run
     output = output_from(ShowOptions(view=View.processes), to)
     selection = selection_from(matching, required=False)
     snapshot = _collect(hosts_from(which, how), selection, how, smaps=False)
-    deliver(listed(snapshot), output, to.color)
-    talk(snapshot, output, how)
-    return exit_status(snapshot.coverage)
+    return _answer(listed(snapshot), snapshot, output, to, how)
 
 
 @app.command()
@@ -100,7 +99,7 @@ def demo(matching: ProcessOptions, show: ShowOptions, to: OutputOptions, how: Ru
     with demo_inventory() as inventory:
         fleet = hosts_from(HostOptions(), how, inventory)
         say(f"demo: {len(fleet)} SSH servers on 127.0.0.1, each with the recorded /proc of another host")
-        return _report(_collect(fleet, selection, how), output, show, to, how)
+        return _show(_collect(fleet, selection, how), output, show, to, how)
 
 
 def _collect(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Snapshot:
@@ -110,10 +109,15 @@ def _collect(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *
     return collect(fleet, question, command=shlex.join(["fleetpmap", *sys.argv[1:]]), jobs=how.jobs)
 
 
-def _report(snapshot: Snapshot, output: Output, show: ShowOptions, to: OutputOptions, how: RunningOptions) -> int:
+def _show(snapshot: Snapshot, output: Output, show: ShowOptions, to: OutputOptions, how: RunningOptions) -> int:
     from fleetpmap.report import VIEWS, ViewOptions
 
     by = tuple(key.strip() for key in show.by.split(",")) if show.by else ("mapping",)
-    deliver(VIEWS[output.view](snapshot, ViewOptions(by=by, extended=show.extended)), output, to.color)
-    talk(snapshot, output, how)
+    report = VIEWS[output.view](snapshot, ViewOptions(by=by, extended=show.extended))
+    return _answer(report, snapshot, output, to, how)
+
+
+def _answer(report: Report, snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOptions) -> int:
+    deliver(report, output, to.color)
+    talk(report, snapshot, output, how)
     return exit_status(snapshot.coverage)

@@ -147,14 +147,11 @@ def _format_of_stdout() -> Format:
 def _format_of_suffix(path: str | None) -> Format | None:
     if path is None:
         return None
-    suffix = Path(path).suffix.lower()
-    known = {".csv": Format.csv, ".json": Format.json, ".txt": Format.plain}
-    if suffix not in known:
-        raise UsageError(
-            f"-o {path}: the suffix does not name a format",
-            hint=f"end the name in {', '.join(known)}, or add --format",
-        )
-    return known[suffix]
+    if path.lower().endswith(".txt"):
+        return Format.plain
+    from fleetpmap.export import format_of
+
+    return Format(format_of(path))
 
 
 def _writable(path: str | None) -> Path | None:

@@ -27,8 +27,8 @@ def explain_refusal(stderr: str, host: Host) -> SudoError | None:
     lowered = stderr.lower()
     for said, meaning, remedy in _REFUSALS:
         if said in lowered:
-            return SudoError(f"{host.name}: sudo: {meaning}", host=host.name, stage="sudo", hint=remedy)
+            return SudoError(f"sudo: {meaning}", host=host.name, stage="sudo", hint=remedy)
     line = next((line.strip() for line in stderr.splitlines() if line.startswith("sudo")), None)
     if line is None:
         return None
-    return SudoError(f"{host.name}: {line}", host=host.name, stage="sudo", hint="try `sudo -n sh -s` on that host")
+    return SudoError(line, host=host.name, stage="sudo", hint="try `sudo -n sh -s` on that host")

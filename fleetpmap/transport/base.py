@@ -1,8 +1,8 @@
 """The seam: run one command on one host.   inventory.Host ─► [transport] ─► bytes both ways
 
-A Transport is a way to a host; a Channel is one command running there, bytes in and bytes out. Everything blocking is
-bounded by the Deadline the transport was opened with, and everything opened is closed by `with`. What travels inside the
-channel is none of this room's business.
+A Transport is a way to a host; a Channel is one command running there, bytes in and bytes out. Everything blocking
+is bounded by the Deadline the transport was opened with, and everything opened is closed by `with`. What travels
+inside the channel is none of this room's business.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self
+
+from fleetpmap.errors import DeadlineError
 
 STDERR_LIMIT = 64 * 1024
 """Bytes of stderr kept of one command; the rest is read and dropped, so that a flood can neither block nor fill us."""
@@ -39,6 +41,52 @@ class Deadline:
         return other if other.at < self.at else self
 
 
+_DOING = {
+    "config": "asking ssh for its configuration",
+    "dns": "looking up its address",
+    "tcp": "connecting",
+    "banner": "waiting for its SSH banner",
+    "kex": "agreeing on keys",
+    "auth": "logging in",
+    "exec": "starting the command",
+    "read": "waiting for what the command says",
+}
+"""What each stage of this room waits for, in the words of the message."""
+
+
+def out_of_time(host: str, stage: str, seconds: float) -> DeadlineError:
+    """The error of a host whose `seconds` were used up while it was at `stage`."""
+    option = "--timeout" if stage in ("exec", "read") else "--connect-timeout"
+    return DeadlineError(
+        f"no time left after {seconds:g} s, while {_DOING[stage]}",
+        host=host,
+        stage=stage,
+        hint=f"see whether the host is busy or a firewall drops packets, or give it more time with {option}",
+    )
+
+
+def printable(text: str) -> str:
+    """What a server said, short and harmless on a terminal, for a message: `?` for what cannot be printed.
+
+    Not escaped, since a message that quotes it may be escaped as a whole when it is shown.
+    """
+    return "".join(sign if sign.isprintable() else "?" for sign in text)[:200]
+
+
+class Head:
+    """The first STDERR_LIMIT bytes of a stream; what follows is dropped."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """Keep as much of `piece` as still fits."""
+        self._bytes += piece[: STDERR_LIMIT - len(self._bytes)]
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._bytes)
+
+
 @dataclass(frozen=True, slots=True)
 class SshOptions:
     """What the command line says about SSH for every host of the run."""
@@ -54,21 +102,27 @@ class Channel(Protocol):
     """One command running on the host. A context manager: leaving it closes the channel."""
 
     def send(self, data: bytes) -> None:
-        """Write all of `data` to the command's stdin.
+        """Write all of `data` to the command's stdin, reading meanwhile so that neither side can block the other.
+
+        What a command that has ended, or closed its stdin, did not take is dropped: its output and status tell why.
 
         Raises:
             HostError: the deadline passed, or the connection broke.
         """
 
     def receive(self) -> bytes:
-        """The next piece of stdout, at least one byte; b"" once the far side has closed it. stderr is drained meanwhile.
+        """The next piece of stdout, at least one byte; b"" once the far side has closed it. Drains stderr meanwhile.
 
         Raises:
             HostError: the deadline passed, or the connection broke.
         """
 
     def finish(self) -> int | None:
-        """After receive() gave b"": close stdin, wait for the command's end. Its exit status; None when there is none."""
+        """After receive() gave b"": close stdin, wait for the command's end. Its exit status; None when there is none.
+
+        Raises:
+            HostError: the deadline passed.
+        """
 
     @property
     def stderr(self) -> bytes:
@@ -77,11 +131,13 @@ class Channel(Protocol):
     def close(self) -> None:
         """Let go of the command, running or not. Safe to call twice."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 class Transport(Protocol):
@@ -105,8 +161,10 @@ class Transport(Protocol):
     def close(self) -> None:
         """Close everything. Safe to call twice."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()

@@ -1,0 +1,239 @@
+"""Host keys that we trust.   known_hosts files ─► [known_hosts] ─► ssh
+
+Grammar: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT":
+
+    [@cert-authority|@revoked] NAMES KEYTYPE BASE64 [comment]
+
+NAMES is comma-separated, each `name`, `[name]:port`, a pattern with `*` and `?`, or one of those negated by `!`; or
+it is a single hash, `|1|salt|HMAC-SHA1(salt, name)`. A line that is none of this is a warning with its number, and is
+skipped. A file is parsed once as long as it does not change, and keys are never decoded: the same key is the same text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import hashlib
+import hmac
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+SSH_PORT = 22
+
+_LINE = re.compile(
+    r"(?:(?P<marker>@\S+)[ \t]+)?(?P<names>[^\s@]\S*)[ \t]+(?P<type>[A-Za-z][\w@.-]*)[ \t]+"
+    r"(?P<key>AAAA[A-Za-z0-9+/]+={0,2})(?:[ \t].*)?"
+)
+_MARKERS = (None, "@cert-authority", "@revoked")
+_lock = threading.Lock()
+"""One thread parses or appends; the others wait for its result instead of doing the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line's key."""
+
+    where: str
+    """`file:line`."""
+    marker: str | None
+    """`@cert-authority`, `@revoked` or None."""
+    key_type: str
+    key: str
+    """Base64, as in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the files say of a host's key."""
+
+    status: Literal["known", "unknown", "changed", "revoked"]
+    where: str = ""
+    """`file:line` of the entry that decided; empty if none did."""
+
+
+class KnownHosts:
+    """The entries of one file, or of several one after the other."""
+
+    def __init__(self, files: Iterable[_File]) -> None:
+        self._files = tuple(files)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for each line that was skipped, with its file and number."""
+        return tuple(warning for file in self._files for warning in file.warnings)
+
+    def check(self, name: str, port: int, key: bytes) -> Verdict:
+        """Whether `key` (the wire format's bytes) is the one to expect from `name` on `port`.
+
+        A key known for the bare name is good on any port, as for ssh. A host that is known by other keys only, be it of
+        another type, counts as changed.
+        """
+        text = base64.b64encode(key).decode()
+        first, *bare = lookup_names(name, port)
+        verdict = _judge(self._entries(first), text)
+        if verdict.status == "unknown" and bare:
+            by_bare_name = _judge(self._entries(bare[0]), text)
+            if by_bare_name.status in ("known", "revoked"):
+                return by_bare_name
+        return verdict
+
+    def key_types(self, name: str, port: int) -> tuple[str, ...]:
+        """Types of the keys known for the host, in the files' order: what to ask it for."""
+        entries = (entry for looked_up in lookup_names(name, port) for entry in self._entries(looked_up))
+        return tuple(dict.fromkeys(entry.key_type for entry in entries if entry.marker is None))
+
+    def _entries(self, looked_up: str) -> Iterator[Entry]:
+        for file in self._files:
+            yield from file.entries(looked_up)
+
+
+def load(paths: Iterable[str]) -> KnownHosts:
+    """The known hosts of these files; one that is missing, or may not be read, has none."""
+    files = []
+    with _lock:
+        for path in paths:
+            try:
+                stat = Path(path).stat()
+                files.append(_parse(path, stat.st_mtime_ns, stat.st_size))
+            except OSError:
+                continue
+    return KnownHosts(files)
+
+
+def append(path: str, name: str, port: int, key_type: str, key: bytes) -> None:
+    """Add one line for a host to `path`, creating the file (0600) and its directory (0700) if need be.
+
+    Never rewrites what is there; safe against other threads and other processes that append in the same way.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    line = f"{lookup_names(name, port)[0]} {key_type} {base64.b64encode(key).decode()}\n"
+    with _lock:
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        Path(path).touch(mode=0o600)
+        with Path(path).open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            before = file.read()
+            if line.encode() in before.splitlines(keepends=True):
+                return
+            file.write((b"" if not before or before.endswith(b"\n") else b"\n") + line.encode())
+
+
+def fingerprint(key: bytes) -> str:
+    """`SHA256:…` as ssh and ssh-keygen print it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+
+
+def lookup_names(name: str, port: int) -> tuple[str, ...]:
+    """The names under which a host is looked up, the one to write first: `[name]:port` unless the port is SSH's."""
+    name = name.lower()
+    return (name,) if port == SSH_PORT else (f"[{name}]:{port}", name)
+
+
+def _judge(entries: Iterable[Entry], key: str) -> Verdict:
+    """Revoked beats known, wherever it stands; an entry of another key makes it changed."""
+    verdict = Verdict("unknown")
+    for entry in entries:
+        if entry.marker == "@revoked":
+            if entry.key == key:
+                return Verdict("revoked", entry.where)
+        elif entry.marker is None and verdict.status != "known":
+            if entry.key == key:
+                verdict = Verdict("known", entry.where)
+            elif verdict.status == "unknown":
+                verdict = Verdict("changed", entry.where)
+    return verdict
+
+
+class _File:
+    """One parsed file: plain names by dict, hashes and patterns to be gone through."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self._path = path
+        self._plain: defaultdict[str, list[tuple[int, Entry]]] = defaultdict(list)
+        self._hashed: list[tuple[bytes, bytes, int, Entry]] = []
+        self._patterns: list[tuple[str, int, Entry]] = []
+        self._found: dict[str, tuple[Entry, ...]] = {}
+        self.warnings: list[str] = []
+        for number, line in enumerate(text.split("\n"), start=1):
+            stripped = line.strip()
+            if stripped and not stripped.startswith("#"):
+                self._add(number, stripped)
+
+    def entries(self, looked_up: str) -> tuple[Entry, ...]:
+        """The entries for a name, in the file's order."""
+        if looked_up not in self._found:  # going through 10,000 hashes takes 20 ms, and each host is asked for twice
+            self._found[looked_up] = self._find(looked_up)
+        return self._found[looked_up]
+
+    def _find(self, looked_up: str) -> tuple[Entry, ...]:
+        found = list(self._plain.get(looked_up, ()))
+        wanted = looked_up.encode()
+        found += [
+            (number, entry)
+            for salt, digest, number, entry in self._hashed
+            if hmac.digest(salt, wanted, "sha1") == digest
+        ]
+        found += [(number, entry) for names, number, entry in self._patterns if _matches(names, looked_up)]
+        found.sort(key=lambda pair: pair[0])
+        return tuple(entry for _, entry in found)
+
+    def _add(self, number: int, line: str) -> None:
+        match = _LINE.fullmatch(line)
+        if match is None or match["marker"] not in _MARKERS:
+            self._skip(number)
+            return
+        entry = Entry(f"{self._path}:{number}", match["marker"], match["type"], match["key"])
+        names = match["names"].lower()
+        if names.startswith("|"):
+            self._add_hashed(number, match["names"], entry)
+        elif any(sign in names for sign in "*?!"):
+            self._patterns.append((names, number, entry))
+        else:
+            for name in names.split(","):
+                self._plain[name].append((number, entry))
+
+    def _add_hashed(self, number: int, names: str, entry: Entry) -> None:
+        try:
+            _, version, salt, digest = names.split("|")
+            decoded = base64.b64decode(salt, validate=True), base64.b64decode(digest, validate=True)
+        except (ValueError, binascii.Error):
+            version = ""
+        if version == "1":
+            self._hashed.append((*decoded, number, entry))
+        else:
+            self._skip(number)
+
+    def _skip(self, number: int) -> None:
+        self.warnings.append(f"{self._path}:{number}: not a line of known_hosts, skipped")
+
+
+@lru_cache(maxsize=64)
+def _parse(path: str, mtime_ns: int, size: int) -> _File:
+    # Time and size are the key of the cache: a file that grew is another file.
+    return _File(path, Path(path).read_text(encoding="utf-8", errors="replace"))
+
+
+def _matches(names: str, looked_up: str) -> bool:
+    """Whether a list with patterns means this name: one that matches, and none that matches after a `!`."""
+    matched = False
+    for name in names.split(","):
+        if _glob(name.removeprefix("!")).fullmatch(looked_up):
+            if name.startswith("!"):
+                return False
+            matched = True
+    return matched
+
+
+@lru_cache(maxsize=1024)
+def _glob(pattern: str) -> re.Pattern[str]:
+    """ssh's patterns know `*` and `?` only; brackets stand for themselves, as in `[host]:port`."""
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."))

@@ -1,0 +1,202 @@
+"""The system's ssh, in batch mode.   inventory.Host ─► [openssh] ─► pipes.PipeChannel
+
+For what paramiko does not do: certificates, ProxyCommand, jump hosts, GSSAPI, security keys. ssh reads its own
+configuration; what the inventory and the command line say goes before it as options. Each command is a connection of
+its own, made when the command is run: ssh that fails exits 255 with a sentence on stderr, which becomes the error here.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from fleetpmap.errors import (
+    AuthError,
+    DeadlineError,
+    HostError,
+    HostKeyError,
+    ProtocolError,
+    RefusedError,
+    ResolveError,
+    UnreachableError,
+)
+from fleetpmap.inventory.model import Host
+from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport, printable
+from fleetpmap.transport.pipes import PipeChannel
+from fleetpmap.transport.ssh_config import SshSettings
+
+_FAILED = 255
+"""ssh's own exit status when it could not do its work; else it is the command's."""
+_GRACE_S = 0.5
+"""ssh that failed closes stdout as it exits, a moment before its status can be had."""
+
+
+class OpensshTransport(Transport):
+    """A way to one host by the system's ssh. Nothing is open between commands."""
+
+    def __init__(
+        self,
+        host: Host,
+        settings: SshSettings,
+        *,
+        deadline: Deadline,
+        options: SshOptions,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self._host = host
+        self._settings = settings
+        self._deadline = deadline
+        self._options = options
+        self._notes = notes
+        self._channels: list[_SshChannel] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why it goes this way."""
+        return self._notes
+
+    @property
+    def is_root(self) -> bool:
+        """Whether ssh logs in as root."""
+        return self._settings.user == "root"
+
+    def run(self, command: str) -> Channel:
+        """Start ssh; that it did not get through shows at the first receive() or finish().
+
+        Raises:
+            RemoteError: there is no ssh on this machine.
+        """
+        argv = [*arguments(self._host, self._options, self._deadline), command]
+        channel = _SshChannel(argv, host=self._host.name, deadline=self._deadline)
+        self._channels.append(channel)
+        return channel
+
+    def close(self) -> None:
+        """End every ssh that still runs."""
+        for channel in self._channels:
+            channel.close()
+
+
+def arguments(host: Host, options: SshOptions, deadline: Deadline) -> list[str]:
+    """The ssh command line up to and with the host's name."""
+    seconds = max(1, round(min(host.connect_timeout_s, deadline.remaining())))
+    settings = {
+        "BatchMode": "yes",
+        "LogLevel": "ERROR",  # errors on stderr are what we read; banners and warnings are not ours to show
+        "ConnectTimeout": str(seconds),
+        "ControlMaster": "no",  # an open master of the user's is used; none is left behind
+        "ClearAllForwardings": "yes",  # a port forwarding of the user's would be refused a second time
+        "RemoteCommand": "none",
+        "PermitLocalCommand": "no",
+        "StrictHostKeyChecking": "accept-new" if options.host_key == "accept-new" else "yes",
+    }
+    if known_hosts := options.known_hosts or host.known_hosts:
+        settings["UserKnownHostsFile"] = " ".join(f'"{_path(path)}"' for path in known_hosts)
+        settings["GlobalKnownHostsFile"] = "none"
+    if host.identity_file:
+        settings["IdentitiesOnly"] = "yes"
+    if host.proxy_jump:
+        settings["ProxyJump"] = host.proxy_jump
+    argv = ["ssh", "-T", "-a", "-x"]
+    argv += ["-F", options.ssh_config] if options.ssh_config else []
+    argv += [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    argv += ["-l", host.user] if host.user else []
+    argv += ["-p", str(host.port)] if host.port else []
+    argv += [word for path in host.identity_file for word in ("-i", _path(path))]
+    # After `--` a name that begins with a dash is a name, never an option such as -oProxyCommand.
+    return [*argv, "--", host.address or host.name]
+
+
+def _path(path: str) -> str:
+    """For ssh, to which `%` is special and `~` is the passwd entry's home; ours is $HOME, as everywhere in Python."""
+    return str(Path(path).expanduser()).replace("%", "%%")
+
+
+class _SshChannel(PipeChannel):
+    """A command behind ssh: its failures are told from the command's."""
+
+    _received = False
+
+    def receive(self) -> bytes:
+        """The next piece of stdout (see Channel.receive)."""
+        piece = super().receive()
+        self._received = self._received or bool(piece)
+        if not piece:
+            self._raise_if_failed(_GRACE_S)
+        return piece
+
+    def finish(self) -> int | None:
+        """The command's exit status (see Channel.finish)."""
+        status = super().finish()
+        self._raise_if_failed(0)
+        return status
+
+    def _raise_if_failed(self, grace_s: float) -> None:
+        until = time.monotonic() + grace_s
+        while (ended := self._ended()) is None and time.monotonic() < until:
+            self._wait("stderr", at_most_s=0.005)
+        if ended is None or ended.si_status != _FAILED:
+            return
+        while self._wait("stderr", at_most_s=0):
+            pass
+        if error := classify(self.stderr.decode(errors="replace"), self._host, anything_came=self._received):
+            raise error
+
+
+class _Complaint(NamedTuple):
+    pattern: str
+    error: type[HostError]
+    stage: str
+    hint: str
+
+
+_LOST = _Complaint(
+    r"closed by remote host|Broken pipe|Connection reset|not responding", UnreachableError, "read", "try again"
+)
+_COMPLAINTS = (
+    _Complaint("Could not resolve hostname", ResolveError, "dns", "check the name, or set address for this host"),
+    _Complaint("Connection refused", RefusedError, "tcp", "is sshd running there, and on that port?"),
+    _Complaint("timed out during banner exchange", DeadlineError, "banner", "is that the SSH port?"),
+    _Complaint("timed out", DeadlineError, "tcp", "a firewall may drop packets; --connect-timeout gives it more time"),
+    _Complaint(
+        r"Host key verification failed|REMOTE HOST IDENTIFICATION|REVOKED HOST KEY",
+        HostKeyError,
+        "host-key",
+        "compare the host's key with known_hosts, or use --host-key accept-new for a host that is new",
+    ),
+    _Complaint(
+        r"Permission denied \(|Too many authentication failures",
+        AuthError,
+        "auth",
+        "run ssh to it by hand, or set user/identity_file for this host in inventory.toml",
+    ),
+    _Complaint(
+        r"exchange_identification|Bad remote protocol version|no matching|Bad packet length",
+        ProtocolError,
+        "banner",
+        "check the port; an sshd with too many new connections (MaxStartups) hangs up like this too",
+    ),
+    _LOST,
+)
+
+
+def classify(stderr: str, host: str, *, anything_came: bool) -> HostError | None:
+    """What ssh, which exited 255, complains of. None if it does not: then 255 is the command's own status.
+
+    Once output came, only the loss of the connection is ssh's to report; all else is the command speaking.
+    """
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    for complaint in (_LOST,) if anything_came else _COMPLAINTS:
+        for line in lines:
+            if re.search(complaint.pattern, line):
+                return complaint.error(
+                    f"ssh: {printable(line.removeprefix('ssh: '))}",
+                    host=host,
+                    stage=complaint.stage,
+                    hint=complaint.hint,
+                )
+    if anything_came or not lines:
+        return None
+    return UnreachableError(f"ssh: {printable(lines[-1])}", host=host, stage="tcp", hint="run ssh to it by hand")

@@ -1,0 +1,171 @@
+"""One command over SSH.   session ─► [channel] ─► base.Channel
+
+paramiko's thread fills two buffers, stdout's and stderr's, which share one window: whoever reads one to its end first
+hangs as soon as the other has filled the window. So one loop empties both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+
+import paramiko
+from paramiko.common import cMSG_CHANNEL_REQUEST
+
+from fleetpmap.errors import HostError, RemoteError, UnreachableError
+from fleetpmap.transport.base import Channel, Deadline, Head, out_of_time
+from fleetpmap.transport.ssh.translate import FOREIGN, Peer, translated
+
+WINDOW = 16 << 20
+"""Bytes on their way to us before the host waits: at 100 ms round trip 89 MB/s, against 17 with the usual 2 MiB.
+Packets larger than the usual 32 KiB gain nothing."""
+_PIECE = 32 << 10
+_TICK_S = 0.01
+"""How often to look at what paramiko has no event for: room to send, the exit status."""
+
+
+class SshChannel(Channel):
+    """A command running on the host.
+
+    Raises:
+        HostError: the host did not start it.
+    """
+
+    def __init__(self, session: paramiko.Transport, command: str, *, peer: Peer, deadline: Deadline) -> None:
+        self._session = session
+        self._peer = peer
+        self._deadline = deadline
+        self._kept_stderr = Head()
+        self._waiting: deque[bytes] = deque()
+        """stdout that came while we were sending."""
+        self._news = _News()
+        with translated(peer, stage="exec", deadline=deadline):
+            self._channel = session.open_session(window_size=WINDOW, timeout=deadline.remaining())
+            self._channel.settimeout(0.0)
+            self._channel.in_buffer.set_event(self._news)  # type: ignore[arg-type]  # set() and clear() are all it uses
+            self._channel.in_stderr_buffer.set_event(self._news)  # type: ignore[arg-type]  # the same
+            started = self._exec(command)
+        if not started:
+            raise self._not_started()
+
+    def send(self, data: bytes) -> None:
+        """Write all of `data`, reading meanwhile (see Channel.send)."""
+        sent = 0
+        while sent < len(data):
+            self._check_deadline()
+            self._news.forget()
+            self._drain()
+            if self._channel.closed:
+                self._check_connection()
+                return
+            if self._channel.send_ready():
+                with translated(self._peer, stage="read", deadline=self._deadline):
+                    sent += self._send_piece(data[sent : sent + _PIECE])
+            else:
+                self._news.wait(min(_TICK_S, self._deadline.remaining()))
+
+    def receive(self) -> bytes:
+        """The next piece of stdout (see Channel.receive)."""
+        while True:
+            self._check_deadline()
+            self._news.forget()
+            at_end = self._channel.eof_received or self._channel.closed  # before the last look at the buffers
+            self._drain()
+            if self._waiting:
+                return self._waiting.popleft()
+            if at_end:
+                if not self._channel.eof_received:
+                    self._check_connection()
+                return b""
+            self._news.wait(self._deadline.remaining())
+
+    def finish(self) -> int | None:
+        """Close stdin and wait; None if a signal ended the command or the host does not say."""
+        with contextlib.suppress(*FOREIGN):  # a channel that the far side has closed needs no end of ours
+            self._channel.shutdown_write()
+        while not self._channel.status_event.wait(min(_TICK_S, self._deadline.remaining())):
+            self._check_deadline()
+            self._drain()
+        self._drain()
+        return self._channel.exit_status if self._channel.exit_status >= 0 else None
+
+    @property
+    def stderr(self) -> bytes:
+        """What came on stderr so far, at most STDERR_LIMIT bytes."""
+        return bytes(self._kept_stderr)
+
+    def close(self) -> None:
+        """Tell the host that we are done with the command."""
+        with contextlib.suppress(*FOREIGN):
+            self._channel.close()
+
+    def _exec(self, command: str) -> bool:
+        """Ask for the command; whether the host agreed. As Channel.exec_command, which waits for ever."""
+        message = paramiko.Message()
+        message.add_byte(cMSG_CHANNEL_REQUEST)
+        message.add_int(self._channel.remote_chanid)
+        message.add_string("exec")
+        message.add_boolean(True)
+        message.add_string(command)
+        self._channel._event_pending()  # type: ignore[attr-defined]  # private, so not in the stubs
+        self._session._send_user_message(message)  # type: ignore[attr-defined]  # the same
+        if not self._channel.event.wait(self._deadline.remaining()):
+            raise TimeoutError
+        return self._channel.event_ready
+
+    def _send_piece(self, piece: bytes) -> int:
+        try:
+            return self._channel.send(piece)
+        except TimeoutError:  # the window closed in between
+            return 0
+        except OSError:
+            if self._channel.closed:
+                return 0
+            raise
+
+    def _drain(self) -> None:
+        """Take what has come on both streams."""
+        with translated(self._peer, stage="read", deadline=self._deadline):
+            while self._channel.recv_stderr_ready():
+                self._kept_stderr.add(self._channel.recv_stderr(WINDOW))
+            if self._channel.recv_ready():
+                self._waiting.append(self._channel.recv(WINDOW))
+
+    def _check_deadline(self) -> None:
+        if self._deadline.remaining() == 0:
+            raise out_of_time(self._peer.host, "read", self._deadline.seconds)
+
+    def _check_connection(self) -> None:
+        if not self._session.is_active():
+            raise UnreachableError(
+                f"the connection to {self._peer.where} broke", host=self._peer.host, stage="read", hint="try again"
+            )
+
+    def _not_started(self) -> HostError:
+        if not self._session.is_active():
+            return UnreachableError(
+                f"{self._peer.where} hung up instead of starting the command", host=self._peer.host, stage="exec"
+            )
+        return RemoteError(
+            f"{self._peer.where} does not run commands for this account",
+            host=self._peer.host,
+            stage="exec",
+            hint="see ForceCommand and the account's restrictions in the host's sshd_config and authorized_keys",
+        )
+
+
+class _News:
+    """Set when either stream has something; cleared by the reader alone.
+
+    paramiko clears the event of a stream that was emptied, which would lose what the other stream had to tell.
+    """
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.set = self._event.set
+        self.wait = self._event.wait
+        self.forget = self._event.clear
+
+    def clear(self) -> None:
+        """What paramiko calls: nothing."""

@@ -1,0 +1,61 @@
+"""What tests share: a real sshd, and accounts on this machine to log in to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sshd import Sshd, missing
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Iterator[Sshd]:
+    """A real sshd on 127.0.0.1, in which the user who runs the tests may log in."""
+    yield from _running(("127.0.0.1",))
+
+
+@pytest.fixture(scope="session")
+def sshd_of_fifty() -> Iterator[Sshd]:
+    """The same on 127.0.1.1 to 127.0.1.50, one port: fifty hosts."""
+    yield from _running(tuple(f"127.0.1.{number}" for number in range(1, 51)))
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[Callable[[str], str]]:
+    """Makes accounts: `account("ops")` is the name of a fresh one, without a password, gone after the tests."""
+    if os.geteuid() != 0 or shutil.which("useradd") is None:
+        pytest.skip("making accounts takes root and useradd")
+    made: dict[str, str] = {}
+
+    def make(purpose: str) -> str:
+        if purpose not in made:
+            name = f"fpm-{os.getpid()}-{purpose}"
+            subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
+            made[purpose] = name
+            # useradd locks the account with "!", which sshd without PAM takes for "no login at all".
+            subprocess.run(["usermod", "--password", "*", name], check=True, capture_output=True)
+        return made[purpose]
+
+    yield make
+    for name in made.values():
+        subprocess.run(["userdel", "--force", "--remove", name], check=False, capture_output=True)
+
+
+def _running(addresses: tuple[str, ...]) -> Iterator[Sshd]:
+    if reason := missing():
+        if os.environ.get("FLEETPMAP_REQUIRE_SSHD") == "1":
+            pytest.fail(f"FLEETPMAP_REQUIRE_SSHD=1, but {reason}")
+        pytest.skip(reason)
+    # Not tmp_path: accounts other than ours must be able to enter it.
+    with tempfile.TemporaryDirectory(prefix="fleetpmap-sshd-") as directory:
+        server = Sshd(Path(directory), addresses)
+        try:
+            yield server
+        finally:
+            server.close()
