@@ -32,7 +32,6 @@ JOBS = 32
 """Hosts asked at once unless said otherwise: more threads only share the same interpreter."""
 
 _REASONS = {
-    "denied": "permission denied",
     "gone": "ended before it was read",
     "reused": "ended, and its pid went to another process",
     "kernel": "a kernel thread has no mappings",
@@ -182,7 +181,7 @@ def _with_smaps(host: Host, listing: Listing, choice: Choice, reading: Reading, 
     for slot, (listed, one) in enumerate(zip(choice.read, reading.processes, strict=True)):
         error = torn.get(slot)
         status = "cut" if error else one.status
-        reason = _cut_reason(error) if error else _REASONS.get(one.status, "")
+        reason = _cut_reason(error) if error else _reason(one.status, listing)
         uid = listed.uid if one.uid is None else one.uid
         processes.append(_process(host, replace(listed, uid=uid), replace(listing, users=users), status, reason))
     read_pids = [process.pid for process in choice.read]
@@ -230,6 +229,12 @@ def _process(host: Host, listed: ListedProcess, listing: Listing, status: str, r
 
 def _left_out(host: Host, left: LeftOut, listing: Listing) -> Process:
     return _process(host, left.process, listing, left.status, left.reason)
+
+
+def _reason(status: str, listing: Listing) -> str:
+    if status == "denied":
+        return "even root may not" if listing.capabilities.uid == 0 else "run with --sudo to read it"
+    return _REASONS.get(status, "")
 
 
 def _cut_reason(error: SmapsError) -> str:

@@ -32,7 +32,7 @@ METRICS: Mapping[str, Rule] = {
 }
 """The sizes of every report, and what their sum over several processes is."""
 
-_SUM_OF: Mapping[str, tuple[str, ...]] = {
+KERNEL_KEYS: Mapping[str, tuple[str, ...]] = {
     "rss_kib": ("Rss",),
     "pss_kib": ("Pss",),
     "uss_kib": ("Private_Clean", "Private_Dirty"),
@@ -41,6 +41,7 @@ _SUM_OF: Mapping[str, tuple[str, ...]] = {
     "swap_pss_kib": ("SwapPss",),
     "hugetlb_kib": ("Shared_Hugetlb", "Private_Hugetlb"),
 }
+"""The kernel's fields that each size is the sum of; size_kib is the range itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _metrics(columns: SmapsColumns) -> dict[str, IntArray]:
     size = (columns.end - columns.start).astype(np.int64) // KIB
     nothing = np.full(len(size), NULL, dtype=np.int64)
     metrics = {"size_kib": size}
-    for name, keys in _SUM_OF.items():
+    for name, keys in KERNEL_KEYS.items():
         parts = [columns.fields.get(key, nothing) for key in keys]
         known = np.logical_and.reduce([part != NULL for part in parts])
         metrics[name] = np.where(known, np.add.reduce(parts), NULL)

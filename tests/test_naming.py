@@ -54,7 +54,9 @@ def test_mapping_name(path, executable, name):
 
 def test_a_program_is_known_by_its_executable_part():
     """All parts of a file are named alike when one of them is mapped executable in that process."""
-    names = name_mappings(columns((0, "r--p", "/usr/bin/bash"), (0, "r-xp", "/usr/bin/bash"), (0, "rw-p", "/usr/bin/bash")))
+    names = name_mappings(
+        columns((0, "r--p", "/usr/bin/bash"), (0, "r-xp", "/usr/bin/bash"), (0, "rw-p", "/usr/bin/bash"))
+    )
     assert names.mapping.texts() == ["bash", "bash", "bash"]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleetpmap import __version__
-from fleetpmap.cli.choices import Output, hosts_from, output_from, selection_from, ssh_options_from
+from fleetpmap.cli.choices import Output, hosts_from, inventory_from, output_from, selection_from, ssh_options_from
 from fleetpmap.cli.options import (
     HostOptions,
     OutputOptions,
@@ -62,7 +62,7 @@ def run(which: HostOptions, matching: ProcessOptions, show: ShowOptions, to: Out
     """Read the memory maps of the matching processes on all the hosts, and report."""
     output = output_from(show, to)
     selection = selection_from(matching, required=True)
-    return _show(_collect(hosts_from(which, how), selection, how), output, show, to, how)
+    return _show(_collect(_fleet(which, how), selection, how), output, to, how)
 
 
 @app.command()
@@ -73,7 +73,7 @@ def ps(which: HostOptions, matching: ProcessOptions, to: OutputOptions, how: Run
 
     output = output_from(ShowOptions(view=View.processes), to)
     selection = selection_from(matching, required=False)
-    snapshot = _collect(hosts_from(which, how), selection, how, smaps=False)
+    snapshot = _collect(_fleet(which, how), selection, how, smaps=False)
     return _answer(listed(snapshot), snapshot, output, to, how)
 
 
@@ -81,10 +81,10 @@ def ps(which: HostOptions, matching: ProcessOptions, to: OutputOptions, how: Run
 @with_groups
 def hosts(which: HostOptions, to: OutputOptions, how: RunningOptions) -> int:
     """List the hosts that the options select, and how each would be reached; contacts nobody."""
-    from fleetpmap.report import routes
+    from fleetpmap.cli.routes import routes
 
     output = output_from(ShowOptions(view=View.hosts), to)
-    deliver(routes(hosts_from(which, how), ssh_options_from(how)), output, to.color)
+    deliver(routes(_fleet(which, how), ssh_options_from(how), _command()), output, to.color)
     return 0
 
 
@@ -97,27 +97,36 @@ def demo(matching: ProcessOptions, show: ShowOptions, to: OutputOptions, how: Ru
     output = output_from(show, to)
     selection = selection_from(matching, required=False)
     with demo_inventory() as inventory:
-        fleet = hosts_from(HostOptions(), how, inventory)
+        fleet = hosts_from(inventory, HostOptions(), how)
         say(f"demo: {len(fleet)} SSH servers on 127.0.0.1, each with the recorded /proc of another host")
-        return _show(_collect(fleet, selection, how), output, show, to, how)
+        return _show(_collect(fleet, selection, how), output, to, how)
+
+
+def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
+    inventory = inventory_from(which)
+    if inventory is None and not (which.host or which.group or which.hosts_from) and not how.quiet:
+        say("no inventory and no -H: this machine, without SSH")
+    return hosts_from(inventory, which, how)
 
 
 def _collect(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Snapshot:
     from fleetpmap.collect import Question, collect
 
     question = Question(selection, smaps=smaps, ssh=ssh_options_from(how))
-    return collect(fleet, question, command=shlex.join(["fleetpmap", *sys.argv[1:]]), jobs=how.jobs)
+    return collect(fleet, question, command=_command(), jobs=how.jobs)
 
 
-def _show(snapshot: Snapshot, output: Output, show: ShowOptions, to: OutputOptions, how: RunningOptions) -> int:
-    from fleetpmap.report import VIEWS, ViewOptions
+def _show(snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOptions) -> int:
+    from fleetpmap.report import VIEWS
 
-    by = tuple(key.strip() for key in show.by.split(",")) if show.by else ("mapping",)
-    report = VIEWS[output.view](snapshot, ViewOptions(by=by, extended=show.extended))
-    return _answer(report, snapshot, output, to, how)
+    return _answer(VIEWS[output.view](snapshot, output.options), snapshot, output, to, how)
 
 
 def _answer(report: Report, snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOptions) -> int:
     deliver(report, output, to.color)
     talk(report, snapshot, output, how)
     return exit_status(snapshot.coverage)
+
+
+def _command() -> str:
+    return shlex.join(["fleetpmap", *sys.argv[1:]])

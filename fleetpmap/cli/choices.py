@@ -17,17 +17,24 @@ from fleetpmap.errors import UsageError
 if TYPE_CHECKING:
     from fleetpmap.inventory import Host, Inventory
     from fleetpmap.processes import Selection
+    from fleetpmap.report import ViewOptions
     from fleetpmap.transport import SshOptions
 
 _TEXT_FORMATS = (Format.table, Format.plain)
 
 
-def hosts_from(options: HostOptions, running: RunningOptions, inventory: Inventory | None = None) -> tuple[Host, ...]:
-    """The hosts asked for, in order, with what the command line says laid over the inventory."""
-    from fleetpmap.inventory import find_inventory, load, select
+def inventory_from(options: HostOptions) -> Inventory | None:
+    """The inventory that the options or the environment name, if any does."""
+    from fleetpmap.inventory import find_inventory, load
 
-    if inventory is None and (path := find_inventory(options.inventory, os.environ)):
-        inventory = load(path)
+    path = find_inventory(options.inventory, os.environ)
+    return load(path) if path else None
+
+
+def hosts_from(inventory: Inventory | None, options: HostOptions, running: RunningOptions) -> tuple[Host, ...]:
+    """The hosts asked for, in order, with what the command line says laid over the inventory."""
+    from fleetpmap.inventory import select
+
     hosts = select(
         inventory,
         hosts=options.host,
@@ -117,6 +124,8 @@ class Output:
     format: Format
     path: Path | None
     """None: stdout."""
+    options: ViewOptions
+    """What the view is told."""
 
 
 def output_from(show: ShowOptions, options: OutputOptions) -> Output:
@@ -137,7 +146,10 @@ def output_from(show: ShowOptions, options: OutputOptions) -> Output:
         )
     if show.by is not None and view not in (View.summary, View.merged):
         raise UsageError(f"--by is for --view merged, not for --view {view}", hint="leave one of them out")
-    return Output(view, format_, _writable(options.output))
+    from fleetpmap.report import ViewOptions, merge_keys
+
+    view_options = ViewOptions(by=merge_keys(show.by or "mapping"), extended=show.extended)
+    return Output(view, format_, _writable(options.output), view_options)
 
 
 def _format_of_stdout() -> Format:

@@ -177,7 +177,13 @@ class ShowOptions:
 
     view: Annotated[
         View | None,
-        typer.Option("--view", rich_help_panel=_SHOW, help="Which report.  [default: summary]", show_default=False),
+        typer.Option(
+            "--view",
+            metavar="VIEW",
+            rich_help_panel=_SHOW,
+            help=f"{', '.join(View)}. Default: summary.",
+            show_default=False,
+        ),
     ] = None
     extended: Annotated[
         bool, typer.Option("-x", rich_help_panel=_SHOW, help="pmap -x of each process (implies --view pmap).")
@@ -188,7 +194,7 @@ class ShowOptions:
             "--by",
             metavar="KEYS",
             rich_help_panel=_SHOW,
-            help="Merge by host, process, user, mapping, path, perms, kind; comma-separated.  [default: mapping]",
+            help="Merge by host, process, user, mapping, path, perms, kind; comma-separated. Default: mapping.",
             show_default=False,
         ),
     ] = None
@@ -202,8 +208,9 @@ class OutputOptions:
         Format | None,
         typer.Option(
             "--format",
+            metavar="FORMAT",
             rich_help_panel=_OUTPUT,
-            help="How to write it.  [default: table on a terminal, else plain]",
+            help=f"{', '.join(Format)}. Default: table on a terminal, else plain.",
             show_default=False,
         ),
     ] = None
@@ -234,7 +241,7 @@ class RunningOptions:
             metavar="S",
             min=0.001,
             rich_help_panel=_RUNNING,
-            help="Seconds until the login is done.  [default: 10]",
+            help="Seconds until the login is done. Default: 10.",
             show_default=False,
         ),
     ] = None
@@ -245,7 +252,7 @@ class RunningOptions:
             metavar="S",
             min=0.001,
             rich_help_panel=_RUNNING,
-            help="Seconds for all of one host.  [default: 60]",
+            help="Seconds for all of one host. Default: 60.",
             show_default=False,
         ),
     ] = None
@@ -254,7 +261,7 @@ class RunningOptions:
         typer.Option(
             "--sudo/--no-sudo",
             rich_help_panel=_RUNNING,
-            help="Read as root by sudo -n.  [default: the inventory's]",
+            help="Read as root by sudo -n. Default: the inventory's.",
             show_default=False,
         ),
     ] = None
@@ -274,12 +281,21 @@ class RunningOptions:
         typer.Option(
             "--transport",
             rich_help_panel=_RUNNING,
-            help="Our own SSH client, or the system's.  [default: the inventory's]",
+            help="Our own SSH client, or the system's. Default: the inventory's.",
             show_default=False,
         ),
     ] = None
     verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, rich_help_panel=_RUNNING, help="Say more on stderr.")
+        int,
+        typer.Option(
+            "-v",
+            "--verbose",
+            count=True,
+            metavar="",
+            show_default=False,
+            rich_help_panel=_RUNNING,
+            help="Say more on stderr.",
+        ),
     ] = 0
     quiet: Annotated[
         bool, typer.Option("--quiet", rich_help_panel=_RUNNING, help="No notes on stderr, only errors.")

@@ -1,8 +1,9 @@
-"""stdout is the report, stderr is talk, and the exit status is for scripts.   Report, Snapshot ─► [output] ─► the user"""
+"""stdout is the report, stderr is talk, the exit status is for scripts.   Report, Snapshot ─► [output] ─► the user"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from fleetpmap.cli.choices import Output
@@ -12,7 +13,7 @@ from fleetpmap.escape import escape
 
 if TYPE_CHECKING:
     from fleetpmap.report import Report
-    from fleetpmap.snapshot import Coverage, Snapshot
+    from fleetpmap.snapshot import Coverage, HostResult, Snapshot
 
 
 def deliver(report: Report, output: Output, color: Color) -> None:
@@ -43,8 +44,7 @@ def _write(report: Report, format_: Format, file: BinaryIO) -> None:
     if format_ in EXPORTERS:
         EXPORTERS[format_].write(report, file)
     else:
-        # pmap's text may hold bytes that are not UTF-8; they go out as they came.
-        file.write(plain(report).encode("utf-8", "surrogateescape"))
+        file.write(plain(report).encode())
 
 
 def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions) -> None:
@@ -59,7 +59,7 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
         return
     hosts_of: dict[str, list[str]] = {}
     for host in snapshot.hosts:
-        for note in host.notes:
+        for note in _notes(host, how.verbose):
             hosts_of.setdefault(note, []).append(host.name)
     for note, hosts in hosts_of.items():
         say(f"{fold(hosts)}: {note}")
@@ -67,7 +67,13 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
         return  # the report itself ends with its notes and the coverage
     for note in report.notes:
         say(note)
-    say(coverage_sentence(snapshot.coverage))
+    say(coverage_sentence(snapshot.coverage, listed_only=report.view == "ps"))
+
+
+def _notes(host: HostResult, verbose: int) -> Iterator[str]:
+    yield from host.notes
+    if verbose and (can := host.capabilities):
+        yield f"kernel {can.kernel}, read as uid {can.uid} with {can.reader} tools, sent as {can.compression}"
 
 
 def say(line: str) -> None:

@@ -1,8 +1,15 @@
-"""A request to the script that reads /proc.   Request ─► [script] ─► Script ─► transport"""
+"""A request to the script that reads /proc.   Request ─► [script] ─► Script ─► transport
+
+The script itself is probe.sh beside this file; here it only gets its parameters. What it prints is wire's business.
+"""
 
 from __future__ import annotations
 
+import secrets
+import shlex
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +18,7 @@ class Request:
 
     proc_root: str = "/proc"
     sudo: bool = False
+    """Run the script as root by `sudo -n`; leave it out where the login is root already."""
     owners: bool = False
     """Phase one also reads every process's effective uid and the users' names (a selection by user needs them)."""
     compress: bool = True
@@ -19,7 +27,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What to run: `command` is plain words to exec, `stdin` the script, then one line per further phase."""
+    """What to run: `command` is plain words to exec, `stdin` the script, then one line per further phase.
+
+    Keep stdin open until everything wanted has arrived: its end makes the script stop whatever it is doing. Send a line
+    only after the phase before it came in whole; while a phase runs, any byte on stdin stops it.
+    """
 
     command: str
     stdin: bytes
@@ -28,14 +40,28 @@ class Script:
     proc_root: str
 
     def read_line(self, pids: tuple[int, ...]) -> bytes:
-        """Phase two: the line for stdin that asks for these processes' smaps, owners and state."""
-        raise NotImplementedError
+        """Phase two: the line for stdin that asks for these processes' smaps, owners and state; each pid once."""
+        return " ".join(["read", *map(str, pids)]).encode() + b"\n"
 
     def quit_line(self) -> bytes:
         """The line for stdin that ends the script."""
-        raise NotImplementedError
+        return b"quit\n"
 
 
 def render(request: Request) -> Script:
     """The script for one host, with a nonce of its own."""
-    raise NotImplementedError
+    nonce = secrets.token_hex(16)
+    words = (nonce, request.proc_root, str(int(request.owners)), str(int(request.compress)))
+    parameters = f"set -- {shlex.join(words)}\n".encode("utf-8", "surrogateescape")
+    return Script(
+        # Plain words, no slash: csh, fish and a restricted shell all take them.
+        command="sudo -n sh -s" if request.sudo else "sh -s",
+        stdin=parameters + _probe(),
+        nonce=nonce,
+        proc_root=request.proc_root,
+    )
+
+
+@cache
+def _probe() -> bytes:
+    return files("fleetpmap.probe").joinpath("probe.sh").read_bytes()

@@ -6,8 +6,8 @@ the renderer's business, how they are written the exporter's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -29,8 +29,8 @@ class Column:
     name: str
     """`rss_kib`: as in csv and json."""
     unit: Unit
-    values: NDArray[np.int64] | NDArray[np.bool_] | Coded | Sequence[Cell]
-    """int64 with NULL for null, booleans, coded texts, or the cells themselves."""
+    values: NDArray[np.int64] | NDArray[np.uint64] | NDArray[np.bool_] | Coded | Sequence[Cell]
+    """int64 with NULL for null, uint64 and booleans without, coded texts, or the cells themselves."""
     rule: Rule | None = None
     """What `total` is; None: the column has no total."""
     total: int | None = None
@@ -52,6 +52,15 @@ class Column:
             return plain
         return list(values[start:stop])
 
+    def with_texts(self, rewrite: Callable[[str], str]) -> Column:
+        """The same column with every text passed through `rewrite`, once for each different text if coded."""
+        values = self.values
+        if isinstance(values, Coded):
+            return replace(self, values=Coded(values.codes, tuple(map(rewrite, values.names))))
+        if isinstance(values, np.ndarray) or self.unit == "address":
+            return self
+        return replace(self, values=[rewrite(cell) if isinstance(cell, str) else cell for cell in values])
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -59,6 +68,8 @@ class Table:
 
     name: str
     columns: tuple[Column, ...]
+    last: str | None = None
+    """The column that table and plain show last, since its texts hold spaces; None: the order is theirs too."""
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0

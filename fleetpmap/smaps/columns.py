@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NULL = -1
-"""The value of a field that the kernel did not print: no field of smaps is ever negative. Only `table` puts it in a sum."""
+"""The value of a field that the kernel did not print: no field of smaps is negative. Only `table` puts it in a sum."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,36 +9,64 @@ ssh_config    what `ssh -G` says about a host
 
 from __future__ import annotations
 
-from fleetpmap.inventory.model import Host
+from dataclasses import dataclass
+
+from fleetpmap.inventory.model import Host, TransportName
 from fleetpmap.transport import ssh_config
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport
 from fleetpmap.transport.local import LocalTransport
 from fleetpmap.transport.openssh import OpensshTransport
 from fleetpmap.transport.ssh_config import SshSettings
 
-__all__ = ["Channel", "Deadline", "SshOptions", "Transport", "open_transport"]
+__all__ = ["Channel", "Deadline", "Route", "SshOptions", "Transport", "open_transport", "route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a host would be reached: nothing is contacted to know it."""
+
+    transport: TransportName
+    settings: SshSettings | None
+    """Address, user, port and the rest, from the inventory and ssh_config; None for this machine."""
+    note: str
+    """Why another transport than the host's own is taken; empty if none is."""
+
+
+def route(host: Host, options: SshOptions) -> Route:
+    """The way to a host that its `transport` names.
+
+    A host of transport `ssh` that needs what paramiko does not do here (a jump host, a ProxyCommand, certificates) goes
+    by `openssh`, and the note says so.
+
+    Raises:
+        UsageError: ssh does not accept its configuration.
+        HostError: ssh does not accept the name, or does not answer.
+    """
+    if host.transport == "local":
+        return Route("local", None, "")
+    settings = ssh_config.resolve(host.address or host.name, options, user=host.user, port=host.port)
+    reason = _needs_openssh(host, settings)
+    if host.transport == "ssh" and reason:
+        return Route("openssh", settings, f"goes by the system's ssh: {reason}")
+    return Route(host.transport, settings, "")
 
 
 def open_transport(host: Host, *, deadline: Deadline, options: SshOptions = SshOptions()) -> Transport:  # noqa: B008 - frozen
-    """The way to a host that its `transport` names, open until it is closed or the deadline passes.
-
-    A host of transport `ssh` that needs what paramiko does not do here (a jump host, a ProxyCommand, certificates) goes
-    by `openssh`, and a note says so.
+    """The way to a host, open until it is closed or the deadline passes (see route).
 
     Raises:
         HostError: the host cannot be reached, is not the one we know, or does not let us in.
         UsageError: ssh does not accept its configuration.
     """
-    if host.transport == "local":
+    way = route(host, options)
+    if way.settings is None:
         return LocalTransport(host, deadline=deadline)
-    settings = ssh_config.resolve(host.address or host.name, options, user=host.user, port=host.port)
-    reason = _needs_openssh(host, settings)
-    if host.transport == "openssh" or reason:
-        notes = (f"{host.name} goes by the system's ssh: {reason}",) if reason and host.transport == "ssh" else ()
-        return OpensshTransport(host, settings, deadline=deadline, options=options, notes=notes)
+    if way.transport == "openssh":
+        notes = (way.note,) if way.note else ()
+        return OpensshTransport(host, way.settings, deadline=deadline, options=options, notes=notes)
     from fleetpmap.transport import ssh  # importing paramiko takes a quarter of a second: only for who needs it
 
-    return ssh.connect(host, settings, deadline=deadline, options=options)
+    return ssh.connect(host, way.settings, deadline=deadline, options=options)
 
 
 def _needs_openssh(host: Host, settings: SshSettings) -> str:

@@ -1,7 +1,4 @@
-"""Bytes to replies.   transport ─► [wire] ─► processes, smaps
-
-Knows framing, not smaps.
-"""
+"""What a host answered.   frames ─► replies ─► [model] ─► processes, smaps"""
 
 from __future__ import annotations
 
@@ -9,6 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported"]
+"""How a process fared in phase two.
+
+read: its text is there. denied: the login may not open its smaps. gone: it exited. reused: it exited, and its pid is
+another process's now. kernel, zombie: it has no memory of its own. empty: it may be read, but there is nothing in its
+smaps. unsupported: this kernel has no smaps.
+"""
 
 
 @dataclass(frozen=True, slots=True)

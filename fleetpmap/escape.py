@@ -1,0 +1,47 @@
+r"""A host's text made safe to show.   [escape] ─► render, export, cli
+
+A process may call itself anything: a name can move the cursor, turn the line around or look like another name. So every
+text that came from a host passes here on its way out, and comes out printable:
+
+    a control character below U+0080, or a byte that is not UTF-8     \xNN
+    a control above, a bidi mark, a zero-width or private character   \uNNNN or \UNNNNNNNN
+    a backslash that would read as one of these, or as a pair         \\
+
+Printable is what `str.isprintable` says. Different texts stay different, and any other backslash stays single, so that
+the kernel's own `\012` in a path looks as it does in smaps.
+"""
+
+from __future__ import annotations
+
+_SPECIAL_AFTER_BACKSLASH = ("\\", "x", "u", "U")
+
+
+def escape(text: str) -> str:
+    """The text on one line, printable, spaces kept."""
+    if text.isprintable() and "\\" not in text:
+        return text
+    return _escape([char if char.isprintable() else _code(char) for char in text])
+
+
+def escape_word(text: str) -> str:
+    r"""As `escape`, and spaces as `\x20`: one field to awk."""
+    if " " not in text:
+        return escape(text)
+    return _escape([char if char.isprintable() and char != " " else _code(char) for char in text])
+
+
+def _escape(pieces: list[str]) -> str:
+    following = [*pieces[1:], ""]
+    return "".join(
+        "\\\\" if piece == "\\" and after.startswith(_SPECIAL_AFTER_BACKSLASH) else piece
+        for piece, after in zip(pieces, following, strict=True)
+    )
+
+
+def _code(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as surrogateescape keeps it
+        return f"\\x{code - 0xDC00:02x}"
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

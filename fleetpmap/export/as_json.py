@@ -1,0 +1,105 @@
+"""A report as one json document.   report ─► [as_json] ─► file
+
+    {"fleetpmap": {"version", "format"}, "run": {"started", "elapsed_s", "command"},
+     "coverage": {"hosts": {"asked", STATUS: n…}, "processes": {"matched", STATUS: n…}},
+     "failures": [{"host", "status", "stage", "message", "hint"}], "notes": [sentence…],
+     "view", "columns": [{"name", "unit", "rule"}], "rows": [{…}], "hosts": [{…}] (summary only), "total": {…}}
+
+`notes` say what the totals leave out. One row a line, for diff and grep. Texts are escaped as everywhere (see escape):
+the document is valid UTF-8, and a name is the same in every format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from fleetpmap import __version__
+from fleetpmap.escape import escape
+from fleetpmap.report.base import Cell, Report, Table
+from fleetpmap.snapshot import Coverage, HostFailure
+
+FORMAT = 1
+"""Of the document; a change that readers must know of adds one."""
+_CHUNK = 16_384
+"""Rows turned into Python values at a time."""
+
+Json = dict[str, Any]  # any json value
+
+
+def write_json(report: Report, file: BinaryIO) -> None:
+    """Write the report: every table's rows, the first one's columns and totals."""
+    for piece in _pieces(report):
+        file.write(piece.encode())
+
+
+def coverage_json(report: Report) -> str:
+    """The document without its tables: for beside a csv file whose coverage is not complete."""
+    return f"{_dumps(_head(report), indent=2)}\n"
+
+
+def _pieces(report: Report) -> Iterator[str]:
+    first, *others = report.tables
+    head = _head(report) | {"view": report.view, "columns": _columns(first)}
+    members = [f"{_dumps(key)}: {_dumps(value)}" for key, value in head.items()]
+    yield "{\n" + ",\n".join(members)
+    yield ',\n"rows": '
+    yield from _rows(first)
+    for table in others:
+        yield f",\n{_dumps(table.name)}: "
+        yield from _rows(table)
+    totals = {column.name: column.total for column in first.columns if column.rule}
+    yield f',\n"total": {_dumps(totals)}\n}}\n'
+
+
+def _head(report: Report) -> Json:
+    run = report.run
+    return {
+        "fleetpmap": {"version": __version__, "format": FORMAT},
+        "run": {
+            "started": run.started.isoformat(),
+            "elapsed_s": round(run.elapsed_s, 3),
+            "command": escape(run.command),
+        },
+        "coverage": _coverage(report.coverage),
+        "failures": [_failure(failure) for failure in report.coverage.failures],
+        "notes": [escape(note) for note in report.notes],
+    }
+
+
+def _coverage(coverage: Coverage) -> Json:
+    return {
+        "hosts": {"asked": coverage.asked, **coverage.hosts},
+        "processes": {"matched": coverage.matched, **coverage.processes},
+    }
+
+
+def _failure(failure: HostFailure) -> Json:
+    return {
+        "host": escape(failure.host),
+        "status": failure.status,
+        "stage": failure.stage,
+        "message": escape(failure.message),
+        "hint": escape(failure.hint),
+    }
+
+
+def _columns(table: Table) -> list[Json]:
+    return [{"name": column.name, "unit": column.unit, "rule": column.rule} for column in table.columns]
+
+
+def _rows(table: Table) -> Iterator[str]:
+    columns = [column.with_texts(escape) for column in table.columns]
+    names = [column.name for column in columns]
+    separator = "[\n"
+    for start in range(0, len(table), _CHUNK):
+        cells: list[list[Cell]] = [column.cells(start, start + _CHUNK) for column in columns]
+        lines = [_dumps(dict(zip(names, row, strict=True))) for row in zip(*cells, strict=True)]
+        yield separator + ",\n".join(lines)
+        separator = ",\n"
+    yield "\n]" if len(table) else "[]"
+
+
+def _dumps(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)

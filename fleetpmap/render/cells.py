@@ -1,0 +1,53 @@
+"""A column's cells as texts.   report ─► [cells] ─► plain, terminal"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fleetpmap.report.base import Cell, Column, Table
+from fleetpmap.units import human
+
+UNKNOWN = "?"
+NUMERIC = frozenset({"KiB", "count", "number", "address"})
+"""Units whose cells stand on the right."""
+
+
+def shown_columns(table: Table) -> tuple[Column, ...]:
+    """The columns in the order of the eye: the one whose texts hold spaces comes last."""
+    return tuple(sorted(table.columns, key=lambda column: column.name == table.last))
+
+
+def cell_texts(column: Column, rewrite: Callable[[str], str], *, human_sizes: bool = False) -> list[str]:
+    """Every cell as it is shown; `rewrite` makes a host's text safe."""
+    show = _SHOW.get(column.unit, str)
+    if column.unit == "KiB" and human_sizes:
+        show = _human
+    return [UNKNOWN if cell is None else show(cell) for cell in column.with_texts(rewrite).cells()]
+
+
+def total_text(column: Column, *, human_sizes: bool = False) -> str:
+    """The column's total as it is shown; empty where it has none."""
+    if column.rule is None:
+        return ""
+    if column.total is None:
+        return UNKNOWN
+    return human(column.total) if column.unit == "KiB" and human_sizes else str(column.total)
+
+
+def label_slot(columns: Sequence[Column]) -> int | None:
+    """Which column says `total`: the first, or the last where numbers come first, as they do in pmap."""
+    for slot in (0, len(columns) - 1):
+        if columns[slot].unit == "text":
+            return slot
+    return None
+
+
+def _human(cell: Cell) -> str:
+    return human(int(cell or 0))
+
+
+def _flag(cell: Cell) -> str:
+    return "yes" if cell else "no"
+
+
+_SHOW: dict[str, Callable[[Cell], str]] = {"flag": _flag}

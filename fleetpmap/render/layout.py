@@ -1,0 +1,104 @@
+"""Columns to lines of a given width.   cells ─► [layout] ─► terminal
+
+Where the width does not do: long texts fold in the middle, down to FOLD_TO; then the columns that tell least are left
+out, those that are zero all the way first. A number is never cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from rich.cells import cell_len, set_cell_size
+
+GAP = "  "
+FOLD_TO = 20
+"""Terminal cells that a folded text keeps at least."""
+
+_TELLING = (
+    *("mapping", "host", "name", "process", "path", "user", "perms", "kind", "status", "pid", "absent"),
+    *("pss_kib", "rss_kib", "uss_kib", "command", "start", "swap_kib", "processes", "dirty_kib", "size_kib"),
+    *("hosts", "mappings", "swap_pss_kib", "hugetlb_kib"),
+)
+"""Columns in the order in which they are worth their place; what is not here goes before them, from the right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """One column on its way to the screen: texts, not yet padded."""
+
+    name: str
+    header: str
+    cells: Sequence[str]
+    total: str
+    numeric: bool
+    width: int = 0
+    """Terminal cells; the widest text's until `fit` makes it less."""
+
+    @classmethod
+    def natural(cls, name: str, header: str, cells: Sequence[str], total: str, *, numeric: bool) -> Laid:
+        """A column as wide as its widest text."""
+        return cls(name, header, cells, total, numeric, max(map(text_width, (header, total, *cells))))
+
+    @property
+    def least(self) -> int:
+        """The width below which it cannot go."""
+        return self.width if self.numeric else min(self.width, FOLD_TO)
+
+    def padded(self, texts: Iterable[str]) -> list[str]:
+        """Texts of this column, all of its width."""
+        folded = [text if text_width(text) <= self.width else fold_middle(text, self.width) for text in texts]
+        spaces = [" " * (self.width - text_width(text)) for text in folded]
+        pairs = zip(spaces, folded, strict=True) if self.numeric else zip(folded, spaces, strict=True)
+        return [left + right for left, right in pairs]
+
+
+def fit(columns: Sequence[Laid], width: int) -> tuple[list[Laid], list[str]]:
+    """The columns that go into `width`, each with its final width, and the headers of those left out."""
+    kept = list(columns)
+    left_out: set[str] = set()
+    while len(kept) > 1 and _total_width(column.least for column in kept) > width:
+        worst = max(range(len(kept)), key=lambda slot: _expendable(kept[slot], slot))
+        left_out.add(kept.pop(worst).header)
+    return _shrunk(kept, width), [column.header for column in columns if column.header in left_out]
+
+
+def text_width(text: str) -> int:
+    """Terminal cells that a text takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def fold_middle(text: str, width: int) -> str:
+    """The text in `width` terminal cells: its end tells more than its middle, and more than its beginning."""
+    head = (width - 1) // 3
+    tail = width - 1 - head
+    return f"{set_cell_size(text, head)}…{set_cell_size(text[::-1], tail)[::-1]}"
+
+
+def fold_end(text: str, width: int) -> str:
+    """The beginning of a sentence in `width` terminal cells."""
+    return text if text_width(text) <= width else f"{set_cell_size(text, max(width - 1, 0))}…"
+
+
+def _total_width(widths: Iterable[int]) -> int:
+    all_widths = list(widths)
+    return sum(all_widths) + len(GAP) * (len(all_widths) - 1)
+
+
+def _expendable(column: Laid, slot: int) -> tuple[bool, int, int]:
+    empty = column.numeric and {*column.cells} <= {"0", "0K", "?"}
+    rank = _TELLING.index(column.name) if column.name in _TELLING else len(_TELLING)
+    return (empty, rank, slot)
+
+
+def _shrunk(columns: list[Laid], width: int) -> list[Laid]:
+    # A command line can be a megabyte: begin at the terminal's width, since what follows goes cell by cell.
+    widths = [max(column.least, min(column.width, width)) for column in columns]
+    excess = _total_width(widths) - width
+    while excess > 0:
+        widest = max(range(len(columns)), key=lambda slot: widths[slot] - columns[slot].least)
+        if widths[widest] == columns[widest].least:
+            break
+        widths[widest] -= 1
+        excess -= 1
+    return [replace(column, width=final) for column, final in zip(columns, widths, strict=True)]

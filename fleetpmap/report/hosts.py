@@ -1,0 +1,60 @@
+"""Every host asked, one row each, answered or not.   snapshot ─► [hosts] ─► Report"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fleetpmap.report.base import Column, Report, Table
+from fleetpmap.report.notes import notes_on
+from fleetpmap.report.rows import coded, host_slots, size_columns, sums_by
+from fleetpmap.smaps import NULL
+from fleetpmap.snapshot import ANSWERED, HostFailure, Snapshot
+from fleetpmap.table import IntArray
+
+
+def hosts(snapshot: Snapshot) -> Report:
+    """A row for each host asked, in the order asked; one that failed has its error and no numbers."""
+    status = [host.status for host in snapshot.hosts]
+    return Report(
+        view="hosts",
+        tables=(
+            Table(
+                "hosts",
+                (
+                    Column("host", "text", coded(host.name for host in snapshot.hosts)),
+                    Column("status", "text", coded(status)),
+                    *_count_columns(snapshot),
+                    *size_columns(snapshot, _sizes(snapshot)),
+                    Column("error", "text", [_error(host.failure) for host in snapshot.hosts]),
+                ),
+            ),
+        ),
+        notes=notes_on(snapshot),
+        coverage=snapshot.coverage,
+        run=snapshot.run,
+    )
+
+
+def _count_columns(snapshot: Snapshot) -> tuple[Column, ...]:
+    slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
+    processes, absent = np.zeros((2, len(snapshot.hosts)), dtype=np.int64)
+    for process in snapshot.processes:
+        counts = processes if process.status == "read" else absent
+        counts[slot_of_host[process.host]] += 1
+    mappings = np.bincount(host_slots(snapshot), minlength=len(snapshot.hosts)).astype(np.int64)
+    answered = np.array([host.status in ANSWERED for host in snapshot.hosts], dtype=np.bool_)
+    return tuple(
+        Column(name, "count", np.where(answered, counts, NULL), rule="distinct", total=int(counts.sum()))
+        for name, counts in (("processes", processes), ("absent", absent), ("mappings", mappings))
+    )
+
+
+def _sizes(snapshot: Snapshot) -> dict[str, IntArray]:
+    """A host where nothing matched is known to hold nothing; one that did not answer, or was not read, is unknown."""
+    sizes = sums_by(snapshot.table, host_slots(snapshot), len(snapshot.hosts))
+    nothing = np.array([host.status == "no-match" for host in snapshot.hosts], dtype=np.bool_)
+    return {name: np.where(nothing, 0, values) for name, values in sizes.items()}
+
+
+def _error(failure: HostFailure | None) -> str:
+    return failure.message.removeprefix(f"{failure.host}: ") if failure else ""

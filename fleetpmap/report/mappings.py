@@ -1,0 +1,67 @@
+"""A row per VMA, with every field its kernel printed.   snapshot ─► [mappings] ─► Report
+
+Nothing is done per mapping until a format asks for its cells: addresses become hex text slice by slice.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fleetpmap.report.base import Column, Report, Table
+from fleetpmap.report.notes import notes_on
+from fleetpmap.report.rows import HexTexts, by_process, plain_paths, rule_over
+from fleetpmap.smaps.fields import FIELD_BY_KEY, column_name
+from fleetpmap.snapshot import Snapshot
+from fleetpmap.table import IntArray, total
+
+
+def mappings(snapshot: Snapshot) -> Report:
+    """A row for each mapping, in the kernel's order, by host and pid."""
+    table, processes = snapshot.table, snapshot.processes
+    pids = np.array([process.pid for process in processes], dtype=np.int64)
+    return Report(
+        view="mappings",
+        tables=(
+            Table(
+                "rows",
+                (
+                    Column("host", "text", by_process((process.host for process in processes), table)),
+                    Column("pid", "number", pids[table.process]),
+                    Column("name", "text", by_process((process.name for process in processes), table)),
+                    Column("start", "address", HexTexts(table.start)),
+                    Column("end", "address", HexTexts(table.end)),
+                    Column("perms", "text", table.perms),
+                    Column("offset", "address", HexTexts(table.offset)),
+                    Column("device", "text", table.device),
+                    Column("inode", "number", table.inode),
+                    Column("mapping", "text", table.mapping),
+                    Column("path", "text", plain_paths(table)),
+                    Column("deleted", "flag", table.deleted),
+                    Column("kind", "text", table.kind),
+                    *_field_columns(snapshot),
+                ),
+            ),
+        ),
+        notes=notes_on(snapshot),
+        coverage=snapshot.coverage,
+        run=snapshot.run,
+    )
+
+
+def _field_columns(snapshot: Snapshot) -> tuple[Column, ...]:
+    """The kernel's fields in its order, then VmFlags where any kernel has it: its texts hold spaces, so it is last."""
+    table = snapshot.table
+    read = len(np.unique(table.process))
+    columns = [_field_column(key, values, read) for key, values in table.fields.items()]
+    if (table.flags.codes >= 0).any():
+        columns.append(Column(column_name("VmFlags"), "text", table.flags))
+    return tuple(columns)
+
+
+def _field_column(key: str, values: IntArray, read: int) -> Column:
+    field = FIELD_BY_KEY.get(key)
+    # What no kernel of ours prints is taken for a size, but nobody says that it adds up.
+    unit = "KiB" if field is None else field.unit
+    if field is None or field.totals == "none":
+        return Column(column_name(key), unit, values)
+    return Column(column_name(key), unit, values, rule=rule_over(read, field.totals), total=total(values))

@@ -1,0 +1,126 @@
+"""The same mapping of all processes as one row.   snapshot ─► [merged] ─► Report"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.errors import UsageError
+from fleetpmap.inventory.names import nearest
+from fleetpmap.report.base import Column, Report, Table
+from fleetpmap.report.notes import notes_on
+from fleetpmap.report.rows import by_process, host_slots, owner, plain_paths, size_columns, sums_by
+from fleetpmap.smaps import Coded
+from fleetpmap.snapshot import Snapshot
+from fleetpmap.table import IntArray, distinct_per_group
+
+KEYS = ("host", "process", "user", "mapping", "path", "perms", "kind")
+"""What --by may name."""
+
+
+def merge_keys(text: str) -> tuple[str, ...]:
+    """The keys that `--by host,mapping` names, in order, each once.
+
+    Raises:
+        UsageError: a key that is none of KEYS, or no key at all.
+    """
+    return _checked(word.strip() for word in text.split(","))
+
+
+def merged(snapshot: Snapshot, by: Sequence[str] = ("mapping",)) -> Report:
+    """A row for each combination of the `by` keys, largest PSS first; equal or unknown PSS by RSS, then by name.
+
+    Raises:
+        UsageError: a key that is none of KEYS.
+    """
+    keys = {key: _key_of_rows(snapshot, key) for key in _checked(by)}
+    group, first_row = _grouped(list(keys.values()))
+    groups = len(first_row)
+    names = {key: Coded(column.codes[first_row], column.names) for key, column in keys.items()}
+    sizes = sums_by(snapshot.table, group, groups)
+    order = _order(sizes, list(names.values()))
+    return Report(
+        view="merged",
+        tables=(
+            Table(
+                "rows",
+                (
+                    *_count_columns(snapshot, group, groups, order),
+                    *size_columns(snapshot, {name: values[order] for name, values in sizes.items()}),
+                    _distinct("paths", plain_paths(snapshot.table).codes, group, groups, order),
+                    *(Column(key, "text", Coded(name.codes[order], name.names)) for key, name in names.items()),
+                ),
+            ),
+        ),
+        notes=notes_on(snapshot),
+        coverage=snapshot.coverage,
+        run=snapshot.run,
+    )
+
+
+def _checked(keys: Iterable[str]) -> tuple[str, ...]:
+    distinct = tuple(dict.fromkeys(keys))
+    for key in distinct or ("",):
+        if key not in KEYS:
+            near = nearest(key, KEYS)
+            known = f"the keys are {', '.join(KEYS)}"
+            raise UsageError(f'--by: there is no key "{key}"', hint=f"did you mean {near}? {known}" if near else known)
+    return distinct
+
+
+def _key_of_rows(snapshot: Snapshot, key: str) -> Coded:
+    """The key of every mapping."""
+    table = snapshot.table
+    match key:
+        case "host":
+            return by_process((process.host for process in snapshot.processes), table)
+        case "process":
+            return by_process((process.name for process in snapshot.processes), table)
+        case "user":
+            return by_process((owner(process) for process in snapshot.processes), table)
+        case "path":
+            return plain_paths(table)
+        case "perms":
+            return table.perms
+        case "kind":
+            return table.kind
+        case _:
+            return table.mapping
+
+
+def _grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The group of every row, and the first row of every group."""
+    group: NDArray[np.intp] = np.zeros(len(keys[0]), dtype=np.intp)
+    for key in keys:
+        # Packed anew after each key, so that the product cannot pass 64 bits. Null (-1) is a value like the others.
+        combined = group * (len(key.names) + 1) + key.codes + 1
+        _, first_row, group = np.unique(combined, return_index=True, return_inverse=True)
+    return group, first_row
+
+
+def _order(sizes: dict[str, IntArray], names: Sequence[Coded]) -> NDArray[np.intp]:
+    texts = list(zip(*(["" if text is None else text for text in name.texts()] for name in names), strict=True))
+    pss, rss = sizes["pss_kib"].tolist(), sizes["rss_kib"].tolist()
+    # NULL is below every size, so what is unknown comes last.
+    order = sorted(range(len(texts)), key=lambda row: (-pss[row], -rss[row], texts[row]))
+    return np.array(order, dtype=np.intp)
+
+
+def _count_columns(
+    snapshot: Snapshot, group: NDArray[np.intp], groups: int, order: NDArray[np.intp]
+) -> tuple[Column, ...]:
+    mappings = np.bincount(group, minlength=groups).astype(np.int64)
+    return (
+        _distinct("hosts", host_slots(snapshot), group, groups, order),
+        _distinct("processes", snapshot.table.process, group, groups, order),
+        Column("mappings", "count", mappings[order], rule="distinct", total=len(group)),
+    )
+
+
+def _distinct(
+    name: str, values: NDArray[np.int32], group: NDArray[np.intp], groups: int, order: NDArray[np.intp]
+) -> Column:
+    counts = distinct_per_group(values, group, groups)
+    return Column(name, "count", counts[order], rule="distinct", total=len(np.unique(values)))

@@ -1,0 +1,111 @@
+"""What several views count by.   snapshot ─► [rows] ─► the views
+
+Processes and mappings as coded columns, and the eight sizes summed by any group of mappings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.naming import ANON, DELETED, code_texts
+from fleetpmap.report.base import Column
+from fleetpmap.smaps import Coded
+from fleetpmap.snapshot import Process, Snapshot
+from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, sums, total
+
+
+class HexTexts(Sequence[str]):
+    """Addresses as lower-case hex of at least so many digits (the kernel prints 8), made when looked at."""
+
+    def __init__(self, values: NDArray[np.uint64], digits: int = 8) -> None:
+        self._values = values
+        self._format = f"0{digits}x"
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [format(value, self._format) for value in self._values[index].tolist()]
+        return format(int(self._values[index]), self._format)
+
+
+def coded(texts: Iterable[str | None]) -> Coded:
+    """A coded column of texts, None as null."""
+    slots: dict[str, int] = {}
+    codes = [-1 if text is None else slots.setdefault(text, len(slots)) for text in texts]
+    return Coded(np.array(codes, dtype=np.int32), tuple(slots))
+
+
+def owner(process: Process) -> str | None:
+    """The user as ps shows it: the name, the number where the host has no name for it, None where nobody knows."""
+    if process.user is not None or process.uid is None:
+        return process.user
+    return str(process.uid)
+
+
+def identity_columns(processes: Sequence[Process]) -> tuple[Column, Column, Column, Column, Column, Column]:
+    """host, pid, user, name, command and status, one row per process."""
+    return (
+        Column("host", "text", coded(process.host for process in processes)),
+        Column("pid", "number", np.array([process.pid for process in processes], dtype=np.int64)),
+        Column("user", "text", coded(owner(process) for process in processes)),
+        Column("name", "text", coded(process.name for process in processes)),
+        Column("command", "text", coded(process.command for process in processes)),
+        Column("status", "text", coded(process.status for process in processes)),
+    )
+
+
+def host_slots(snapshot: Snapshot) -> NDArray[np.int32]:
+    """For every mapping the slot of its host in `snapshot.hosts`."""
+    slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
+    of_process = np.array([slot_of_host[process.host] for process in snapshot.processes], dtype=np.int32)
+    return of_process[snapshot.table.process]
+
+
+def by_process(texts: Iterable[str | None], table: MappingTable) -> Coded:
+    """One text per process, spread over the process's mappings."""
+    column = coded(texts)
+    return Coded(column.codes[table.process], column.names)
+
+
+def plain_paths(table: MappingTable) -> Coded:
+    """Every mapping's path without the kernel's ` (deleted)`; `[anon]` where there is none."""
+    return code_texts(
+        [path.removesuffix(DELETED) or ANON for path in table.path.names], table.path.codes.astype(np.intp)
+    )
+
+
+def rule_over(processes: int, rule: Rule) -> Rule:
+    """What a sum over that many processes is: within one, no page is counted twice."""
+    return "sum" if rule == "upper bound" and processes <= 1 else rule
+
+
+def sums_by(table: MappingTable, group: NDArray[np.integer], groups: int) -> dict[str, IntArray]:
+    """Each of METRICS summed over the mappings of each group, NULL where a group knows nothing."""
+    return {name: sums(table.metrics[name], group, groups) for name in METRICS}
+
+
+def size_columns(snapshot: Snapshot, values: Mapping[str, IntArray]) -> tuple[Column, ...]:
+    """The columns of METRICS, with `values` as cells and the whole snapshot's totals."""
+    read = len(np.unique(snapshot.table.process))
+    totals = _totals(snapshot)
+    return tuple(
+        Column(name, "KiB", values[name], rule=rule_over(read, rule), total=totals[name])
+        for name, rule in METRICS.items()
+    )
+
+
+def _totals(snapshot: Snapshot) -> dict[str, int | None]:
+    # A host that answered "nothing matches" is known to hold nothing: zero. Nothing but failures is unknown.
+    nothing = 0 if any(host.status == "no-match" for host in snapshot.hosts) else None
+    totals = {name: total(snapshot.table.metrics[name]) for name in METRICS}
+    return {name: nothing if value is None and not len(snapshot.table) else value for name, value in totals.items()}

@@ -1,0 +1,171 @@
+"""The fast path: a window of whole blocks to rows.   parse ─► [fast] ─► parse
+
+    headers   every mapping line of the window                                               header_columns
+    fields    by the template that fits; where none does, one is learned from such a block   template
+    the rest  each block that was not read to its last byte takes the general path, alone    general
+
+Nothing here costs a Python object per mapping but that last step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fleetpmap.errors import SmapsError
+from fleetpmap.smaps.columns import NULL
+from fleetpmap.smaps.general import read_block, read_flags
+from fleetpmap.smaps.header import Place, read_place
+from fleetpmap.smaps.header_columns import PERMS, read_headers
+from fleetpmap.smaps.linetexts import LineTexts
+from fleetpmap.smaps.rows import Codebook, Rows
+from fleetpmap.smaps.template import Template, learn
+from fleetpmap.smaps.window import Positions, Window
+
+_LEARN = 8
+"""Templates tried at most on one window beside those kept; a block that fits none takes the general path."""
+_KEEP = 16
+"""Templates kept for the next window."""
+KEYS_LIMIT = 256
+"""Different keys in one text, eight times as many as a kernel has: each costs a slot in every row, and a host must not
+decide how many that are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The blocks of one window: where their fields begin and end in it, and the rows to fill in."""
+
+    window: Window
+    fields_at: Positions
+    stops: Positions
+    rows: Rows
+
+
+class Reader:
+    """Reads the windows of one text, and keeps from one to the next what it learns: templates and codebooks."""
+
+    def __init__(self) -> None:
+        self.places: Codebook[Place] = Codebook()
+        self.flags: Codebook[str] = Codebook()
+        self._last_keys: Codebook[str] = Codebook()
+        self._columns: set[str] = set()
+        self._place_texts = LineTexts(self._place_code, usual=128)
+        self._flags_texts = LineTexts(lambda text: self.flags.code(read_flags(text)), usual=64)
+        self._templates: list[Template] = []
+
+    def read(self, window: Window, boundaries: Positions) -> Rows:
+        """Every block of a window, in order.
+
+        `boundaries` are the positions where one process's text ends and another's begins: a block ends there,
+        whatever follows. What stands between a boundary, or the window's beginning, and the next mapping line is in no
+        block.
+        """
+        headers = read_headers(window, self._place_texts)
+        rows = Rows.empty(headers.at + window.begin)
+        for name in ("start", "end", "offset", "perms", "places"):
+            getattr(rows, name)[:] = getattr(headers, name)
+        stops = _stops(headers.at, boundaries, window.size)
+        blocks = _Blocks(window, headers.next_line, stops, rows)
+        missed = self._read_fields(blocks, np.flatnonzero(headers.whole))
+        for row in (*np.flatnonzero(~headers.whole).tolist(), *missed.tolist()):
+            self._read_one(window.text(headers.at[row], stops[row]), rows, row)
+        return rows
+
+    def read_alone(self, block: bytes, at: int) -> Rows:
+        """One block by the general path; `at` is where it stands in the text."""
+        rows = Rows.empty(np.array([at], np.int64))
+        self._read_one(block, rows, 0)
+        return rows
+
+    def _place_code(self, text: bytes) -> int:
+        place = read_place(text)
+        return NULL if place is None else self.places.code(place)
+
+    def _read_fields(self, blocks: _Blocks, pending: Positions) -> Positions:
+        """Fill in the fields of those of the pending rows that a template fits; the slots of the others."""
+        for template in self._templates:
+            pending = self._apply(template, blocks, pending)
+        missed: list[Positions] = []
+        for _ in range(_LEARN):
+            if not len(pending):
+                break
+            # Blocks of the most usual length are the best bet.
+            lengths = (blocks.stops - blocks.fields_at)[pending]
+            sizes, counts = np.unique(lengths, return_counts=True)
+            alike = pending[lengths == sizes[counts.argmax()]]
+            learned = self._learn(blocks.window.text(blocks.fields_at[alike[0]], blocks.stops[alike[0]]))
+            if learned is not None:
+                pending = self._apply(learned, blocks, pending)
+                alike = alike[:1]
+            missed.append(np.intersect1d(pending, alike, assume_unique=True))
+            pending = np.setdiff1d(pending, alike, assume_unique=True)
+        return np.concatenate((*missed, pending))
+
+    def _learn(self, fields: bytes) -> Template | None:
+        template = learn(fields)
+        if template is None or not self._admit(template.keys):
+            return None
+        if len(self._templates) < _KEEP:
+            self._templates.append(template)
+        return template
+
+    def _apply(self, template: Template, blocks: _Blocks, pending: Positions) -> Positions:
+        """Fill in those of the pending rows that fit the template; the slots of those that do not."""
+        if not len(pending):
+            return pending
+        rows = blocks.rows
+        at = blocks.fields_at[pending]
+        numbers, fits = template.read(blocks.window, at)
+        stops = at + template.length
+        if template.has_flags:
+            codes, line_ends = self._flags_texts.encode(blocks.window, stops)
+            stops = line_ends + 1
+            fits &= codes != NULL
+        fits &= stops == blocks.stops[pending]
+        slots = pending[fits]
+        if template.has_flags:
+            rows.flags[slots] = codes[fits]
+        rows.last_keys[slots] = self._last_keys.code(template.last_key)
+        for key, column in zip(template.keys, numbers, strict=True):
+            if len(slots) == len(rows.at):  # nearly always: the column as it is
+                rows.fields[key] = column
+            else:
+                rows.field(key)[slots] = column[fits]
+        return pending[~fits]
+
+    def _admit(self, keys: Iterable[str]) -> bool:
+        """Whether the text may have columns for these keys too."""
+        all_keys = self._columns.union(keys)
+        if len(all_keys) > KEYS_LIMIT:
+            return False
+        self._columns = all_keys
+        return True
+
+    def _read_one(self, text: bytes, rows: Rows, row: int) -> None:
+        """One block by the general path, into its slot."""
+        try:
+            block = read_block(text)
+        except SmapsError:
+            rows.bad[row] = True
+            return
+        if not self._admit(block.numbers):
+            rows.bad[row] = True
+            return
+        header = block.header
+        rows.start[row], rows.end[row], rows.offset[row] = header.start, header.end, header.offset
+        rows.perms[row] = PERMS.index(header.perms)
+        rows.places[row] = self.places.code(header.place)
+        rows.flags[row] = NULL if block.flags is None else self.flags.code(block.flags)
+        rows.last_keys[row] = self._last_keys.code(block.last_key)
+        for key, number in block.numbers.items():
+            rows.field(key)[row] = number
+
+
+def _stops(at: Positions, boundaries: Positions, size: int) -> Positions:
+    """Where the blocks that begin at `at` end: where the next one begins, or at the first boundary before that."""
+    following = np.append(at[1:], size)[: len(at)]
+    first_boundary = np.append(boundaries, size)[np.searchsorted(boundaries, at, side="right")]
+    stops: Positions = np.minimum(following, first_boundary)
+    return stops

@@ -1,0 +1,157 @@
+"""The general path: one process's text, line by line.   fast, parse ─► [general]
+
+Slow and plain. It says what smaps is: the fast path hands over every block that has no usual shape, and errors come
+from here. Grammar:
+
+    text  = *block                    empty for a kernel thread
+    block = header line, 1*field      see header.py; a key stands at most once in a block
+    field = key ":" *(space / tab) (number [" kB"] / words)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from fleetpmap.errors import SmapsError
+from fleetpmap.smaps.fields import FIELD_BY_KEY, FIELDS
+from fleetpmap.smaps.header import BLOCK_BREAK, HEADER_BEGINNING, Header, read_header
+
+TEXT_KEYS = frozenset(known.key for known in FIELDS if known.unit == "text")
+FLAGS_KEY = "VmFlags"
+NAME_KEY = "Name"
+
+_LINE = re.compile(rb"([A-Za-z_][A-Za-z0-9_.()]*):[ \t]*(?:([0-9]+)( kB)?[ \t]*|(.*))", re.DOTALL)
+_WHOLE_FLAGS = re.compile(rb"(?:[a-z0-9?]{2} ?)*")
+_VALUE_MAX = 2**63 - 1
+_VALUE_DIGITS = 19
+_TORN_HINT = "the process probably exited while it was read: read it again"
+
+
+@dataclass(slots=True)
+class Block:
+    """One mapping: its header and its fields."""
+
+    header: Header
+    numbers: dict[str, int] = field(default_factory=dict)
+    """Kernel key to value as printed, in the order of the text."""
+    flags: str | None = None
+    last_key: str = ""
+    """The key of the last line: the same in every whole block of one text."""
+
+
+def read_process(text: bytes) -> list[Block]:
+    """Every mapping of one process, in order; [] for an empty text.
+
+    A text that stops in the middle of a mapping is an error, not a shorter process. It is seen by a last line that is
+    not whole, and by a last block that does not end with the key that the block before it ends with. (A cut right
+    between two mappings, between two flags of the very last line, or after a line of the very first mapping leaves a
+    text that is as good as a whole one.)
+
+    Raises:
+        SmapsError: not smaps, a key twice in one mapping, or torn; `offset` counts from the beginning of `text`.
+    """
+    if not text:
+        return []
+    starts = [0, *(match.end() for match in BLOCK_BREAK.finditer(text))]
+    blocks: list[Block] = []
+    for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
+        blocks.append(read_block(text[start:stop], start, is_last=stop == len(text), before=len(blocks)))
+    if len(blocks) > 1 and blocks[-1].last_key != blocks[-2].last_key:
+        raise _torn(len(blocks) - 1, starts[-1])
+    return blocks
+
+
+def read_block(text: bytes, offset: int = 0, *, is_last: bool = False, before: int = 0) -> Block:
+    """One mapping, from its header line to the end of its last field.
+
+    `offset` is where it stands in its process's text, `is_last` that nothing follows it there, and `before` the number
+    of mappings in front of it: for the error.
+
+    Raises:
+        SmapsError: a line that does not belong into smaps, or a key twice.
+    """
+    head, *lines = text.removesuffix(b"\n").split(b"\n")
+    if HEADER_BEGINNING.match(head) and not _ends_whole(text):
+        raise _torn(before, offset)
+    header = read_header(head)
+    if header is None:
+        hint = "" if offset else "this is not the text of /proc/PID/smaps"
+        raise SmapsError(f"expected a mapping line, got {_shown(head)}", offset=offset, hint=hint)
+    if not lines and is_last and before:
+        raise _torn(before, offset)
+    if not lines:
+        hint = "this looks like /proc/PID/maps: smaps is needed"
+        raise SmapsError("a mapping without fields", offset=offset, hint=hint)
+    block = Block(header)
+    seen: set[str] = set()
+    at = offset + len(head) + 1
+    for line in lines:
+        key, value = _read_line(line, at)
+        if key in seen:
+            raise SmapsError(f'the key "{key}" stands twice in one mapping', offset=at)
+        seen.add(key)
+        if isinstance(value, int):
+            block.numbers[key] = value
+        elif key == FLAGS_KEY:
+            block.flags = read_flags(value)
+        elif key == NAME_KEY and not header.place.path:
+            path = value.decode("utf-8", "surrogateescape")
+            block.header = header._replace(place=header.place._replace(path=path))
+        at += len(line) + 1
+    block.last_key = key
+    return block
+
+
+def read_flags(text: bytes) -> str:
+    """What stands behind `VmFlags:`, without the spaces around it."""
+    return text.strip(b" \t").decode("utf-8", "surrogateescape")
+
+
+def last_block_start(text: bytes) -> int:
+    """Where the last block of a text begins; 0 if no line does begin one."""
+    newline = len(text)
+    while (newline := text.rfind(b"\n", 0, newline)) >= 0:
+        if BLOCK_BREAK.match(text, newline):
+            return newline + 1
+    return 0
+
+
+def _read_line(line: bytes, offset: int) -> tuple[str, int | bytes]:
+    """A field's key and its value: the number, or the words."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise SmapsError(f'expected a field ("Rss:   4 kB"), got {_shown(line)}', offset=offset)
+    key = match[1].decode("ascii")
+    if key in TEXT_KEYS:
+        return key, line[match.end(1) + 1 :].lstrip(b" \t")
+    digits = match[2]
+    if digits is not None and len(digits) <= _VALUE_DIGITS and int(digits) <= _VALUE_MAX:
+        return key, int(digits)
+    if digits is not None or key in FIELD_BY_KEY:
+        raise SmapsError(f'"{key}": expected a number, got {_shown(line[match.end(1) + 1 :].strip())}', offset=offset)
+    return key, match[4]
+
+
+def _ends_whole(text: bytes) -> bool:
+    """Whether the last line is all there: ended by a newline, or of a form that cannot have been longer."""
+    if text.endswith(b"\n"):
+        return True
+    match = _LINE.fullmatch(text[text.rfind(b"\n") + 1 :])
+    if match is None:
+        return False
+    known = FIELD_BY_KEY.get(match[1].decode("ascii"))
+    if known is not None and known.key == FLAGS_KEY:
+        return _WHOLE_FLAGS.fullmatch(match[4]) is not None
+    has_unit = match[3] is not None
+    return has_unit or (match[2] is not None and known is not None and known.unit in ("flag", "number"))
+
+
+def _torn(whole: int, offset: int) -> SmapsError:
+    mappings = "1 whole mapping" if whole == 1 else f"{whole} whole mappings"
+    return SmapsError(f"cut off in the middle of a mapping, after {mappings}", offset=offset, hint=_TORN_HINT)
+
+
+def _shown(line: bytes) -> str:
+    """A line for a message: what a host sent, so nothing of it reaches a terminal unescaped."""
+    return ascii(line[:60].decode("latin-1"))

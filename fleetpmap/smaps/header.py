@@ -1,0 +1,68 @@
+"""The mapping line.   general, fast ─► [header]
+
+    55f523c9f000-55f523cc1000 r-xp 00000000 08:02 5505067                    /sbin/cgmanager
+    start        end          perms offset  device inode                     path
+
+Padding stands before the path, or a single space. The path is the rest of the line: it may hold spaces, tabs and bytes
+that are not UTF-8 (only a newline is escaped, as \\012). A line without a path ends after the inode, with or without a
+space. Source: fs/proc/task_mmu.c, show_map_vma().
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+HEADER_BEGINNING = re.compile(rb"[0-9a-f]{8,16}-|[0-9a-f]{1,16}\Z")
+"""What makes a line a mapping line, good or bad; the second form is one cut off before its dash."""
+
+# The newline in front is what makes it fast: the engine jumps from one to the next.
+BLOCK_BREAK = re.compile(rb"\n(?=" + HEADER_BEGINNING.pattern + rb")")
+"""The newline in front of a mapping line."""
+
+_HEADER = re.compile(
+    rb"([0-9a-f]{8,16})-([0-9a-f]{8,16}) ([r-][w-][x-][sp]) ([0-9a-f]{1,16}) "
+    rb"(?P<place>[0-9a-f]+:[0-9a-f]+ [0-9]+(?: .*)?)",
+    re.DOTALL,
+)
+_PLACE = re.compile(rb"([0-9a-f]+:[0-9a-f]+) ([0-9]+)(?: +(.*))?", re.DOTALL)
+_INODE_LIMIT = 2**64
+
+
+class Place(NamedTuple):
+    """The end of a mapping line: what is mapped there. A few hundred of them serve a hundred thousand mappings."""
+
+    device: str
+    inode: int
+    path: str
+
+
+class Header(NamedTuple):
+    """One mapping line."""
+
+    start: int
+    end: int
+    perms: str
+    offset: int
+    place: Place
+
+
+def read_place(line_end: bytes) -> Place | None:
+    """The part of a mapping line from the device on, without the newline; None if it is none."""
+    match = _PLACE.fullmatch(line_end)
+    if match is None:
+        return None
+    device, inode, path = match.groups(default=b"")
+    if len(inode) > len(str(_INODE_LIMIT)) or int(inode) >= _INODE_LIMIT:
+        return None
+    return Place(device.decode("ascii"), int(inode), path.decode("utf-8", "surrogateescape"))
+
+
+def read_header(line: bytes) -> Header | None:
+    """A mapping line, without the newline; None if it is none."""
+    match = _HEADER.fullmatch(line)
+    place = read_place(match["place"]) if match else None
+    if match is None or place is None:
+        return None
+    start, end, perms, offset = match.groups()[:4]
+    return Header(int(start, 16), int(end, 16), perms.decode("ascii"), int(offset, 16), place)

@@ -1,0 +1,196 @@
+"""smaps text to columns.   wire ─► [parse] ─► table
+
+Input: the texts of /proc/PID/smaps of a host's processes, one after the other in one buffer. Output: one array per
+field, one slot per mapping. Source: Documentation/filesystems/proc.rst; fs/proc/task_mmu.c, show_smap().
+
+    buffer ─► windows of whole blocks ─► fast.Reader ─► rows ─► all rows ─► those of the processes that are whole
+
+A text's last block takes the general path if its last line lacks the newline: the fast path reads whole lines only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.errors import SmapsError
+from fleetpmap.smaps.columns import NULL, Coded, SmapsColumns
+from fleetpmap.smaps.fast import KEYS_LIMIT, Reader
+from fleetpmap.smaps.general import last_block_start, read_block, read_process
+from fleetpmap.smaps.header import BLOCK_BREAK
+from fleetpmap.smaps.header_columns import PERMS
+from fleetpmap.smaps.linetexts import Codes
+from fleetpmap.smaps.rows import Codebook, Rows, join
+from fleetpmap.smaps.window import NEWLINE, Bytes, Positions, Window
+from fleetpmap.smaps.words import Flags
+
+_WINDOW = 2 * 2**20
+"""Bytes read at once: about what a core's cache holds. Larger waits for memory, smaller for the interpreter."""
+
+Span = tuple[int, int]
+
+
+def parse(text: bytes | memoryview, spans: Sequence[Span] | None = None) -> SmapsColumns:
+    """The mappings of one or more processes.
+
+    `spans` are the byte ranges of the processes' texts: in order, without gaps, from 0 to the end; an empty one is a
+    process without mappings. None: the text is one process's.
+
+    Raises:
+        SmapsError: a process's text is not smaps, or was cut off (see general.read_process); the first such process's.
+        ValueError: spans that overlap, leave a gap or do not cover the text.
+    """
+    columns, errors = parse_processes(text, [(0, len(text))] if spans is None else spans)
+    for error in errors.values():
+        raise error
+    return columns
+
+
+def parse_processes(text: bytes | memoryview, spans: Sequence[Span]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
+    """The mappings of the processes whose texts are whole; for each of the others, by its place in `spans`, why not.
+
+    A process that has an error has no mapping in the columns. The error's offset counts from the beginning of that
+    process's text. Arguments as parse().
+
+    Raises:
+        ValueError: spans that overlap, leave a gap or do not cover the text.
+    """
+    starts, stops = _bounds(len(text), spans)
+    rows, reader = _read(text, starts, stops)
+    first = np.searchsorted(rows.at, starts)
+    counts = np.searchsorted(rows.at, stops) - first
+    process = np.repeat(np.arange(len(starts), dtype=np.int32), counts)
+    errors = {
+        index: _error(bytes(text[starts[index] : stops[index]]))
+        for index in np.flatnonzero(_is_bad(rows, process, starts, stops, first, counts)).tolist()
+    }
+    if errors:
+        kept = ~np.isin(process, list(errors))
+        rows, process = rows[kept], process[kept]
+    return _columns(text, rows, reader, process, stops[process]), errors
+
+
+def _bounds(size: int, spans: Sequence[Span]) -> tuple[Positions, Positions]:
+    bounds = np.array(spans, np.int64).reshape(-1, 2)
+    starts, stops = bounds[:, 0], bounds[:, 1]
+    edges = np.concatenate(([0], stops))
+    if not (np.array_equal(starts, edges[:-1]) and edges[-1] == size and (stops >= starts).all()):
+        raise ValueError("spans must cover the text in order and without gaps")
+    return starts, stops
+
+
+def _read(text: bytes | memoryview, starts: Positions, stops: Positions) -> tuple[Rows, Reader]:
+    """Every block of the buffer, whichever process's, in order."""
+    buffer = np.frombuffer(text, np.uint8) if len(text) else np.zeros(0, np.uint8)
+    reader = Reader()
+    window = Window()
+    boundaries = np.unique(stops)
+    parts: list[Rows] = []
+    for begin, end, is_whole in _pieces(text, buffer, starts, stops):
+        if is_whole:
+            window.load(buffer, begin, end)
+            inside = boundaries[np.searchsorted(boundaries, begin, "right") : np.searchsorted(boundaries, end)]
+            parts.append(reader.read(window, inside - begin))
+        else:
+            parts.append(reader.read_alone(bytes(text[begin:end]), begin))
+    return join(parts), reader
+
+
+def _pieces(
+    text: bytes | memoryview, buffer: Bytes, starts: Positions, stops: Positions
+) -> Iterator[tuple[int, int, bool]]:
+    """The buffer in pieces, in order: windows of whole lines (True), last blocks that lack their newline (False)."""
+    begin = 0
+    not_empty = stops > starts
+    ends_in_newline = buffer[stops[not_empty] - 1] == NEWLINE
+    open_ended = np.flatnonzero(not_empty)[~ends_in_newline]
+    for start, stop in zip(starts[open_ended].tolist(), stops[open_ended].tolist(), strict=True):
+        tail = start + last_block_start(bytes(text[start:stop]))
+        yield from _windows(text, begin, tail)
+        yield tail, stop, False
+        begin = stop
+    yield from _windows(text, begin, len(text))
+
+
+def _windows(text: bytes | memoryview, begin: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    while begin < end:
+        following = BLOCK_BREAK.search(text, min(begin + _WINDOW, end), end)
+        stop = following.end() if following else end
+        yield begin, stop, True
+        begin = stop
+
+
+def _is_bad(
+    rows: Rows, process: Codes, starts: Positions, stops: Positions, first: Positions, counts: Positions
+) -> Flags:
+    """Which processes the general path has to find fault with."""
+    at = np.append(rows.at, -1)
+    bad: Flags = (at[first] != starts) & (stops > starts)  # it does not begin with a mapping
+    bad[process[rows.bad]] = True
+    several = np.flatnonzero(counts > 1)
+    last = first[several] + counts[several] - 1
+    bad[several[rows.last_keys[last] != rows.last_keys[last - 1]]] = True  # torn
+    return bad
+
+
+def _error(text: bytes) -> SmapsError:
+    """What is wrong with the text of a process that the fast path did not accept."""
+    try:
+        read_process(text)
+    except SmapsError as error:
+        return error
+    return SmapsError(
+        f"its host's smaps have more than {KEYS_LIMIT} different keys", offset=0, hint="no kernel prints that many"
+    )
+
+
+def _columns(text: bytes | memoryview, rows: Rows, reader: Reader, process: Codes, stops: Positions) -> SmapsColumns:
+    devices: Codebook[str] = Codebook()
+    paths: Codebook[str] = Codebook()
+    places = reader.places.items()
+    device_of = np.array([devices.code(place.device) for place in places], np.int32)
+    inode_of = np.array([place.inode for place in places], np.uint64)
+    path_of = np.array([paths.code(place.path) for place in places], np.int32)
+    return SmapsColumns(
+        process=process,
+        start=rows.start,
+        end=rows.end,
+        perms=_coded(rows.perms, PERMS),
+        offset=rows.offset,
+        device=_coded(device_of[rows.places], devices.items()),
+        inode=inode_of[rows.places],
+        path=_coded(path_of[rows.places], paths.items()),
+        fields=_in_text_order(text, rows, stops),
+        flags=_coded(rows.flags, reader.flags.items()),
+    )
+
+
+def _coded(codes: Codes, names: Sequence[str]) -> Coded:
+    """The same texts with codes in the order of their first row, and no name that no row has."""
+    first = np.full(len(names) + 1, len(codes))
+    # Of several rows with one code the last one written stays, and that is the first row.
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    used = np.flatnonzero(first[:-1] < len(codes))
+    used = used[np.argsort(first[used])]
+    renumbered = np.full(len(names) + 1, NULL, np.int32)
+    renumbered[used] = np.arange(len(used))
+    return Coded(renumbered[codes], tuple(names[code] for code in used.tolist()))
+
+
+def _in_text_order(text: bytes | memoryview, rows: Rows, stops: Positions) -> dict[str, NDArray[np.int64]]:
+    """The fields that a row has, in the order in which the text first has them."""
+    first_rows: dict[str, int] = {}
+    for key, column in rows.fields.items():
+        present = column[:1] != NULL
+        present = present if present.any() else column != NULL
+        if present.any():
+            first_rows[key] = int(present.argmax())
+    ordered: dict[str, NDArray[np.int64]] = {}
+    for row in sorted(set(first_rows.values())):
+        begin, stop = int(rows.at[row]), int(stops[row])
+        following = BLOCK_BREAK.search(text, begin, stop)
+        keys = read_block(bytes(text[begin : following.end() if following else stop])).numbers
+        ordered |= {key: rows.fields[key] for key in keys if first_rows[key] == row}
+    return ordered

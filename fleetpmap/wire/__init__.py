@@ -1,0 +1,33 @@
+"""Bytes to replies.   transport ─► [wire] ─► processes, smaps
+
+    frames      the stream: noise, frames, gzip members; a cut is an error that says how much came
+      ▼
+    sections    one section's bytes to plain values: grep's and tail's output
+      ▼
+    replies     sections to a Listing or a Reading; decides each process's status
+      ▼
+    model       the types that leave the room
+
+Knows framing, not smaps. The grammar stands at the top of probe/probe.sh, which prints it.
+"""
+
+from fleetpmap.wire.frames import DECODED_LIMIT, Decoder
+from fleetpmap.wire.model import (
+    Capabilities,
+    ListedProcess,
+    Listing,
+    ProcessReading,
+    Reading,
+    ReadStatus,
+)
+
+__all__ = [
+    "DECODED_LIMIT",
+    "Capabilities",
+    "Decoder",
+    "ListedProcess",
+    "Listing",
+    "ProcessReading",
+    "ReadStatus",
+    "Reading",
+]

@@ -1,0 +1,80 @@
+"""One phase's bytes, and where its sections are.   frames ─► [body] ─► replies
+
+A section begins after a line `NONCE NAME`, the line `NONCE end` closes the phase. Nobody but the probe knows the nonce,
+so wherever it stands, it is a frame.
+"""
+
+from __future__ import annotations
+
+import io
+
+from fleetpmap.wire.sections import MalformedError, Span, text_of
+
+FRAME_LIMIT = 1024
+"""Bytes in a frame's line at most; the longest has less than 400."""
+
+
+class Body:
+    """A phase, as it comes in. Holds its bytes once."""
+
+    def __init__(self, nonce: bytes) -> None:
+        self.ended = False
+        """Whether the end frame is in."""
+        self._nonce = nonce
+        self._bytes = io.BytesIO()
+        self._unseen = b""  # the last bytes: what may be the beginning of a frame
+        self._marks: list[tuple[str, int, int]] = []  # each frame's name, where its line begins and where it ends
+
+    def add(self, piece: bytes) -> bytes | None:
+        """Take the next bytes; None, or once the end frame is in, those that follow it."""
+        if self.ended:
+            return piece
+        text = self._unseen + piece
+        before = self._bytes.tell() - len(self._unseen)
+        self._bytes.write(piece)
+        at = 0
+        while (found := text.find(self._nonce, at)) >= 0:
+            stop = text.find(b"\n", found, found + FRAME_LIMIT)
+            if stop < 0:
+                break
+            name = text_of(text[found + len(self._nonce) + 1 : stop])
+            at = stop + 1
+            self._marks.append((name, before + found, before + at))
+            if name == "end":
+                self.ended = True
+                return text[at:]
+        if found >= 0 and len(text) - found >= FRAME_LIMIT:
+            raise MalformedError("a frame's line has no end")
+        self._unseen = text[found if found >= 0 else max(at, len(text) - len(self._nonce) + 1) :]
+        return None
+
+    def spans(self, name: str) -> list[Span]:
+        """Where the sections of this name are."""
+        return [
+            (start, stop)
+            for (this, _, start), (_, stop, _) in zip(self._marks, self._marks[1:], strict=False)  # pairs
+            if this == name
+        ]
+
+    def section(self, name: str) -> bytes:
+        """The bytes of all sections of this name; b"" if there is none."""
+        with self._bytes.getbuffer() as view:
+            return b"".join(view[start:stop] for start, stop in self.spans(name))
+
+    def whole(self) -> bytes:
+        """All bytes, not copied as long as the caller lets go of them before pack()."""
+        return self._bytes.getvalue()
+
+    def pack(self, spans: list[Span]) -> bytes:
+        """These parts, which lie in this order, as one bytes object; uses the body up.
+
+        They are moved together inside the buffer itself, which getvalue() then hands out: a host's smaps can be tens of
+        megabytes, and there should not be two of them.
+        """
+        end = 0
+        with self._bytes.getbuffer() as view:
+            for start, stop in spans:
+                view[end : end + stop - start] = view[start:stop]
+                end += stop - start
+        self._bytes.truncate(end)
+        return self._bytes.getvalue()

@@ -1,0 +1,140 @@
+"""Sections to a Listing or a Reading.   sections ─► [replies] ─► model
+
+Here each process that was asked for gets its one status.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fleetpmap.units import KIB
+from fleetpmap.wire.body import Body
+from fleetpmap.wire.model import Capabilities, ListedProcess, Listing, ProcessReading, Reading, ReadStatus
+from fleetpmap.wire.sections import (
+    MalformedError,
+    Span,
+    Stat,
+    locate_texts,
+    parse_access,
+    parse_arguments,
+    parse_stats,
+    parse_uids,
+    parse_users,
+)
+
+
+def parse_capabilities(words: list[str]) -> Capabilities:
+    """The `KEY=VALUE` words of the begin frame; keys of a later probe are ignored."""
+    values = dict(word.partition("=")[::2] for word in words)
+    try:
+        return Capabilities(
+            uid=int(values["uid"]),
+            kernel=values["kernel"],
+            page_size=int(values["page_size"]),
+            boot_id=values["boot_id"],
+            pid_namespace=values["pid_namespace"],
+            reader=values["reader"],
+            compression="gzip" if values["compression"] == "gzip" else "none",
+            probe_pid=int(values["probe_pid"]) if values["probe_pid"] else None,
+        )
+    except KeyError as error:
+        raise MalformedError(f"the first frame does not say {error.args[0]}") from error
+    except ValueError as error:
+        raise MalformedError(f"the first frame has a word for a number: {error}") from error
+
+
+def build_listing(capabilities: Capabilities, body: Body) -> Listing:
+    """Phase one."""
+    stats = parse_stats(body.section("stat"))
+    arguments = parse_arguments(body.section("cmdline"))
+    uids = parse_uids(body.section("uid"))
+    return Listing(
+        capabilities,
+        tuple(
+            ListedProcess(
+                pid=pid,
+                name=stat.name,
+                state=stat.state,
+                ppid=stat.ppid,
+                session=stat.session,
+                start_ticks=stat.start_ticks,
+                rss_kib=stat.rss_pages * capabilities.page_size // KIB,
+                arguments=arguments.get(pid, ()),
+                kernel_thread=stat.kernel_thread,
+                uid=uids.get(pid),
+            )
+            for pid, stat in sorted(stats.items())
+        ),
+        parse_users(body.section("passwd"), uids.values()),
+    )
+
+
+def build_reading(listing: Listing, body: Body) -> Reading:
+    """Phase two; uses `body` up."""
+    uids = parse_uids(body.section("uid"))
+    users = parse_users(body.section("passwd"), uids.values())
+    texts = _locate_all(body)
+    statuses = _statuses(listing, body, texts)
+    kept = [texts[pid] if status == "read" else (0, 0) for pid, status in statuses.items()]
+    processes: list[ProcessReading] = []
+    at = 0
+    for (pid, status), (start, stop) in zip(statuses.items(), kept, strict=True):
+        processes.append(ProcessReading(pid, status, at, at + stop - start, uids.get(pid)))
+        at += stop - start
+    return Reading(body.pack(kept), tuple(processes), users)
+
+
+def _locate_all(body: Body) -> dict[int, Span]:
+    """Where each process's text is, in the order printed."""
+    texts: dict[int, Span] = {}
+    for section in body.spans("smaps"):
+        for pid, start, stop in locate_texts(body.whole(), *section):
+            if pid in texts:
+                raise MalformedError(f"smaps of process {pid} came twice")
+            texts[pid] = (start, stop)
+    return texts
+
+
+def _statuses(listing: Listing, body: Body, texts: dict[int, Span]) -> dict[int, ReadStatus]:
+    """What became of each process, in the order asked, which is that of the texts too."""
+    verdicts = parse_access(body.section("access"))
+    if [pid for pid in verdicts if pid in texts] != list(texts):
+        raise MalformedError("the smaps do not follow the order in which they were asked for")
+    stats = parse_stats(body.section("stat"))
+    listed = {process.pid: process.start_ticks for process in listing.processes}
+    # Since 3.18 the kernel refuses to open what may not be read; before, it opened and gave nothing.
+    opens_denied = _release(listing.capabilities.kernel) < (3, 18)
+    return {
+        pid: _status(
+            stats.get(pid),
+            listed.get(pid),
+            has_text=pid in texts and texts[pid][0] < texts[pid][1],
+            verdict="denied" if verdict == "ok" and opens_denied else verdict,
+        )
+        for pid, verdict in verdicts.items()
+    }
+
+
+def _status(stat: Stat | None, listed_start: int | None, *, has_text: bool, verdict: str) -> ReadStatus:
+    """One process's status: from its stat after the reading, its start time before, and what open() said."""
+    if stat is None:
+        return "gone"
+    if listed_start is not None and stat.start_ticks != listed_start:
+        return "reused"
+    if stat.kernel_thread:
+        return "kernel"
+    if stat.state in "ZX":
+        return "zombie"
+    if stat.size == 0:
+        # On its way out, it has given its memory back: a text that did come may lack its end.
+        return "gone"
+    if has_text:
+        return "read"
+    without_text: dict[str, ReadStatus] = {"ok": "empty", "denied": "denied", "unsupported": "unsupported"}
+    return without_text.get(verdict, "gone")
+
+
+def _release(kernel: str) -> tuple[int, int]:
+    """Major and minor number of a kernel release; one that has none counts as new."""
+    numbers = re.match(r"(\d+)\.(\d+)", kernel)
+    return (int(numbers[1]), int(numbers[2])) if numbers else (99, 0)

@@ -1,0 +1,153 @@
+"""One section's bytes to plain values.   frames ─► [sections] ─► replies
+
+It was printed by grep -H (`PID/FILE:LINE`) and tail -n +1 (`==> PID/smaps <==`), run inside proc_root. The path before
+each line is grep's, so nothing a process writes into its name or arguments can pass for another process.
+Source of the fields: Documentation/filesystems/proc.rst, table 1-4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+PF_KTHREAD = 0x00200000
+"""Bit of stat's flags that the kernel sets on its own threads (include/linux/sched.h, since 2.6.27)."""
+
+_HEADER = re.compile(rb"==> (?:(\d+)/smaps|/dev/null) <==\n")
+_SHORTEST_STAT = 22
+"""Fields of stat after the name, up to rss; later kernels add more."""
+
+
+Span = tuple[int, int]
+"""Where something begins and ends in a phase's bytes."""
+
+
+class MalformedError(Exception):
+    """A section that its tool cannot have printed; the message says what and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What /proc/PID/stat says of a process."""
+
+    name: str
+    state: str
+    ppid: int
+    session: int
+    kernel_thread: bool
+    start_ticks: int
+    size: int
+    """Bytes of address space; 0 once a process has given its memory back on the way out."""
+    rss_pages: int
+
+
+def parse_stats(section: bytes) -> dict[int, Stat]:
+    """Each process's stat, in the order printed."""
+    texts: dict[int, bytes] = {}
+    for pid, line in _paths_and_lines(section, b"/stat:"):
+        # The kernel prints the name raw: one with newlines in it comes as several lines, each behind the same path.
+        texts[pid] = texts[pid] + b"\n" + line if pid in texts else line
+    return {pid: _parse_stat(pid, text) for pid, text in texts.items()}
+
+
+def _parse_stat(pid: int, text: bytes) -> Stat:
+    # The name may hold parentheses and spaces; it ends at the last parenthesis of all.
+    before, _, after = text.rpartition(b")")
+    fields = after.split()
+    name = before.partition(b"(")[2]
+    if len(fields) < _SHORTEST_STAT:
+        raise MalformedError(f"{pid}/stat is not a stat line")
+    try:
+        return Stat(
+            name=text_of(name),
+            state=text_of(fields[0]),
+            ppid=int(fields[1]),
+            session=int(fields[3]),
+            kernel_thread=bool(int(fields[6]) & PF_KTHREAD),
+            start_ticks=int(fields[19]),
+            size=int(fields[20]),
+            rss_pages=int(fields[21]),
+        )
+    except ValueError as error:
+        raise MalformedError(f"{pid}/stat is not a stat line") from error
+
+
+def parse_arguments(section: bytes) -> dict[int, tuple[str, ...]]:
+    """Each process's command line; a process without one is not in it."""
+    arguments: dict[int, list[str]] = {}
+    for pid, argument in _paths_and_lines(section, b"/cmdline:", end=b"\0"):
+        arguments.setdefault(pid, []).append(text_of(argument))
+    return {pid: tuple(words) for pid, words in arguments.items()}
+
+
+def parse_uids(section: bytes) -> dict[int, int]:
+    """Each process's effective uid, from the `Uid:` line of its status: real, effective, saved, filesystem."""
+    uids: dict[int, int] = {}
+    for pid, line in _paths_and_lines(section, b"/status:"):
+        words = line.split()
+        if len(words) != 5 or not words[2].isdigit():
+            raise MalformedError(f"{pid}/status has no Uid line of four numbers")
+        uids[pid] = int(words[2])
+    return uids
+
+
+def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
+    """The names of these uids in lines of passwd(5); the first line of a uid counts, as in getpwuid(3)."""
+    wanted = set(uids)
+    users: dict[int, str] = {}
+    for line in section.splitlines():
+        name, *fields = line.split(b":")
+        if len(fields) > 1 and fields[1].isdigit() and int(fields[1]) in wanted:
+            users.setdefault(int(fields[1]), text_of(name))
+    return users
+
+
+def parse_access(section: bytes) -> dict[int, str]:
+    """What open() said to each process's smaps, in the order asked: ok, denied, unsupported or gone."""
+    verdicts: dict[int, str] = {}
+    for line in section.splitlines():
+        pid, _, verdict = line.partition(b" ")
+        verdicts[_pid(pid, line)] = text_of(verdict)
+    return verdicts
+
+
+def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int]]:
+    """(pid, start, stop) of each smaps text in tail's output at body[start:stop], as offsets into body."""
+    headers: list[re.Match[bytes]] = []
+    at = start
+    while (at := body.find(b"==> ", at, stop)) >= 0:
+        # Only at the start of a line: a mapped file may be called anything, but the kernel prints its newlines as \012.
+        header = _HEADER.match(body, at, stop) if at == start or body[at - 1] == ord("\n") else None
+        if header is not None:
+            headers.append(header)
+        at += len(b"==> ")
+    if not headers or headers[0].start() != start:
+        raise MalformedError("smaps came without tail's first header")
+    # tail puts an empty line before each header but the first: its newline is not the text's.
+    ends = [header.start() - 1 for header in headers[1:]] + [stop]
+    return [(int(h[1]), h.end(), end) for h, end in zip(headers, ends, strict=True) if h[1] is not None]
+
+
+def text_of(raw: bytes) -> str:
+    """Text as it came; undecodable bytes as surrogates."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _paths_and_lines(section: bytes, name: bytes, end: bytes = b"\n") -> Iterable[tuple[int, bytes]]:
+    """(pid, line) of grep's records `PID/NAME:line`, each closed by `end`; empty records are echo's, not grep's."""
+    *records, rest = section.split(end)
+    if rest:
+        raise MalformedError(f"a record of {text_of(name)[1:-1]} is not closed")
+    for record in records:
+        if record:
+            path, found, line = record.partition(name)
+            if not found:
+                raise MalformedError(f"{record[:40]!r} is not a line of {text_of(name)[1:-1]}")
+            yield _pid(path, record), line
+
+
+def _pid(word: bytes, record: bytes) -> int:
+    if not word.isdigit():
+        raise MalformedError(f"{record[:40]!r} does not begin with a pid")
+    return int(word)

@@ -1,0 +1,81 @@
+"""csv: a table in full precision."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from fleetpmap.export import EXPORTERS
+from fleetpmap.report import hosts, mappings, merged, processes, summary
+from snapshots import expected, host, mapping, process, small_fleet, snapshot
+
+
+def _csv(report):
+    file = io.BytesIO()
+    EXPORTERS["csv"].write(report, file)
+    return file.getvalue().decode("utf-8")
+
+
+def _command(*arguments):
+    text = _csv(processes(snapshot(host("a", process(1, "x", arguments=arguments)))))
+    return next(csv.DictReader(io.StringIO(text)))["command"]
+
+
+@pytest.mark.parametrize("view", [merged, hosts, processes, mappings], ids=lambda view: view.__name__)
+def test_every_view(view):
+    """Names, nulls and flags of each view."""
+    text = _csv(view(small_fleet()))
+    assert text == expected(f"{view.__name__}.csv", text)
+
+
+def test_summary_is_merged():
+    """A format of one table writes the first."""
+    assert _csv(summary(small_fleet())) == _csv(merged(small_fleet()))
+
+
+def test_line_ends_are_newlines():
+    """No carriage return."""
+    assert "\r" not in _csv(hosts(small_fleet()))
+
+
+def test_comma_quote_and_space_are_quoted_as_rfc_4180_says():
+    """Any reader gives back what the process was called."""
+    assert _command("a, b", 'say "x"') == 'a, b say "x"'
+
+
+def test_control_and_undecodable_bytes_are_escaped():
+    """The file is UTF-8 without control characters."""
+    assert _command("café", "\x1b[2J", "\udcff") == r"café \x1b[2J \xff"
+
+
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        ("=HYPERLINK(1)", r"\x3dHYPERLINK(1)"),
+        ("@SUM(1)", r"\x40SUM(1)"),
+        ("+1+cmd|'/C calc'!A0", r"\x2b1+cmd|'/C calc'!A0"),
+        ("-1+cmd|'/C calc'!A0", r"\x2d1+cmd|'/C calc'!A0"),
+        ("-bash", "-bash"),
+        ("-sh --login", "-sh --login"),
+    ],
+)
+def test_no_text_is_a_formula(command, written):
+    """A spreadsheet must not compute what a process calls itself; a login shell keeps its dash."""
+    assert _command(command) == written
+
+
+def test_file_stays_open():
+    """Whoever opened the file closes it."""
+    file = io.BytesIO()
+    EXPORTERS["csv"].write(hosts(small_fleet()), file)
+    assert not file.closed
+
+
+def test_rows_pass_the_chunk():
+    """More rows than are written at a time are all written, in order."""
+    maps = [mapping(f"/m{number}", start=number * 4096) for number in range(70_000)]
+    rows = _csv(mappings(snapshot(host("a", process(1, "x", *maps))))).splitlines()
+    assert len(rows) == 70_001
+    assert (rows[65_536].split(",")[9], rows[65_537].split(",")[9]) == ("/m65535", "/m65536")

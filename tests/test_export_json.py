@@ -1,0 +1,82 @@
+"""json: a report as one document."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from fleetpmap import __version__
+from fleetpmap.export import EXPORTERS, coverage_json
+from fleetpmap.report import VIEWS, ViewOptions, hosts, mappings, merged, processes, summary
+from snapshots import expected, host, mapping, process, small_fleet, snapshot
+
+
+def _text(report):
+    file = io.BytesIO()
+    EXPORTERS["json"].write(report, file)
+    return file.getvalue().decode("utf-8")
+
+
+@pytest.mark.parametrize("view", ["summary", "processes"])
+def test_whole_document(view):
+    """The schema, with every status counted and every failure explained."""
+    text = _text(VIEWS[view](small_fleet(), ViewOptions())).replace(f'"version": "{__version__}"', '"version": "X.Y.Z"')
+    assert text == expected(f"{view}.json", text)
+
+
+def test_summary_has_the_rows_of_hosts_beside_its_own():
+    """`rows` are merged's, `hosts` those of the view hosts."""
+    document = json.loads(_text(summary(small_fleet())))
+    assert document["rows"] == json.loads(_text(merged(small_fleet())))["rows"]
+    assert document["hosts"] == json.loads(_text(hosts(small_fleet())))["rows"]
+
+
+def test_null_is_null():
+    """What is unknown is neither 0 nor left out."""
+    row = json.loads(_text(processes(snapshot(host("a", process(1, "x", status="denied"))))))["rows"][0]
+    assert (row["mappings"], row["pss_kib"]) == (None, None)
+
+
+def test_total_has_the_columns_that_total():
+    """A column without a rule has no total, an unknown total is null."""
+    document = json.loads(_text(processes(snapshot(host("a", process(1, "x", mapping(size=8, Rss=5)))))))
+    assert document["total"] == {
+        "mappings": 1,
+        "size_kib": 8,
+        "rss_kib": 5,
+        "pss_kib": None,
+        "uss_kib": None,
+        "dirty_kib": None,
+        "swap_kib": None,
+        "swap_pss_kib": None,
+        "hugetlb_kib": None,
+    }
+
+
+def test_a_document_without_rows():
+    """Nothing matched: an empty list."""
+    assert json.loads(_text(merged(snapshot(host("a")))))["rows"] == []
+
+
+def test_texts_are_valid_and_harmless():
+    """Undecodable bytes and control characters are escaped as in every format."""
+    report = mappings(snapshot(host("a", process(1, "\x1bx", mapping("/not\udcffutf8 é")))))
+    row = json.loads(_text(report))["rows"][0]
+    assert (row["name"], row["path"]) == (r"\x1bx", r"/not\xffutf8 é")
+
+
+def test_coverage_alone():
+    """Beside a csv file: who answered, without the tables."""
+    document = json.loads(coverage_json(merged(small_fleet())))
+    assert list(document) == ["fleetpmap", "run", "coverage", "failures", "notes"]
+    assert document["coverage"]["hosts"] == {"asked": 7, "partial": 1, "ok": 2, "no-match": 1, "auth": 1, "timeout": 2}
+    assert document["coverage"]["processes"] == {"matched": 5, "read": 3, "denied": 1, "gone": 1}
+
+
+def test_rows_pass_the_chunk():
+    """More rows than are written at a time are all written, in order."""
+    maps = [mapping(start=number * 4096) for number in range(16_386)]
+    rows = json.loads(_text(mappings(snapshot(host("a", process(1, "x", *maps))))))["rows"]
+    assert [row["start"] for row in rows[16_383:]] == ["03fff000", "04000000", "04001000"]

@@ -1,0 +1,504 @@
+"""The real script in real shells, on this machine's /proc and on small trees made here, over pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from fleetpmap.errors import ProtocolError, RemoteError
+from fleetpmap.probe import Request, render
+from fleetpmap.wire import Decoder, Listing, Reading
+
+PROBE = files("fleetpmap.probe").joinpath("probe.sh")
+SHELLS = {"dash": ["dash"], "bash": ["bash"], "busybox": ["busybox", "sh"], "mksh": ["mksh"]}
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
+HANG_S = 30
+
+
+class Conversation:
+    """A probe in a session of its own, and what it answered."""
+
+    def __init__(self, argv: list[str], request: Request, **popen: object) -> None:
+        self.script = render(request)
+        self.decoder = Decoder(self.script, host="here")
+        self.process = subprocess.Popen(  # type: ignore[call-overload]  # keyword arguments of any kind
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+            **popen,
+        )
+        self.send(self.script.stdin)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            pipe.close()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(HANG_S)
+
+    def send(self, data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(data)
+
+    def listing(self) -> Listing:
+        while self.decoder.listing is None:
+            assert self._take(), self.process.stderr.read()
+        return self.decoder.listing
+
+    def read(self, *pids: int) -> Reading:
+        """The listing, then the reading of these."""
+        self.listing()
+        self.send(self.script.read_line(pids))
+        while self.decoder.reading is None:
+            assert self._take(), self.process.stderr.read()
+        return self.decoder.reading
+
+    def rest(self) -> None:
+        """All that still comes."""
+        while self._take():
+            pass
+        self.decoder.eof()
+
+    def left(self) -> list[str]:
+        """stat of every process that is still there of what the probe started, itself included."""
+        self.process.poll()  # or it would stay as a zombie of ours
+        return [stat for stat in _stats() if stat.rpartition(")")[2].split()[3] == str(self.process.pid)]
+
+    def _take(self) -> bool:
+        ready, _, _ = select.select([self.process.stdout], [], [], HANG_S)
+        assert ready, "the probe hangs"
+        piece = os.read(self.process.stdout.fileno(), 1 << 16)
+        self.decoder.feed(piece)
+        return bool(piece)
+
+
+def mappings(smaps: bytes) -> list[bytes]:
+    """The lines that do not change while a process waits (its Pss does, whenever another one maps the same library)."""
+    return re.findall(rb"(?m)^[0-9a-f]+-.*$", smaps)
+
+
+def _stats() -> Iterator[str]:
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            yield entry.read_text(errors="replace")
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> list[str]:
+    """Each shell that /bin/sh may be, as the command of a Script."""
+    argv = SHELLS[request.param]
+    if shutil.which(argv[0]) is None:
+        pytest.skip(f"{argv[0]} is not installed here")
+    return [*argv, "-s"]
+
+
+@pytest.fixture
+def child() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts a process of ours, of any argv, that prints a line and waits; all are gone after the test."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start(*argv: bytes | str, **popen: object) -> subprocess.Popen[bytes]:
+        argv = argv or ("sh", "-c", "echo; read line")
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **popen)  # type: ignore[call-overload]  # any keyword
+        children.append(process)
+        process.stdout.readline()  # it runs its own code now, no longer ours after fork
+        return process
+
+    yield start
+    for process in children:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+class Tree:
+    """A recorded /proc."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "proc"
+        kernel = self.root / "sys/kernel"
+        kernel.mkdir(parents=True)
+        (kernel / "osrelease").write_text("5.10.0-8-amd64\n")
+
+    def add(
+        self, pid: int, name: str = "app", *, smaps: str | None = None, start: int = 4711, flags: int = 4194304
+    ) -> None:
+        """A process; without `smaps` it has no such file."""
+        directory = self.root / str(pid)
+        directory.mkdir(exist_ok=True)
+        stat = f"{pid} ({name}) S 1 {pid} {pid} 0 -1 {flags} 9 8 7 6 5 4 3 2 20 0 1 0 {start} 8192000 33 184\n"
+        (directory / "stat").write_text(stat)
+        (directory / "status").write_text(f"Name:\t{name}\nUid:\t1000\t{pid}\t1000\t1000\n")
+        (directory / "cmdline").write_bytes(f"{name}\0--pid\0{pid}\0".encode())
+        if smaps is not None:
+            (directory / "smaps").write_text(smaps)
+
+    def request(self, **options: bool) -> Request:
+        return Request(proc_root=str(self.root), **options)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """An empty recorded /proc."""
+    return Tree(tmp_path)
+
+
+def test_the_command_is_plain_words() -> None:
+    """Any login shell takes them, a restricted one too; sudo never asks."""
+    assert render(Request()).command == "sh -s"
+    assert render(Request(sudo=True)).command == "sudo -n sh -s"
+
+
+def test_every_script_has_a_nonce_of_its_own_and_ends_its_last_line() -> None:
+    """A nonce seen once is worth nothing; an unfinished line would never run."""
+    one, two = render(Request()), render(Request())
+    assert re.fullmatch("[0-9a-f]{32}", one.nonce)
+    assert one.nonce != two.nonce
+    assert one.stdin.endswith(b"\nmain\n")
+
+
+def test_lines_for_stdin() -> None:
+    """The words that the script understands."""
+    script = render(Request())
+    assert (script.read_line((12, 7)), script.quit_line()) == (b"read 12 7\n", b"quit\n")
+
+
+def test_the_script_writes_nowhere() -> None:
+    """Output goes to stdout, to another descriptor or to /dev/null, and no here-document makes a temporary file."""
+    code = re.sub(r'(?m)#.*$|".*"', "", PROBE.read_text())
+    assert set(re.findall(r">+ *([^ ;)\n]+)", code)) == {"/dev/null", "&1"}
+    assert "<<" not in code
+
+
+@pytest.mark.parametrize("compress", [True, False], ids=["gzip", "plain"])
+def test_a_whole_conversation(shell: list[str], compress: bool, child: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """List, read ourselves and a child, quit: exit status 0, nothing on stderr, nothing left."""
+    other = child()
+    with Conversation(shell, Request(compress=compress)) as probe:
+        listing = probe.listing()
+        reading = probe.read(other.pid, os.getpid())
+        probe.send(probe.script.quit_line())
+        probe.rest()
+        assert probe.process.wait(HANG_S) == 0
+        assert probe.process.stderr.read() == b""
+        assert probe.left() == []
+    assert {os.getpid(), other.pid} <= {process.pid for process in listing.processes}
+    first, second = reading.processes
+    assert (first.pid, first.status, first.uid) == (other.pid, "read", os.geteuid())
+    assert (second.pid, second.status) == (os.getpid(), "read")
+    assert mappings(reading.smaps[: first.stop]) == mappings(Path(f"/proc/{other.pid}/smaps").read_bytes())
+    assert len(mappings(reading.smaps[second.start :])) > 50
+    assert listing.capabilities.compression == ("gzip" if compress else "none")
+
+
+def test_capabilities_of_this_machine(shell: list[str]) -> None:
+    """The same facts that the system calls give, and the script's own pid."""
+    with Conversation(shell, Request()) as probe:
+        said = probe.listing().capabilities
+        assert said.probe_pid == probe.process.pid
+    assert (said.uid, said.kernel) == (os.geteuid(), os.uname().release)
+    assert said.page_size == resource.getpagesize()
+    assert said.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert f"pid:[{said.pid_namespace}]" == str(Path("/proc/self/ns/pid").readlink())
+
+
+def test_odd_arguments_and_names_come_whole(shell: list[str], child: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """Newlines, empty arguments, bytes that are not UTF-8, and a name that looks like another process's line."""
+    code = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'a)\\n1 (b) S\\\\'); print(flush=True); time.sleep(600)"
+    odd = child(sys.executable, "-c", code, b"a\nb", b"", b"\xff\xfe", b"==> 1/smaps <==", b"")
+    with Conversation(shell, Request(owners=True)) as probe:
+        (process,) = [one for one in probe.listing().processes if one.pid == odd.pid]
+    assert process.name == "a)\n1 (b) S\\"
+    assert process.arguments == (sys.executable, "-c", code, "a\nb", "", "\udcff\udcfe", "==> 1/smaps <==", "")
+    assert (process.ppid, process.uid, process.kernel_thread) == (os.getpid(), os.geteuid(), False)
+
+
+def test_an_ended_process_is_gone_or_a_zombie(shell: list[str], child: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """Between the phases one process ends and is waited for, another is not."""
+    waited_for, zombie, alive = child(), child(), child()
+    with Conversation(shell, Request()) as probe:
+        probe.listing()
+        for process in (waited_for, zombie):
+            process.kill()
+        waited_for.wait()
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        reading = probe.read(waited_for.pid, zombie.pid, alive.pid)
+    assert [process.status for process in reading.processes] == ["gone", "zombie", "read"]
+    assert [process.uid for process in reading.processes] == [None, os.geteuid(), os.geteuid()]
+    assert mappings(reading.smaps) == mappings(Path(f"/proc/{alive.pid}/smaps").read_bytes())
+
+
+@AS_ROOT
+def test_another_users_process_is_denied(shell: list[str], child: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """It is listed with its arguments, and open() refuses its smaps."""
+    other, own = child(), child(user=65534, group=65534, extra_groups=[])
+    with Conversation(shell, Request(), user=65534, group=65534, extra_groups=[], cwd="/") as probe:
+        reading = probe.read(other.pid, own.pid)
+        assert probe.listing().capabilities.uid == 65534
+    assert [(process.status, process.uid) for process in reading.processes] == [("denied", 0), ("read", 65534)]
+    assert reading.users[0] == "root"
+
+
+def test_a_recorded_tree_brings_its_own_kernel_and_names(shell: list[str], tree: Tree) -> None:
+    """Nothing of this machine gets in: names come from etc/passwd beside the tree."""
+    tree.add(41, "web", smaps="text of 41\n")
+    tree.add(7, "kthreadd", smaps="", flags=2129984)
+    tree.add(9, "idle", smaps="")
+    tree.add(8, "old")
+    (tree.root.parent / "etc").mkdir()
+    (tree.root.parent / "etc/passwd").write_text(
+        "seven:x:7:7::/:/bin/sh\nforty-one:x:41:41::/:/bin/sh\nnobody:x:5:5::/:\n"
+    )
+    with Conversation(shell, tree.request(owners=True)) as probe:
+        listing = probe.listing()
+        reading = probe.read(41, 9, 7, 8)
+    said = listing.capabilities
+    assert (said.kernel, said.boot_id, said.pid_namespace, said.probe_pid) == ("5.10.0-8-amd64", "", "", None)
+    assert [(p.pid, p.name, p.uid, p.kernel_thread, p.arguments) for p in listing.processes] == [
+        (7, "kthreadd", 7, True, ("kthreadd", "--pid", "7")),
+        (8, "old", 8, False, ("old", "--pid", "8")),
+        (9, "idle", 9, False, ("idle", "--pid", "9")),
+        (41, "web", 41, False, ("web", "--pid", "41")),
+    ]
+    assert listing.users == {7: "seven", 41: "forty-one"}
+    assert [(p.pid, p.status) for p in reading.processes] == [
+        (41, "read"),
+        (9, "empty"),
+        (7, "kernel"),
+        (8, "unsupported"),
+    ]
+    assert reading.smaps == b"text of 41\n"
+
+
+def test_owners_are_listed_only_on_request(tree: Tree) -> None:
+    """Reading every status costs the host as much as reading every stat."""
+    tree.add(41)
+    with Conversation(["sh", "-s"], tree.request()) as probe:
+        listing = probe.listing()
+    assert (listing.processes[0].uid, listing.users) == (None, {})
+
+
+def test_a_text_without_its_last_newline_stays_as_it_is(shell: list[str], tree: Tree) -> None:
+    """tail's headers are told from the text to the byte."""
+    for pid, text in ((1, "torn"), (2, ""), (3, "whole\n"), (4, "\n")):
+        tree.add(pid, smaps=text)
+    with Conversation(shell, tree.request()) as probe:
+        reading = probe.read(1, 2, 3, 4)
+    assert [reading.smaps[process.start : process.stop] for process in reading.processes] == [
+        b"torn",
+        b"",
+        b"whole\n",
+        b"\n",
+    ]
+
+
+def test_a_reused_pid_is_not_read(shell: list[str], tree: Tree) -> None:
+    """The start time tells: another process has the number now, and its text is dropped."""
+    tree.add(41, smaps="text of 41\n")
+    tree.add(42, smaps="text of 42\n")
+    with Conversation(shell, tree.request()) as probe:
+        probe.listing()
+        tree.add(41, smaps="text of another\n", start=9999)
+        reading = probe.read(41, 42)
+    assert [process.status for process in reading.processes] == ["reused", "read"]
+    assert reading.smaps == b"text of 42\n"
+
+
+def test_more_processes_than_an_argument_list_holds(tree: Tree) -> None:
+    """6,000 pids of seven digits, where the kernel allows 128 KiB of arguments; the list keeps the numbers' order."""
+    tree.add(1, smaps="text of 1\n")
+    for pid in range(1000000, 1006000):
+        (tree.root / str(pid)).mkdir()
+        (tree.root / str(pid) / "stat").hardlink_to(tree.root / "1/stat")
+    with Conversation(["sh", "-c", "ulimit -s 512; exec sh -s"], tree.request()) as probe:
+        listing = probe.listing()
+        reading = probe.read(*(process.pid for process in reversed(listing.processes)))
+    pids = [process.pid for process in listing.processes]
+    assert pids == [1, *range(1000000, 1006000)]
+    assert [process.pid for process in reading.processes] == pids[::-1]
+    assert [process.status for process in reading.processes[-2:]] == ["unsupported", "read"]
+
+
+@pytest.mark.parametrize("compress", [True, False], ids=["gzip", "plain"])
+@pytest.mark.parametrize("blocked", ["stat", "cmdline", "status", "smaps"])
+def test_nothing_is_left_when_the_connection_is_cut(shell: list[str], tree: Tree, blocked: str, compress: bool) -> None:
+    """Even a reader that waits for ever ends with the connection, and so does all that stands around it."""
+    tree.add(41, smaps="text of 41\n")
+    tree.add(42, smaps="text of 42\n")
+    (tree.root / "42" / blocked).unlink()
+    os.mkfifo(tree.root / "42" / blocked)
+    with Conversation(shell, tree.request(owners=True, compress=compress)) as probe:
+        if blocked == "smaps":
+            probe.listing()
+            probe.send(probe.script.read_line((41, 42)))
+        _until(lambda: any(" (grep) " in stat or " (tail) " in stat for stat in probe.left()) or len(probe.left()) > 3)
+        probe.process.stdin.close()
+        probe.process.stdout.close()
+        _until(lambda: probe.left() == [])
+
+
+def test_nothing_is_left_when_the_connection_is_cut_before_a_command(shell: list[str]) -> None:
+    """Between the phases the shell waits alone, and goes quietly."""
+    with Conversation(shell, Request()) as probe:
+        probe.listing()
+        probe.process.stdin.close()
+        assert probe.process.wait(HANG_S) == 0
+        _until(lambda: probe.left() == [])
+
+
+@pytest.mark.skipif(
+    shutil.which("sudo") is None
+    or subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode != 0,
+    reason="needs a sudo that asks for no password",
+)
+def test_nothing_is_left_under_sudo(tree: Tree) -> None:
+    """The probe ends itself there, where the login could not kill it."""
+    tree.add(42, smaps="")
+    (tree.root / "42/smaps").unlink()
+    os.mkfifo(tree.root / "42/smaps")
+    with Conversation(render(Request(sudo=True)).command.split(), tree.request()) as probe:
+        assert probe.listing().capabilities.uid == 0
+        probe.send(probe.script.read_line((42,)))
+        _until(lambda: any(" (tail) " in stat for stat in probe.left()))
+        probe.process.stdin.close()
+        probe.process.stdout.close()
+        _until(lambda: probe.left() == [])
+
+
+def _until(true: Callable[[], bool]) -> None:
+    """Wait two seconds at most: what a cut connection may leave behind for that long, and no longer."""
+    end = time.monotonic() + 2
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Callable[[str, str], dict[str, str]]:
+    """Puts a script in front of a tool's name in PATH; the environment in which it is found first."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+
+    def put(name: str, text: str) -> dict[str, str]:
+        (directory / name).write_text(f"#!/bin/sh\n{text}\n")
+        (directory / name).chmod(0o755)
+        return {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
+
+    return put
+
+
+@pytest.mark.parametrize("tool", ["grep", "tail"])
+def test_a_host_without_grep_or_tail_says_so(tool: str, tools: Callable[[str, str], dict[str, str]]) -> None:
+    """The tools are asked by what they do, not by their version."""
+    with (
+        Conversation(["sh", "-s"], Request(), env=tools(tool, "exit 2")) as probe,
+        pytest.raises(RemoteError, match=r"needs grep .* and tail"),
+    ):
+        probe.listing()
+
+
+@pytest.mark.parametrize("compress", [True, False], ids=["gzip", "plain"])
+def test_a_killed_reader_is_an_error(
+    shell: list[str], compress: bool, tree: Tree, tools: Callable[[str, str], dict[str, str]]
+) -> None:
+    """A host short of memory kills tail: what came until then never passes for all there is."""
+    tree.add(41, smaps="text of 41\n")
+    deadly = tools(
+        "tail", 'case $* in *smaps*) echo "==> /dev/null <=="; kill -KILL $$ ;; esac; exec /usr/bin/tail "$@"'
+    )
+    with Conversation(shell, tree.request(compress=compress), env=deadly) as probe:
+        probe.listing()
+        probe.send(probe.script.read_line((41,)))
+        with pytest.raises(ProtocolError, match=r"reading smaps, after [0-9,]+ bytes"):
+            probe.rest()
+
+
+def test_no_process_there_carries_the_nonce(
+    shell: list[str], tree: Tree, tmp_path: Path, tools: Callable[[str, str], dict[str, str]]
+) -> None:
+    """Arguments and environments can be read by others; not even a login that exports our names hands it on."""
+    tree.add(41, smaps="text of 41\n")
+    spy = f'for of in cmdline environ; do tr "\\0" "\\n" <"/proc/$$/$of" >>{tmp_path}/seen; done; exec /bin/{{}} "$@"'
+    tools("grep", spy.format("grep"))
+    tools("gzip", spy.format("gzip"))
+    environment = tools("tail", spy.replace("/bin/{}", "/usr/bin/tail")) | {
+        "nonce": "exported",
+        "proc_root": "exported",
+    }
+    with Conversation(shell, tree.request(owners=True), env=environment) as probe:
+        probe.read(41)
+    seen = (tmp_path / "seen").read_text()
+    assert "41/smaps" in seen
+    assert "41/cmdline" in seen
+    assert probe.script.nonce not in seen
+
+
+def test_busybox_tools_give_the_same(tree: Tree, tmp_path: Path) -> None:
+    """Its grep and tail print as GNU's do; the reader is named after it."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("busybox is not installed here")
+    (tmp_path / "applets").mkdir()
+    for applet in ("sh", "grep", "tail", "gzip", "id", "uname", "readlink", "cut", "sort"):
+        (tmp_path / "applets" / applet).symlink_to(busybox)
+    tree.add(41, "a) S", smaps="text of 41\n")
+    tree.add(42, smaps="")
+    answers = []
+    for path in (os.environ["PATH"], str(tmp_path / "applets")):
+        with Conversation(["sh", "-s"], tree.request(owners=True), env={"PATH": path}) as probe:
+            reading = probe.read(41, 42)
+            answers.append((probe.listing().capabilities.reader, probe.listing().processes, reading))
+    assert answers[1][0] == "busybox"
+    assert answers[0][1:] == answers[1][1:]
+
+
+@pytest.mark.parametrize("root", ["nowhere", "empty", "with 'quotes' and\nnewline"])
+def test_a_proc_root_without_processes_says_so(shell: list[str], tmp_path: Path, root: str) -> None:
+    """Whatever its name; an odd one is only a name to the shell."""
+    if root != "nowhere":
+        (tmp_path / root).mkdir()
+    with (
+        Conversation(shell, Request(proc_root=str(tmp_path / root))) as probe,
+        pytest.raises(RemoteError, match="no processes in "),
+    ):
+        probe.listing()
+
+
+def test_what_the_login_prints_is_noise(tree: Tree) -> None:
+    """A banner before the probe is kept and harms nothing."""
+    tree.add(41, smaps="text of 41\n")
+    with Conversation(["sh", "-c", "echo Welcome; exec sh -s"], tree.request()) as probe:
+        probe.read(41)
+    assert probe.decoder.noise == b"Welcome\n"
+
+
+@pytest.mark.parametrize("line", [b"read 1; reboot\n", b"read 1 x\n", b"dance\n", b"quit now\n"])
+def test_a_line_that_is_no_request_ends_the_probe(shell: list[str], tree: Tree, line: bytes) -> None:
+    """Words for stdin are never code."""
+    tree.add(1, smaps="")
+    with Conversation(shell, tree.request()) as probe:
+        probe.listing()
+        probe.send(line)
+        with pytest.raises(RemoteError, match="refused: request"):
+            probe.rest()

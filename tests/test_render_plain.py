@@ -1,0 +1,72 @@
+"""plain: aligned text for pipes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from fleetpmap.render import plain
+from fleetpmap.report import hosts, merged, pmap, ps, summary
+from snapshots import host, mapping, process, small_fleet, snapshot
+
+
+def _one(*mappings):
+    return snapshot(host("a", process(1, "x", *mappings)))
+
+
+def test_summary_is_its_first_table():
+    """A pipe gets one table, so that fields keep their places."""
+    assert plain(summary(small_fleet())) == plain(merged(small_fleet()))
+
+
+def test_pmap_is_its_text():
+    """A view that is text stays as it is."""
+    report = pmap(small_fleet())
+    assert plain(report) == report.text
+
+
+def test_every_cell_but_the_last_is_one_field():
+    """A space in a name is a code, except in the last column."""
+    lines = plain(ps(snapshot(host("a", process(1, "Web Content", arguments=("web", "-x")))))).splitlines()
+    assert lines[1].split(maxsplit=6) == ["a", "1", "www", r"Web\x20Content", "0", "read", "web -x"]
+
+
+def test_rows_rule_and_total_have_the_fields_of_the_header():
+    """awk finds a column at the same place in every line."""
+    lines = plain(hosts(snapshot(host("a", process(1, "x", mapping(Rss=3))), host("b")))).splitlines()
+    assert [len(line.split()) for line in lines] == [14, 13, 13, 14, 14]
+
+
+def test_nothing_is_cut():
+    """A long path is printed whole."""
+    path = "/srv/" + "long/" * 100 + "name"
+    assert path in plain(merged(_one(mapping(path))))
+
+
+def test_long_last_column_makes_no_other_line_longer():
+    """The last column is not padded."""
+    lines = plain(merged(_one(mapping("/srv/" + "long/" * 100, Pss=1), mapping("/b")))).splitlines()
+    assert lines[2].endswith("  /b")
+
+
+def test_control_characters_of_a_host_do_not_reach_the_pipe():
+    """A mapping's name is escaped."""
+    assert r"/srv/\x1b[31mred" in plain(merged(_one(mapping("/srv/\x1b[31mred"))))
+
+
+def test_empty_cell_is_visible():
+    """An empty text would shift awk's fields."""
+    assert plain(ps(snapshot(host("a", process(1, "", arguments=("x",)))))).splitlines()[1].split()[3] == '""'
+
+
+def test_table_without_rows_has_header_and_total():
+    """Nothing matched: the shape stays."""
+    lines = plain(merged(snapshot(host("a")))).splitlines()
+    assert lines[0].split()[-1] == "mapping"
+    assert lines[2].split() == [*"0000000000000"[:12], "total", "kB"]
+
+
+def test_rich_is_not_imported_for_plain():
+    """rich is slow to import, and only a terminal needs it."""
+    code = "import sys, fleetpmap.render; sys.exit('rich' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

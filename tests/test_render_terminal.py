@@ -1,0 +1,139 @@
+"""terminal: tables as wide as the terminal, with what one must know of them."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from fleetpmap import render
+from fleetpmap.report import hosts, merged, pmap, processes, ps, summary
+from snapshots import expected, failed, host, mapping, process, small_fleet, snapshot
+
+
+def _shown(report, width=140, *, human=False, color=False):
+    file = io.StringIO()
+    console = Console(
+        file=file, width=width, force_terminal=color, color_system="standard" if color else None, no_color=False
+    )
+    console.print(render.table(report, human=human))
+    return file.getvalue()
+
+
+def _one(*mappings):
+    return snapshot(host("a", process(1, "x", *mappings)))
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_summary(width):
+    """Both tables, the coverage and the notes, at the widths that people have."""
+    text = _shown(summary(small_fleet()), width)
+    assert text == expected(f"summary_{width}.txt", text)
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_processes_human():
+    """--human: sizes with a unit each."""
+    text = _shown(processes(small_fleet()), human=True)
+    assert text == expected("processes_human.txt", text)
+
+
+@pytest.mark.parametrize("width", range(30, 150, 15))
+def test_no_line_is_longer_than_the_terminal(width):
+    """Whatever the width: columns go and texts fold."""
+    assert max(map(len, _shown(processes(small_fleet()), width).splitlines())) <= width
+
+
+def test_columns_left_out_are_named():
+    """A table that lacks columns says which, those without a number above zero first."""
+    text = _shown(merged(_one(mapping("/m", Rss=3, Pss=2))), 72)
+    assert "no room for dirty, swap_pss, hugetlb: widen the terminal" in text
+
+
+def test_long_path_folds_in_the_middle():
+    """The end of a path tells more than its middle; numbers stay whole."""
+    text = _shown(merged(_one(mapping("/var/cache/a/very/long/path/of/a/file.cache", Rss=1234567, Pss=1234567))), 60)
+    assert "1234567  1234567  /var/cac…/of/a/file.cache\n" in text
+
+
+def test_wide_characters_count_twice():
+    """A fold is measured in terminal cells."""
+    text = _shown(merged(_one(mapping("/srv/" + "日本" * 20, Rss=7, Pss=3), mapping("/b"))), 40)
+    assert "  /srv/日本…日本日本日本日本日本\n" in text
+
+
+def test_upper_bound_is_marked_and_explained():
+    """A total that counts shared pages more than once says so."""
+    fleet = snapshot(host("a", process(1, "x", mapping("/m", Rss=71)), process(2, "x", mapping("/m", Rss=82))))
+    text = _shown(merged(fleet))
+    assert "≤153" in text
+    assert "≤ at most: what processes share is counted once for each of them\n" in text
+
+
+def test_sum_is_not_marked():
+    """The sizes of one process add up."""
+    assert "≤" not in _shown(merged(_one(mapping("/m", Rss=71))))
+
+
+def test_error_stands_in_place_of_the_numbers():
+    """A failed host's row says why; what does not fit is cut at its end."""
+    text = _shown(
+        hosts(snapshot(host("web-01"), failed("web-03", "auth", "web-03: cannot log in as ops " + "x" * 99))), 60
+    )
+    assert "\nweb-03    auth      cannot log in as ops xxxxxxxxxxxxxxxxxx…\n" in text
+
+
+def test_table_without_rows_is_not_shown():
+    """The coverage says that nothing matched."""
+    assert _shown(merged(snapshot(host("a")))) == "1 of 1 host answered, 1 without a match; no process matched\n"
+
+
+def test_listing_says_would_be_read():
+    """ps read nothing."""
+    assert "1 of 1 process would be read\n" in _shown(ps(_one()))
+
+
+def test_pmap_is_its_text_and_never_cut():
+    """As it is, on a narrow console of ours too."""
+    report = pmap(_one(mapping("/usr/lib/" + "x" * 90, size=8)))
+    file = io.StringIO()
+    Console(file=file, width=40, soft_wrap=True).print(render.table(report))
+    assert file.getvalue() == report.text
+
+
+def test_markup_and_controls_of_a_host_are_only_text():
+    """[bold], :smile: and an escape sequence are shown as they are written."""
+    text = _shown(merged(_one(mapping("[anon:[bold]x :smile: \x1b[2J]"))))
+    assert r"[anon:[bold]x :smile: \x1b[2J]" in text
+
+
+def test_status_has_a_colour():
+    """Green for a good host, red for a failed one; colour is not the only sign."""
+    text = _shown(hosts(small_fleet()), color=True)
+    assert "\x1b[32mok      \x1b[0m" in text
+    assert "\x1b[1;31mauth    \x1b[0m" in text
+
+
+def test_console_of_a_pipe_folds_nothing(capsys, monkeypatch):
+    """Without a terminal the table is as wide as it has to be, and has no colour."""
+    for variable in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(variable, raising=False)
+    path = "/srv/" + "long/" * 100 + "name"
+    render.console().print(render.table(merged(_one(mapping(path)))))
+    printed = capsys.readouterr().out
+    assert path in printed
+    assert "\x1b" not in printed
+
+
+def test_console_color_always(capsys):
+    """--color always holds in a pipe."""
+    render.console("always").print(render.table(merged(_one(mapping()))))
+    assert "\x1b[1m" in capsys.readouterr().out
+
+
+def test_command_line_of_a_megabyte_folds():
+    """What a process calls itself has no bound; the terminal has."""
+    text = _shown(processes(snapshot(host("a", process(1, "x", arguments=("x" * 2**20, "end"))))), 120)
+    assert text.splitlines()[1].endswith("xxx end")
+    assert len(text.splitlines()[1]) == 120

@@ -1,0 +1,103 @@
+"""The sentences that go with the totals."""
+
+from __future__ import annotations
+
+from fleetpmap.report import coverage_sentence, merged
+from snapshots import failed, host, mapping, process, sizes, small_fleet, snapshot
+
+
+def _notes(*hosts):
+    return merged(snapshot(*hosts)).notes
+
+
+def _sentence(*hosts, listed_only=False):
+    return coverage_sentence(snapshot(*hosts).coverage, listed_only=listed_only)
+
+
+def _whole(path="/m"):
+    return mapping(path, **sizes(4, 3, 3, 1, 1, 1, 0, 0, 0, 0))
+
+
+def test_kernel_without_a_field():
+    """A total that leaves a host out says which, and which field its kernel lacks."""
+    no_swap_pss = mapping(
+        "/m", **{key: kib for key, kib in sizes(4, 3, 3, 1, 1, 1, 0, 0, 0, 0).items() if key != "SwapPss"}
+    )
+    notes = _notes(host("new-01", process(1, "x", _whole())), host("old-01", process(1, "x", no_swap_pss)))
+    assert notes == ("swap_pss_kib leaves out old-01: its kernel has no SwapPss",)
+
+
+def test_kernels_that_lack_the_same_fields_are_one_sentence():
+    """Hosts are folded, columns and fields listed."""
+    old = mapping("/m", Rss=3, Shared_Dirty=1, Private_Clean=1, Private_Dirty=1, Swap=0)
+    notes = _notes(
+        host("new-01", process(1, "x", _whole())),
+        host("old-01", process(1, "x", old)),
+        host("old-02", process(1, "x", old)),
+    )
+    assert notes == (
+        "pss_kib, swap_pss_kib and hugetlb_kib leave out old-[01-02]: "
+        "their kernels have no Pss, SwapPss, Shared_Hugetlb, Private_Hugetlb",
+    )
+
+
+def test_field_missing_in_some_mappings():
+    """A kernel that gives a field for some mappings only is said to."""
+    without = {key: kib for key, kib in sizes(4, 3, 3, 1, 1, 1, 0, 0, 0, 0).items() if key != "Pss"}
+    notes = _notes(host("odd-01", process(1, "x", _whole(), mapping("/n", **without))))
+    assert notes == ("pss_kib leaves out 1 mapping on odd-01: its kernel gave them no Pss",)
+
+
+def test_processes_that_no_total_holds():
+    """Denied, skipped, cut and unsupported processes are named, with the reason where the status is not one."""
+    over = "its RSS of 70.0G is over --max-rss 64.0G"
+    notes = _notes(
+        host("a", process(8, "x", status="denied"), process(9, "x", status="denied")),
+        host("b", process(7, "x", status="denied"), process(5, "x", status="skipped", reason=over)),
+    )
+    assert notes == (
+        "the totals leave out 3 denied processes: 8, 9 on a; 7 on b",
+        f"the totals leave out 1 skipped process: 5 on b ({over})",
+    )
+
+
+def test_many_processes_are_a_number():
+    """A sentence stays a sentence."""
+    assert _notes(host("a", *(process(pid, "x", status="denied") for pid in range(1, 9)))) == (
+        "the totals leave out 8 denied processes: 1, 2, 3, 4, 5 and 3 more on a",
+    )
+
+
+def test_process_that_ended_is_no_note():
+    """What is not there any more is not missing from a total; the coverage counts it."""
+    assert _notes(host("a", process(1, "x", status="gone"), process(2, "x", status="zombie"))) == ()
+
+
+def test_coverage_of_a_whole_fleet():
+    """Everybody answered, everything was read."""
+    assert _sentence(host("a", process(1, "x", _whole()))) == "1 of 1 host answered; 1 of 1 process read"
+
+
+def test_coverage_names_who_did_not_answer_and_why():
+    """Failed hosts are folded by status; what was not read is counted by status."""
+    assert coverage_sentence(small_fleet().coverage) == (
+        "4 of 7 hosts answered, 1 without a match; 3 did not: web-03 (auth), web-[04-05] (timeout); "
+        "3 of 5 processes read, 1 denied, 1 gone"
+    )
+
+
+def test_coverage_when_nothing_matched():
+    """No process is an answer too."""
+    assert _sentence(host("a"), host("b")) == "2 of 2 hosts answered, 2 without a match; no process matched"
+
+
+def test_coverage_when_nobody_answered():
+    """Without an answer there is nothing to say of processes."""
+    assert _sentence(failed("a", "dns", "a: no address")) == "0 of 1 host answered; 1 did not: a (dns)"
+
+
+def test_coverage_of_a_listing():
+    """ps read nobody's smaps, and does not say so."""
+    assert _sentence(host("a", process(1, "x"), process(2, "x", status="skipped")), listed_only=True) == (
+        "1 of 1 host answered; 1 of 2 processes would be read, 1 skipped"
+    )

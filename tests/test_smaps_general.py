@@ -1,0 +1,122 @@
+"""The general path: what smaps is, and what is wrong with a text that is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleetpmap.errors import SmapsError
+from fleetpmap.smaps.general import last_block_start, read_process
+
+HEADER = b"7f0000000000-7f0000003000 rw-p 00000000 00:00 0 \n"
+BLOCK = HEADER + b"Size:                 12 kB\nRss:                   8 kB\nVmFlags: rd wr mr \n"
+BLOCK_2 = BLOCK.replace(b"7f00", b"7f01")
+
+
+def error_of(text: bytes) -> SmapsError | None:
+    """What read_process says against a text, if anything."""
+    try:
+        read_process(text)
+    except SmapsError as error:
+        return error
+    return None
+
+
+def test_an_empty_text_has_no_mappings() -> None:
+    """A kernel thread's file is empty."""
+    assert read_process(b"") == []
+
+
+def test_a_block_gives_its_numbers_and_flags() -> None:
+    """Values as printed, in order; flags without the trailing space."""
+    (block,) = read_process(BLOCK)
+    assert list(block.numbers.items()) == [("Size", 12), ("Rss", 8)]
+    assert block.flags == "rd wr mr"
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        (b"THPeligible:\t\t1", "THPeligible", 1),
+        (b"ProtectionKey:         3", "ProtectionKey", 3),
+        (b"Size:         4294967296 kB", "Size", 4294967296),
+        (b"HugePFNMap:           12 kB", "HugePFNMap", 12),
+        (b"dirty_thing:           5 kB", "dirty_thing", 5),
+        (b"Rss:  9223372036854775807 kB", "Rss", 9223372036854775807),
+    ],
+)
+def test_every_numeric_line_is_kept(line: bytes, key: str, value: int) -> None:
+    """Tabs, no unit, ten digits, unknown and lower-case keys."""
+    (block,) = read_process(HEADER + line + b"\n")
+    assert block.numbers == {key: value}
+
+
+def test_a_name_line_gives_the_path_that_the_header_lacks() -> None:
+    """Old Android kernels print the name of an anonymous mapping below its header."""
+    (block,) = read_process(HEADER + b"Name:           [anon:libc malloc]\nPss: 3 kB\n")
+    assert block.header.place.path == "[anon:libc malloc]"
+
+
+def test_a_name_line_does_not_replace_a_path() -> None:
+    """The header's own path stays."""
+    (block,) = read_process(HEADER.replace(b"0 \n", b"0 /x\n") + b"Name:   [anon:y]\nPss: 3 kB\n")
+    assert block.header.place.path == "/x"
+
+
+def test_words_of_an_unknown_key_are_passed_over() -> None:
+    """A column holds numbers; a vendor's words do not make the process unreadable."""
+    (block,) = read_process(HEADER + b"Rss: 4 kB\nMood: quite good\n")
+    assert block.numbers == {"Rss": 4}
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "offset"),
+    [
+        (b"hello\n", "expected a mapping line, got 'hello'", 0),
+        (b"Rss: 4 kB\n", "expected a mapping line, got 'Rss: 4 kB'", 0),
+        (BLOCK + HEADER.replace(b"rw-p", b"rw!p") + b"Rss: 4 kB\n", "expected a mapping line", len(BLOCK)),
+        (HEADER + b"Rss: 4 kB\nRss: 4 kB\n", 'the key "Rss" stands twice in one mapping', len(HEADER) + 10),
+        (HEADER + b"VmFlags: rd\nVmFlags: rd\n", 'the key "VmFlags" stands twice', len(HEADER) + 12),
+        (HEADER + b"Rss: lots\n", "\"Rss\": expected a number, got 'lots'", len(HEADER)),
+        (HEADER + b"Rss: 9223372036854775808 kB\n", '"Rss": expected a number', len(HEADER)),
+        (HEADER + b"\x1b[2J\n", "expected a field (\"Rss:   4 kB\"), got '\\x1b[2J'", len(HEADER)),
+        (HEADER + BLOCK, "a mapping without fields", 0),
+    ],
+)
+def test_what_is_not_smaps_is_an_error_with_its_place(text: bytes, message: str, offset: int) -> None:
+    """The message quotes the line, escaped; the offset is where it begins."""
+    with pytest.raises(SmapsError) as caught:
+        read_process(text)
+    assert message in caught.value.message
+    assert caught.value.offset == offset
+
+
+def test_every_cut_is_seen_but_those_that_leave_a_whole_text() -> None:
+    """Cut anywhere behind the first mapping: torn, unless between mappings, or the last line's flags."""
+    text = BLOCK + BLOCK_2
+    errors = {size: error_of(text[:size]) for size in range(len(BLOCK) + 1, len(text))}
+    seen = [error for error in errors.values() if error is not None]
+    assert {error.message for error in seen} == {"cut off in the middle of a mapping, after 1 whole mapping"}
+    assert {error.offset for error in seen} == {len(BLOCK)}
+    unseen = [text[:size].rsplit(b"\n", 1)[-1] for size, error in errors.items() if error is None]
+    assert unseen == [
+        b"VmFlags:",
+        b"VmFlags: ",
+        b"VmFlags: rd",
+        b"VmFlags: rd ",
+        b"VmFlags: rd wr",
+        b"VmFlags: rd wr ",
+        b"VmFlags: rd wr mr",
+        b"VmFlags: rd wr mr ",
+    ]
+
+
+def test_a_missing_last_newline_is_no_cut() -> None:
+    """Editors and copies drop it."""
+    assert len(read_process((BLOCK + BLOCK_2)[:-1])) == 2
+
+
+def test_the_last_block_of_a_text_begins_at_its_last_mapping_line() -> None:
+    """Also when nothing but a piece of its address is left."""
+    assert last_block_start(BLOCK + BLOCK_2[:-1]) == len(BLOCK)
+    assert last_block_start(BLOCK + b"7f01") == len(BLOCK)
+    assert last_block_start(b"no mapping\nat all") == 0

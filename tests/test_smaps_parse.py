@@ -1,0 +1,321 @@
+"""Text to columns: what the columns hold, that both paths agree, and that a bad process costs no other."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from fleetpmap.errors import SmapsError
+from fleetpmap.smaps import NULL, SmapsColumns, parse, parse_processes
+from fleetpmap.smaps.general import Block, read_process
+
+TEXTS = Path(__file__).parent / "smaps_texts"
+
+KERNEL_3_2 = b"""\
+00400000-004a2000 r-xp 00000000 08:01 2883606                            /bin/zsh4
+Size:                648 kB
+Rss:                 584 kB
+Pss:                  30 kB
+Shared_Clean:        581 kB
+Locked:                0 kB
+006a1000-006a2000 r--p 000a1000 08:01 2883606                            /bin/zsh4
+Size:                  4 kB
+Rss:                   3 kB
+Pss:                   2 kB
+Shared_Clean:          1 kB
+Locked:                5 kB
+ffffffffff600000-ffffffffff601000 r-xp 00000000 00:00 0                  [vsyscall]
+Size:                  7 kB
+Rss:                   0 kB
+Pss:                   0 kB
+Shared_Clean:          0 kB
+Locked:                0 kB
+"""
+
+KERNEL_6 = b"""\
+55f523c9f000-55f523cc1000 r-xp 00001000 fe:00 260386                     /usr/bin/a b
+Size:                136 kB
+Rss:                 132 kB
+Pss:                  61 kB
+Pss_Dirty:            11 kB
+THPeligible:           0
+VmFlags: rd ex mr mw me\x20
+7fff76a3d000-7fff76a5e000 rw-s 00000000 103:02 18446744073709551615      /srv/\xff (deleted)
+Size:         4294967296 kB
+Rss:                  22 kB
+Pss:                  21 kB
+Pss_Dirty:            20 kB
+THPeligible:           1
+VmFlags: rd wr\x20
+"""
+
+
+def rows_of(columns: SmapsColumns) -> list[tuple[object, ...]]:
+    """One tuple per mapping: everything the columns say of it, its fields in order."""
+    fields = {key: column.tolist() for key, column in columns.fields.items()}
+    return [
+        (*row, {key: column[slot] for key, column in fields.items() if column[slot] != NULL})
+        for slot, row in enumerate(
+            zip(
+                columns.process.tolist(),
+                columns.start.tolist(),
+                columns.end.tolist(),
+                columns.perms.texts(),
+                columns.offset.tolist(),
+                columns.device.texts(),
+                columns.inode.tolist(),
+                columns.path.texts(),
+                columns.flags.texts(),
+                strict=True,
+            )
+        )
+    ]
+
+
+def row_of(process: int, block: Block) -> tuple[object, ...]:
+    """The same of a block as the general path reads it."""
+    header = block.header
+    return (
+        process,
+        header.start,
+        header.end,
+        header.perms,
+        header.offset,
+        header.place.device,
+        header.place.inode,
+        header.place.path,
+        block.flags,
+        block.numbers,
+    )
+
+
+def spans_of(texts: list[bytes]) -> list[tuple[int, int]]:
+    """Where each text stands when they follow each other."""
+    stops = np.cumsum([len(text) for text in texts]).tolist()
+    return list(zip([0, *stops[:-1]], stops, strict=True)) if texts else []
+
+
+def assert_both_paths_agree(texts: list[bytes]) -> None:
+    """The columns, errors, order of keys and names are what the general path gives, process by process."""
+    columns, errors = parse_processes(b"".join(texts), spans_of(texts))
+    expected: list[tuple[object, ...]] = []
+    expected_errors: dict[int, tuple[str, int]] = {}
+    keys: dict[str, None] = {}
+    for process, text in enumerate(texts):
+        try:
+            blocks = read_process(text)
+        except SmapsError as error:
+            expected_errors[process] = (error.message, error.offset)
+            continue
+        expected += [row_of(process, block) for block in blocks]
+        keys |= {key: None for block in blocks for key in block.numbers}
+    assert rows_of(columns) == expected
+    assert {process: (error.message, error.offset) for process, error in errors.items()} == expected_errors
+    assert list(columns.fields) == list(keys)
+    for coded in (columns.perms, columns.device, columns.path, columns.flags):
+        assert list(coded.names) == list(dict.fromkeys(text for text in coded.texts() if text is not None))
+
+
+def test_an_empty_text_has_no_mappings() -> None:
+    """A kernel thread is no error: no rows, no fields, no names."""
+    columns = parse(b"")
+    assert rows_of(columns) == []
+    assert columns.fields == {}
+    assert columns.path.names == ()
+
+
+def test_every_column_of_an_old_kernel() -> None:
+    """3.2: no VmFlags; an address above 2^63; the path comes as printed."""
+    columns = parse(KERNEL_3_2)
+    assert columns.process.tolist() == [0, 0, 0]
+    assert columns.start.tolist() == [0x400000, 0x6A1000, 0xFFFFFFFFFF600000]
+    assert columns.end.tolist() == [0x4A2000, 0x6A2000, 0xFFFFFFFFFF601000]
+    assert columns.offset.tolist() == [0, 0xA1000, 0]
+    assert columns.perms.texts() == ["r-xp", "r--p", "r-xp"]
+    assert columns.device.texts() == ["08:01", "08:01", "00:00"]
+    assert columns.inode.tolist() == [2883606, 2883606, 0]
+    assert columns.path.texts() == ["/bin/zsh4", "/bin/zsh4", "[vsyscall]"]
+    assert columns.flags.texts() == [None, None, None]
+    assert {key: column.tolist() for key, column in columns.fields.items()} == {
+        "Size": [648, 4, 7],
+        "Rss": [584, 3, 0],
+        "Pss": [30, 2, 0],
+        "Shared_Clean": [581, 1, 0],
+        "Locked": [0, 5, 0],
+    }
+
+
+def test_ten_digits_a_wide_inode_and_bytes_that_are_not_utf8() -> None:
+    """What fits no template is read all the same."""
+    columns = parse(KERNEL_6)
+    assert columns.fields["Size"].tolist() == [136, 4294967296]
+    assert columns.inode.tolist() == [260386, 18446744073709551615]
+    assert columns.device.texts() == ["fe:00", "103:02"]
+    assert columns.path.texts() == ["/usr/bin/a b", "/srv/\udcff (deleted)"]
+    assert columns.flags.texts() == ["rd ex mr mw me", "rd wr"]
+
+
+def test_the_types_are_those_of_the_contract() -> None:
+    """Addresses, offsets and inodes are unsigned, values int64, codes int32."""
+    columns = parse(KERNEL_6)
+    assert {columns.start.dtype, columns.end.dtype, columns.offset.dtype, columns.inode.dtype} == {np.dtype("u8")}
+    assert {column.dtype for column in columns.fields.values()} == {np.dtype("i8")}
+    codes = (columns.process, columns.perms.codes, columns.device.codes, columns.path.codes, columns.flags.codes)
+    assert {code.dtype for code in codes} == {np.dtype("i4")}
+
+
+def test_processes_of_two_kernels_in_one_buffer() -> None:
+    """Rows know their process; a key that a kernel lacks is null there; empty spans are processes without mappings."""
+    texts = [b"", KERNEL_6, b"", KERNEL_3_2, b""]
+    columns = parse(b"".join(texts), spans_of(texts))
+    assert columns.process.tolist() == [1, 1, 3, 3, 3]
+    assert columns.fields["Pss_Dirty"].tolist() == [11, 20, NULL, NULL, NULL]
+    assert columns.fields["Locked"].tolist() == [NULL, NULL, 0, 5, 0]
+    assert columns.flags.texts() == ["rd ex mr mw me", "rd wr", None, None, None]
+
+
+def test_a_memoryview_is_as_good_as_bytes() -> None:
+    """No copy of the buffer is asked of the caller."""
+    assert rows_of(parse(memoryview(KERNEL_6))) == rows_of(parse(KERNEL_6))
+
+
+def test_a_recorded_process() -> None:
+    """sleep on 6.18: totals as awk sums them."""
+    columns = parse((TEXTS / "linux-6.18-sleep.smaps").read_bytes())
+    totals = {key: int(columns.fields[key].sum()) for key in ("Size", "Rss", "Pss", "Private_Dirty", "Referenced")}
+    assert len(columns.start) == 37
+    assert totals == {"Size": 2924, "Rss": 1892, "Pss": 271, "Private_Dirty": 112, "Referenced": 1892}
+
+
+def test_a_bad_process_costs_no_other() -> None:
+    """It is left out whole and said why; its neighbours are whole."""
+    torn = KERNEL_3_2[: KERNEL_3_2.index(b"Pss:                   2")]
+    texts = [KERNEL_6, b"junk\n", KERNEL_3_2, torn, torn[:-4], KERNEL_6]
+    columns, errors = parse_processes(b"".join(texts), spans_of(texts))
+    assert columns.process.tolist() == [0, 0, 2, 2, 2, 5, 5]
+    assert {process: error.message for process, error in errors.items()} == {
+        1: "expected a mapping line, got 'junk'",
+        3: "cut off in the middle of a mapping, after 1 whole mapping",
+        4: "cut off in the middle of a mapping, after 1 whole mapping",
+    }
+    assert errors[3].offset == errors[4].offset == torn.index(b"006a1000")
+
+
+def test_a_field_that_only_a_bad_process_has_is_not_there() -> None:
+    """No column of nothing but null, no name that no row has."""
+    texts = [KERNEL_3_2, KERNEL_6 + b"junk\n"]
+    columns, errors = parse_processes(b"".join(texts), spans_of(texts))
+    assert list(errors) == [1]
+    assert list(columns.fields) == ["Size", "Rss", "Pss", "Shared_Clean", "Locked"]
+    assert columns.path.names == ("/bin/zsh4", "[vsyscall]")
+
+
+def test_parse_raises_the_first_error() -> None:
+    """For those who want all or nothing."""
+    texts = [KERNEL_6, KERNEL_6[:-20], b"junk\n"]
+    with pytest.raises(SmapsError, match="after 1 whole mapping"):
+        parse(b"".join(texts), spans_of(texts))
+
+
+@pytest.mark.parametrize("spans", [[], [(0, 3)], [(1, len(KERNEL_6))], [(0, 5), (6, len(KERNEL_6))], [(0, 9), (9, 4)]])
+def test_spans_must_cover_the_text(spans: list[tuple[int, int]]) -> None:
+    """A gap would be mappings that nobody counts."""
+    with pytest.raises(ValueError, match="spans must cover the text"):
+        parse(KERNEL_6, spans)
+
+
+def test_a_host_does_not_choose_how_many_columns_there_are() -> None:
+    """Each key costs a slot in every row: the process whose key is one too many is left out."""
+    texts = [b"00001000-00002000 r--p 00000000 00:00 0 \nKey%d: 4 kB\n" % number for number in range(300)]
+    columns, errors = parse_processes(b"".join(texts), spans_of(texts))
+    assert len(columns.fields) == len(columns.start) == 256
+    assert {error.message for error in errors.values()} == {"its host's smaps have more than 256 different keys"}
+
+
+def test_every_cut_of_a_buffer_of_three_processes() -> None:
+    """Wherever the middle one is cut, both paths say the same."""
+    for size in range(len(KERNEL_3_2)):
+        assert_both_paths_agree([KERNEL_6, KERNEL_3_2[:size], KERNEL_6])
+
+
+def test_a_hundred_flipped_bytes() -> None:
+    """Whatever a byte becomes, both paths read or refuse it alike."""
+    recorded = (TEXTS / "linux-6.18-sleep.smaps").read_bytes()
+    dice = random.Random(2013)
+    for _ in range(100):
+        text = bytearray(recorded[: recorded.index(b"\n7", 4000) + 1])
+        text[dice.randrange(len(text))] = dice.choice(b"0 9a:-\n\tz\xff")
+        assert_both_paths_agree([KERNEL_6, bytes(text), KERNEL_6])
+
+
+def test_several_windows_join() -> None:
+    """A text longer than one window, with odd blocks, other templates and a bad process here and there."""
+    one = (TEXTS / "linux-6.18-sleep.smaps").read_bytes()
+    texts = [one] * 45 + [KERNEL_6] + [one] * 45 + [KERNEL_3_2, one[:-200]] + [one] * 5
+    assert sum(map(len, texts)) > 2 * 2**20
+    assert_both_paths_agree(texts)
+
+
+number_lines = st.lists(
+    st.tuples(
+        st.sampled_from(["Size", "Rss", "Pss", "Swap", "THPeligible", "HugePFNMap", "anon_thing", "fade"]),
+        st.sampled_from(["{key}:{pad}{value:>8} kB", "{key}: {value} kB", "{key}:{value:>5}", "{key}:\t\t{value}"]),
+    ),
+    unique_by=lambda line: line[0],
+    min_size=1,
+    max_size=6,
+)
+paths = st.sampled_from(
+    [
+        "",
+        "[heap]",
+        "/usr/bin/sleep",
+        "/a b\tc ",
+        "/x" * 60,
+        "/long" * 300,
+        "[anon:a: b]",
+        "/f (deleted)",
+        "/\udcff\udcfe",
+    ]
+)
+headers = st.builds(
+    "{:08x}-{:08x} {} {} {} {}{}{}".format,
+    st.sampled_from([0x400000, 0x55F523C9F000, 0xFFFFFFFFFF600000, 0x123456789]),
+    st.sampled_from([0x500000, 0x55F523CC1000, 0xFFFFFFFFFF601000]),
+    st.sampled_from(["r--p", "rwxs", "---p", "--xp"]),
+    st.sampled_from(["00000000", "0001f000", "1ffffff000", "12"]),
+    st.sampled_from(["00:00", "fe:01", "103:0a2"]),
+    st.sampled_from([0, 7, 1234567, 2**64 - 1]),
+    st.sampled_from([" ", " " * 20]),
+    paths,
+)
+values = st.sampled_from([0, 4, 17, 99999999, 100000000, 4294967296])
+vm_flags = st.sampled_from([None, "VmFlags: ", "VmFlags: rd", "VmFlags: rd wr ", "VmFlags: rd ex mr mw me dw ?? sd "])
+
+
+@st.composite
+def process_texts(draw: st.DrawFn) -> bytes:
+    """A process as one kernel prints it: every block has the same lines, but now and then one has a line more."""
+    lines = draw(number_lines)
+    flags = draw(vm_flags)
+    text = ""
+    for header in draw(st.lists(headers, max_size=6)):
+        text += header + "\n"
+        if draw(st.integers(0, 9)) == 0:
+            text += draw(st.sampled_from(["Name:    [anon:n]\n", "Other:   12 kB\n", "Mood: good\n", "dead-beef\n"]))
+        for key, form in lines:
+            text += form.format(key=key, pad=" " * (15 - len(key)), value=draw(values)) + "\n"
+        text += "" if flags is None else flags + "\n"
+    return text.removesuffix(draw(st.sampled_from(["", "", "\n"]))).encode("utf-8", "surrogateescape")
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)  # the same texts on every machine and every run
+@given(st.lists(process_texts(), max_size=5))
+def test_both_paths_agree_on_generated_texts(texts: list[bytes]) -> None:
+    """The fast path is an optimisation and nothing else."""
+    assert_both_paths_agree(texts)

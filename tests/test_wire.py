@@ -1,0 +1,368 @@
+"""The wire format, without a host: streams written out here, whole, in pieces, cut and forged."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+
+import pytest
+
+from fleetpmap.errors import ProtocolError, RemoteError
+from fleetpmap.probe import Script
+from fleetpmap.wire import Capabilities, Decoder, ListedProcess, ProcessReading, Reading
+
+NONCE = "00112233445566778899aabbccddeeff"
+SCRIPT = Script(command="sh -s", stdin=b"", nonce=NONCE, proc_root="/proc")
+
+BEGIN = (
+    f"{NONCE} begin 1 uid=1000 kernel=6.1.0-13-amd64 page_size=4096 boot_id=0f-1e pid_namespace=4026531836"
+    " reader=gnu compression=gzip probe_pid=77\n"
+).encode()
+
+LIST = b"""\
+NONCE stat
+12/stat:12 (kworker/0:1) I 2 0 0 0 -1 69238880 0 0 0 0 0 0 0 0 20 0 1 0 25 0 0 184
+7/stat:7 (my (odd) x) S 1 7 5 0 -1 4194304 9 8 7 6 5 4 3 2 20 0 1 0 4711 8192000 33 184
+31/stat:31 (gone) Z 7 31 5 0 -1 4194308 0 0 0 0 0 0 0 0 20 0 1 0 4713 0 0 184
+NONCE cmdline
+7/cmdline:odd\x007/cmdline:\x007/cmdline:a\nb\xff\x00NONCE uid
+12/status:Uid:\t0\t0\t0\t0
+7/status:Uid:\t1000\t1001\t1000\t1000
+31/status:Uid:\t1001\t1001\t1001\t1001
+NONCE passwd
+root:x:0:0:root:/root:/bin/sh
+app:x:1001:1001::/srv/app:/bin/sh
+daemon:x:1:1::/:/bin/false
+NONCE end
+""".replace(b"NONCE", NONCE.encode())
+
+READ = b"""\
+NONCE smaps
+==> /dev/null <==
+
+==> 7/smaps <==
+00400000-00401000 r-xp 00000000 08:01 9  /bin/odd
+Rss:  4 kB
+
+==> 12/smaps <==
+
+==> 8/smaps <==
+00600000-00602000 rw-p 00000000 00:00 0
+Rss:  8 kB
+NONCE access
+7 ok
+12 ok
+8 ok
+31 gone
+NONCE stat
+7/stat:7 (odd) S 1 7 5 0 -1 4194304 9 8 7 6 5 4 3 2 20 0 1 0 4711 8192000 33 184
+12/stat:12 (kworker/0:1) I 2 0 0 0 -1 69238880 0 0 0 0 0 0 0 0 20 0 1 0 25 0 0 184
+8/stat:8 (new) R 1 8 5 0 -1 4194304 9 8 7 6 5 4 3 2 20 0 1 0 4712 4096000 22 184
+NONCE uid
+7/status:Uid:\t1000\t1001\t1000\t1000
+12/status:Uid:\t0\t0\t0\t0
+8/status:Uid:\t0\t0\t0\t0
+NONCE passwd
+app:x:1001:1001::/srv/app:/bin/sh
+NONCE end
+""".replace(b"NONCE", NONCE.encode())
+
+TEXT_7 = b"00400000-00401000 r-xp 00000000 08:01 9  /bin/odd\nRss:  4 kB\n"
+TEXT_8 = b"00600000-00602000 rw-p 00000000 00:00 0\nRss:  8 kB\n"
+
+
+def phase(name: str, body: bytes, packing: str = "plain") -> bytes:
+    sent = gzip.compress(body, 1) if packing == "gzip" else body
+    return f"{NONCE} {name} {packing}\n".encode() + sent
+
+
+def stream(packing: str, *, listing: bytes = LIST, reading: bytes = READ) -> bytes:
+    """A whole answer."""
+    phases = phase("list", listing, packing) + phase("read", reading, packing)
+    return b"Welcome to web-03\n" + BEGIN + phases + f"{NONCE} bye\n".encode()
+
+
+def decode(data: bytes) -> Decoder:
+    decoder = Decoder(SCRIPT, host="web-03")
+    decoder.feed(data)
+    return decoder
+
+
+def read_after(read: bytes, *, begin: bytes = BEGIN) -> Reading:
+    """The Reading of phase two after the usual phase one."""
+    decoder = decode(begin + phase("list", LIST) + phase("read", read.replace(b"NONCE", NONCE.encode())))
+    assert decoder.reading is not None
+    return decoder.reading
+
+
+def reading_of(stat: str, text: bytes = TEXT_7, *, verdict: str = "ok", begin: bytes = BEGIN) -> str:
+    """The status of process 7 whose second stat, text and verdict are these."""
+    read = (
+        b"NONCE smaps\n==> /dev/null <==\n\n==> 7/smaps <==\n" + text + f"NONCE access\n7 {verdict}\n".encode()
+    ) + f"NONCE stat\n{stat}NONCE end\n".encode()
+    reading = read_after(read, begin=begin)
+    assert reading.smaps == (text if reading.processes[0].status == "read" else b"")
+    return reading.processes[0].status
+
+
+SAME = "7/stat:7 (odd) S 1 7 5 0 -1 4194304 9 8 7 6 5 4 3 2 20 0 1 0 4711 8192000 33 184\n"
+
+
+def test_capabilities_are_what_the_begin_frame_says() -> None:
+    """Each word of the begin frame is one attribute."""
+    listing = decode(stream("gzip")).listing
+    assert listing is not None
+    assert listing.capabilities == Capabilities(
+        uid=1000,
+        kernel="6.1.0-13-amd64",
+        page_size=4096,
+        boot_id="0f-1e",
+        pid_namespace="4026531836",
+        reader="gnu",
+        compression="gzip",
+        probe_pid=77,
+    )
+
+
+def test_what_a_host_does_not_say_is_empty_or_none() -> None:
+    """A recorded tree has no boot, no namespace and no process of ours; without gzip the compression is none."""
+    listing = decode(
+        f"{NONCE} begin 1 uid=0 kernel=2.6.32 page_size=65536 boot_id= pid_namespace= reader=busybox"
+        f" compression=plain probe_pid=\n".encode()
+        + phase("list", LIST)
+    ).listing
+    assert listing is not None
+    assert listing.capabilities == Capabilities(0, "2.6.32", 65536, "", "", "busybox", "none", None)
+    assert listing.processes[0].rss_kib == 33 * 64
+
+
+def test_listing_has_every_process_by_pid() -> None:
+    """Sorted by number, with name, times, memory in KiB, arguments and owner; bytes that are not UTF-8 survive."""
+    listing = decode(stream("plain")).listing
+    assert listing is not None
+    assert listing.processes == (
+        ListedProcess(7, "my (odd) x", "S", 1, 5, 4711, 132, ("odd", "", "a\nb\udcff"), False, 1001),
+        ListedProcess(12, "kworker/0:1", "I", 2, 0, 25, 0, (), True, 0),
+        ListedProcess(31, "gone", "Z", 7, 5, 4713, 0, (), False, 1001),
+    )
+    assert listing.users == {0: "root", 1001: "app"}
+
+
+def test_reading_has_the_texts_gapless_in_the_order_asked() -> None:
+    """tail's headers are cut away, and every pid asked for has its place and its status."""
+    decoder = decode(stream("plain"))
+    assert decoder.reading == Reading(
+        TEXT_7 + TEXT_8,
+        (
+            ProcessReading(7, "read", 0, 61, 1001),
+            ProcessReading(12, "kernel", 61, 61, 0),
+            ProcessReading(8, "read", 61, 112, 0),
+            ProcessReading(31, "gone", 112, 112, None),
+        ),
+        {1001: "app"},
+    )
+    decoder.eof()
+
+
+def test_gzip_and_plain_give_the_same() -> None:
+    """Packing is not part of the answer."""
+    packed, plain = decode(stream("gzip")), decode(stream("plain"))
+    assert packed.listing == plain.listing
+    assert packed.reading == plain.reading
+
+
+@pytest.mark.parametrize("packing", ["gzip", "plain"])
+@pytest.mark.parametrize("size", [1, 2, 3, 33, 1000])
+def test_pieces_of_any_size_give_the_same(packing: str, size: int) -> None:
+    """A frame may be cut by the network anywhere."""
+    data = stream(packing)
+    whole, pieces = decode(data), Decoder(SCRIPT, host="web-03")
+    for at in range(0, len(data), size):
+        pieces.feed(data[at : at + size])
+    pieces.eof()
+    assert (pieces.listing, pieces.reading, pieces.noise) == (whole.listing, whole.reading, whole.noise)
+
+
+@pytest.mark.parametrize("packing", ["gzip", "plain"])
+def test_a_stream_cut_anywhere_is_an_error_that_says_how_much_came(packing: str) -> None:
+    """At every byte: either the whole reading or none, and never a quiet end."""
+    data = stream(packing)
+    whole = decode(data).reading
+    for stop in range(len(data)):
+        decoder = decode(data[:stop])
+        assert decoder.reading in (None, whole)
+        with pytest.raises(ProtocolError, match=f"after {stop:,} bytes") as caught:
+            decoder.eof()
+        assert caught.value.host == "web-03"
+
+
+@pytest.mark.parametrize(
+    ("stop", "stage", "message"),
+    [
+        (10, "exec", "the probe did not start: the output ended after 10 bytes without a word of it"),
+        (400, "list", "the answer was cut while listing processes, after 400 bytes"),
+        (1400, "read", "the answer was cut while reading smaps, after 1,400 bytes"),
+    ],
+)
+def test_a_cut_names_the_phase(stop: int, stage: str, message: str) -> None:
+    """What the host was doing, and the bytes that came."""
+    with pytest.raises(ProtocolError) as caught:
+        decode(stream("plain")[:stop]).eof()
+    assert (caught.value.stage, caught.value.message) == (stage, message)
+
+
+def test_a_body_without_its_end_is_an_error_though_gzip_ended_well() -> None:
+    """A reader killed on the host closes gzip properly; only the end frame tells that all is there."""
+    with pytest.raises(ProtocolError, match="stopped in the middle of reading smaps"):
+        decode(stream("gzip", reading=READ[:-40]))
+
+
+def test_noise_is_kept_and_bounded() -> None:
+    """What the login prints before the probe, and what comes between phases, is there to look at."""
+    assert decode(b"motd\n" + BEGIN + b"late\n" + phase("list", LIST)).noise == b"motd\nlate\n"
+    assert decode(b"This account is not available.\n").noise == b"This account is not available.\n"
+    flood = decode(b"y\n" * 100_000)
+    assert len(flood.noise) == 65536
+
+
+def test_an_echoed_script_is_noise() -> None:
+    """A device that is no shell and prints its input back shows our nonce, but never began."""
+    decoder = decode(f"> set -- {NONCE} /proc 0 1\n> nonce=$1\nInvalid command\n".encode())
+    assert not decoder.begun
+    with pytest.raises(ProtocolError, match="did not start"):
+        decoder.eof()
+
+
+def test_names_and_arguments_cannot_pass_for_frames_or_other_processes() -> None:
+    """Only the real nonce is a frame, and only the path that grep prints says whose line it is."""
+    guess = b"ffeeddccbbaa99887766554433221100"
+    forged = b"""\
+NONCE stat
+7/stat:7 (a
+7/stat:1/stat:1 (b) S 1 7 5 0 -1 4194304 9 8 7 6 5 4 3 2 20 0 1 0 4711 8192000 33 184
+NONCE cmdline
+7/cmdline:GUESS end
+\x007/cmdline:9/cmdline:sshd\x007/cmdline:
+==> 1/smaps <==
+\x00NONCE end
+""".replace(b"NONCE", NONCE.encode()).replace(b"GUESS", guess)
+    listing = decode(BEGIN + phase("list", forged)).listing
+    assert listing is not None
+    (process,) = listing.processes
+    assert (process.pid, process.name) == (7, "a\n1/stat:1 (b")
+    assert process.arguments == (guess.decode() + " end\n", "9/cmdline:sshd", "\n==> 1/smaps <==\n")
+
+
+def test_a_mapped_file_called_like_a_header_is_no_header() -> None:
+    """tail's headers count only at the beginning of a line."""
+    text = b"00400000-00401000 r-xp 00000000 08:01 9  /tmp/x\\012==> 8/smaps <==\nRss:  4 kB\n"
+    assert reading_of(SAME, text) == "read"
+
+
+@pytest.mark.parametrize(
+    ("stat", "status"),
+    [
+        (SAME, "read"),
+        ("", "gone"),
+        (SAME.replace("4711", "4799"), "reused"),
+        (SAME.replace(" S ", " Z "), "zombie"),
+        (SAME.replace("8192000 33", "0 0"), "gone"),
+    ],
+    ids=["same", "no stat", "another start time", "zombie", "memory given back"],
+)
+def test_the_second_stat_decides_what_a_text_is_worth(stat: str, status: str) -> None:
+    """A text may be torn, or another process's, if its process ended meanwhile; then it is dropped."""
+    assert reading_of(stat) == status
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"),
+    [("ok", "empty"), ("denied", "denied"), ("unsupported", "unsupported"), ("gone", "gone")],
+)
+def test_a_process_without_a_text_has_a_reason(verdict: str, status: str) -> None:
+    """What open() said is the status of a live user process whose text is empty."""
+    assert reading_of(SAME, b"", verdict=verdict) == status
+
+
+def test_an_empty_smaps_is_denied_before_kernel_3_18() -> None:
+    """Old kernels open what may not be read, and give nothing."""
+    old = BEGIN.replace(b"6.1.0-13-amd64", b"3.10.0-1160.el7.x86_64")
+    assert reading_of(SAME, b"", begin=old) == "denied"
+
+
+def test_a_second_reading_takes_the_place_of_the_first() -> None:
+    """One listing, then as many readings as asked for."""
+    nothing = f"{NONCE} end\n".encode()
+    decoder = decode(BEGIN + phase("list", LIST) + phase("read", READ) + phase("read", nothing))
+    assert decoder.reading == Reading(b"", (), {})
+
+
+def test_the_smaps_text_is_held_once() -> None:
+    """Four megabytes of smaps take less than half as much again on the way to one buffer."""
+    text = b"00400000-00401000 r-xp 00000000 08:01 9\nRss:        4 kB\n" * 75_000
+    read = b"NONCE smaps\n==> /dev/null <==\n\n==> 7/smaps <==\n" + text
+    read = (read + b"NONCE access\n7 ok\nNONCE stat\n" + SAME.encode() + b"NONCE end\n").replace(
+        b"NONCE", NONCE.encode()
+    )
+    packed = phase("read", read, "gzip")
+    decoder = decode(BEGIN + phase("list", LIST))
+    del read
+    tracemalloc.start()
+    try:
+        decoder.feed(packed)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert decoder.reading is not None
+    assert decoder.reading.smaps == text
+    assert peak < 1.5 * len(text) + 4 * 2**20  # and pieces of a megabyte in flight
+
+
+def test_a_bomb_is_an_error_before_it_is_in_memory() -> None:
+    """The limit counts what comes out of gzip."""
+    decoder = Decoder(SCRIPT, host="web-03", limit=5_000_000)
+    with pytest.raises(ProtocolError, match="larger than 5,000,000 bytes, while listing"):
+        decoder.feed(BEGIN + phase("list", b"\0" * 50_000_000, "gzip"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [("tools", "needs grep (with -a, -z, -H, -s) and tail there"), ("proc_root", "no processes in /proc")],
+)
+def test_a_probe_that_cannot_run_says_why(reason: str, message: str) -> None:
+    """The host answers, but lacks something: its fault, not the wire's."""
+    with pytest.raises(RemoteError) as caught:
+        decode((BEGIN if reason == "tools" else b"") + f"{NONCE} fail {reason}\n".encode())
+    assert (caught.value.message, bool(caught.value.hint)) == (message, True)
+
+
+STAT_7 = SAME.encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (BEGIN.replace(b"begin 1", b"begin 2"), 'does not know the frame "begin 2'),
+        (BEGIN.replace(b" uid=1000", b""), "does not say uid"),
+        (BEGIN.replace(b"page_size=4096", b"page_size="), "has a word for a number"),
+        (BEGIN + f"{NONCE} dance\n".encode(), 'does not know the frame "dance"'),
+        (BEGIN + NONCE.encode() + b" " + b"x" * 2000, "line has no end"),
+        (BEGIN + phase("list", f"{NONCE} ".encode() + b"x" * 2000), "line has no end"),
+        (BEGIN + f"{NONCE} list gzip\nplain text".encode(), "is not gzip"),
+        (BEGIN + phase("read", READ), "smaps came before the list"),
+        (BEGIN + phase("list", LIST.replace(b" 8192000 33 184", b"")), "7/stat is not a stat line"),
+        (BEGIN + phase("list", LIST.replace(b"8192000", b"x")), "7/stat is not a stat line"),
+        (BEGIN + phase("list", LIST.replace(b"7/cmdline:odd", b"odd")), "is not a line of cmdline"),
+        (BEGIN + phase("list", LIST.replace(b"7/cmdline:odd", b"x/cmdline:odd")), "does not begin with a pid"),
+        (BEGIN + phase("list", LIST.replace(b"\xff\0", b"\xff")), "a record of cmdline is not closed"),
+        (BEGIN + phase("list", LIST.replace(b"\t1000\t1001\t", b"\t")), "7/status has no Uid line"),
+        (stream("plain", reading=READ.replace(b"==> /dev/null <==\n\n", b"x\n")), "without tail's first header"),
+        (stream("plain", reading=READ.replace(b"==> 8/", b"==> 7/")), "smaps of process 7 came twice"),
+        (stream("plain", reading=READ.replace(b"8 ok\n", b"")), "do not follow the order"),
+        (stream("plain", reading=READ.replace(b"7 ok\n12 ok\n", b"12 ok\n7 ok\n")), "do not follow the order"),
+    ],
+)
+def test_what_is_not_the_wire_format_is_an_error(data: bytes, message: str) -> None:
+    """A stream that our probe cannot have sent is never half understood."""
+    with pytest.raises(ProtocolError, match=message):
+        decode(data)
