@@ -22,18 +22,12 @@ import pytest
 from fleetpmap.cli.output import exit_status
 from fleetpmap.collect import Question, collect
 from fleetpmap.processes import Selection, compile_match
+from program import fleetpmap
 from sshd import Sshd
 from tapped import tapped
 from targets import Target, pmap_x_totals
 
 needs_pmap = pytest.mark.skipif(shutil.which("pmap") is None, reason="no pmap on this machine (procps)")
-
-
-def fleetpmap(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run the program with a bare environment."""
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
-    argv = [sys.executable, "-m", "fleetpmap", *words]
-    return subprocess.run(argv, capture_output=True, text=True, env=environment | changes, timeout=120, check=False)
 
 
 def ssh_words(sshd: Sshd) -> list[str]:

@@ -5,7 +5,10 @@ A route is a Host and the SshOptions to open it with.
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,7 +22,7 @@ from fleetpmap.inventory.model import Host
 from fleetpmap.transport import open_transport
 from fleetpmap.transport.base import STDERR_LIMIT, Channel, Deadline, SshOptions, Transport
 
-ROUTES = ["local_route", "ssh_route", "openssh_route"]
+ROUTES = ["local_route", "ssh_route", "openssh_route", "demo_route"]
 
 MIB = 1 << 20
 Route = tuple[Host, SshOptions]
@@ -39,6 +42,27 @@ def ssh_route(sshd) -> Route:
 @pytest.fixture
 def openssh_route(sshd) -> Route:
     return sshd.host(transport="openssh"), sshd.options
+
+
+_DEMO_SERVER = """
+import json, sys
+from fleetpmap.demo.server import serve
+with serve({"demo": "/proc"}) as inventory:
+    host = inventory.hosts["demo"]
+    keys = ("name", "address", "port", "user", "identity_file", "known_hosts")
+    print(json.dumps({key: getattr(host, key) for key in keys}), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def demo_route() -> Iterator[Route]:
+    """The demo's server; in a process of its own, so that what a test counts here is the transport's alone."""
+    argv = [sys.executable, "-c", _DEMO_SERVER]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield Host(**json.loads(server.stdout.readline())), SshOptions(ssh_config="none")
+        server.communicate()
 
 
 @pytest.fixture(params=ROUTES)
@@ -177,10 +201,11 @@ def test_two_commands_on_one_transport(connect):
                 assert _everything(channel) == word
 
 
-def test_is_root_says_who_logs_in(connect):
-    """Tests run as the user who logs in."""
+def test_is_root_says_who_logs_in(connect, request):
+    """root by name over SSH, by uid on this machine."""
+    host, _ = request.getfixturevalue(request.node.callspec.params["connect"])
     with connect() as transport:
-        assert transport.is_root == (os.geteuid() == 0)
+        assert transport.is_root == (os.geteuid() == 0 if host.user is None else host.user == "root")
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -30,7 +30,7 @@ NONCE cmdline
 7/status:Uid:\t1000\t1001\t1000\t1000
 31/status:Uid:\t1001\t1001\t1001\t1001
 NONCE passwd
-root:x:0:0:root:/root:/bin/sh
+root:x:0:0:root:/:/bin/sh
 app:x:1001:1001::/srv/app:/bin/sh
 daemon:x:1:1::/:/bin/false
 NONCE end
@@ -255,7 +255,7 @@ NONCE cmdline
 
 def test_a_mapped_file_called_like_a_header_is_no_header() -> None:
     """tail's headers count only at the beginning of a line."""
-    text = b"00400000-00401000 r-xp 00000000 08:01 9  /tmp/x\\012==> 8/smaps <==\nRss:  4 kB\n"
+    text = b"00400000-00401000 r-xp 00000000 08:01 9  /srv/x\\012==> 8/smaps <==\nRss:  4 kB\n"
     assert reading_of(SAME, text) == "read"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -99,7 +100,11 @@ def demo(matching: ProcessOptions, show: ShowOptions, to: OutputOptions, how: Ru
     with demo_inventory() as inventory:
         fleet = hosts_from(inventory, HostOptions(), how)
         say(f"demo: {len(fleet)} SSH servers on 127.0.0.1, each with the recorded /proc of another host")
-        return _show(_collect(fleet, selection, how), output, to, how)
+        # The servers and their keys are made for this run: nothing of the user's own ssh set-up may take part.
+        status = _show(_collect(fleet, selection, replace(how, ssh_config="none")), output, to, how)
+    if status:
+        say(f"demo: `fleetpmap run` would exit with status {status} here, to tell scripts so")
+    return 0
 
 
 def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:

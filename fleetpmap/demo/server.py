@@ -178,6 +178,7 @@ class _Command(threading.Thread):
         self._one_fence = one_fence
         self._child: subprocess.Popen[bytes] | None = None
         self._alive = threading.Lock()
+        self._open_streams = threading.Semaphore(1)  # one of stdout and stderr may end without ending the output
 
     def run(self) -> None:
         # This thread was started before paramiko replied to the exec request, and a client that gets the command's end
@@ -250,6 +251,9 @@ class _Command(threading.Thread):
                 except OSError:  # the client is gone
                     self.kill()
                     return
+        if not self._open_streams.acquire(blocking=False):
+            with contextlib.suppress(OSError):
+                self._channel.shutdown_write()  # as sshd does, though the child may live on
 
 
 def _started(target: Callable[..., None], *args: object) -> threading.Thread:

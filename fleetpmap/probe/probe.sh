@@ -1,15 +1,15 @@
 #!/bin/sh
 # What fleetpmap runs on a host: it reads /proc, prints what it read, writes nothing there and leaves nothing running.
 #
-# It comes in on the stdin of `sh -s`, behind one line that says: set -- NONCE PROC_ROOT OWNERS GZIP  (the last two 0 or 1).
+# It comes in on the stdin of `sh -s`, behind one line: set -- NONCE PROC_ROOT OWNERS GZIP (the last two 0 or 1).
 # To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc 1 0
 #
-#   prints  NONCE begin 1 KEY=VALUE…          what this host can do; before it, whatever the login printed
-#           NONCE list gzip|plain BODY        at once: every process
-#           NONCE read gzip|plain BODY        for each line `read PID…` on stdin: these processes' smaps, and their state after it
-#           NONCE bye                         for the line `quit`
-#           NONCE fail REASON                 and nothing more
-#   BODY    (NONCE SECTION LF bytes)… NONCE end LF, as a gzip member of its own or as it is
+#   prints  NONCE begin 1 KEY=VALUE...       what this host can do; before it, whatever the login printed
+#           NONCE list gzip|plain BODY       at once: every process (stat, cmdline; uid and passwd if OWNERS)
+#           NONCE read gzip|plain BODY       for a line `read PID...` on stdin (smaps, access, stat, uid, passwd)
+#           NONCE bye                        for the line `quit`
+#           NONCE fail REASON                and nothing more
+#   BODY    (NONCE SECTION LF bytes)... NONCE end LF, as a gzip member of its own or as it is
 #
 # Only POSIX sh, grep and tail are needed. No here-documents: some shells write them to /tmp. Frames are printed by the
 # shell's own echo, so that the nonce is never in the arguments of a process that others on the host can see.
@@ -35,13 +35,15 @@ word() { # VALUE: itself if it can stand in the begin line, else nothing
 }
 
 first_word() { # FILE: the first word in it, nothing if there is no such file
-    if [ -r "$1" ] && read -r found _ <"$1"; then word "$found"; fi
+    [ -r "$1" ] || return
+    read -r found _ <"$1"
+    word "$found"
 }
 
-# guarded COMMAND…: run it so that it does not outlive the connection, even blocked in a read. While a phase runs the
-# client says nothing, so whatever comes on the real stdin (fd 3), first of all its end, means stop. Each command has its
-# own watcher, because a shell without job control can kill the process it started, but not that process's children. KILL,
-# since a shell that was forked a moment ago may still have its parent's handlers, and lose a TERM.
+# guarded COMMAND...: run it so that it does not outlive the connection, even blocked in a read. While a phase runs
+# the client says nothing, so whatever comes on the real stdin (fd 3), first of all its end, means stop. Each command
+# has its own watcher, because a shell without job control can kill the process it started, but not that process's
+# children. KILL, since a shell forked a moment ago may still have its parent's handlers, and lose a TERM.
 guarded() {
     "$@" </dev/null 3<&- &
     child=$!
@@ -54,13 +56,13 @@ guarded() {
     return "$code"
 }
 
-# Below 126 is the command's own word (grep and tail say 1 or 2 for a file that went away). From there on it was killed or
-# could not start: stop without an end frame, so that what is missing cannot pass for all there is.
+# Below 126 is the command's own word (grep and tail say 1 or 2 for a file that went away). From there on it was
+# killed or could not start: stop without an end frame, so that what is missing cannot pass for all there is.
 check() { # CODE
     [ "$1" -lt 126 ] || exit 1
 }
 
-run() { # COMMAND…
+run() { # COMMAND...
     guarded "$@"
     check "$?"
 }
@@ -69,14 +71,14 @@ section() { # NAME
     echo "$nonce $1"
 }
 
-files() { # NAME PID…: sets $files to PID/NAME…
+files() { # NAME PID...: sets $files to PID/NAME...
     name=$1
     shift
     files=
     for pid; do files="$files $pid/$name"; done
 }
 
-# stats PID…: grep puts the path before each line, so a process name with a newline in it cannot pass for another process.
+# stats PID...: grep puts the path before each line, so a name with a newline in it cannot pass for another process.
 stats() {
     section stat
     files stat "$@"
@@ -84,7 +86,7 @@ stats() {
     run grep -aHs '' $files
 }
 
-# owners PID…: the Uid line of each, and the passwd lines that name them.
+# owners PID...: the Uid line of each, and the passwd lines that name them.
 owners() {
     section uid
     files status "$@"
@@ -102,7 +104,7 @@ owners() {
     fi
 }
 
-# access PID…: only open() knows; [ -r ] says yes where open() says EACCES.
+# access PID...: only open() knows; [ -r ] says yes where open() says EACCES.
 # shellcheck disable=SC2317,SC2329 # reached through run; shellcheck's number for that depends on its version
 access() {
     for pid; do
@@ -118,7 +120,7 @@ access() {
     done 2>/dev/null
 }
 
-list_some() { # PID…
+list_some() { # PID...
     stats "$@"
     section cmdline
     files cmdline "$@"
@@ -127,7 +129,7 @@ list_some() { # PID…
     [ "$owners" = 0 ] || owners "$@"
 }
 
-read_some() { # PID…
+read_some() { # PID...
     section smaps
     files smaps "$@"
     # /dev/null is there because tail prints no header above a single file.
@@ -139,13 +141,13 @@ read_some() { # PID…
     owners "$@"
 }
 
-some() { # list|read PID…
+some() { # list|read PID...
     verb=$1
     shift
     case $verb in list) list_some "$@" ;; read) read_some "$@" ;; esac
 }
 
-# body list|read PID…: at most 500 at a time, since the kernel bounds the length of an argument list.
+# body list|read PID...: at most 500 at a time, since the kernel bounds the length of an argument list.
 body() {
     phase=$1
     shift
@@ -164,7 +166,7 @@ body() {
     section end
 }
 
-# phase list|read PID…: fd 3 is the real stdin, for the watchers.
+# phase list|read PID...: fd 3 is the real stdin, for the watchers.
 phase() {
     echo "$nonce $1 $compression"
     if [ "$compression" = gzip ]; then

@@ -54,6 +54,8 @@ class Reader:
         self._place_texts = LineTexts(self._place_code, usual=128)
         self._flags_texts = LineTexts(lambda text: self.flags.code(read_flags(text)), usual=64)
         self._templates: list[Template] = []
+        self.read_alone_count = 0
+        """Blocks that took the general path so far."""
 
     def read(self, window: Window, boundaries: Positions) -> Rows:
         """Every block of a window, in order.
@@ -145,6 +147,7 @@ class Reader:
 
     def _read_one(self, text: bytes, rows: Rows, row: int) -> None:
         """One block by the general path, into its slot."""
+        self.read_alone_count += 1
         try:
             block = read_block(text)
         except SmapsError:

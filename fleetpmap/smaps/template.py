@@ -63,7 +63,7 @@ class Template:
         numbers, malformed = decimal(flat[nonzero] ^ _ZERO_WORD)
         values = np.zeros(difference.shape, np.int64)
         values.reshape(-1)[nonzero] = numbers
-        pass; misfit[nonzero[malformed[:0]] % len(at)] = True
+        misfit[nonzero[malformed] % len(at)] = True
         return values, ~misfit
 
 

@@ -17,7 +17,7 @@ Words = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
 
 
-def repeated(byte: int) -> np.uint64:
+def _repeated(byte: int) -> np.uint64:
     """The word with this byte eight times."""
     return np.uint64(byte * 0x0101010101010101)
 
@@ -27,12 +27,12 @@ def word_of(text: bytes) -> np.uint64:
     return np.uint64(int.from_bytes(text, "little"))
 
 
-_LOW_NIBBLES = repeated(0x0F)
-_ONES = repeated(0x01)
-_SPACES = repeated(0x20)
-_ZEROS = repeated(0x30)
-_SIXES = repeated(0x06)
-_BIT_4 = repeated(0x10)
+_LOW_NIBBLES = _repeated(0x0F)
+_ONES = _repeated(0x01)
+_SPACES = _repeated(0x20)
+_ZEROS = _repeated(0x30)
+_SIXES = _repeated(0x06)
+_BIT_4 = _repeated(0x10)
 _DIGIT_BITS = np.uint64(0x1F)
 _NINE = np.uint64(9)
 _FROM_ZERO_TO_A = np.uint64(ord("a") - ord("0") - 10)

@@ -1,0 +1,21 @@
+"""The program as a user runs it.   [program] ─► tests"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+
+def fleetpmap(*words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `fleetpmap WORDS…` in a bare environment: no inventory, no agent, an empty HOME."""
+    bare = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+    return subprocess.run(
+        [sys.executable, "-m", "fleetpmap", *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=bare | environment,
+        timeout=120,
+        check=False,
+    )
