@@ -1,3 +1,85 @@
-"""fleetpmap: where a service's memory is, on all its hosts."""
+"""fleetpmap: where a service's memory is, on all its hosts.
 
-__version__ = "0.1.0"
+    inventory = load_inventory("inventory.toml")
+    hosts = select(inventory, groups=["web"])
+    snapshot = collect(hosts, Question(Selection(match=compile_match("gunicorn"))))
+    print(plain(report.hosts(snapshot)))
+
+What stands here is the library; everything else may change between versions. It is imported when it is first used, so
+that `fleetpmap --help` need not wait for numpy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from fleetpmap.version import __version__
+
+if TYPE_CHECKING:
+    from fleetpmap import report
+    from fleetpmap.collector import Question, collect, collect_host
+    from fleetpmap.errors import FleetpmapError, HostError, InventoryError, SmapsError, UsageError
+    from fleetpmap.inventory import Host, Inventory, select
+    from fleetpmap.inventory import load as load_inventory
+    from fleetpmap.processes import Selection, compile_match
+    from fleetpmap.render import plain
+    from fleetpmap.smaps import SmapsColumns
+    from fleetpmap.smaps import parse as parse_smaps
+    from fleetpmap.snapshot import Coverage, Snapshot
+    from fleetpmap.transport import SshOptions
+
+_HOMES = {
+    "Coverage": "snapshot",
+    "FleetpmapError": "errors",
+    "Host": "inventory",
+    "HostError": "errors",
+    "Inventory": "inventory",
+    "InventoryError": "errors",
+    "Question": "collector",
+    "Selection": "processes",
+    "SmapsColumns": "smaps",
+    "SmapsError": "errors",
+    "Snapshot": "snapshot",
+    "SshOptions": "transport",
+    "UsageError": "errors",
+    "collect": "collector",
+    "collect_host": "collector",
+    "compile_match": "processes",
+    "load_inventory": "inventory",
+    "parse_smaps": "smaps",
+    "plain": "render",
+    "select": "inventory",
+}
+_OTHER_NAMES_THERE = {"load_inventory": "load", "parse_smaps": "parse"}
+
+__all__ = [
+    "Coverage",
+    "FleetpmapError",
+    "Host",
+    "HostError",
+    "Inventory",
+    "InventoryError",
+    "Question",
+    "Selection",
+    "SmapsColumns",
+    "SmapsError",
+    "Snapshot",
+    "SshOptions",
+    "UsageError",
+    "__version__",
+    "collect",
+    "collect_host",
+    "compile_match",
+    "load_inventory",
+    "parse_smaps",
+    "plain",
+    "report",
+    "select",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "report":
+        return import_module("fleetpmap.report")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fleetpmap' has no attribute {name!r}")
+    return getattr(import_module(f"fleetpmap.{_HOMES[name]}"), _OTHER_NAMES_THERE.get(name, name))

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from fleetpmap import __version__
 from fleetpmap.export import EXPORTERS, coverage_json
 from fleetpmap.report import VIEWS, ViewOptions, hosts, mappings, merged, processes, summary
+from fleetpmap.version import __version__
 from snapshots import expected, host, mapping, process, small_fleet, snapshot
 
 

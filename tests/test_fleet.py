@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.cli.output import exit_status
-from fleetpmap.collect import Question, collect
+from fleetpmap.collector import Question, collect
 from fleetpmap.processes import Selection, compile_match
 from program import fleetpmap
 from sshd import Sshd

@@ -56,13 +56,13 @@ def test_what_paramiko_does_not_do_goes_by_openssh(config, line, reason):
     """A jump host, a ProxyCommand or a certificate of ssh_config, with a note."""
     with _open(Host("web-01"), config("Host web-*", f"  {line}")) as transport:
         assert isinstance(transport, OpensshTransport)
-        assert transport.notes == (f"web-01 goes by the system's ssh: {reason}",)
+        assert transport.notes == (f"goes by the system's ssh: {reason}",)
 
 
 def test_jump_host_of_the_inventory_goes_by_openssh():
     """Until bastions are built into ssh."""
     with _open(Host("web-01", proxy_jump="ops@bastion")) as transport:
-        assert transport.notes == ("web-01 goes by the system's ssh: the inventory names the jump host ops@bastion",)
+        assert transport.notes == ("goes by the system's ssh: the inventory names the jump host ops@bastion",)
 
 
 def test_inventory_switches_the_jump_host_off(sshd, config):

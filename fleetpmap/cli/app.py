@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleetpmap import __version__
 from fleetpmap.cli.choices import Output, hosts_from, inventory_from, output_from, selection_from, ssh_options_from
 from fleetpmap.cli.options import (
     HostOptions,
@@ -26,6 +25,7 @@ from fleetpmap.cli.options import (
     with_groups,
 )
 from fleetpmap.cli.output import deliver, exit_status, say, talk
+from fleetpmap.version import __version__
 
 if TYPE_CHECKING:
     from fleetpmap.inventory import Host
@@ -115,7 +115,7 @@ def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
 
 
 def _collect(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Snapshot:
-    from fleetpmap.collect import Question, collect
+    from fleetpmap.collector import Question, collect
 
     question = Question(selection, smaps=smaps, ssh=ssh_options_from(how))
     return collect(fleet, question, command=_command(), jobs=how.jobs)

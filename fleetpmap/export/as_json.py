@@ -15,10 +15,10 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from fleetpmap import __version__
 from fleetpmap.escape import escape
 from fleetpmap.report.base import Cell, Report, Table
 from fleetpmap.snapshot import Coverage, HostFailure
+from fleetpmap.version import __version__
 
 FORMAT = 1
 """Of the document; a change that readers must know of adds one."""

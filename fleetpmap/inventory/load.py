@@ -56,7 +56,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def load(path: Path) -> Inventory:
+def load(file: str | Path) -> Inventory:
     """The inventory in a TOML file.
 
     Hosts come in the file's order; names are lower-cased; a node set (in a group, or as the name of a host table)
@@ -65,6 +65,7 @@ def load(path: Path) -> Inventory:
     Raises:
         InventoryError: the file cannot be read or is not TOML, or else every mistake that is in it.
     """
+    path = Path(file)
     document = _toml(path, _text(path))
     mistakes: list[Mistake] = []
     tables = read_tables(document, path.absolute().parent, mistakes)

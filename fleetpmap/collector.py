@@ -1,4 +1,4 @@
-"""The recipe.   hosts ─► transport ─► probe ─► wire ─► smaps ─► table ─► [collect] ─► Snapshot
+"""The recipe.   hosts ─► transport ─► probe ─► wire ─► smaps ─► table ─► [collector] ─► Snapshot
 
 `collect_host` asks one host; `collect` is that function mapped over hosts by any `concurrent.futures.Executor`. A host
 that fails is a value in the snapshot; an exception outside our own tree is a bug and goes through.
