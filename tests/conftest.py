@@ -29,22 +29,24 @@ def sshd_of_fifty() -> Iterator[Sshd]:
 @pytest.fixture(scope="session")
 def account() -> Iterator[Callable[[str], str]]:
     """Makes accounts: `account("ops")` is the name of a fresh one, without a password, gone after the tests."""
-    if os.geteuid() != 0 or shutil.which("useradd") is None:
+    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+    useradd, usermod, userdel = (shutil.which(name, path=path) for name in ("useradd", "usermod", "userdel"))
+    if os.geteuid() != 0 or not (useradd and usermod and userdel):
         pytest.skip("making accounts takes root and useradd")
     made: dict[str, str] = {}
 
     def make(purpose: str) -> str:
         if purpose not in made:
             name = f"fpm-{os.getpid()}-{purpose}"
-            subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
+            subprocess.run([useradd, "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
             made[purpose] = name
             # useradd locks the account with "!", which sshd without PAM takes for "no login at all".
-            subprocess.run(["usermod", "--password", "*", name], check=True, capture_output=True)
+            subprocess.run([usermod, "--password", "*", name], check=True, capture_output=True)
         return made[purpose]
 
     yield make
     for name in made.values():
-        subprocess.run(["userdel", "--force", "--remove", name], check=False, capture_output=True)
+        subprocess.run([userdel, "--force", "--remove", name], check=False, capture_output=True)
 
 
 def _running(addresses: tuple[str, ...]) -> Iterator[Sshd]:

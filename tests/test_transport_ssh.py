@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import paramiko
+import psutil
 import pytest
 
 from fleetpmap.errors import AuthError, DeadlineError, HostError, RemoteError
@@ -269,8 +270,9 @@ def test_frozen_host_ends_with_the_deadline(sshd):
     deadline = Deadline.after(3)
     transport = open_transport(sshd.host(), deadline=deadline, options=sshd.options)
     with transport, transport.run("sh -s") as channel:
-        channel.send(b"echo $PPID; cat >/dev/null\n")
-        session = int(channel.receive())
+        channel.send(b"echo $$; cat >/dev/null\n")
+        shell = psutil.Process(int(channel.receive()))
+        session = next(parent.pid for parent in shell.parents() if parent.name().startswith("sshd"))
         os.kill(session, signal.SIGSTOP)
         try:
             with pytest.raises(HostError) as caught:
