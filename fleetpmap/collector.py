@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -169,21 +169,21 @@ def _ended_early(channel: Channel, decoder: Decoder, host: Host) -> HostError:
 
 
 def _without_smaps(host: Host, listing: Listing, choice: Choice, notes: tuple[str, ...]) -> HostSnapshot:
-    processes = [_process(host, process, listing, "read", "") for process in choice.read]
-    processes += [_left_out(host, left, listing) for left in choice.left_out]
+    processes = [_process(host, process, listing.users, "read") for process in choice.read]
+    processes += [_left_out(host, left, listing.users) for left in choice.left_out]
     return _snapshot(host, listing, processes, None, notes)
 
 
 def _with_smaps(host: Host, listing: Listing, choice: Choice, reading: Reading, notes: tuple[str, ...]) -> HostSnapshot:
     columns, torn = parse_processes(reading.smaps, [(one.start, one.stop) for one in reading.processes])
     users = listing.users | reading.users
-    processes = [_left_out(host, left, listing) for left in choice.left_out]
+    processes = [_left_out(host, left, users) for left in choice.left_out]
     for slot, (listed, one) in enumerate(zip(choice.read, reading.processes, strict=True)):
         error = torn.get(slot)
         status = "cut" if error else one.status
         reason = _cut_reason(error) if error else _reason(one.status, listing)
-        uid = listed.uid if one.uid is None else one.uid
-        processes.append(_process(host, replace(listed, uid=uid), replace(listing, users=users), status, reason))
+        owned = listed if one.uid is None else replace(listed, uid=one.uid)
+        processes.append(_process(host, owned, users, status, reason))
     read_pids = [process.pid for process in choice.read]
     return _snapshot(host, listing, processes, (columns, read_pids), notes)
 
@@ -212,14 +212,14 @@ def _table(processes: list[Process], columns: SmapsColumns, read_pids: list[int]
     return from_columns(replace(columns, process=slots[columns.process]))
 
 
-def _process(host: Host, listed: ListedProcess, listing: Listing, status: str, reason: str) -> Process:
+def _process(host: Host, listed: ListedProcess, users: Mapping[int, str], status: str, reason: str = "") -> Process:
     return Process(
         host=host.name,
         pid=listed.pid,
         name=full_name(listed),
         arguments=listed.arguments,
         uid=listed.uid,
-        user=None if listed.uid is None else listing.users.get(listed.uid),
+        user=None if listed.uid is None else users.get(listed.uid),
         start_ticks=listed.start_ticks,
         rss_kib=listed.rss_kib,
         status=status,
@@ -227,8 +227,8 @@ def _process(host: Host, listed: ListedProcess, listing: Listing, status: str, r
     )
 
 
-def _left_out(host: Host, left: LeftOut, listing: Listing) -> Process:
-    return _process(host, left.process, listing, left.status, left.reason)
+def _left_out(host: Host, left: LeftOut, users: Mapping[int, str]) -> Process:
+    return _process(host, left.process, users, left.status, left.reason)
 
 
 def _reason(status: str, listing: Listing) -> str:

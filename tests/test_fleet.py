@@ -159,6 +159,59 @@ def test_bad_hosts_beside_good_ones(sshd: Sshd, stopped: list[Target], tmp_path:
     assert "Traceback" not in found.stderr
 
 
+def test_every_kind_of_trouble_in_one_run(
+    sshd: Sshd, stopped: list[Target], sudoer: str, account: Callable[[str], str], tmp_path: Path
+):
+    """Hosts that fail, that may not read, that may by sudo, and one that loses a process: one snapshot of all."""
+    plain, victim = account("plain"), stopped[0]
+    for user in (plain, sudoer):
+        sshd.authorize(user, sshd.identity_file)
+    (tmp_path / "known_hosts").write_text("")
+    known = replace(sshd.options, known_hosts=())
+    with silent_server() as silent, refused_port() as refused:
+        hosts = [
+            sshd.host("good-1"),
+            sshd.host("closed", port=refused),
+            sshd.host("silent", port=silent, connect_timeout_s=2.0),
+            sshd.host("unknown-key", known_hosts=(str(tmp_path / "known_hosts"),)),
+            sshd.host("no-login", identity_file=(str(sshd.new_key(f"no-login-{os.getpid()}")),)),
+            sshd.host("nowhere", address="nowhere.invalid"),
+            sshd.host("may-not", user=plain),
+            sshd.host("may-by-sudo", user=sudoer, sudo=True),
+            sshd.host("good-2"),
+            sshd.host("loses-one"),
+        ]
+        hosts = [host if host.known_hosts else replace(host, known_hosts=(sshd.known_hosts,)) for host in hosts]
+
+        def end_victim(sent: bytes) -> None:
+            if sent.startswith(b"read "):
+                victim.end()  # one job at a time, and this host is the last: the others have read it
+
+        asked = replace(question(victim.name, sshd), ssh=known)
+        snapshot = collect(hosts, asked, jobs=1, transport_for=tapped("loses-one", end_victim))
+    coverage = snapshot.coverage
+    assert {host.name: host.status for host in snapshot.hosts} == {
+        "good-1": "ok",
+        "closed": "refused",
+        "silent": "timeout",
+        "unknown-key": "host-key",
+        "no-login": "auth",
+        "nowhere": "dns",
+        "may-not": "partial",
+        "may-by-sudo": "ok",
+        "good-2": "ok",
+        "loses-one": "ok",
+    }
+    assert coverage.processes == {"read": 7, "denied": 2, "gone": 1}
+    assert (coverage.asked, coverage.matched, exit_status(coverage)) == (10, 10, 3)
+    assert all(failure.message and failure.hint for failure in coverage.failures)
+    pids_read = {host: set() for host in ("good-1", "may-by-sudo", "good-2", "loses-one")}
+    for slot in set(snapshot.table.process.tolist()):
+        pids_read[snapshot.processes[slot].host].add(snapshot.processes[slot].pid)
+    both = {target.pid for target in stopped}
+    assert pids_read == {"good-1": both, "may-by-sudo": both, "good-2": both, "loses-one": both - {victim.pid}}
+
+
 def test_denied_without_sudo_and_read_with_it(sshd: Sshd, sudoer: str):
     """A process of another user is denied, said so with what to do, and counted; --sudo reads it."""
     sshd.authorize(sudoer, sshd.identity_file)
