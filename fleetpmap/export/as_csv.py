@@ -2,14 +2,13 @@ r"""A table as csv.   report ─► [as_csv] ─► file
 
 RFC 4180 in UTF-8, with `\n` as the line end (what diff, sort and git expect; every reader takes it). The header names
 the columns; null is the empty field, a flag `true` or `false`; totals, notes and coverage have no place in csv. A text
-is escaped as everywhere (see escape), and where a spreadsheet would take it for a formula its first character is \xNN.
+is escaped as everywhere (see escape).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from typing import BinaryIO
 
 from fleetpmap.escape import escape
@@ -17,14 +16,12 @@ from fleetpmap.report.base import Cell, Column, Report
 
 _CHUNK = 65_536
 """Rows turned into Python values at a time."""
-_FORMULA = re.compile(r"[=+@]|-(?![A-Za-z][\w./ -]*\Z)")
-"""A plain word after a dash, as in the name of a login shell (`-bash`), can do no harm."""
 
 
 def write_csv(report: Report, file: BinaryIO) -> None:
     """Write the report's first table."""
     table = report.tables[0]
-    columns = [column.with_texts(_inert) for column in table.columns]
+    columns = [column.with_texts(escape) for column in table.columns]
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     try:
         writer = csv.writer(text, lineterminator="\n")
@@ -38,8 +35,3 @@ def write_csv(report: Report, file: BinaryIO) -> None:
 def _cells(column: Column, start: int) -> list[Cell]:
     cells = column.cells(start, start + _CHUNK)
     return [str(cell).lower() if isinstance(cell, bool) else cell for cell in cells] if column.unit == "flag" else cells
-
-
-def _inert(text: str) -> str:
-    safe = escape(text)
-    return f"\\x{ord(safe[0]):02x}{safe[1:]}" if _FORMULA.match(safe) else safe
