@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from threading import Event
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from fleetpmap.wire import Decoder, ListedProcess, Listing, Reading
 JOBS = 32
 """Hosts asked at once unless said otherwise: more threads only share the same interpreter."""
 
+_OUT_OF_TIME = frozenset({"timeout", "not-asked"})
 _REASONS = {
     "gone": "ended before it was read",
     "reused": "ended, and its pid went to another process",
@@ -64,34 +66,51 @@ def collect(
     *,
     command: str = "",
     jobs: int = JOBS,
+    deadline_s: float | None = None,
+    stop: Event | None = None,
     executor: Executor | None = None,
     transport_for: TransportFor = open_transport,
+    on_start: Callable[[Host], None] | None = None,
     on_host: Callable[[HostSnapshot], None] | None = None,
 ) -> Snapshot:
     """Ask every host, at most `jobs` at once, and put the answers together in the order of `hosts`.
 
-    `executor` replaces the pool of threads that is made otherwise, and `jobs` with it; a pool of processes will do too.
-    `on_host` is called here, in order, as answers come in. A host that could not be asked is a row in the snapshot.
+    A host that could not be asked is a row in the snapshot. When `deadline_s` seconds have passed, the hosts still
+    being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked.
+
+    `executor` replaces the pool of threads that is made otherwise, and `jobs` with it. A pool of processes will do too,
+    without `stop` and `on_start`, which belong to this process. `on_start` is called in the thread that asks, `on_host`
+    in this one, as the answers come in.
     """
     started, clock = datetime.now().astimezone(), time.monotonic()
-    ask = partial(_ask, question=question, transport_for=transport_for)
-    answers: list[HostSnapshot] = []
-    for answer in _mapped(ask, hosts, jobs, executor):
-        answers.append(answer)
-        if on_host is not None:
-            on_host(answer)
-    return Snapshot.assemble(answers, Run(started, time.monotonic() - clock, command))
+    run_deadline = None if deadline_s is None else Deadline.after(deadline_s)
+    ask = partial(
+        _ask, question=question, transport_for=transport_for, run_deadline=run_deadline, stop=stop, on_start=on_start
+    )
+    answers = _mapped(ask, hosts, jobs, executor, on_host or (lambda answer: None))
+    ended: Literal["whole", "interrupted", "deadline"] = "whole"
+    if stop is not None and stop.is_set():
+        ended = "interrupted"
+    elif run_deadline and run_deadline.remaining() == 0 and any(one.status in _OUT_OF_TIME for one in answers):
+        ended = "deadline"
+    return Snapshot.assemble(answers, Run(started, time.monotonic() - clock, command, ended))
 
 
-def collect_host(host: Host, question: Question, *, transport_for: TransportFor = open_transport) -> HostSnapshot:
-    """Ask one host for its mappings, within `host.timeout_s`.
+def collect_host(
+    host: Host,
+    question: Question,
+    *,
+    run_deadline: Deadline | None = None,
+    transport_for: TransportFor = open_transport,
+) -> HostSnapshot:
+    """Ask one host for its mappings, within `host.timeout_s` and before `run_deadline`.
 
     Every process that matched has one status: read, with rows in the table, or the reason why it has none.
 
     Raises:
         HostError: the host could not be asked, or answered something that is not the wire format.
     """
-    deadline = Deadline.after(host.timeout_s)
+    deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
     with transport_for(host, deadline=deadline, options=question.ssh) as transport:
         script = probe.render(
             probe.Request(
@@ -115,23 +134,67 @@ def collect_host(host: Host, question: Question, *, transport_for: TransportFor 
     return _with_smaps(host, listing, choice, reading, notes)
 
 
-def _ask(host: Host, *, question: Question, transport_for: TransportFor) -> HostSnapshot:
+def _ask(
+    host: Host,
+    *,
+    question: Question,
+    transport_for: TransportFor,
+    run_deadline: Deadline | None,
+    stop: Event | None,
+    on_start: Callable[[Host], None] | None,
+) -> HostSnapshot:
+    if stop is not None and stop.is_set():
+        return _not_asked(host, "the run was interrupted before its turn", "run it again")
+    if run_deadline is not None and run_deadline.remaining() == 0:
+        why = f"the run's {run_deadline.seconds:g} s were over before its turn"
+        return _not_asked(host, why, "give the run more time with --deadline, or ask more hosts at once with --jobs")
+    if on_start is not None:
+        on_start(host)
     try:
-        return collect_host(host, question, transport_for=transport_for)
+        return collect_host(host, question, run_deadline=run_deadline, transport_for=transport_for)
     except HostError as error:
         return HostSnapshot.failed(HostFailure.from_error(error))
 
 
+def _not_asked(host: Host, message: str, hint: str) -> HostSnapshot:
+    return HostSnapshot.failed(HostFailure(host.name, "not-asked", "queue", message, hint))
+
+
 def _mapped(
-    ask: Callable[[Host], HostSnapshot], hosts: Sequence[Host], jobs: int, executor: Executor | None
-) -> Iterator[HostSnapshot]:
+    ask: Callable[[Host], HostSnapshot],
+    hosts: Sequence[Host],
+    jobs: int,
+    executor: Executor | None,
+    on_host: Callable[[HostSnapshot], None],
+) -> list[HostSnapshot]:
+    """Every host's answer, in order; `on_host` has seen each as it came."""
     if executor is not None:
-        yield from executor.map(ask, hosts)
-    elif jobs == 1 or len(hosts) == 1:
-        yield from map(ask, hosts)
-    else:
-        with ThreadPoolExecutor(min(jobs, len(hosts)), thread_name_prefix="fleetpmap") as threads:
-            yield from threads.map(ask, hosts)
+        return _submitted(ask, hosts, executor, on_host)
+    if jobs == 1 or len(hosts) == 1:
+        answers = []
+        for answer in map(ask, hosts):
+            answers.append(answer)
+            on_host(answer)
+        return answers
+    with ThreadPoolExecutor(min(jobs, len(hosts)), thread_name_prefix="fleetpmap") as threads:
+        return _submitted(ask, hosts, threads, on_host)
+
+
+def _submitted(
+    ask: Callable[[Host], HostSnapshot],
+    hosts: Sequence[Host],
+    executor: Executor,
+    on_host: Callable[[HostSnapshot], None],
+) -> list[HostSnapshot]:
+    futures = [executor.submit(ask, host) for host in hosts]
+    try:
+        for future in as_completed(futures):
+            on_host(future.result())
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+    return [future.result() for future in futures]
 
 
 Reply = TypeVar("Reply", Listing, Reading)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from fleetpmap.errors import HostError
 from fleetpmap.table import MappingTable, concatenate
@@ -119,6 +120,8 @@ class Run:
     elapsed_s: float
     command: str
     """What the user typed; never holds a secret, since no option takes one."""
+    ended: Literal["whole", "interrupted", "deadline"] = "whole"
+    """Whether every host had its turn and its time."""
 
 
 @dataclass(frozen=True, slots=True)

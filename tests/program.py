@@ -6,16 +6,17 @@ import os
 import subprocess
 import sys
 
+BARE = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+
 
 def fleetpmap(*words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `fleetpmap WORDS…` in a bare environment: no inventory, no agent, an empty HOME."""
-    bare = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
     return subprocess.run(
         [sys.executable, "-m", "fleetpmap", *words],
         input=stdin,
         capture_output=True,
         text=True,
-        env=bare | environment,
+        env=BARE | environment,
         timeout=120,
         check=False,
     )

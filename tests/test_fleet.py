@@ -203,7 +203,7 @@ def test_every_kind_of_trouble_in_one_run(
         "loses-one": "ok",
     }
     assert coverage.processes == {"read": 7, "denied": 2, "gone": 1}
-    assert (coverage.asked, coverage.matched, exit_status(coverage)) == (10, 10, 3)
+    assert (coverage.asked, coverage.matched, exit_status(snapshot)) == (10, 10, 3)
     assert all(failure.message and failure.hint for failure in coverage.failures)
     pids_read = {host: set() for host in ("good-1", "may-by-sudo", "good-2", "loses-one")}
     for slot in set(snapshot.table.process.tolist()):
@@ -221,9 +221,9 @@ def test_denied_without_sudo_and_read_with_it(sshd: Sshd, sudoer: str):
         read = collect([replace(key, sudo=True)], question(roots.name, sshd))
     assert [process.status for process in denied.processes] == ["denied"]
     assert "--sudo" in denied.processes[0].reason
-    assert (denied.hosts[0].status, exit_status(denied.coverage)) == ("partial", 3)
+    assert (denied.hosts[0].status, exit_status(denied)) == ("partial", 3)
     assert [(process.status, process.user) for process in read.processes] == [("read", "root")]
-    assert (read.hosts[0].status, exit_status(read.coverage)) == ("ok", 0)
+    assert (read.hosts[0].status, exit_status(read)) == ("ok", 0)
 
 
 def test_sudo_that_wants_a_password_is_a_status_of_its_own(sshd: Sshd, account: Callable[[str], str]):
@@ -255,7 +255,7 @@ def test_a_process_that_exits_between_the_phases_is_gone(sshd: Sshd, stopped: li
     host = sshd.host(transport=transport)
     snapshot = collect([host], question(victim.name, sshd), transport_for=tapped("box", end_victim))
     assert {process.pid: process.status for process in snapshot.processes} == {victim.pid: "gone", other.pid: "read"}
-    assert (snapshot.hosts[0].status, exit_status(snapshot.coverage)) == ("ok", 0)
+    assert (snapshot.hosts[0].status, exit_status(snapshot)) == ("ok", 0)
     assert {snapshot.processes[slot].pid for slot in snapshot.table.process.tolist()} == {other.pid}
 
 
@@ -299,7 +299,7 @@ def test_nothing_is_left_after_a_deadline(sshd: Sshd, blocking_tree: Path, trans
     cut_at = time.monotonic()
     assert snapshot.hosts[0].status == "timeout"
     assert snapshot.hosts[0].failure is not None
-    assert (snapshot.hosts[0].failure.stage, exit_status(snapshot.coverage)) == ("read", 4)
+    assert (snapshot.hosts[0].failure.stage, exit_status(snapshot)) == ("read", 4)
     assert threads_files_children() == (threads, files, children)
     assert seen, "the probe was never seen at work, so its absence later would prove nothing"
     while left_there(blocking_tree) and time.monotonic() < cut_at + 2:

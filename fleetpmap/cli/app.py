@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleetpmap.cli.choices import Output, hosts_from, inventory_from, output_from, selection_from, ssh_options_from
+from fleetpmap.cli.interrupt import interruptible
 from fleetpmap.cli.options import (
     HostOptions,
     OutputOptions,
@@ -116,9 +117,20 @@ def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
 
 def _collect(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Snapshot:
     from fleetpmap.collector import Question, collect
+    from fleetpmap.render.progress import Progress
 
     question = Question(selection, smaps=smaps, ssh=ssh_options_from(how))
-    return collect(fleet, question, command=_command(), jobs=how.jobs)
+    with interruptible() as stop, Progress(len(fleet), stop, quiet=how.quiet) as progress:
+        return collect(
+            fleet,
+            question,
+            command=_command(),
+            jobs=how.jobs,
+            deadline_s=how.deadline,
+            stop=stop,
+            on_start=lambda host: progress.started(host.name),
+            on_host=lambda answer: progress.done(answer.host, answer.status),
+        )
 
 
 def _show(snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOptions) -> int:
@@ -130,7 +142,7 @@ def _show(snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOpt
 def _answer(report: Report, snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOptions) -> int:
     deliver(report, output, to.color)
     talk(report, snapshot, output, how)
-    return exit_status(snapshot.coverage)
+    return exit_status(snapshot)
 
 
 def _command() -> str:

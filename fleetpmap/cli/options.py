@@ -256,6 +256,17 @@ class RunningOptions:
             show_default=False,
         ),
     ] = None
+    deadline: Annotated[
+        float | None,
+        typer.Option(
+            "--deadline",
+            metavar="S",
+            min=0.001,
+            rich_help_panel=_RUNNING,
+            help="Seconds for the whole run; then it reports what came and exits 124. Default: none.",
+            show_default=False,
+        ),
+    ] = None
     sudo: Annotated[
         bool | None,
         typer.Option(

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from fleetpmap.cli.choices import Output
+from fleetpmap.cli.interrupt import INTERRUPTED
 from fleetpmap.cli.options import Color, Format, RunningOptions
 from fleetpmap.errors import UsageError
 from fleetpmap.escape import escape
 
 if TYPE_CHECKING:
     from fleetpmap.report import Report
-    from fleetpmap.snapshot import Coverage, HostResult, Snapshot
+    from fleetpmap.snapshot import HostResult, Snapshot
+
+DEADLINE = 124
+"""Exit status of a run that --deadline cut short, as timeout(1) gives it."""
 
 
 def deliver(report: Report, output: Output, color: Color) -> None:
@@ -81,8 +85,12 @@ def say(line: str) -> None:
     print(escape(line), file=sys.stderr)
 
 
-def exit_status(coverage: Coverage) -> int:
-    """4 no host answered · 3 a host failed, or a process's memory is missing · 5 nothing matched anywhere · 0."""
+def exit_status(snapshot: Snapshot) -> int:
+    """130 interrupted · 124 deadline · 4 no host answered · 3 a host failed, or a process's memory is missing ·
+    5 nothing matched anywhere · 0."""
+    coverage = snapshot.coverage
+    if snapshot.run.ended != "whole":
+        return INTERRUPTED if snapshot.run.ended == "interrupted" else DEADLINE
     if coverage.answered == 0:
         return 4
     if not coverage.complete:

@@ -1,0 +1,42 @@
+"""What ^C means while hosts are asked.   [interrupt] ─► app
+
+The first one stops asking further hosts: those being asked are waited for, and the report shows what came. The second
+one ends the program on the spot; connections are cut with it, and what runs on the hosts ends with them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from threading import Event
+from types import FrameType
+
+INTERRUPTED = 130
+"""Exit status, as shells give it for SIGINT."""
+
+_LINE_GONE = b"\r\x1b[K\x1b[?25h"
+"""Erases the progress line and brings back the cursor that it hides."""
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Event]:
+    """An event that the first ^C sets."""
+    stop = Event()
+
+    def on_sigint(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            if sys.stderr.isatty():
+                os.write(2, _LINE_GONE)
+            os._exit(INTERRUPTED)  # threads wait for hosts; an orderly exit would wait for the threads
+        stop.set()
+        if not sys.stderr.isatty():  # on a terminal the progress line says it
+            os.write(2, b"interrupted: asking no more hosts; interrupt again to abort\n")
+
+    before = signal.signal(signal.SIGINT, on_sigint)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

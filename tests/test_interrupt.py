@@ -1,0 +1,133 @@
+"""^C, --deadline and the progress line, on a real terminal and with a host that keeps silent."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from fleetpmap.render.progress import Progress
+from program import BARE, fleetpmap
+from sshd import Sshd
+from terminal import Terminal
+
+
+@pytest.fixture
+def fleet(sshd: Sshd, tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """Words that ask good-1, then a host that accepts and keeps silent for 9 s, then good-2 and good-3."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        file = tmp_path / "inventory.toml"
+        file.write_text(f"""
+            [defaults]
+            address = "127.0.0.1"
+            port = {sshd.port}
+            user = "{sshd.user}"
+            identity_file = "{sshd.identity_file}"
+            known_hosts = "{sshd.known_hosts}"
+            connect_timeout_s = 9
+            [hosts.good-1]
+            [hosts.silent]
+            port = {silent.getsockname()[1]}
+            [hosts.good-2]
+            [hosts.good-3]
+        """)
+        yield ("-i", str(file), "--ssh-config", sshd.ssh_config, "--pid", str(os.getpid()))
+
+
+def test_first_interrupt_reports_what_came(fleet: tuple[str, ...], tmp_path: Path):
+    """After ^C no further host is asked; the report has what came, and the exit status is 130."""
+    file = tmp_path / "hosts.csv"
+    argv = [sys.executable, "-m", "fleetpmap", "run", *fleet, "--jobs", "1", "--view", "hosts", "-o", str(file)]
+    with Terminal(argv, BARE | {"TERM": "xterm"}) as run:
+        run.wait_for("waiting for silent")
+        run.interrupt()
+        assert run.status() == 130
+    assert {row["host"]: row["status"] for row in csv.DictReader(io.StringIO(file.read_text()))} == {
+        "good-1": "ok",
+        "silent": "timeout",
+        "good-2": "not-asked",
+        "good-3": "not-asked",
+    }
+
+
+def test_interrupt_without_a_terminal_says_so(fleet: tuple[str, ...]):
+    """Where no progress line can tell, ^C is answered by a sentence on stderr."""
+    argv = [sys.executable, "-m", "fleetpmap", "run", *fleet, "--jobs", "1", "--limit", "silent"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BARE) as run:
+        time.sleep(3)  # it is asking by then, and for some seconds more
+        run.send_signal(signal.SIGINT)
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 130, stderr
+    assert "interrupted: asking no more hosts" in stderr
+
+
+def test_second_interrupt_aborts_at_once(fleet: tuple[str, ...]):
+    """The second ^C ends the program without waiting for anybody, and gives the cursor back."""
+    argv = [sys.executable, "-m", "fleetpmap", "run", *fleet, "--jobs", "1"]
+    with Terminal(argv, BARE | {"TERM": "xterm"}) as run:
+        run.wait_for("waiting for silent")
+        run.interrupt()
+        run.wait_for("interrupted: asking no more")
+        run.interrupt()
+        assert run.status(2) == 130
+        assert "host" not in run.shown.rpartition("interrupted: asking no more")[2]
+        assert run.shown.rindex("\x1b[?25h") > run.shown.rindex("\x1b[?25l")
+
+
+def test_deadline_cuts_the_run(fleet: tuple[str, ...]):
+    """At --deadline the host being asked is cut, the others are not asked, what came is reported: exit 124."""
+    done = fleetpmap("run", *fleet, "--jobs", "1", "--deadline", "6", "--view", "hosts", "--format", "json")
+    assert done.returncode == 124, done.stderr
+    report = json.loads(done.stdout)
+    assert {row["host"]: row["status"] for row in report["rows"]} == {
+        "good-1": "ok",
+        "silent": "timeout",
+        "good-2": "not-asked",
+        "good-3": "not-asked",
+    }
+    assert report["coverage"]["hosts"] == {"asked": 4, "ok": 1, "timeout": 1, "not-asked": 2}
+    assert report["run"]["elapsed_s"] < 12
+
+
+def test_deadline_that_is_not_reached_changes_nothing(fleet: tuple[str, ...]):
+    """A run that ends in time has the status of its hosts."""
+    assert fleetpmap("run", *fleet, "--deadline", "50", "--exclude", "silent").returncode == 0
+
+
+def test_progress_is_only_for_terminals(fleet: tuple[str, ...]):
+    """In a pipe stderr holds no progress line."""
+    assert "asked " not in fleetpmap("run", *fleet, "--exclude", "silent").stderr
+
+
+def test_progress_counts_and_names_the_slowest():
+    """Counts by status, and the hosts that were started first."""
+    progress = Progress(9, Event())
+    for host in ("a", "web-07", "web-09", "db-01", "db-02"):
+        progress.started(host)
+    progress.done("a", "ok")
+    assert progress.line(time.monotonic() + 7.2) == (
+        "asked 1 of 9   1 ok   waiting for web-07 7 s, web-09 7 s, db-01 7 s and 1 more"
+    )
+
+
+def test_progress_is_silent_at_first():
+    """A run that is over at once shows no line."""
+    assert Progress(3, Event()).line(time.monotonic() + 0.1) == ""
+
+
+def test_progress_shows_a_hostile_name_harmless():
+    """A host's name may come from a file; it cannot move the cursor."""
+    progress = Progress(1, Event())
+    progress.started("web\x1b[2J")
+    assert "\x1b" not in progress.line(time.monotonic() + 2)
