@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,7 +27,7 @@ from fleetpmap.smaps import SmapsColumns, parse_processes
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Process, Run, Snapshot, host_status
 from fleetpmap.table import MappingTable, concatenate, from_columns
 from fleetpmap.transport import Channel, Deadline, SshOptions, Transport, open_transport
-from fleetpmap.wire import Decoder, ListedProcess, Listing, Reading
+from fleetpmap.wire import PROCESS_LIMIT, Decoder, ListedProcess, Listing, Reading
 
 JOBS = 32
 """Hosts asked at once unless said otherwise: more threads only share the same interpreter."""
@@ -40,6 +40,7 @@ _REASONS = {
     "zombie": "ended, and not yet waited for by its parent",
     "empty": "the kernel gave an empty smaps",
     "unsupported": "the kernel there has no smaps",
+    "cut": f"its smaps is longer than {PROCESS_LIMIT >> 20} MiB",
 }
 
 
@@ -117,6 +118,8 @@ def collect_host(
                 proc_root=host.proc_root,
                 sudo=host.sudo and not transport.is_root,
                 owners=bool(question.selection.users) or not question.smaps,
+                cgroups=bool(question.selection.cgroup or question.selection.unit),
+                exes=bool(question.selection.exe),
             )
         )
         decoder = Decoder(script, host=host.name)
@@ -128,7 +131,8 @@ def collect_host(
             if choice.read and question.smaps:
                 channel.send(script.read_line(tuple(process.pid for process in choice.read)))
                 reading = _receive(channel, decoder, lambda: decoder.reading, host)
-        notes = transport.notes
+                _check_asked(choice, reading, host)
+        notes = (*transport.notes, *_notes(listing, choice))
     if reading is None:
         return _without_smaps(host, listing, choice, notes)
     return _with_smaps(host, listing, choice, reading, notes)
@@ -208,6 +212,28 @@ def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | Non
             raise _ended_early(channel, decoder, host)
         decoder.feed(piece)
     return answer
+
+
+def _check_asked(choice: Choice, reading: Reading, host: Host) -> None:
+    if [process.pid for process in choice.read] != [process.pid for process in reading.processes]:
+        raise ProtocolError(
+            "it answered for other processes than it was asked for",
+            host=host.name,
+            stage="read",
+            hint="what runs there as `sh` is not our probe: look at that host",
+        )
+
+
+def _notes(listing: Listing, choice: Choice) -> Iterator[str]:
+    """What the way in which this host was read leaves open."""
+    said = listing.capabilities
+    if choice.unread_exes:
+        remedy = "even root may not" if said.uid == 0 else "--sudo reads them"
+        yield f"the exe of {choice.unread_exes} of its processes could not be read, so --exe leaves them out; {remedy}"
+    if said.uid != 0 and said.probe_pid is not None and not any(process.pid == 1 for process in listing.processes):
+        yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
+    if said.reader == "sh" and not any(process.arguments for process in listing.processes):
+        yield "no usable grep and tail there: its shell read /proc alone, without command lines, so only names matched"
 
 
 def _ended_early(channel: Channel, decoder: Decoder, host: Host) -> HostError:

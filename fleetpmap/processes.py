@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from fleetpmap.errors import UsageError
 from fleetpmap.units import human, parse_size
@@ -19,6 +20,8 @@ COMM_LENGTH = 15
 MAX_RSS = "64G"
 MAX_RSS_SUM = "256G"
 
+_UNIT_SUFFIXES = (".service", ".scope", ".slice", ".socket", ".mount", ".swap")
+"""Units that can have processes."""
 _POSIX_CLASS = re.compile(r"\[[:.=]\w+[:.=]\]")
 # What sshd writes over its command line for a connection: "sshd: ops [priv]", "sshd-session: ops@notty".
 # The listener writes "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", or nothing on old versions.
@@ -36,6 +39,12 @@ class Selection:
     users: tuple[str, ...] = ()
     """Names or numbers of effective users."""
     pids: tuple[int, ...] = ()
+    exe: str | None = None
+    """A glob for the path that /proc/PID/exe points to, without ` (deleted)`; without a slash, for its last part."""
+    cgroup: str | None = None
+    """A glob for the path of one of its cgroups, or of one that holds it; without a slash, for one part of the path."""
+    unit: str | None = None
+    """A systemd unit that it runs in, user units, scopes and slices too: `nginx` or `nginx.service`, globs allowed."""
     newest: bool = False
     oldest: bool = False
     max_rss_kib: int | None = parse_size(MAX_RSS, "--max-rss")
@@ -59,6 +68,8 @@ class Choice:
 
     read: tuple[ListedProcess, ...]
     left_out: tuple[LeftOut, ...]
+    unread_exes: int = 0
+    """Processes that match but for --exe, and whose exe may not be read: counted in neither."""
 
 
 def compile_match(pattern: str) -> re.Pattern[str]:
@@ -94,10 +105,14 @@ def choose(listing: Listing, selection: Selection, *, local_pid: int | None = No
         for process in listing.processes
         if process.pid not in own and _matches(process, selection, listing.users)
     ]
+    unread_exes = 0
+    if selection.exe is not None:
+        unread_exes = sum(process.exe is None and process.state not in "ZX" for process in matched)
+        matched = [process for process in matched if _has_exe(process, selection.exe)]
     if matched and (selection.newest or selection.oldest):
         pick = max if selection.newest else min
         matched = [pick(matched, key=lambda process: (process.start_ticks, process.pid))]
-    return _guard(matched, selection)
+    return replace(_guard(matched, selection), unread_exes=unread_exes)
 
 
 def full_name(process: ListedProcess) -> str:
@@ -120,6 +135,10 @@ def _matches(process: ListedProcess, selection: Selection, users: dict[int, str]
         return False
     if selection.users and not _belongs_to(process, selection.users, users):
         return False
+    if selection.cgroup is not None and not _in_cgroup(process, selection.cgroup):
+        return False
+    if selection.unit is not None and not _in_unit(process, selection.unit):
+        return False
     if selection.match is None:
         return True
     name = full_name(process)
@@ -130,6 +149,40 @@ def _matches(process: ListedProcess, selection: Selection, users: dict[int, str]
 
 def _belongs_to(process: ListedProcess, wanted: Sequence[str], users: dict[int, str]) -> bool:
     return process.uid is not None and (str(process.uid) in wanted or users.get(process.uid) in wanted)
+
+
+def _has_exe(process: ListedProcess, glob: str) -> bool:
+    if process.exe is None:
+        return False
+    path = process.exe.removesuffix(" (deleted)")
+    return fnmatchcase(path if "/" in glob else path.rpartition("/")[2], glob)
+
+
+def _in_cgroup(process: ListedProcess, glob: str) -> bool:
+    if "/" not in glob:
+        return any(fnmatchcase(part, glob) for part in _cgroup_parts(process))
+    return any(
+        fnmatchcase(path, glob)
+        or any(fnmatchcase(path[: slash.start()] or "/", glob) for slash in re.finditer("/", path))
+        for path in process.cgroups or ()
+    )
+
+
+def _in_unit(process: ListedProcess, unit: str) -> bool:
+    # systemd names a cgroup after its unit. No unit's name holds a glob's characters.
+    glob = unit if unit.endswith(_UNIT_SUFFIXES) else f"{unit}.service"
+    return any(
+        # `getty@` is every instance of the template, and a cgroup must not be called like a file of the kernel's:
+        # such names have a _ in front (cg_escape in systemd's cgroup-util.c).
+        fnmatchcase(part.removeprefix("_"), glob.removeprefix("_").replace("@.", "@*."))
+        for part in _cgroup_parts(process)
+        if part.endswith(_UNIT_SUFFIXES)
+    )
+
+
+def _cgroup_parts(process: ListedProcess) -> Iterator[str]:
+    for path in process.cgroups or ():
+        yield from filter(None, path.split("/"))
 
 
 def _guard(matched: Iterable[ListedProcess], selection: Selection) -> Choice:

@@ -27,18 +27,21 @@ def sshd_of_fifty() -> Iterator[Sshd]:
 
 
 @pytest.fixture(scope="session")
-def account() -> Iterator[Callable[[str], str]]:
-    """Makes accounts: `account("ops")` is the name of a fresh one, without a password, gone after the tests."""
+def account() -> Iterator[Callable[..., str]]:
+    """Makes accounts: `account("ops")` is the name of a fresh one, without a password, gone after the tests.
+
+    `account("ops", shell="/bin/bash")` has that login shell.
+    """
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
     useradd, usermod, userdel = (shutil.which(name, path=path) for name in ("useradd", "usermod", "userdel"))
     if os.geteuid() != 0 or not (useradd and usermod and userdel):
         pytest.skip("making accounts takes root and useradd")
     made: dict[str, str] = {}
 
-    def make(purpose: str) -> str:
+    def make(purpose: str, shell: str = "/bin/sh") -> str:
         if purpose not in made:
             name = f"fpm-{os.getpid()}-{purpose}"
-            subprocess.run([useradd, "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
+            subprocess.run([useradd, "--create-home", "--shell", shell, name], check=True, capture_output=True)
             made[purpose] = name
             # useradd locks the account with "!", which sshd without PAM takes for "no login at all".
             subprocess.run([usermod, "--password", "*", name], check=True, capture_output=True)

@@ -91,12 +91,18 @@ class Sshd:
         subprocess.run(argv, check=True, capture_output=True)
         return path
 
-    def authorize(self, user: str, identity_file: str) -> None:
-        """Let `user` in with this key, in addition to what was authorized before."""
+    def authorize(self, user: str, identity_file: str, options: str = "") -> None:
+        """Let `user` in with this key, in addition to what was authorized before; `options` as in authorized_keys."""
         allowed = self._directory / "authorized_keys" / user
         with allowed.open("a") as file:
-            file.write(self.public_key(Path(identity_file)) + "\n")
+            file.write(f"{options} {self.public_key(Path(identity_file))}\n".lstrip())
         allowed.chmod(0o644)
+
+    def forced(self, name: str, program: str, text: str, **changes: Any) -> Host:
+        """A host called `name` where `program`, which reads `text` as its file, runs in place of what is asked for."""
+        key, script = self.new_key(f"forced_{name}"), self._write(f"forced_{name}.script", text)
+        self.authorize(self.user, str(key), f'command="{program} {script}"')
+        return self.host(name, identity_file=(str(key),), **changes)
 
     def close(self) -> None:
         """End the server; sessions that are open end with their connections."""

@@ -19,4 +19,4 @@ def test_suffix_that_names_no_format(path):
     """The error says which suffixes there are."""
     with pytest.raises(UsageError, match="its suffix does not name a format") as error:
         format_of(path)
-    assert error.value.hint == "end the name in .csv, .json, or add --format"
+    assert error.value.hint == "end the name in .csv, .json"

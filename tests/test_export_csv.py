@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from fleetpmap.export import EXPORTERS
+from fleetpmap.export import EXPORTERS, write_csv
 from fleetpmap.report import hosts, mappings, merged, processes, summary
 from snapshots import expected, host, mapping, process, small_fleet, snapshot
 
@@ -21,6 +21,13 @@ def _csv(report):
 def _command(*arguments):
     text = _csv(processes(snapshot(host("a", process(1, "x", arguments=arguments)))))
     return next(csv.DictReader(io.StringIO(text)))["command"]
+
+
+def _safe_row(command):
+    arguments = (command,) if command else ()
+    file = io.BytesIO()
+    write_csv(processes(snapshot(host("a", process(1, "x", mapping(), arguments=arguments)))), file, safe=True)
+    return next(csv.DictReader(io.StringIO(file.getvalue().decode())))
 
 
 @pytest.mark.parametrize("view", [merged, hosts, processes, mappings], ids=lambda view: view.__name__)
@@ -54,6 +61,28 @@ def test_control_and_undecodable_bytes_are_escaped():
 def test_a_text_stays_as_it_is(command):
     """csv is data: nothing is put before a text that a spreadsheet might compute."""
     assert _command(command) == command
+
+
+@pytest.mark.parametrize(
+    "command", ["=HYPERLINK(1)", "+1", "-bash", "@SUM(1)", "\uff1d1", "\uff0b1", "\uff0d1", "\uff201"]
+)
+def test_safe_keeps_a_spreadsheet_from_computing(command):
+    """On request such a text has an apostrophe before it."""
+    assert _safe_row(command)["command"] == f"'{command}"
+
+
+@pytest.mark.parametrize(
+    ("command", "written"), [("\t=1", r"\x09=1"), ("\r=1", r"\x0d=1"), ("a=1", "a=1"), (" =1", " =1"), ("", "[x]")]
+)
+def test_safe_leaves_harmless_texts(command, written):
+    """What does not begin like a formula stays; a tab or carriage return is escaped in any case."""
+    assert _safe_row(command)["command"] == written
+
+
+def test_safe_leaves_numbers():
+    """Only texts can be formulas: a number is never touched, nor is an empty cell."""
+    row = _safe_row("x")
+    assert (row["pid"], row["mappings"], row["size_kib"], row["pss_kib"]) == ("1", "1", "4", "")
 
 
 def test_file_stays_open():

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Self
@@ -21,7 +22,7 @@ import pytest
 
 from fleetpmap.errors import ProtocolError, RemoteError
 from fleetpmap.probe import Request, render
-from fleetpmap.wire import Decoder, Listing, Reading
+from fleetpmap.wire import Decoder, ListedProcess, Listing, Reading
 
 PROBE = files("fleetpmap.probe").joinpath("probe.sh")
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "busybox": ["busybox", "sh"], "mksh": ["mksh"]}
@@ -408,14 +409,97 @@ def tools(tmp_path: Path) -> Callable[[str, str], dict[str, str]]:
     return put
 
 
+EVERY_BYTE = bytes(byte for byte in range(1, 256) if byte != ord("\n"))
+
+
 @pytest.mark.parametrize("tool", ["grep", "tail"])
-def test_a_host_without_grep_or_tail_says_so(tool: str, tools: Callable[[str, str], dict[str, str]]) -> None:
-    """The tools are asked by what they do, not by their version."""
+def test_without_grep_or_tail_the_shell_reads_alone(
+    shell: list[str], tool: str, tree: Tree, tools: Callable[[str, str], dict[str, str]]
+) -> None:
+    """The tools are asked by what they do, not by their version; the answer is the same, to the byte."""
+    tree.add(41, "a)\\n\n\\c %s", smaps="torn")
+    tree.add(42, smaps="")
+    tree.add(43)
+    tree.add(44)
+    (tree.root / "44/smaps").write_bytes(b"-n\n \t" + EVERY_BYTE + b"\n\n==> 41/smaps <==\\n%s\n")
+    (tree.root / "44/cmdline").write_bytes(b"app\0\0-n\0" + EVERY_BYTE + b"\na\\0b\0")
+    (tree.root / "44/cgroup").write_text("0::/a\\x2db\n")
+    (tree.root.parent / "etc").mkdir()
+    (tree.root.parent / "etc/passwd").write_text("forty-one:x:41:41::/:/bin/sh\n")
+    request = tree.request(owners=True, cgroups=True)
+    answers = []
+    for env in (None, tools(tool, "exit 2")):
+        with Conversation(shell, request, env=env) as probe:
+            reading = probe.read(44, 41, 42, 43)
+            answers.append((probe.listing(), reading))
+    (by_tools, read_by_tools), (by_shell, read_by_shell) = answers
+    assert (by_tools.capabilities.reader, by_shell.capabilities.reader) == ("gnu", "sh")
+    assert read_by_shell == read_by_tools
+    assert by_shell.users == by_tools.users == {41: "forty-one"}
+    if shell[0] == "dash":  # its read cannot stop at a NUL
+        assert {process.arguments for process in by_shell.processes} == {()}
+    else:
+        assert by_shell.processes[3].arguments[2:] == ("-n", os.fsdecode(EVERY_BYTE + b"\na\\0b"))
+    assert _without_arguments(by_shell) == _without_arguments(by_tools)
+
+
+def _without_arguments(listing: Listing) -> list[ListedProcess]:
+    return [replace(process, arguments=()) for process in listing.processes]
+
+
+def test_a_bare_shell_knows_its_uid_and_page_size(tools: Callable[[str, str], dict[str, str]]) -> None:
+    """What id and getconf would say, /proc says too."""
+    for tool in ("grep", "id"):
+        tools(tool, "exit 127")
+    with Conversation(["sh", "-s"], Request(), env=tools("getconf", "exit 127")) as probe:
+        said = probe.listing().capabilities
+    assert (said.reader, said.uid, said.page_size) == ("sh", os.getuid(), resource.getpagesize())
+
+
+def test_cgroups_and_exes_are_listed_only_on_request(shell: list[str], tmp_path: Path) -> None:
+    """A long path that holds newlines comes whole, and passes for no other; of a program that is gone it says so."""
+    directory = tmp_path / "1\n1" / "exe -> " / ("long" * 40)
+    directory.mkdir(parents=True)
+    program = shutil.copy("/bin/sleep", directory / "sl\neep")
+    other = subprocess.Popen([program, "600"])
+    try:
+        Path(program).unlink()
+        with Conversation(shell, Request()) as probe:
+            plain = {process.pid: process for process in probe.listing().processes}
+        with Conversation(shell, Request(cgroups=True, exes=True)) as probe:
+            asked = {process.pid: process for process in probe.listing().processes}
+    finally:
+        other.kill()
+        other.wait()
+    assert (plain[other.pid].exe, plain[other.pid].cgroups) == (None, None)
+    assert asked[other.pid].exe == f"{program} (deleted)"
+    assert asked[os.getpid()].exe == str(Path("/proc/self/exe").readlink())
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    assert asked[os.getpid()].cgroups == tuple(dict.fromkeys(line.split(":", 2)[2] for line in lines))
+
+
+def test_a_host_without_tar_says_so_when_exe_is_asked(tools: Callable[[str, str], dict[str, str]]) -> None:
+    """Nothing else needs it."""
+    broken = tools("tar", "exit 127")
+    with Conversation(["sh", "-s"], Request(), env=broken) as probe:
+        assert probe.listing().processes
     with (
-        Conversation(["sh", "-s"], Request(), env=tools(tool, "exit 2")) as probe,
-        pytest.raises(RemoteError, match=r"needs grep .* and tail"),
+        Conversation(["sh", "-s"], Request(exes=True), env=broken) as probe,
+        pytest.raises(RemoteError, match="needs tar there"),
     ):
         probe.listing()
+
+
+@AS_ROOT
+def test_another_users_exe_is_unknown(child: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """It cannot be read, and is left out without a word of tar's."""
+    other, own = child(), child(user=65534, group=65534, extra_groups=[])
+    with Conversation(["sh", "-s"], Request(exes=True), user=65534, group=65534, extra_groups=[], cwd="/") as probe:
+        exes = {process.pid: process.exe for process in probe.listing().processes}
+        probe.process.stdin.close()
+        assert probe.process.stderr.read() == b""
+    assert exes[other.pid] is None
+    assert exes[own.pid] == os.path.realpath("/bin/sh")
 
 
 @pytest.mark.parametrize("compress", [True, False], ids=["gzip", "plain"])
@@ -460,17 +544,19 @@ def test_busybox_tools_give_the_same(tree: Tree, tmp_path: Path) -> None:
     if busybox is None:
         pytest.skip("busybox is not installed here")
     (tmp_path / "applets").mkdir()
-    for applet in ("sh", "grep", "tail", "gzip", "id", "uname", "readlink", "cut", "sort"):
+    for applet in ("sh", "grep", "tail", "gzip", "id", "uname", "readlink", "cut", "sort", "tar"):
         (tmp_path / "applets" / applet).symlink_to(busybox)
     tree.add(41, "a) S", smaps="text of 41\n")
     tree.add(42, smaps="")
+    (tree.root / "41/exe").symlink_to("/srv/" + "a\n1/exe" * 20)
     answers = []
     for path in (os.environ["PATH"], str(tmp_path / "applets")):
-        with Conversation(["sh", "-s"], tree.request(owners=True), env={"PATH": path}) as probe:
+        with Conversation(["sh", "-s"], tree.request(owners=True, exes=True), env={"PATH": path}) as probe:
             reading = probe.read(41, 42)
             answers.append((probe.listing().capabilities.reader, probe.listing().processes, reading))
     assert answers[1][0] == "busybox"
     assert answers[0][1:] == answers[1][1:]
+    assert [process.exe for process in answers[1][1]] == ["/srv/" + "a\n1/exe" * 20, None]
 
 
 @pytest.mark.parametrize("root", ["nowhere", "empty", "with 'quotes' and\nnewline"])

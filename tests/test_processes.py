@@ -53,6 +53,114 @@ def test_exact_wants_the_whole_name():
 
 
 @pytest.mark.parametrize(
+    ("glob", "found"),
+    [
+        ("/usr/sbin/nginx", [5, 6]),
+        ("nginx", [5, 6, 7]),
+        ("nginx*", [5, 6, 7, 8]),
+        ("/opt/*", [7, 8]),
+        ("*/nginx", [5, 6, 7]),
+        ("sbin/nginx", []),
+        ("NGINX", []),
+    ],
+)
+def test_exe_is_a_glob_on_the_path_or_its_last_part(glob, found):
+    """Without a slash the last part counts; a deleted file is still the same program, and case matters."""
+    fleet = listing(
+        listed(5, "worker", exe="/usr/sbin/nginx"),
+        listed(6, "old", exe="/usr/sbin/nginx (deleted)"),
+        listed(7, "nginx", exe="/opt/b/nginx"),
+        listed(8, "nginx", exe="/opt/nginx-debug"),
+    )
+    assert pids(choose(fleet, Selection(exe=glob))) == found
+
+
+def test_exes_that_cannot_be_read_are_counted_when_nothing_else_rules_them_out():
+    """A process matches on what is known; a zombie and a kernel thread have no exe to be read."""
+    fleet = listing(
+        listed(5, "nginx", exe="/usr/sbin/nginx"),
+        listed(6, "nginx"),
+        listed(7, "other"),
+        listed(8, "nginx", state="Z"),
+        listed(9, "nginx", kernel_thread=True),
+    )
+    choice = choose(fleet, Selection(match=re.compile("nginx"), exe="nginx"))
+    assert (pids(choice), statuses(choice), choice.unread_exes) == ([5], {}, 1)
+
+
+SYSTEM, USER = "/system.slice/nginx.service", "/user.slice/user-1000.slice/user@1000.service/app.slice/web.service/pool"
+IN_CGROUPS = listing(
+    listed(5, "a", cgroups=(SYSTEM,)),
+    listed(6, "b", cgroups=("/", USER)),
+    listed(7, "c", cgroups=("/system.slice/system-getty.slice/getty@tty1.service", "/")),
+    listed(8, "d", cgroups=("/user.slice/user-1000.slice/session-3.scope",)),
+    listed(9, "e", cgroups=None),
+)
+
+
+@pytest.mark.parametrize(
+    ("glob", "found"),
+    [
+        (SYSTEM, [5]),
+        ("/system.slice", [5, 7]),
+        ("/system.slice/", []),
+        ("*/nginx.service", [5]),
+        ("/user.slice/user-1000.slice", [6, 8]),
+        ("/user.slice/*/web.service", [6]),
+        ("pool", [6]),
+        ("session-*.scope", [8]),
+        ("/", [5, 6, 7, 8]),
+        ("nginx", []),
+    ],
+)
+def test_cgroup_is_a_glob_on_a_path_or_one_above_it(glob, found):
+    """In any hierarchy; without a slash it is one part of the path."""
+    assert pids(choose(IN_CGROUPS, Selection(cgroup=glob))) == found
+
+
+@pytest.mark.parametrize(
+    ("unit", "found"),
+    [
+        ("nginx", [5]),
+        ("nginx.service", [5]),
+        ("ngin", []),
+        ("web", [6]),
+        ("user@1000", [6]),
+        ("user@", [6]),
+        ("getty@tty1", [7]),
+        ("getty@.service", [7]),
+        ("getty@tty2", []),
+        ("session-3.scope", [8]),
+        ("session-3", []),
+        ("user-1000.slice", [6, 8]),
+        ("system.slice", [5, 7]),
+        ("*", [5, 6, 7]),
+        ("pool", []),
+    ],
+)
+def test_unit_is_a_systemd_unit_in_the_path(unit, found):
+    """A service by its name alone; templates by one instance or all; user units, scopes and slices."""
+    assert pids(choose(IN_CGROUPS, Selection(unit=unit))) == found
+
+
+def test_a_unit_that_is_called_like_a_file_of_the_kernels_has_an_underscore_in_front():
+    """systemd puts it there."""
+    fleet = listing(listed(5, "a", cgroups=("/system.slice/_cgroup.procs.service",)))
+    assert pids(choose(fleet, Selection(unit="cgroup.procs"))) == [5]
+
+
+def test_all_that_is_given_must_hold():
+    """Program, cgroup, unit and name, as in pgrep."""
+    fleet = listing(
+        listed(5, "a", cgroups=(SYSTEM,), exe="/bin/a"),
+        listed(6, "a", cgroups=(SYSTEM,), exe="/bin/b"),
+        listed(7, "a", cgroups=("/",), exe="/bin/a"),
+    )
+    everything = Selection(match=re.compile("a"), exe="a", cgroup="/system.slice", unit="nginx")
+    assert pids(choose(fleet, everything)) == [5]
+
+
+@pytest.mark.parametrize(
     ("name", "arguments", "whole"),
     [
         ("systemd-timesyn", ("/lib/systemd/systemd-timesyncd",), "systemd-timesyncd"),

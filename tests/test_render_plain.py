@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from fleetpmap.render import plain
-from fleetpmap.report import hosts, merged, pmap, ps, summary
+from fleetpmap.report import Shape, hosts, merged, pmap, processes, ps, summary
 from snapshots import host, mapping, process, small_fleet, snapshot
 
 
@@ -64,6 +64,30 @@ def test_table_without_rows_has_header_and_total():
     lines = plain(merged(snapshot(host("a")))).splitlines()
     assert lines[0].split()[-1] == "mapping"
     assert lines[2].split() == [*"0000000000000"[:12], "total", "kB"]
+
+
+def test_row_of_the_rest_has_the_fields_of_the_others():
+    """`(N more)` is one field, and so is what does not add up."""
+    lines = plain(processes(small_fleet(), Shape(top=1, columns=("host", "pid", "status", "pss", "name")))).splitlines()
+    assert lines[1].split() == ["web-01", "812", "read", "2610", "nginx"]
+    assert lines[2].split() == ["(4_more)", "-", "-", "202", "-"]
+
+
+def test_row_of_the_rest_in_the_last_column():
+    """There it may hold a space, as other texts do."""
+    assert plain(merged(small_fleet(), shape=Shape(top=1))).splitlines()[2].endswith("  (2 more)")
+
+
+def test_human_sizes():
+    """A unit on each size, and none in a header: all of them in one way."""
+    fleet = snapshot(host("a", process(1, "x", mapping("/m", size=1536, Rss=1024, Pss=700))))
+    columns = ("size", "rss", "pss", "swap", "mappings", "mapping")
+    assert [line.split() for line in plain(merged(fleet, shape=Shape(columns=columns)), human=True).splitlines()] == [
+        ["size", "rss", "pss", "swap", "mappings", "mapping"],
+        ["1.5M", "1.0M", "700K", "?", "1", "/m"],
+        ["----", "----", "----", "----", "--------", "-------"],
+        ["1.5M", "1.0M", "700K", "?", "1", "total"],
+    ]
 
 
 def test_rich_is_not_imported_for_plain():

@@ -8,17 +8,18 @@ import pytest
 from rich.console import Console
 
 from fleetpmap import render
-from fleetpmap.report import hosts, merged, pmap, processes, ps, summary
+from fleetpmap.report import Shape, hosts, merged, pmap, processes, ps, summary
 from snapshots import expected, failed, host, mapping, process, small_fleet, snapshot
 
 
-def _shown(report, width=140, *, human=False, color=False):
-    file = io.StringIO()
+def _shown(report, width=140, *, human=False, color=False, encoding="utf-8"):
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
     console = Console(
         file=file, width=width, force_terminal=color, color_system="standard" if color else None, no_color=False
     )
     console.print(render.table(report, human=human))
-    return file.getvalue()
+    file.flush()
+    return file.buffer.getvalue().decode(encoding)
 
 
 def _one(*mappings):
@@ -137,3 +138,88 @@ def test_command_line_of_a_megabyte_folds():
     text = _shown(processes(snapshot(host("a", process(1, "x", arguments=("x" * 2**20, "end"))))), 120)
     assert text.splitlines()[1].endswith("xxx end")
     assert len(text.splitlines()[1]) == 120
+
+
+def test_failures_are_folded_with_what_to_do():
+    """Who did not answer follows the coverage, once for each reason."""
+    text = _shown(hosts(small_fleet()))
+    assert (
+        'web-03: cannot log in as "ops"\n  hint: run `ssh web-03 true`\n'
+        "web-[04-05]: no answer in 10 s\n  hint: is it up?\n"
+    ) in text
+
+
+def test_command_of_a_hint_stays_on_one_line():
+    """It is there to be copied."""
+    hint = "check the address, then run `ssh ops@web-01 true` by hand"
+    assert "\n    `ssh ops@web-01 true` by hand\n" in _shown(hosts(snapshot(failed("a", "auth", "no", hint=hint))), 50)
+
+
+def test_long_host_set_wraps():
+    """Names that do not fold go over several lines."""
+    names = ("alder", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo", "hazel")
+    text = _shown(summary(snapshot(*(failed(name, "timeout", "no answer") for name in names))), 30)
+    assert "\nalder, birch, cedar, dogwood,\n  elm, fir, ginkgo, hazel: no\n  answer\n" in text
+
+
+def test_share_stands_beside_its_size():
+    """A percentage of the total and a bar beside the largest row."""
+    one = _one(mapping("/a", Pss=600, Rss=600), mapping("/b", Pss=300, Rss=300), mapping("/c", Pss=100, Rss=100))
+    lines = _shown(merged(one, shape=Shape(top=2)), 50).splitlines()
+    assert lines[:4] == [
+        "processes   rss   pss   share             mapping",
+        "        1   600   600   60.0% ██████████  /a",
+        "        1   300   300   30.0% █████       /b",
+        "        1   100   100   10.0%             (1 more)",
+    ]
+
+
+def test_chosen_columns_are_all_that_is_shown():
+    """No bar that nobody asked for; an error is a column like another."""
+    lines = _shown(hosts(small_fleet(), Shape(columns=("error", "host", "pss")))).splitlines()
+    assert lines[0] == "error                   host     pss"
+    assert lines[5] == 'cannot log in as "ops"  web-03     ?'
+
+
+def test_row_of_the_rest_is_blank_where_nothing_adds_up():
+    """No question mark for a pid of several processes."""
+    lines = _shown(processes(small_fleet(), Shape(top=1, columns=("host", "pid", "pss", "status")))).splitlines()
+    assert lines[2] == "(4 more)        202"
+
+
+def test_where_the_rest_is():
+    """A summary says how to see what it left out, unless the user said how much."""
+    wide = _one(*(mapping(f"/data/{number}", Pss=number) for number in range(30)))
+    assert "(N more): all of them with --top 0\n" in _shown(summary(wide))
+    assert "all of them" not in _shown(summary(wide, shape=Shape(top=5)))
+
+
+def test_terminal_that_is_not_utf8():
+    """Bars, rules and folds in ASCII, a host's own characters as codes: nothing that the terminal cannot print."""
+    fleet = snapshot(
+        host("a", process(1, "x", mapping("/srv/é", Rss=82, Pss=80), mapping("/b/" + "long/" * 9, Rss=45, Pss=45))),
+        host("b", process(1, "x", mapping("/srv/é", Rss=9, Pss=5))),
+    )
+    lines = _shown(summary(fleet), 60, encoding="ascii").splitlines()
+    assert "##########" in lines[1]
+    assert lines[1].endswith(r"  /srv/\xe9")
+    assert "~" in lines[2]
+    assert set(lines[3]) == {"-"}
+    assert any("<136" in line for line in lines)
+
+
+def test_text_on_a_terminal_that_is_not_utf8():
+    """pmap's own text has a question mark for what cannot be printed."""
+    report = pmap(snapshot(host("a", process(1, "x", arguments=("café",)))))
+    assert _shown(report, encoding="ascii").startswith("1:   caf?\n")
+
+
+def test_no_color_has_no_colour(monkeypatch):
+    """NO_COLOR is honoured; bold and dim stay."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = io.StringIO()
+    Console(file=file, width=100, force_terminal=True, color_system="standard").print(
+        render.table(hosts(small_fleet()))
+    )
+    assert "\x1b[1m" in file.getvalue()
+    assert "\x1b[32m" not in file.getvalue()

@@ -68,6 +68,13 @@ def test_many_processes_are_a_number():
     )
 
 
+def test_many_hosts_are_a_node_set():
+    """One sentence for a fleet without --sudo."""
+    why = "run with --sudo to read it"
+    hosts = (host(f"web-{n:02}", process(7, "x", status="denied", reason=why)) for n in range(1, 41))
+    assert _notes(*hosts) == (f"the totals leave out 40 denied processes on web-[01-40] ({why})",)
+
+
 def test_process_that_ended_is_no_note():
     """What is not there any more is not missing from a total; the coverage counts it."""
     assert _notes(host("a", process(1, "x", status="gone"), process(2, "x", status="zombie"))) == ()
@@ -78,10 +85,10 @@ def test_coverage_of_a_whole_fleet():
     assert _sentence(host("a", process(1, "x", _whole()))) == "1 of 1 host answered; 1 of 1 process read"
 
 
-def test_coverage_names_who_did_not_answer_and_why():
-    """Failed hosts are folded by status; what was not read is counted by status."""
+def test_coverage_counts_who_did_not_answer_and_why():
+    """Failed hosts and processes that were not read are counted by status."""
     assert coverage_sentence(small_fleet().coverage) == (
-        "4 of 7 hosts answered, 1 without a match; 3 did not: web-03 (auth), web-[04-05] (timeout); "
+        "4 of 7 hosts answered, 1 without a match; 3 did not: 2 timeout, 1 auth; "
         "3 of 5 processes read, 1 denied, 1 gone"
     )
 
@@ -93,7 +100,13 @@ def test_coverage_when_nothing_matched():
 
 def test_coverage_when_nobody_answered():
     """Without an answer there is nothing to say of processes."""
-    assert _sentence(failed("a", "dns", "a: no address")) == "0 of 1 host answered; 1 did not: a (dns)"
+    assert _sentence(failed("a", "dns", "a: no address")) == "0 of 1 host answered; 1 did not: 1 dns"
+
+
+def test_coverage_when_nobody_was_asked():
+    """`fleetpmap hosts` contacts nobody, and does not say that they did not answer."""
+    not_asked = (failed(name, "not-asked", "") for name in ("a", "b"))
+    assert _sentence(*not_asked) == "2 hosts, none of them asked"
 
 
 def test_coverage_of_a_listing():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import tarfile
 import tracemalloc
+import zlib
 
 import pytest
 
 from fleetpmap.errors import ProtocolError, RemoteError
 from fleetpmap.probe import Script
-from fleetpmap.wire import Capabilities, Decoder, ListedProcess, ProcessReading, Reading
+from fleetpmap.wire import Capabilities, Decoder, Limits, ListedProcess, ProcessReading, Reading
 
 NONCE = "00112233445566778899aabbccddeeff"
 SCRIPT = Script(command="sh -s", stdin=b"", nonce=NONCE, proc_root="/proc")
@@ -320,9 +322,113 @@ def test_the_smaps_text_is_held_once() -> None:
 
 def test_a_bomb_is_an_error_before_it_is_in_memory() -> None:
     """The limit counts what comes out of gzip."""
-    decoder = Decoder(SCRIPT, host="web-03", limit=5_000_000)
-    with pytest.raises(ProtocolError, match="larger than 5,000,000 bytes, while listing"):
+    decoder = Decoder(SCRIPT, host="web-03", limits=Limits(host=5_000_000, listing=5_000_000))
+    with pytest.raises(ProtocolError, match="more than 5,000,000 bytes while listing"):
         decoder.feed(BEGIN + phase("list", b"\0" * 50_000_000, "gzip"))
+
+
+def test_gzip_that_grows_too_much_is_a_bomb_whatever_the_limit() -> None:
+    """A gigabyte in one megabyte is refused when 16 MiB of it are out, and takes no more than some 40 MiB here."""
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1024)) + packer.flush()
+    decoder = decode(BEGIN + phase("list", LIST) + f"{NONCE} read gzip\n".encode())
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProtocolError, match="unpacks to more than 200 times its size"):
+            decoder.feed(bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * 2**20
+
+
+@pytest.mark.parametrize("packing", ["gzip", "plain"])
+def test_a_process_over_its_limit_is_cut_and_the_others_are_whole(packing: str) -> None:
+    """Its text is dropped; the next one's place follows."""
+    decoder = Decoder(SCRIPT, host="web-03", limits=Limits(process=60))
+    decoder.feed(stream(packing))
+    assert decoder.reading is not None
+    assert decoder.reading.smaps == TEXT_8
+    assert decoder.reading.processes[0] == ProcessReading(7, "cut", 0, 0, 1001)
+    assert decoder.reading.processes[2] == ProcessReading(8, "read", 0, 51, 0)
+
+
+def test_endless_noise_is_an_error() -> None:
+    """What never begins is refused before its time is up."""
+    decoder = Decoder(SCRIPT, host="web-03", limits=Limits(noise=1_000_000))
+    with pytest.raises(ProtocolError, match="more than 1,000,000 bytes outside the probe's frames"):
+        for _ in range(20):
+            decoder.feed(b"\xff" * 65536)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (b"NONCE stat\n" + b"\n" * (1 << 22) + b"\n", "more than 4,194,304 records of stat"),
+        (b"NONCE x\n" * ((1 << 14) + 1), "more than 16,384 frames"),
+        (
+            b"NONCE stat\n" + b"".join(b"%d/stat:1 (a) S\n" % pid for pid in range((1 << 18) + 1)),
+            "more than 262,144 processes",
+        ),
+    ],
+    ids=["records", "frames", "processes"],
+)
+def test_what_would_take_too_much_memory_is_an_error(section: bytes, message: str) -> None:
+    """A few bytes there may not become many objects here."""
+    with pytest.raises(ProtocolError, match=message):
+        decode(BEGIN + phase("list", section.replace(b"NONCE", NONCE.encode()) + f"{NONCE} end\n".encode()))
+
+
+def test_cgroups_are_the_paths_of_every_hierarchy_once() -> None:
+    """Lines of v1 and v2; a path may hold colons."""
+    listed = LIST.replace(
+        f"{NONCE} end\n".encode(),
+        f"{NONCE} cgroup\n7/cgroup:9:name=systemd:/a:b\n7/cgroup:8:pids:/a:b\n7/cgroup:0::/\n{NONCE} end\n".encode(),
+    )
+    listing = decode(BEGIN + phase("list", listed)).listing
+    assert listing is not None
+    assert [process.cgroups for process in listing.processes] == [("/a:b", "/"), None, None]
+
+
+def link(path: str, target: str, kind: tarfile._TarFormat = tarfile.GNU_FORMAT) -> bytes:
+    """An archive with one symbolic link, as tar writes it."""
+    member = tarfile.TarInfo(path)
+    member.type, member.linkname = tarfile.SYMTYPE, target
+    return member.tobuf(kind, "utf-8", "surrogateescape") + bytes(1024)
+
+
+def listed_with(exe: bytes) -> bytes:
+    end = f"{NONCE} end\n".encode()
+    return BEGIN + phase("list", LIST.replace(end, f"{NONCE} exe\n".encode() + exe + end))
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/usr/bin/odd", "/srv/a\n12/exe\n/b (deleted)", "/" + "long/" * 800, "/srv/\udcff"],
+    ids=["plain", "newlines", "long", "not UTF-8"],
+)
+def test_exe_is_where_the_link_points(target: str) -> None:
+    """Whatever the target is called, and of whichever archive it is the first or the second link."""
+    listing = decode(listed_with(link("7/exe", target) + link("31/exe", "/bin/other"))).listing
+    assert listing is not None
+    assert [process.exe for process in listing.processes] == [target, None, "/bin/other"]
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        link("7/exe", "/x" * 200, tarfile.PAX_FORMAT),
+        link("7/cwd", "/x"),
+        link("x/exe", "/x"),
+        link("7/exe", "/x")[:300],
+        b"x" * 1024,
+    ],
+    ids=["another format", "another link", "no pid", "cut", "no archive"],
+)
+def test_links_that_tar_cannot_have_archived_are_an_error(archive: bytes) -> None:
+    """The archive is what the probe asked for, or nothing."""
+    with pytest.raises(ProtocolError, match="link"):
+        decode(listed_with(archive))
 
 
 @pytest.mark.parametrize(
@@ -344,14 +450,21 @@ STAT_7 = SAME.encode()
     [
         (BEGIN.replace(b"begin 1", b"begin 2"), 'does not know the frame "begin 2'),
         (BEGIN.replace(b" uid=1000", b""), "does not say uid"),
-        (BEGIN.replace(b"page_size=4096", b"page_size="), "has a word for a number"),
+        (BEGIN.replace(b"page_size=4096", b"page_size="), "b'' is not a number"),
         (BEGIN + f"{NONCE} dance\n".encode(), 'does not know the frame "dance"'),
         (BEGIN + NONCE.encode() + b" " + b"x" * 2000, "line has no end"),
         (BEGIN + phase("list", f"{NONCE} ".encode() + b"x" * 2000), "line has no end"),
         (BEGIN + f"{NONCE} list gzip\nplain text".encode(), "is not gzip"),
+        (BEGIN.replace(b"page_size=4096", b"page_size=0"), "a page size of 0"),
+        (BEGIN.replace(b"uid=1000", b"uid=-1"), "b'-1' is not a number"),
+        (BEGIN + BEGIN, "it began twice"),
         (BEGIN + phase("read", READ), "smaps came before the list"),
+        (BEGIN + phase("list", LIST) + phase("list", LIST), "a second list of processes"),
         (BEGIN + phase("list", LIST.replace(b" 8192000 33 184", b"")), "7/stat is not a stat line"),
         (BEGIN + phase("list", LIST.replace(b"8192000", b"x")), "7/stat is not a stat line"),
+        (BEGIN + phase("list", LIST.replace(b" 33 184", b" -33 184")), "7/stat is not a stat line: b'-33'"),
+        (BEGIN + phase("list", LIST.replace(b" 33 184", b" " + b"9" * 5000 + b" 184")), "7/stat is not a stat line"),
+        (BEGIN + phase("list", LIST.replace(b"7/stat", b"9" * 5000 + b"/stat")), "does not begin with a pid"),
         (BEGIN + phase("list", LIST.replace(b"7/cmdline:odd", b"odd")), "is not a line of cmdline"),
         (BEGIN + phase("list", LIST.replace(b"7/cmdline:odd", b"x/cmdline:odd")), "does not begin with a pid"),
         (BEGIN + phase("list", LIST.replace(b"\xff\0", b"\xff")), "a record of cmdline is not closed"),

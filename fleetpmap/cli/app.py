@@ -10,37 +10,57 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleetpmap.cli.choices import Output, hosts_from, inventory_from, output_from, selection_from, ssh_options_from
+from fleetpmap.cli import complete
+from fleetpmap.cli.choices import hosts_from, inventory_from, selection_from, ssh_options_from
+from fleetpmap.cli.destinations import Output, output_from
+from fleetpmap.cli.groups import with_groups
 from fleetpmap.cli.interrupt import interruptible
 from fleetpmap.cli.options import (
     HostOptions,
     OutputOptions,
     ProcessOptions,
     RunningOptions,
+    ShapeOptions,
     ShowOptions,
-    View,
-    with_groups,
 )
-from fleetpmap.cli.output import deliver, exit_status, say, talk
+from fleetpmap.cli.output import deliver, exit_status, export, say, talk
+from fleetpmap.cli.values import Shell, View
 from fleetpmap.version import __version__
 
 if TYPE_CHECKING:
     from fleetpmap.inventory import Host
     from fleetpmap.processes import Selection
-    from fleetpmap.report import Report
+    from fleetpmap.report import Report, ViewOptions
     from fleetpmap.snapshot import Snapshot
 
 app = typer.Typer(
     name="fleetpmap",
     help="Where is this service's memory, on all our hosts? pmap for a fleet, over SSH.",
     no_args_is_help=True,
+    add_completion=False,  # typer's own option asks which shell we run in, where the user may want another
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+_EXAMPLES = """\
+Examples:
+
+fleetpmap run --match nginx
+
+fleetpmap run -g web --match gunicorn --view hosts --sort pss
+
+fleetpmap run -H 'web[01-20]' --unit app --export hosts=hosts.csv
+
+Exit status: 0 all is there, 2 usage, 3 a host failed or a process could not be read, 4 no host answered, \
+5 nothing matched, 124 deadline, 130 interrupted.
+"""
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,34 +69,65 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _print_completion(shell: Shell | None) -> None:
+    if shell:
+        typer.echo(complete.script(shell))
+        raise typer.Exit
+
+
 @app.callback()
 def _program(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
+    show_completion: Annotated[
+        Shell | None,
+        typer.Option(
+            "--show-completion",
+            metavar="SHELL",
+            callback=_print_completion,
+            is_eager=True,
+            help=f"Print what makes {', '.join(Shell)} complete hosts and options with Tab.",
+        ),
+    ] = None,
 ) -> None:
     """Where is this service's memory, on all our hosts? pmap for a fleet, over SSH."""
 
 
-@app.command()
+@app.command(epilog=_EXAMPLES)
 @with_groups
-def run(which: HostOptions, matching: ProcessOptions, show: ShowOptions, to: OutputOptions, how: RunningOptions) -> int:
+def run(
+    which: HostOptions,
+    matching: ProcessOptions,
+    show: ShowOptions,
+    shape: ShapeOptions,
+    to: OutputOptions,
+    how: RunningOptions,
+) -> int:
     """Read the memory maps of the matching processes on all the hosts, and report."""
-    output = output_from(show, to)
+    output = output_from(show, shape, to)
     selection = selection_from(matching, required=True)
     return _show(_collect(_fleet(which, how), selection, how), output, to, how)
 
 
 @app.command()
 @with_groups
-def ps(which: HostOptions, matching: ProcessOptions, to: OutputOptions, how: RunningOptions) -> int:
+def ps(
+    which: HostOptions, matching: ProcessOptions, shape: ShapeOptions, to: OutputOptions, how: RunningOptions
+) -> int:
     """List the processes that run would read, without reading their maps."""
     from fleetpmap.report import ps as listed
+    from fleetpmap.snapshot import Run, Snapshot
 
-    output = output_from(ShowOptions(view=View.processes), to)
+    output = output_from(ShowOptions(view=View.processes), shape, to)
     selection = selection_from(matching, required=False)
+    # A column that it does not have is missing from a list of nobody too, and that one asks nobody.
+    listed(Snapshot.assemble((), Run(datetime.now(UTC), 0.0, "")), output.options.shape)
     snapshot = _collect(_fleet(which, how), selection, how, smaps=False)
-    return _answer(listed(snapshot), snapshot, output, to, how)
+    return _answer(listed(snapshot, output.options.shape), snapshot, output, to, how)
 
 
 @app.command()
@@ -85,18 +136,20 @@ def hosts(which: HostOptions, to: OutputOptions, how: RunningOptions) -> int:
     """List the hosts that the options select, and how each would be reached; contacts nobody."""
     from fleetpmap.cli.routes import routes
 
-    output = output_from(ShowOptions(view=View.hosts), to)
-    deliver(routes(_fleet(which, how), ssh_options_from(how), _command()), output, to.color)
+    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(), to)
+    deliver(routes(_fleet(which, how), ssh_options_from(how), _command()), output, to.color, quiet=how.quiet)
     return 0
 
 
 @app.command()
 @with_groups
-def demo(matching: ProcessOptions, show: ShowOptions, to: OutputOptions, how: RunningOptions) -> int:
+def demo(
+    matching: ProcessOptions, show: ShowOptions, shape: ShapeOptions, to: OutputOptions, how: RunningOptions
+) -> int:
     """Run against a small fleet of real SSH servers on loopback, inside this process."""
     from fleetpmap.demo import demo_inventory
 
-    output = output_from(show, to)
+    output = output_from(show, shape, to)
     selection = selection_from(matching, required=False)
     with demo_inventory() as inventory:
         fleet = hosts_from(inventory, HostOptions(), how)
@@ -136,11 +189,18 @@ def _collect(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *
 def _show(snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOptions) -> int:
     from fleetpmap.report import VIEWS
 
-    return _answer(VIEWS[output.view](snapshot, output.options), snapshot, output, to, how)
+    @cache
+    def report(view: View, options: ViewOptions) -> Report:
+        return VIEWS[view](snapshot, options)
+
+    whole = replace(output.options, columns=None, sort=None, top=None)
+    exported = export(lambda view: report(view, whole), output, quiet=how.quiet)
+    status = _answer(report(output.view, output.options), snapshot, output, to, how)
+    return status if exported else 2
 
 
 def _answer(report: Report, snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOptions) -> int:
-    deliver(report, output, to.color)
+    deliver(report, output, to.color, quiet=how.quiet)
     talk(report, snapshot, output, how)
     return exit_status(snapshot)
 

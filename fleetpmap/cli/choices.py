@@ -1,4 +1,4 @@
-"""What the options mean.   options ─► [choices] ─► hosts, Selection, SshOptions, Output
+"""Who is asked, and how.   options ─► [choices] ─► hosts, Selection, SshOptions
 
 Everything is checked here, before any host is contacted.
 """
@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetpmap.cli.options import Format, HostOptions, OutputOptions, ProcessOptions, RunningOptions, ShowOptions, View
+from fleetpmap.cli.options import HostOptions, ProcessOptions, RunningOptions
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetpmap.inventory import Host, Inventory
     from fleetpmap.processes import Selection
-    from fleetpmap.report import ViewOptions
     from fleetpmap.transport import SshOptions
-
-_TEXT_FORMATS = (Format.table, Format.plain)
 
 
 def inventory_from(options: HostOptions) -> Inventory | None:
@@ -72,7 +69,8 @@ def ssh_options_from(running: RunningOptions) -> SshOptions:
 
     for option, files in (("--known-hosts", running.known_hosts), ("--ssh-config", [running.ssh_config])):
         for file in files:
-            if file and file != "none" and not Path(file).expanduser().is_file():
+            # pathlib raises where a user has no home or a name is too long; no such file is all there is to say.
+            if file and file != "none" and not os.path.isfile(os.path.expanduser(file)):  # noqa: PTH111, PTH113 - see above
                 raise UsageError(f"{option} {file}: no such file", hint="name a file that exists")
     return SshOptions(
         host_key=running.host_key.value, known_hosts=tuple(running.known_hosts), ssh_config=running.ssh_config
@@ -88,7 +86,8 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
     from fleetpmap.processes import Selection, compile_match
     from fleetpmap.units import parse_size
 
-    narrowed = options.match is not None or options.user or options.pid or options.newest or options.oldest
+    texts = (options.match, options.exe, options.cgroup, options.unit)
+    narrowed = options.user or options.pid or options.newest or options.oldest or any(texts)
     if required and not narrowed and not options.all:
         raise UsageError(
             "no process option: run reads only the processes you name", hint="add --match NAME, or --all for every one"
@@ -101,8 +100,11 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
         match=None if options.match is None else compile_match(options.match),
         full=options.full,
         exact=options.exact,
-        users=tuple(user for one in options.user for user in one.split(",") if user),
-        pids=tuple(_pid(pid) for one in options.pid for pid in one.split(",") if pid),
+        users=_listed("--user", options.user),
+        pids=tuple(map(_pid, _listed("--pid", options.pid))),
+        exe=options.exe,
+        cgroup=options.cgroup,
+        unit=options.unit,
         newest=options.newest,
         oldest=options.oldest,
         max_rss_kib=parse_size(options.max_rss, "--max-rss"),
@@ -110,72 +112,15 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
     )
 
 
+def _listed(option: str, texts: list[str]) -> tuple[str, ...]:
+    """What is between the commas. An option that names nothing must not widen the selection to everything."""
+    names = tuple(name for text in texts for name in text.split(",") if name)
+    if texts and not names:
+        raise UsageError(f'{option}: "{texts[0]}" names nothing', hint="give it a value, or leave it out")
+    return names
+
+
 def _pid(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) == 0:
         raise UsageError(f'--pid: "{text}" is not a process id', hint="write numbers, such as --pid 1234,5678")
     return int(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """Where the report goes and how it is written."""
-
-    view: View
-    format: Format
-    path: Path | None
-    """None: stdout."""
-    options: ViewOptions
-    """What the view is told."""
-
-
-def output_from(show: ShowOptions, options: OutputOptions) -> Output:
-    """The view, the format and the place, as far as they go together.
-
-    Raises:
-        UsageError: pmap's letters with another view or format, `--by` without merged, a suffix that names no
-            format, or a place that cannot be written.
-    """
-    view = show.view or (View.pmap if show.extended else View.summary)
-    format_ = options.format or _format_of_suffix(options.output) or _format_of_stdout()
-    if show.extended and view is not View.pmap:
-        raise UsageError(f"-x is a letter of --view pmap, not of --view {view}", hint="leave one of them out")
-    if show.extended and format_ not in _TEXT_FORMATS:
-        raise UsageError(
-            f"-x is pmap's own text, which --format {format_} cannot hold",
-            hint=f"use --view mappings --format {format_}",
-        )
-    if show.by is not None and view not in (View.summary, View.merged):
-        raise UsageError(f"--by is for --view merged, not for --view {view}", hint="leave one of them out")
-    from fleetpmap.report import ViewOptions, merge_keys
-
-    view_options = ViewOptions(by=merge_keys(show.by or "mapping"), extended=show.extended)
-    return Output(view, format_, _writable(options.output), view_options)
-
-
-def _format_of_stdout() -> Format:
-    return Format.table if sys.stdout.isatty() else Format.plain
-
-
-def _format_of_suffix(path: str | None) -> Format | None:
-    if path is None:
-        return None
-    if path.lower().endswith(".txt"):
-        return Format.plain
-    from fleetpmap.export import format_of
-
-    return Format(format_of(path))
-
-
-def _writable(path: str | None) -> Path | None:
-    if path is None:
-        return None
-    file = Path(path)
-    if file.is_dir():
-        raise UsageError(f"-o {path}: is a directory", hint="name a file in it")
-    if not file.parent.is_dir():
-        raise UsageError(
-            f"-o {path}: there is no directory {file.parent}", hint="make it first, or choose another place"
-        )
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise UsageError(f"-o {path}: permission denied", hint="choose a place you may write to")
-    return file

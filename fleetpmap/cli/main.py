@@ -1,10 +1,11 @@
 """The entry point: the exit status of everything that can end a run.   fleetpmap ─► [main] ─► app
 
-1 our fault (a traceback) · 2 usage or inventory · 3, 4, 5 from the coverage · 130 interrupted.
+1 our fault (a traceback) · 2 usage or inventory · 3, 4, 5 from the coverage · 124, 130 cut short · 141 the reader left.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -13,23 +14,39 @@ from fleetpmap.errors import FleetpmapError, UsageError
 
 def main() -> None:
     """Run the command line and exit."""
+    _fill_closed_streams()
+    from fleetpmap.cli import complete
     from fleetpmap.cli.app import app
 
+    complete.prepare()
     try:
-        app()
+        app(prog_name="fleetpmap")  # however it was started: the name of the completion variable comes from it
     except FleetpmapError as error:
         sys.exit(_say(error))
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read us has seen enough. The interpreter's own flush at exit must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # Only --help and --version: a report says itself where it did not fit.
+        sys.exit(_say(UsageError(f"stdout: {error.strerror}", hint="make room, or write elsewhere")))
+
+
+def _fill_closed_streams() -> None:
+    """Open what was closed (`>&-`): the next file or connection would get its number, and what is meant for the user.
+
+    A closed stdout is filled with something that refuses to be written, as it would itself; stderr takes and forgets.
+    """
+    for name, mode in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            # The lowest free number is the one that was closed, since those below it are open by now.
+            number = os.open(os.devnull, mode)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
 
 
 def _say(error: FleetpmapError) -> int:
-    from fleetpmap.escape import escape
+    from fleetpmap.cli.output import say
 
     for line in str(error).splitlines():
-        print(escape(line), file=sys.stderr)
+        say(line)
     return 2 if isinstance(error, UsageError) else 1

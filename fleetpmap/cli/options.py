@@ -1,62 +1,18 @@
 """The options, each written once.   command line ─► [options] ─► the commands
 
-Options come in groups, one dataclass each; a command names the groups it takes, and `with_groups` gives it their
+Options come in groups, one dataclass each; a command names the groups it takes, and `groups.with_groups` gives it their
 options.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
-from enum import StrEnum
-from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from dataclasses import dataclass, field
+from typing import Annotated
 
 import typer
 
-
-class View(StrEnum):
-    """--view."""
-
-    summary = "summary"
-    merged = "merged"
-    hosts = "hosts"
-    processes = "processes"
-    mappings = "mappings"
-    pmap = "pmap"
-
-
-class Format(StrEnum):
-    """--format."""
-
-    table = "table"
-    plain = "plain"
-    csv = "csv"
-    json = "json"
-
-
-class HostKey(StrEnum):
-    """--host-key."""
-
-    strict = "strict"
-    accept_new = "accept-new"
-
-
-class TransportChoice(StrEnum):
-    """--transport."""
-
-    ssh = "ssh"
-    openssh = "openssh"
-
-
-class Color(StrEnum):
-    """--color."""
-
-    auto = "auto"
-    always = "always"
-    never = "never"
-
+from fleetpmap.cli import complete
+from fleetpmap.cli.values import Color, Format, HostKey, TransportChoice, View, seconds, whole_number
 
 _HOSTS = "Which hosts"
 _PROCESSES = "Which processes"
@@ -85,24 +41,40 @@ class HostOptions:
             "-H",
             "--host",
             metavar="NODESET",
+            autocompletion=complete.hosts,
             rich_help_panel=_HOSTS,
             help="Hosts by name, node set (web[01-20]), glob, user@name:port or [IPv6]:port; local is this machine.",
         ),
     ] = field(default_factory=list)
     group: Annotated[
         list[str],
-        typer.Option("-g", "--group", metavar="NAME", rich_help_panel=_HOSTS, help="Hosts of a group."),
+        typer.Option(
+            "-g",
+            "--group",
+            metavar="NAME",
+            autocompletion=complete.groups,
+            rich_help_panel=_HOSTS,
+            help="Hosts of a group.",
+        ),
     ] = field(default_factory=list)
     limit: Annotated[
         list[str],
         typer.Option(
-            "--limit", metavar="PATTERN", rich_help_panel=_HOSTS, help="Keep only these: node set, glob or @group."
+            "--limit",
+            metavar="PATTERN",
+            autocompletion=complete.hosts,
+            rich_help_panel=_HOSTS,
+            help="Keep only these: node set, glob or @group.",
         ),
     ] = field(default_factory=list)
     exclude: Annotated[
         list[str],
         typer.Option(
-            "--exclude", metavar="PATTERN", rich_help_panel=_HOSTS, help="Leave these out: node set, glob or @group."
+            "--exclude",
+            metavar="PATTERN",
+            autocompletion=complete.hosts,
+            rich_help_panel=_HOSTS,
+            help="Leave these out: node set, glob or @group.",
         ),
     ] = field(default_factory=list)
     hosts_from: Annotated[
@@ -132,10 +104,13 @@ class ProcessOptions:
     ] = None
     full: Annotated[
         bool,
-        typer.Option("-f", "--full", rich_help_panel=_PROCESSES, help="Match the whole command line."),
+        typer.Option("-f", "--full", metavar="", rich_help_panel=_PROCESSES, help="Match the whole command line."),
     ] = False
     exact: Annotated[
-        bool, typer.Option("--exact", rich_help_panel=_PROCESSES, help="The whole name (or command line) must match.")
+        bool,
+        typer.Option(
+            "--exact", metavar="", rich_help_panel=_PROCESSES, help="The whole name (or command line) must match."
+        ),
     ] = False
     user: Annotated[
         list[str],
@@ -144,13 +119,39 @@ class ProcessOptions:
     pid: Annotated[list[str], typer.Option("--pid", metavar="PID", rich_help_panel=_PROCESSES, help="Process ids.")] = (
         field(default_factory=list)
     )
+    exe: Annotated[
+        str | None,
+        typer.Option(
+            "--exe",
+            metavar="GLOB",
+            rich_help_panel=_PROCESSES,
+            help="Processes that run this program: a path, or without a slash its last part.",
+        ),
+    ] = None
+    cgroup: Annotated[
+        str | None,
+        typer.Option(
+            "--cgroup",
+            metavar="GLOB",
+            rich_help_panel=_PROCESSES,
+            help="Processes in this cgroup or below it: a path, or without a slash one part of it.",
+        ),
+    ] = None
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            "--unit", metavar="NAME", rich_help_panel=_PROCESSES, help="Processes of this systemd unit: nginx, user@*."
+        ),
+    ] = None
     newest: Annotated[
-        bool, typer.Option("--newest", rich_help_panel=_PROCESSES, help="Only the newest match of each host.")
+        bool,
+        typer.Option("--newest", metavar="", rich_help_panel=_PROCESSES, help="Only the newest match of each host."),
     ] = False
     oldest: Annotated[
-        bool, typer.Option("--oldest", rich_help_panel=_PROCESSES, help="Only the oldest match of each host.")
+        bool,
+        typer.Option("--oldest", metavar="", rich_help_panel=_PROCESSES, help="Only the oldest match of each host."),
     ] = False
-    all: Annotated[bool, typer.Option("--all", rich_help_panel=_PROCESSES, help="Every process.")] = False
+    all: Annotated[bool, typer.Option("--all", metavar="", rich_help_panel=_PROCESSES, help="Every process.")] = False
     max_rss: Annotated[
         str,
         typer.Option(
@@ -186,18 +187,68 @@ class ShowOptions:
         ),
     ] = None
     extended: Annotated[
-        bool, typer.Option("-x", rich_help_panel=_SHOW, help="pmap -x of each process (implies --view pmap).")
+        bool,
+        typer.Option("-x", metavar="", rich_help_panel=_SHOW, help="pmap -x of each process (implies --view pmap)."),
     ] = False
     by: Annotated[
         str | None,
         typer.Option(
             "--by",
             metavar="KEYS",
+            autocompletion=complete.by_keys,
             rich_help_panel=_SHOW,
             help="Merge by host, process, user, mapping, path, perms, kind; comma-separated. Default: mapping.",
             show_default=False,
         ),
     ] = None
+    export: Annotated[
+        list[str],
+        typer.Option(
+            "--export",
+            metavar="[VIEW=]FILE",
+            rich_help_panel=_OUTPUT,
+            help="Write one more file in the same run, whole and in full precision: hosts=hosts.csv.",
+        ),
+    ] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeOptions:
+    """What of it, in what order."""
+
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="NAMES",
+            autocompletion=complete.columns,
+            rich_help_panel=_SHOW,
+            help="Only these columns, in this order; comma-separated.",
+        ),
+    ] = None
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="COLUMN",
+            autocompletion=complete.sort_keys,
+            rich_help_panel=_SHOW,
+            help="Sizes and counts from the largest, all else from the smallest.",
+        ),
+    ] = None
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            metavar="N",
+            parser=whole_number(0),
+            rich_help_panel=_SHOW,
+            help="The first rows only; one row sums up the rest. 0: all rows.",
+        ),
+    ] = None
+    human: Annotated[
+        bool, typer.Option("--human", metavar="", rich_help_panel=_SHOW, help="Sizes as 1.2G, in table and plain.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +275,19 @@ class OutputOptions:
             help="Write to a file, in the format of its suffix.",
         ),
     ] = None
-    color: Annotated[Color, typer.Option("--color", rich_help_panel=_OUTPUT, help="Colour in tables.")] = Color.auto
+    csv_safe: Annotated[
+        bool,
+        typer.Option(
+            "--csv-safe",
+            metavar="",
+            rich_help_panel=_OUTPUT,
+            help="In csv, put ' before a text that a spreadsheet would compute (it begins with = + - or @).",
+        ),
+    ] = False
+    color: Annotated[
+        Color,
+        typer.Option("--color", metavar="WHEN", rich_help_panel=_OUTPUT, help=f"Colour in tables: {', '.join(Color)}."),
+    ] = Color.auto
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,14 +295,17 @@ class RunningOptions:
     """How it runs."""
 
     jobs: Annotated[
-        int, typer.Option("-j", "--jobs", metavar="N", min=1, rich_help_panel=_RUNNING, help="Hosts at once.")
+        int,
+        typer.Option(
+            "-j", "--jobs", metavar="N", parser=whole_number(1), rich_help_panel=_RUNNING, help="Hosts at once."
+        ),
     ] = 32
     connect_timeout: Annotated[
         float | None,
         typer.Option(
             "--connect-timeout",
             metavar="S",
-            min=0.001,
+            parser=seconds,
             rich_help_panel=_RUNNING,
             help="Seconds until the login is done. Default: 10.",
             show_default=False,
@@ -250,7 +316,7 @@ class RunningOptions:
         typer.Option(
             "--timeout",
             metavar="S",
-            min=0.001,
+            parser=seconds,
             rich_help_panel=_RUNNING,
             help="Seconds for all of one host. Default: 60.",
             show_default=False,
@@ -261,7 +327,7 @@ class RunningOptions:
         typer.Option(
             "--deadline",
             metavar="S",
-            min=0.001,
+            parser=seconds,
             rich_help_panel=_RUNNING,
             help="Seconds for the whole run; then it reports what came and exits 124. Default: none.",
             show_default=False,
@@ -271,13 +337,20 @@ class RunningOptions:
         bool | None,
         typer.Option(
             "--sudo/--no-sudo",
+            metavar="",
             rich_help_panel=_RUNNING,
             help="Read as root by sudo -n. Default: the inventory's.",
             show_default=False,
         ),
     ] = None
     host_key: Annotated[
-        HostKey, typer.Option("--host-key", rich_help_panel=_RUNNING, help="What to do with an unknown host key.")
+        HostKey,
+        typer.Option(
+            "--host-key",
+            metavar="POLICY",
+            rich_help_panel=_RUNNING,
+            help="The key of an unknown host: strict refuses it, accept-new trusts it.",
+        ),
     ] = HostKey.strict
     known_hosts: Annotated[
         list[str],
@@ -291,8 +364,9 @@ class RunningOptions:
         TransportChoice | None,
         typer.Option(
             "--transport",
+            metavar="NAME",
             rich_help_panel=_RUNNING,
-            help="Our own SSH client, or the system's. Default: the inventory's.",
+            help="ssh is our own SSH client, openssh the system's. Default: the inventory's.",
             show_default=False,
         ),
     ] = None
@@ -309,37 +383,5 @@ class RunningOptions:
         ),
     ] = 0
     quiet: Annotated[
-        bool, typer.Option("--quiet", rich_help_panel=_RUNNING, help="No notes on stderr, only errors.")
+        bool, typer.Option("--quiet", metavar="", rich_help_panel=_RUNNING, help="No notes on stderr, only errors.")
     ] = False
-
-
-def with_groups(command: Callable[..., int]) -> Callable[..., None]:
-    """Give a command the options of every dataclass among its parameters; what it returns is the exit status."""
-    groups = {name: kind for name, kind in get_type_hints(command).items() if name != "return"}
-    options = {name: _parameters(kind) for name, kind in groups.items()}
-
-    @wraps(command)
-    def run(**values: Any) -> None:
-        built = {
-            name: kind(**{parameter.name: values[parameter.name] for parameter in options[name]})
-            for name, kind in groups.items()
-        }
-        raise typer.Exit(command(**built))
-
-    parameters = [parameter for group in options.values() for parameter in group]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads the options from
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return run
-
-
-def _parameters(group: type) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
-    return [
-        inspect.Parameter(
-            option.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=option.default if option.default_factory is MISSING else option.default_factory(),
-            annotation=hints[option.name],
-        )
-        for option in fields(group)
-    ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from fleetpmap.cli.choices import Output
+from fleetpmap.cli import files
+from fleetpmap.cli.destinations import Destination, Output
 from fleetpmap.cli.interrupt import INTERRUPTED
-from fleetpmap.cli.options import Color, Format, RunningOptions
+from fleetpmap.cli.options import RunningOptions
+from fleetpmap.cli.values import Color, Format, View
 from fleetpmap.errors import UsageError
 from fleetpmap.escape import escape
 
@@ -16,49 +19,111 @@ if TYPE_CHECKING:
     from fleetpmap.report import Report
     from fleetpmap.snapshot import HostResult, Snapshot
 
+Write = Callable[[BinaryIO], object]
+"""Writes something to an open binary file."""
+READER_LEFT = 141
+"""Exit status when whoever reads stdout has seen enough, as shells give it for SIGPIPE."""
 DEADLINE = 124
 """Exit status of a run that --deadline cut short, as timeout(1) gives it."""
 
 
-def deliver(report: Report, output: Output, color: Color) -> None:
-    """Write the report where and as the options say.
+def deliver(report: Report, output: Output, color: Color, *, quiet: bool) -> None:
+    """Write the main report where and as the options say.
 
     Raises:
-        UsageError: the file cannot be written after all.
+        UsageError: it cannot be written after all.
     """
-    if output.path is None and output.format is Format.table:
+    write = _writer(report, output.format, human=output.human, csv_safe=output.csv_safe)
+    if output.file is not None:
+        _to_file(report, output.file, write, quiet)
+    elif output.format is Format.table:
         from fleetpmap.render import console, table
 
-        console(color.value).print(table(report))
-    elif output.path is None:
-        _write(report, output.format, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        screen = console(color.value)
+        with screen.capture() as drawn:
+            screen.print(table(report, human=output.human))
+        _to_stdout(lambda file: file.write(drawn.get().encode(sys.stdout.encoding, "backslashreplace")))
     else:
+        _to_stdout(write)
+
+
+def export(report_of: Callable[[View], Report], output: Output, *, quiet: bool) -> bool:
+    """Write the files of --export; one that cannot be written says so and does not take the others with it.
+
+    Returns:
+        whether all of them were written.
+    """
+    whole = True
+    for to in output.exports:
+        report = report_of(to.view)
         try:
-            with output.path.open("wb") as file:
-                _write(report, output.format, file)
-        except OSError as error:
-            raise UsageError(f"-o {output.path}: {error.strerror}", hint="choose another place") from error
+            _to_file(report, to, _writer(report, to.format, human=False, csv_safe=output.csv_safe), quiet)
+        except UsageError as error:
+            whole = False
+            for line in str(error).splitlines():
+                say(line)
+    return whole
 
 
-def _write(report: Report, format_: Format, file: BinaryIO) -> None:
-    from fleetpmap.export import EXPORTERS
+def _to_stdout(write: Write) -> None:
+    try:
+        # Not sys.stdout.buffer: with PYTHONUNBUFFERED that is the bare descriptor, and takes a part for the whole.
+        with open(sys.stdout.fileno(), "wb", closefd=False) as file:
+            write(file)
+    except BrokenPipeError:
+        sys.exit(READER_LEFT)
+    except OSError as error:
+        raise UsageError(f"stdout: {error.strerror}", hint="make room, or write elsewhere with -o FILE") from error
+
+
+def _to_file(report: Report, to: Destination, write: Write, quiet: bool) -> None:
+    beside = files.coverage_path(to.path) if to.has_coverage_file else None
+    incomplete = not report.coverage.complete and report.view != "routes"  # which asks nobody
+    try:
+        # Whoever reads the csv file must find what is not in it: the coverage comes first, and goes last.
+        if beside and incomplete:
+            files.write(beside, lambda file: _write_coverage(report, file))
+        files.write(to.path, write)
+        if beside and not incomplete:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise files.unwritable(to.option, str(to.path), error) from error
+    if beside and incomplete and not quiet:
+        say(f"{to.path} lacks a part of what was asked for: {beside} says which")
+
+
+def _write_coverage(report: Report, file: BinaryIO) -> None:
+    from fleetpmap.export import coverage_json
+
+    file.write(coverage_json(report).encode())
+
+
+def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> Write:
+    from fleetpmap.export import EXPORTERS, write_csv
     from fleetpmap.render import plain
 
-    if format_ in EXPORTERS:
-        EXPORTERS[format_].write(report, file)
-    else:
-        file.write(plain(report).encode())
+    def write(file: BinaryIO) -> None:
+        if format_ is Format.csv:
+            write_csv(report, file, safe=csv_safe)
+        elif format_ in EXPORTERS:
+            EXPORTERS[format_].write(report, file)
+        else:
+            file.write(plain(report, human=human).encode())
+
+    return write
 
 
 def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions) -> None:
     """On stderr: who failed and what to do; and what the report on stdout does not say itself."""
     from fleetpmap.inventory import fold
-    from fleetpmap.report import coverage_sentence
+    from fleetpmap.report import coverage_sentence, folded
 
-    for failure in snapshot.coverage.failures:
-        say(f"{failure.host}: {failure.message}")
-        say(f"  hint: {failure.hint}")
+    # A table ends with its failures, its notes and the coverage; a view that is text, and every file, does not.
+    says_all = output.file is None and output.format is Format.table and report.text is None
+    for failure in () if says_all else folded(snapshot.coverage.failures):
+        say(f"{failure.hosts}: {failure.message}")
+        if failure.advice:
+            say(f"  {failure.advice}")
     if how.quiet:
         return
     hosts_of: dict[str, list[str]] = {}
@@ -67,8 +132,8 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
             hosts_of.setdefault(note, []).append(host.name)
     for note, hosts in hosts_of.items():
         say(f"{fold(hosts)}: {note}")
-    if output.format is Format.table:
-        return  # the report itself ends with its notes and the coverage
+    if says_all:
+        return
     for note in report.notes:
         say(note)
     say(coverage_sentence(snapshot.coverage, listed_only=report.view == "ps"))
@@ -82,7 +147,11 @@ def _notes(host: HostResult, verbose: int) -> Iterator[str]:
 
 def say(line: str) -> None:
     """One line on stderr; whatever a host put into it is made harmless."""
-    print(escape(line), file=sys.stderr)
+    try:
+        print(escape(line), file=sys.stderr)
+    except OSError:
+        # Who cannot be told is not told; the report and the exit status count, also at the interpreter's own last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def exit_status(snapshot: Snapshot) -> int:

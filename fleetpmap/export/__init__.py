@@ -16,7 +16,7 @@ from fleetpmap.export.as_csv import write_csv
 from fleetpmap.export.as_json import coverage_json, write_json
 from fleetpmap.report.base import Report
 
-__all__ = ["EXPORTERS", "Exporter", "coverage_json", "format_of"]
+__all__ = ["EXPORTERS", "Exporter", "coverage_json", "format_of", "write_csv"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +48,4 @@ def format_of(path: str) -> str:
         if suffix in exporter.suffixes:
             return name
     known = ", ".join(suffix for exporter in EXPORTERS.values() for suffix in exporter.suffixes)
-    raise UsageError(f"{path}: its suffix does not name a format", hint=f"end the name in {known}, or add --format")
+    raise UsageError(f"{path}: its suffix does not name a format", hint=f"end the name in {known}")

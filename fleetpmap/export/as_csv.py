@@ -2,7 +2,8 @@ r"""A table as csv.   report ─► [as_csv] ─► file
 
 RFC 4180 in UTF-8, with `\n` as the line end (what diff, sort and git expect; every reader takes it). The header names
 the columns; null is the empty field, a flag `true` or `false`; totals, notes and coverage have no place in csv. A text
-is escaped as everywhere (see escape).
+is escaped as everywhere (see escape). That is the data as it is; a spreadsheet takes a text such as `=1+1` for a
+formula, so there is a safe form too, which puts a `'` before it: https://owasp.org/www-community/attacks/CSV_Injection
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from fleetpmap.report.base import Cell, Column, Report
 
 _CHUNK = 65_536
 """Rows turned into Python values at a time."""
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet computes, narrow and full-width. So would a tab or a carriage return, but these are escaped."""
 
 
-def write_csv(report: Report, file: BinaryIO) -> None:
-    """Write the report's first table."""
+def write_csv(report: Report, file: BinaryIO, *, safe: bool = False) -> None:
+    """Write the report's first table; `safe`: a text that a spreadsheet would compute gets a `'` before it."""
     table = report.tables[0]
-    columns = [column.with_texts(escape) for column in table.columns]
+    columns = [column.with_texts(_uncomputed if safe else escape) for column in table.columns]
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     try:
         writer = csv.writer(text, lineterminator="\n")
@@ -30,6 +33,11 @@ def write_csv(report: Report, file: BinaryIO) -> None:
             writer.writerows(zip(*(_cells(column, start) for column in columns), strict=True))
     finally:
         text.detach()
+
+
+def _uncomputed(text: str) -> str:
+    escaped = escape(text)
+    return f"'{escaped}" if escaped.startswith(_FORMULA) else escaped
 
 
 def _cells(column: Column, start: int) -> list[Cell]:

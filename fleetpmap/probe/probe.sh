@@ -1,23 +1,27 @@
 #!/bin/sh
 # What fleetpmap runs on a host: it reads /proc, prints what it read, writes nothing there and leaves nothing running.
 #
-# It comes in on the stdin of `sh -s`, behind one line: set -- NONCE PROC_ROOT OWNERS GZIP (the last two 0 or 1).
-# To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc 1 0
+# It comes in on the stdin of `sh -s`, behind one line: set -- NONCE PROC_ROOT WISH...
+#   wishes: gzip (pack what is sent), and what else to list of every process: uid (with passwd), cgroup, exe
+# To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc uid cgroup
 #
 #   prints  NONCE begin 1 KEY=VALUE...       what this host can do; before it, whatever the login printed
-#           NONCE list gzip|plain BODY       at once: every process (stat, cmdline; uid and passwd if OWNERS)
+#           NONCE list gzip|plain BODY       at once: every process (stat, cmdline, and what was wished for)
 #           NONCE read gzip|plain BODY       for a line `read PID...` on stdin (smaps, access, stat, uid, passwd)
 #           NONCE bye                        for the line `quit`
 #           NONCE fail REASON                and nothing more
 #   BODY    (NONCE SECTION LF bytes)... NONCE end LF, as a gzip member of its own or as it is
 #
-# Only POSIX sh, grep and tail are needed. No here-documents: some shells write them to /tmp. Frames are printed by the
-# shell's own echo, so that the nonce is never in the arguments of a process that others on the host can see.
+# grep and tail read, GNU's or BusyBox's. Without them the shell reads alone: a byte at a time, and no command lines if
+# its `read` cannot stop at a NUL. exe needs tar. No here-documents: some shells write them to /tmp. Frames are printed
+# by the shell's own echo, so that the nonce is never in the arguments of a process that others on the host can see.
 
 # A variable that came in exported would carry its new value, the nonce, into the environment of every child.
 set +a
-unset nonce proc_root owners gzip GREP_OPTIONS GZIP CDPATH
-nonce=$1 proc_root=$2 owners=$3 gzip=$4
+unset nonce proc_root GREP_OPTIONS TAR_OPTIONS GZIP CDPATH
+nonce=$1 proc_root=$2
+shift 2
+wishes=" $* "
 LC_ALL=C
 PATH=${PATH:+$PATH:}/usr/bin:/bin:/usr/sbin:/sbin
 export LC_ALL PATH
@@ -34,10 +38,23 @@ word() { # VALUE: itself if it can stand in the begin line, else nothing
     esac
 }
 
+wished() { # WISH
+    case $wishes in *" $1 "*) ;; *) return 1 ;; esac
+}
+
 first_word() { # FILE: the first word in it, nothing if there is no such file
     [ -r "$1" ] || return
     read -r found _ <"$1"
     word "$found"
+}
+
+number_behind() { # KEY FILE: the number behind the first KEY in it, nothing if there is none
+    while read -r key found _; do
+        if [ "$key" = "$1" ]; then
+            word "$found"
+            return
+        fi
+    done 2>/dev/null <"$2"
 }
 
 # guarded COMMAND...: run it so that it does not outlive the connection, even blocked in a read. While a phase runs
@@ -59,7 +76,7 @@ guarded() {
 # Below 126 is the command's own word (grep and tail say 1 or 2 for a file that went away). From there on it was
 # killed or could not start: stop without an end frame, so that what is missing cannot pass for all there is.
 check() { # CODE
-    [ "$1" -lt 126 ] || exit 1
+    [ "$1" -lt 126 ] || exit "$1"
 }
 
 run() { # COMMAND...
@@ -78,30 +95,109 @@ files() { # NAME PID...: sets $files to PID/NAME...
     for pid; do files="$files $pid/$name"; done
 }
 
-# stats PID...: grep puts the path before each line, so a name with a newline in it cannot pass for another process.
-stats() {
-    section stat
-    files stat "$@"
+# lines_of BEGINNING NAME PID...: the lines that begin so, each behind `PID/NAME:`, as grep -H prints it: a name with a
+# newline in it cannot pass for another process.
+lines_of() {
+    beginning=$1
+    shift
+    files "$@"
     # shellcheck disable=SC2086 # a list of paths: split it
-    run grep -aHs '' $files
+    case $reader in
+        sh) run shell_lines $files ;;
+        *) run grep -aHs "^$beginning" $files ;;
+    esac
+}
+
+# arguments PID...: `PID/cmdline:ARGUMENT` and a NUL for each.
+arguments() {
+    [ "$reader$shell_words" != sh ] || return 0
+    section cmdline
+    files cmdline "$@"
+    # shellcheck disable=SC2086 # a list of paths: split it
+    case $reader in
+        sh) run shell_arguments $files ;;
+        *) run grep -azHs '' $files ;;
+    esac
+}
+
+# texts PID...: each smaps behind the header that tail -n +1 puts there. /dev/null is in the list because tail prints no
+# header above a single file.
+texts() {
+    section smaps
+    files smaps "$@"
+    # shellcheck disable=SC2086 # a list of paths: split it
+    case $reader in
+        sh) run shell_texts $files ;;
+        *) run tail -n +1 /dev/null $files 2>/dev/null ;;
+    esac
+}
+
+# What the shell reads by itself. $text prints a text as it is: echo would read the backslashes in it.
+# shellcheck disable=SC2317,SC2329 # reached through run; shellcheck's number for that depends on its version
+shell_lines() { # FILE...
+    for file; do
+        while IFS= read -r line || [ -n "$line" ]; do
+            case $line in "$beginning"*) $text "$file:$line$newline" ;; esac
+        done <"$file"
+    done 2>/dev/null
+}
+
+# shellcheck disable=SC2317,SC2329,SC3045 # reached through run; only where this shell's read has -d
+shell_arguments() { # FILE...
+    for file; do
+        while IFS= read -r -d '' argument || [ -n "$argument" ]; do
+            $text "$file:$argument"
+            $nul
+        done <"$file"
+    done 2>/dev/null
+}
+
+# shellcheck disable=SC2317,SC2329,SC3045 # reached through run; only where this shell's read has -d
+shell_texts() { # FILE...
+    $text "==> /dev/null <==$newline"
+    for file; do
+        { :; } <"$file" || continue
+        $text "$newline==> $file <==$newline"
+        if [ "$shell_words" = x ]; then
+            # All at once: bash reads ahead and seeks back after each line, and then the kernel begins anew.
+            IFS= read -r -d '' line <"$file"
+        else
+            while IFS= read -r line; do $text "$line$newline"; done <"$file"
+        fi
+        $text "$line"
+    done 2>/dev/null
 }
 
 # owners PID...: the Uid line of each, and the passwd lines that name them.
 owners() {
     section uid
-    files status "$@"
-    # shellcheck disable=SC2086 # a list of paths: split it
-    lines=$(guarded grep -aHs '^Uid:' $files)
+    lines=$(lines_of Uid: status "$@")
     check "$?"
     [ -n "$lines" ] || return 0
     echo "$lines"
     section passwd
-    if [ "$proc_root" = /proc ] && command -v getent >/dev/null 2>&1; then
+    if [ "$reader" = sh ]; then
+        run cat_users
+    elif [ "$proc_root" = /proc ] && command -v getent >/dev/null 2>&1; then
         # shellcheck disable=SC2046 # a list of effective uids: split it
         run getent passwd $(echo "$lines" | cut -f3 | sort -u)
     else
         run grep -ahs '' ../etc/passwd
     fi
+}
+
+# shellcheck disable=SC2317,SC2329 # reached through run
+cat_users() {
+    while IFS= read -r line; do $text "$line$newline"; done 2>/dev/null <../etc/passwd
+}
+
+# programs PID...: where each exe points. A path can hold anything but a NUL; tar keeps it as it is, and of an archive of
+# symbolic links each is found by its length. What may not be read, tar leaves out.
+programs() {
+    section exe
+    files exe "$@"
+    # shellcheck disable=SC2086 # words and a list of paths: split them
+    run $archiver -cf - $files 2>/dev/null
 }
 
 # access PID...: only open() knows; [ -r ] says yes where open() says EACCES.
@@ -121,23 +217,23 @@ access() {
 }
 
 list_some() { # PID...
-    stats "$@"
-    section cmdline
-    files cmdline "$@"
-    # shellcheck disable=SC2086 # a list of paths: split it
-    run grep -azHs '' $files
-    [ "$owners" = 0 ] || owners "$@"
+    section stat
+    lines_of '' stat "$@"
+    arguments "$@"
+    if wished uid; then owners "$@"; fi
+    if wished cgroup; then
+        section cgroup
+        lines_of '' cgroup "$@"
+    fi
+    if wished exe; then programs "$@"; fi
 }
 
 read_some() { # PID...
-    section smaps
-    files smaps "$@"
-    # /dev/null is there because tail prints no header above a single file.
-    # shellcheck disable=SC2086 # a list of paths: split it
-    run tail -n +1 /dev/null $files 2>/dev/null
+    texts "$@"
     section access
     run access "$@"
-    stats "$@"
+    section stat
+    lines_of '' stat "$@"
     owners "$@"
 }
 
@@ -178,22 +274,51 @@ phase() {
 
 # Which tools, asked by what they do: BusyBox can leave out any option.
 choose_tools() {
-    case $(echo x | grep -azHsc '' 2>/dev/null) in *:1) ;; *) fail tools ;; esac
-    case $(tail -n +1 /dev/null /dev/null 2>/dev/null) in "==> /dev/null <=="*) ;; *) fail tools ;; esac
-    case $(grep --version 2>&1) in *BusyBox*) reader=busybox ;; *) reader=gnu ;; esac
+    case $(echo x | grep -azHsc '' 2>/dev/null):$(tail -n +1 /dev/null /dev/null 2>/dev/null) in
+        *:1:"==> /dev/null <=="*)
+            case $(grep --version 2>&1) in *BusyBox*) reader=busybox ;; *) reader=gnu ;; esac
+            ;;
+        *) choose_builtins ;;
+    esac
     compression=plain
-    if [ "$gzip" = 1 ] && command -v gzip >/dev/null 2>&1; then compression=gzip; fi
+    if wished gzip && command -v gzip >/dev/null 2>&1; then compression=gzip; fi
+    if wished exe; then choose_archiver; fi
+}
+
+# shellcheck disable=SC3045 # read -d is only tried
+choose_builtins() {
+    reader=sh newline='
+'
+    if [ "$(command -v printf)" = printf ]; then
+        text='printf %s' nul='printf \0'
+    elif [ "$(command -v print)" = print ]; then
+        text='print -rn --' nul='print -n \0'
+    else
+        fail tools
+    fi
+    found=
+    shell_words=$({ $nul && $text x; } | { IFS= read -r -d '' _ && IFS= read -r -d '' found; echo "$found"; } 2>/dev/null)
+}
+
+# Without --numeric-owner GNU tar asks for the name of every owner, which can go over the network.
+choose_archiver() {
+    archiver='tar --numeric-owner --format=gnu'
+    $archiver -cf - /dev/null >/dev/null 2>&1 && return
+    archiver=tar
+    $archiver -cf - /dev/null >/dev/null 2>&1 || fail tar
 }
 
 begin() {
     kernel=$(first_word sys/kernel/osrelease)
-    page_size=$(getconf PAGESIZE 2>/dev/null)
+    page_size=$(getconf PAGESIZE 2>/dev/null || number_behind KernelPageSize: self/smaps)
+    case $page_size in 4 | 8 | 16 | 64) page_size=$((page_size * 1024)) ;; esac
     namespace=$(readlink self/ns/pid 2>/dev/null)
     namespace=${namespace#*\[}
     # read is part of the shell, so self is this shell, numbered as this procfs sees it.
     probe_pid=
     if [ -r self/stat ]; then read -r probe_pid _ <self/stat; fi
-    echo "$nonce begin 1 uid=$(id -u) kernel=${kernel:-$(word "$(uname -r)")} page_size=${page_size:-4096}" \
+    uid=$(id -u 2>/dev/null || number_behind Uid: /proc/self/status)
+    echo "$nonce begin 1 uid=$uid kernel=${kernel:-$(word "$(uname -r 2>/dev/null)")} page_size=${page_size:-4096}" \
         "boot_id=$(first_word sys/kernel/random/boot_id) pid_namespace=$(word "${namespace%]}")" \
         "reader=$reader compression=$compression probe_pid=$(word "$probe_pid")"
 }

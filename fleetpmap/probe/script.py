@@ -21,6 +21,10 @@ class Request:
     """Run the script as root by `sudo -n`; leave it out where the login is root already."""
     owners: bool = False
     """Phase one also reads every process's effective uid and the users' names (a selection by user needs them)."""
+    cgroups: bool = False
+    """Phase one also reads every process's cgroups."""
+    exes: bool = False
+    """Phase one also reads where every process's exe points: takes tar there, and root for other users' processes."""
     compress: bool = True
     """Let the host gzip what it sends, where it can."""
 
@@ -51,7 +55,8 @@ class Script:
 def render(request: Request) -> Script:
     """The script for one host, with a nonce of its own."""
     nonce = secrets.token_hex(16)
-    words = (nonce, request.proc_root, str(int(request.owners)), str(int(request.compress)))
+    wishes = {"gzip": request.compress, "uid": request.owners, "cgroup": request.cgroups, "exe": request.exes}
+    words = (nonce, request.proc_root, *(wish for wish, wanted in wishes.items() if wanted))
     parameters = f"set -- {shlex.join(words)}\n".encode("utf-8", "surrogateescape")
     return Script(
         # Plain words, no slash: csh, fish and a restricted shell all take them.

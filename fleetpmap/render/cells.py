@@ -17,12 +17,21 @@ def shown_columns(table: Table) -> tuple[Column, ...]:
     return tuple(sorted(table.columns, key=lambda column: column.name == table.last))
 
 
-def cell_texts(column: Column, rewrite: Callable[[str], str], *, human_sizes: bool = False) -> list[str]:
-    """Every cell as it is shown; `rewrite` makes a host's text safe."""
+def cell_texts(
+    column: Column, rewrite: Callable[[str], str], *, human_sizes: bool = False, void: str | None = None
+) -> list[str]:
+    """Every cell as it is shown; `rewrite` makes a host's text safe.
+
+    `void` is for a table that ends in `(N more)`: what its last cell shows in a column that does not add up.
+    """
     show = _SHOW.get(column.unit, str)
     if column.unit == "KiB" and human_sizes:
         show = _human
-    return [UNKNOWN if cell is None else show(cell) for cell in column.with_texts(rewrite).cells()]
+    cells = column.with_texts(rewrite).cells()
+    texts = [UNKNOWN if cell is None else show(cell) for cell in cells]
+    if void is not None and column.rule is None and cells[-1] is None:
+        texts[-1] = void
+    return texts
 
 
 def total_text(column: Column, *, human_sizes: bool = False) -> str:

@@ -1,7 +1,7 @@
 """Columns to lines of a given width.   cells ─► [layout] ─► terminal
 
-Where the width does not do: long texts fold in the middle, down to FOLD_TO; then the columns that tell least are left
-out, those that are zero all the way first. A number is never cut.
+Where the width does not do: long texts fold in the middle, down to FOLD_TO cells or a quarter of the terminal; then the
+columns that tell least are left out, those that are zero all the way first. A number is never cut.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len, set_cell_size
 
 GAP = "  "
-FOLD_TO = 20
+FOLD_TO = 24
 """Terminal cells that a folded text keeps at least."""
 
 _TELLING = (
     *("mapping", "host", "name", "process", "path", "user", "perms", "kind", "status", "pid", "absent"),
-    *("pss_kib", "rss_kib", "uss_kib", "command", "start", "swap_kib", "processes", "dirty_kib", "size_kib"),
+    *("pss_kib", "rss_kib", "share", "uss_kib", "command", "start", "swap_kib", "processes", "dirty_kib", "size_kib"),
     *("hosts", "mappings", "swap_pss_kib", "hugetlb_kib"),
 )
 """Columns in the order in which they are worth their place; what is not here goes before them, from the right."""
@@ -40,10 +40,9 @@ class Laid:
         """A column as wide as its widest text."""
         return cls(name, header, cells, total, numeric, max(map(text_width, (header, total, *cells))))
 
-    @property
-    def least(self) -> int:
-        """The width below which it cannot go."""
-        return self.width if self.numeric else min(self.width, FOLD_TO)
+    def least(self, terminal: int) -> int:
+        """The width below which it does not go on a terminal of that width."""
+        return self.width if self.numeric else min(self.width, max(FOLD_TO, terminal // 4))
 
     def padded(self, texts: Iterable[str]) -> list[str]:
         """Texts of this column, all of its width."""
@@ -57,7 +56,7 @@ def fit(columns: Sequence[Laid], width: int) -> tuple[list[Laid], list[str]]:
     """The columns that go into `width`, each with its final width, and the headers of those left out."""
     kept = list(columns)
     left_out: set[str] = set()
-    while len(kept) > 1 and _total_width(column.least for column in kept) > width:
+    while len(kept) > 1 and _total_width(column.least(width) for column in kept) > width:
         worst = max(range(len(kept)), key=lambda slot: _expendable(kept[slot], slot))
         left_out.add(kept.pop(worst).header)
     return _shrunk(kept, width), [column.header for column in columns if column.header in left_out]
@@ -92,12 +91,13 @@ def _expendable(column: Laid, slot: int) -> tuple[bool, int, int]:
 
 
 def _shrunk(columns: list[Laid], width: int) -> list[Laid]:
+    least = [column.least(width) for column in columns]
     # A command line can be a megabyte: begin at the terminal's width, since what follows goes cell by cell.
-    widths = [max(column.least, min(column.width, width)) for column in columns]
+    widths = [max(low, min(column.width, width)) for column, low in zip(columns, least, strict=True)]
     excess = _total_width(widths) - width
     while excess > 0:
-        widest = max(range(len(columns)), key=lambda slot: widths[slot] - columns[slot].least)
-        if widths[widest] == columns[widest].least:
+        widest = max(range(len(columns)), key=lambda slot: widths[slot] - least[slot])
+        if widths[widest] == least[widest]:
             break
         widths[widest] -= 1
         excess -= 1

@@ -1,4 +1,4 @@
-"""A report on a terminal.   report ─► cells ─► layout ─► [terminal] ─► rich
+"""A report on a terminal.   report ─► cells, shares ─► layout ─► [terminal] ─► rich
 
 rich measures each cell of its own tables several times, which takes seconds for thousands of rows; here a line is one
 string, and rich adds the colour and knows the width.
@@ -6,6 +6,7 @@ string, and rich adds the colour and knows the width.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
@@ -15,8 +16,10 @@ from rich.style import Style
 
 from fleetpmap.escape import escape
 from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
-from fleetpmap.render.layout import GAP, Laid, fit, fold_end
+from fleetpmap.render.layout import GAP, Laid, fit, fold_end, text_width
+from fleetpmap.render.shares import share_texts
 from fleetpmap.report.base import Column, Report, Table
+from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.notes import coverage_sentence
 
 _BOLD = Style(bold=True)
@@ -24,61 +27,87 @@ _DIM = Style(dim=True)
 _GOOD = Style(color="green")
 _WARN = Style(color="yellow")
 _FAILED = Style(color="red", bold=True)
+_BAR = Style(color="cyan")
 _STATUS_STYLES = {
     **dict.fromkeys(("ok", "read"), _GOOD),
     **dict.fromkeys(("partial", "denied", "skipped", "cut", "unsupported"), _WARN),
-    **dict.fromkeys(("no-match", "not-asked", "gone", "reused", "kernel", "zombie", "empty"), _DIM),
+    **dict.fromkeys(("no-match", "not-asked", "gone", "reused", "kernel", "zombie", "empty", ""), _DIM),
 }
 """Every other status is a host's failure."""
 _AT_MOST = "≤"
+_ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts"}
+"""Where all rows of a summary's tables are."""
+_ASCII = str.maketrans("─…≤█▉▊▋▌▍▎▏", "-~<#######.")
+"""For a terminal that is not UTF-8: as wide as what they stand for."""
+_COMMAND = re.compile("`[^`]*`")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+"""A host's own is not printable, so it was escaped before."""
+
+Piece = tuple[str, Style | None]
 
 
 class Screen:
-    """A rich renderable: the report's tables and the sentences that go with them."""
+    """A rich renderable: the report's tables and the sentences that go with them, as brief as a person wants them."""
 
     def __init__(self, report: Report, *, human: bool = False) -> None:
-        self._report = report
+        self._whole = report
+        self._report = report.brief or report
         self._human = human
+        self._ascii = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        self._ascii = options.ascii_only
+        for text, style in self._pieces(options.max_width):
+            yield Segment(text.translate(_ASCII) if self._ascii else text, style)
+
+    def _pieces(self, width: int) -> Iterator[Piece]:
         report = self._report
         if report.text is not None:
-            yield Segment(report.text)
+            yield (report.text.encode("ascii", "replace").decode() if self._ascii else report.text), None
             return
         left_out: dict[str, None] = {}
         for table in report.tables:
             if len(table):
-                yield from self._table(table, options.max_width, left_out)
-                yield Segment.line()
-        for sentence, style in self._footer(list(left_out)):
-            for line in wrap(sentence, options.max_width, break_long_words=False, break_on_hyphens=False):
-                yield from _line(line, style)
+                yield from self._table(table, width, left_out)
+                yield "\n", None
+        yield from self._coverage(width)
+        for note in report.notes:
+            yield from _sentence(self._safe(note), width, _WARN)
+        for sentence in self._legend(list(left_out)):
+            yield from _sentence(sentence, width, _DIM)
 
-    def _table(self, table: Table, width: int, left_out: dict[str, None]) -> Iterator[Segment]:
-        error = next((column for column in table.columns if column.name == "error"), None)
+    def _safe(self, text: str) -> str:
+        text = escape(text)
+        return text.encode("ascii", "backslashreplace").decode() if self._ascii else text
+
+    def _table(self, table: Table, width: int, left_out: dict[str, None]) -> Iterator[Piece]:
         columns, headers = fit(self._laid(table), width)
         left_out.update(dict.fromkeys(headers))
         yield from _line(_joined(columns, [column.header for column in columns]), _BOLD)
-        yield from _rows(columns, cell_texts(error, escape) if error else [""] * len(table), width)
+        yield from _rows(columns, self._errors(table), table.more > 0, width)
         if table.has_totals:
             line = _joined(columns, [column.total for column in columns])
-            yield from _line("─" * max(len(line), 1), _DIM)
+            yield from _line("─" * max(text_width(line), 1), _DIM)
             yield from _line(line, _BOLD)
 
+    def _errors(self, table: Table) -> list[str]:
+        """What stands where a failed host's numbers would be, unless the user chose the columns."""
+        if table.share is None or all(column.name != "error" for column in table.columns):
+            return [""] * len(table)
+        return cell_texts(table.column("error"), self._safe, void=_void(table))
+
     def _laid(self, table: Table) -> list[Laid]:
-        # An error stands where the host's numbers would be: it has no column of its own.
-        columns = [column for column in shown_columns(table) if column.name != "error"]
+        columns = [column for column in shown_columns(table) if column.name != "error" or table.share is None]
         label = label_slot(columns) if table.has_totals else None
-        return [
-            Laid.natural(
-                column.name,
-                column.name.removesuffix("_kib"),
-                cell_texts(column, escape, human_sizes=self._human),
-                self._label if slot == label else self._total(column),
-                numeric=column.unit in NUMERIC,
-            )
-            for slot, column in enumerate(columns)
-        ]
+        laid = []
+        for slot, column in enumerate(columns):
+            total = self._label if slot == label else self._total(column)
+            cells = cell_texts(column, self._safe, human_sizes=self._human, void=_void(table))
+            header = column.name.removesuffix("_kib")
+            laid.append(Laid.natural(column.name, header, cells, total, numeric=column.unit in NUMERIC))
+            if column.name == table.share and (shares := share_texts(table)):
+                laid.append(Laid.natural("share", shares[0], shares[1:], "", numeric=True))
+        return laid
 
     @property
     def _label(self) -> str:
@@ -88,41 +117,91 @@ class Screen:
         text = total_text(column, human_sizes=self._human)
         return f"{_AT_MOST}{text}" if column.rule == "upper bound" and column.total else text
 
-    def _footer(self, left_out: Sequence[str]) -> Iterator[tuple[str, Style]]:
-        report = self._report
-        sentence = coverage_sentence(report.coverage, listed_only=report.view == "ps")
-        yield escape(sentence), _GOOD if report.coverage.complete else _WARN + _BOLD
-        for note in report.notes:
-            yield escape(note), _WARN
-        if any(column.rule == "upper bound" and column.total for table in report.tables for column in table.columns):
-            yield f"{_AT_MOST} at most: what processes share is counted once for each of them", _DIM
-        if left_out:
-            yield f"no room for {', '.join(left_out)}: widen the terminal, or use --format plain", _DIM
+    def _coverage(self, width: int) -> Iterator[Piece]:
+        coverage = self._report.coverage
+        sentence = coverage_sentence(coverage, listed_only=self._report.view == "ps")
+        asked = coverage.asked > coverage.hosts["not-asked"]
+        style = _GOOD if coverage.complete else _WARN + _BOLD if asked else _DIM
+        yield from _sentence(sentence, width, style)
+        for failure in folded(coverage.failures):
+            yield from self._failure(failure, width)
 
-
-def _rows(columns: Sequence[Laid], errors: Sequence[str], width: int) -> Iterator[Segment]:
-    """The lines of a table; its status is coloured, and a row with an error ends in it."""
-    padded = zip(*(column.padded(column.cells) for column in columns), strict=True)
-    status = next((slot for slot, column in enumerate(columns) if column.name == "status"), None)
-    heads = next((slot for slot, column in enumerate(columns) if column.numeric), len(columns))
-    for row, (texts, error) in enumerate(zip(padded, errors, strict=True)):
-        line = GAP.join(texts[:heads] if error else texts)
-        if error:
-            line += GAP + fold_end(error, width - len(line) - len(GAP))
-        if status is None:
+    def _failure(self, failure: FoldedFailure, width: int) -> Iterator[Piece]:
+        hosts, message = self._safe(failure.hosts), self._safe(failure.message)
+        if text_width(hosts) > width // 2:
+            hosts = hosts.replace(",", ", ")  # so that it can wrap
+        first, *others = _wrapped(f"{hosts}: {message}", width, indent="  ")
+        who = len(hosts) + 1 if first.startswith(f"{hosts}:") else 0
+        yield first[:who], _FAILED
+        yield from _line(first[who:])
+        for line in others:
             yield from _line(line)
-            continue
-        before = len(GAP.join([*texts[:status], ""]))
-        after = before + len(texts[status])
-        yield Segment(line[:before])
-        yield Segment(line[before:after], _STATUS_STYLES.get(columns[status].cells[row], _FAILED))
-        yield from _line(line[after:])
+        yield from _sentence(f"  {self._safe(failure.advice)}", width, _DIM, indent="    ")
+
+    def _legend(self, left_out: Sequence[str]) -> Iterator[str]:
+        report = self._report
+        if any(column.rule == "upper bound" and column.total for table in report.tables for column in table.columns):
+            yield f"{_AT_MOST} at most: what processes share is counted once for each of them"
+        known = {table.name for table in self._whole.tables if table.more}
+        if cut := [_ALL_ROWS[table.name] for table in report.tables if table.more and table.name not in known]:
+            yield f"(N more): all of them with {' and '.join(cut)}"
+        if left_out:
+            yield f"no room for {', '.join(map(str.strip, left_out))}: widen the terminal, or use --format plain"
+
+
+def _rows(columns: Sequence[Laid], errors: Sequence[str], more: bool, width: int) -> Iterator[Piece]:
+    """A line a row. Status and share have their colours, a row with an error ends in it; `more`: the last is dim."""
+    padded = zip(*(column.padded(column.cells) for column in columns), strict=True)
+    heads = next((slot for slot, column in enumerate(columns) if column.numeric), len(columns))
+    coloured = [slot for slot, column in enumerate(columns) if column.name in ("status", "share")]
+    for row, (texts, error) in enumerate(zip(padded, errors, strict=True)):
+        if more and row == len(errors) - 1:
+            yield from _line(GAP.join(texts), _DIM)
+        elif error:
+            line = GAP.join(texts[:heads]) + GAP
+            line += fold_end(error, width - text_width(line))
+            yield from _coloured(line, columns, texts, [slot for slot in coloured if slot < heads], row)
+        else:
+            yield from _coloured(GAP.join(texts), columns, texts, coloured, row)
+
+
+def _coloured(
+    line: str, columns: Sequence[Laid], texts: Sequence[str], slots: Sequence[int], row: int
+) -> Iterator[Piece]:
+    done = 0
+    for slot in slots:
+        before = len(GAP.join([*texts[:slot], ""]))
+        after = before + len(texts[slot])
+        yield line[done:before], None
+        yield line[before:after], _BAR if columns[slot].name == "share" else _status_style(columns[slot].cells[row])
+        done = after
+    yield from _line(line[done:])
+
+
+def _status_style(status: str) -> Style:
+    return _STATUS_STYLES.get(status, _FAILED)
+
+
+def _void(table: Table) -> str | None:
+    return "" if table.more else None
 
 
 def _joined(columns: Sequence[Laid], texts: Sequence[str]) -> str:
     return GAP.join(column.padded([text])[0] for column, text in zip(columns, texts, strict=True))
 
 
-def _line(text: str, style: Style | None = None) -> Iterator[Segment]:
-    yield Segment(text.rstrip(), style)
-    yield Segment.line()
+def _sentence(text: str, width: int, style: Style, indent: str = "") -> Iterator[Piece]:
+    for line in _wrapped(text, width, indent):
+        yield from _line(line, style)
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    """Lines of a sentence. A command in backticks stays on one line, to be copied."""
+    whole = _COMMAND.sub(lambda match: match[0].replace(" ", _NO_BREAK), text)
+    lines = wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(_NO_BREAK, " ") for line in lines]
+
+
+def _line(text: str, style: Style | None = None) -> Iterator[Piece]:
+    yield text.rstrip(), style
+    yield "\n", None

@@ -70,6 +70,10 @@ class Table:
     columns: tuple[Column, ...]
     last: str | None = None
     """The column that table and plain show last, since its texts hold spaces; None: the order is theirs too."""
+    share: str | None = None
+    """The column by which rows are large or small: a terminal draws each row's share of its total. None: no shares."""
+    more: int = 0
+    """How many rows the last one, `(N more)`, stands for; 0: there is no such row."""
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -78,6 +82,10 @@ class Table:
     def has_totals(self) -> bool:
         """Whether any column has a total."""
         return any(column.rule for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """The column of that name; it has to be there."""
+        return next(column for column in self.columns if column.name == name)
 
     def rows(self) -> list[tuple[Cell, ...]]:
         """All rows, as plain values."""
@@ -97,3 +105,5 @@ class Report:
     run: Run
     text: str | None = None
     """The finished text of a view that is text by nature (pmap); table and plain print it as it is."""
+    brief: Report | None = None
+    """The same answer as short as a person wants it on a terminal; None: it is short enough as it is."""

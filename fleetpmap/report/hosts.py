@@ -6,32 +6,40 @@ import numpy as np
 
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import coded, host_slots, size_columns, sums_by
+from fleetpmap.report.rows import coded, host_slots, share_metric, size_columns, sums_by
+from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import ANSWERED, HostFailure, Snapshot
 from fleetpmap.table import IntArray
 
 
-def hosts(snapshot: Snapshot) -> Report:
-    """A row for each host asked, in the order asked; one that failed has its error and no numbers."""
-    status = [host.status for host in snapshot.hosts]
+def hosts(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
+    """A row for each host asked, in the order asked; one that failed has its error and no numbers.
+
+    Raises:
+        UsageError: a column of `shape` that the table does not have.
+    """
     return Report(
         view="hosts",
-        tables=(
-            Table(
-                "hosts",
-                (
-                    Column("host", "text", coded(host.name for host in snapshot.hosts)),
-                    Column("status", "text", coded(status)),
-                    *_count_columns(snapshot),
-                    *size_columns(snapshot, _sizes(snapshot)),
-                    Column("error", "text", [_error(host.failure) for host in snapshot.hosts]),
-                ),
-            ),
-        ),
+        tables=(shaped(hosts_table(snapshot), shape),),
         notes=notes_on(snapshot),
         coverage=snapshot.coverage,
         run=snapshot.run,
+    )
+
+
+def hosts_table(snapshot: Snapshot) -> Table:
+    """The table of `hosts`, whole."""
+    return Table(
+        "hosts",
+        (
+            Column("host", "text", coded(host.name for host in snapshot.hosts)),
+            Column("status", "text", coded(host.status for host in snapshot.hosts)),
+            *_count_columns(snapshot),
+            *size_columns(snapshot, _sizes(snapshot)),
+            Column("error", "text", [_error(host.failure) for host in snapshot.hosts]),
+        ),
+        share=share_metric(snapshot),
     )
 
 

@@ -10,50 +10,63 @@ import numpy as np
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.rows import HexTexts, by_process, plain_paths, rule_over
-from fleetpmap.smaps.fields import FIELD_BY_KEY, column_name
+from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
+from fleetpmap.smaps import NULL
+from fleetpmap.smaps.fields import FIELD_BY_KEY, FIELDS, column_name
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import IntArray, total
 
 
-def mappings(snapshot: Snapshot) -> Report:
-    """A row for each mapping, in the kernel's order, by host and pid."""
+def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
+    """A row for each mapping, in the kernel's order, by host and pid.
+
+    Raises:
+        UsageError: a column of `shape` that the table does not have.
+    """
     table, processes = snapshot.table, snapshot.processes
     pids = np.array([process.pid for process in processes], dtype=np.int64)
+    columns = (
+        Column("host", "text", by_process((process.host for process in processes), table)),
+        Column("pid", "number", pids[table.process]),
+        Column("name", "text", by_process((process.name for process in processes), table)),
+        Column("start", "address", HexTexts(table.start)),
+        Column("end", "address", HexTexts(table.end)),
+        Column("perms", "text", table.perms),
+        Column("offset", "address", HexTexts(table.offset)),
+        Column("device", "text", table.device),
+        Column("inode", "number", table.inode),
+        Column("mapping", "text", table.mapping),
+        Column("path", "text", plain_paths(table)),
+        Column("deleted", "flag", table.deleted),
+        Column("kind", "text", table.kind),
+        *_field_columns(snapshot, shape),
+    )
     return Report(
         view="mappings",
-        tables=(
-            Table(
-                "rows",
-                (
-                    Column("host", "text", by_process((process.host for process in processes), table)),
-                    Column("pid", "number", pids[table.process]),
-                    Column("name", "text", by_process((process.name for process in processes), table)),
-                    Column("start", "address", HexTexts(table.start)),
-                    Column("end", "address", HexTexts(table.end)),
-                    Column("perms", "text", table.perms),
-                    Column("offset", "address", HexTexts(table.offset)),
-                    Column("device", "text", table.device),
-                    Column("inode", "number", table.inode),
-                    Column("mapping", "text", table.mapping),
-                    Column("path", "text", plain_paths(table)),
-                    Column("deleted", "flag", table.deleted),
-                    Column("kind", "text", table.kind),
-                    *_field_columns(snapshot),
-                ),
-            ),
-        ),
+        tables=(shaped(Table("rows", columns), shape),),
         notes=notes_on(snapshot),
         coverage=snapshot.coverage,
         run=snapshot.run,
     )
 
 
-def _field_columns(snapshot: Snapshot) -> tuple[Column, ...]:
-    """The kernel's fields in its order, then VmFlags where any kernel has it: its texts hold spaces, so it is last."""
+def _field_columns(snapshot: Snapshot, shape: Shape) -> tuple[Column, ...]:
+    """The kernel's fields in its order, then VmFlags where any kernel has it: its texts hold spaces, so it is last.
+
+    A field that `shape` names and no kernel here has is a column of unknowns.
+    """
     table = snapshot.table
     read = len(np.unique(table.process))
-    columns = [_field_column(key, values, read) for key, values in table.fields.items()]
-    if (table.flags.codes >= 0).any():
+    wanted = {*(shape.columns or ()), shape.sort}
+    missing = [
+        (field.key, np.full(len(table), NULL, dtype=np.int64))
+        for field in FIELDS
+        if field.key not in table.fields
+        and field.unit != "text"
+        and wanted & {field.column, field.column.removesuffix("_kib")}
+    ]
+    columns = [_field_column(key, values, read) for key, values in (*table.fields.items(), *missing)]
+    if (table.flags.codes >= 0).any() or column_name("VmFlags") in wanted:
         columns.append(Column(column_name("VmFlags"), "text", table.flags))
     return tuple(columns)
 

@@ -11,7 +11,16 @@ from fleetpmap.errors import UsageError
 from fleetpmap.inventory.names import nearest
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import by_process, host_slots, owner, plain_paths, size_columns, sums_by
+from fleetpmap.report.rows import (
+    by_process,
+    host_slots,
+    owner,
+    plain_paths,
+    share_metric,
+    size_columns,
+    sums_by,
+)
+from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, shaped
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import IntArray, distinct_per_group
@@ -29,35 +38,74 @@ def merge_keys(text: str) -> tuple[str, ...]:
     return _checked(word.strip() for word in text.split(","))
 
 
-def merged(snapshot: Snapshot, by: Sequence[str] = ("mapping",)) -> Report:
+def merged(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS) -> Report:
     """A row for each combination of the `by` keys, largest PSS first; equal or unknown PSS by RSS, then by name.
 
     Raises:
-        UsageError: a key that is none of KEYS.
+        UsageError: a key that is none of KEYS, or a column of `shape` that the table does not have.
     """
-    keys = {key: _key_of_rows(snapshot, key) for key in _checked(by)}
-    group, first_row = _grouped(list(keys.values()))
-    groups = len(first_row)
-    names = {key: Coded(column.codes[first_row], column.names) for key, column in keys.items()}
-    sizes = sums_by(snapshot.table, group, groups)
-    order = _order(sizes, list(names.values()))
     return Report(
         view="merged",
-        tables=(
-            Table(
-                "rows",
-                (
-                    *_count_columns(snapshot, group, groups, order),
-                    *size_columns(snapshot, {name: values[order] for name, values in sizes.items()}),
-                    _distinct("paths", plain_paths(snapshot.table).codes, group, groups, order),
-                    *(Column(key, "text", Coded(name.codes[order], name.names)) for key, name in names.items()),
-                ),
-            ),
-        ),
+        tables=(Merge(snapshot, by).table(shape),),
         notes=notes_on(snapshot),
         coverage=snapshot.coverage,
         run=snapshot.run,
     )
+
+
+class Merge:
+    """A snapshot's mappings grouped once, for as many tables of them as are wanted.
+
+    Raises:
+        UsageError: a key of `by` that is none of KEYS.
+    """
+
+    def __init__(self, snapshot: Snapshot, by: Sequence[str]) -> None:
+        keys = {key: _key_of_rows(snapshot, key) for key in _checked(by)}
+        group, first_row = _grouped(list(keys.values()))
+        names = {key: Coded(column.codes[first_row], column.names) for key, column in keys.items()}
+        sizes = sums_by(snapshot.table, group, len(first_row))
+        order = _order(sizes, list(names.values()))
+        mappings = np.bincount(group, minlength=len(order)).astype(np.int64)
+        self._row = np.argsort(order)[group]
+        """For every mapping the row it is in."""
+        self._counts = {
+            "hosts": host_slots(snapshot),
+            "processes": snapshot.table.process,
+            "paths": plain_paths(snapshot.table).codes,
+        }
+        """For every mapping what these columns count."""
+        self._whole = Table(
+            "rows",
+            (
+                self._distinct("hosts", len(order)),
+                self._distinct("processes", len(order)),
+                Column("mappings", "count", mappings[order], rule="distinct", total=len(group)),
+                *size_columns(snapshot, {name: values[order] for name, values in sizes.items()}),
+                self._distinct("paths", len(order)),
+                *(Column(key, "text", Coded(name.codes[order], name.names)) for key, name in names.items()),
+            ),
+            share=share_metric(snapshot),
+        )
+
+    def table(self, shape: Shape) -> Table:
+        """The groups as rows; `(N more)` counts anew what its groups share.
+
+        Raises:
+            UsageError: a column that the table does not have.
+        """
+        return shaped(self._whole, shape, self._counted)
+
+    def _distinct(self, name: str, rows: int) -> Column:
+        values = self._counts[name]
+        counts = distinct_per_group(values, self._row, rows)
+        return Column(name, "count", counts, rule="distinct", total=len(np.unique(values)))
+
+    def _counted(self, rows: Rows) -> dict[str, int]:
+        left = np.zeros(len(self._whole), dtype=np.bool_)
+        left[rows] = True
+        members = left[self._row]
+        return {name: len(np.unique(values[members])) for name, values in self._counts.items()}
 
 
 def _checked(keys: Iterable[str]) -> tuple[str, ...]:
@@ -106,21 +154,3 @@ def _order(sizes: dict[str, IntArray], names: Sequence[Coded]) -> NDArray[np.int
     # NULL is below every size, so what is unknown comes last.
     order = sorted(range(len(texts)), key=lambda row: (-pss[row], -rss[row], texts[row]))
     return np.array(order, dtype=np.intp)
-
-
-def _count_columns(
-    snapshot: Snapshot, group: NDArray[np.intp], groups: int, order: NDArray[np.intp]
-) -> tuple[Column, ...]:
-    mappings = np.bincount(group, minlength=groups).astype(np.int64)
-    return (
-        _distinct("hosts", host_slots(snapshot), group, groups, order),
-        _distinct("processes", snapshot.table.process, group, groups, order),
-        Column("mappings", "count", mappings[order], rule="distinct", total=len(group)),
-    )
-
-
-def _distinct(
-    name: str, values: NDArray[np.int32], group: NDArray[np.intp], groups: int, order: NDArray[np.intp]
-) -> Column:
-    counts = distinct_per_group(values, group, groups)
-    return Column(name, "count", counts[order], rule="distinct", total=len(np.unique(values)))

@@ -13,7 +13,15 @@ import numpy as np
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.rows import host_slots
 from fleetpmap.smaps import NULL
-from fleetpmap.snapshot import INCOMPLETE, PROCESS_STATUSES, Coverage, Process, Snapshot
+from fleetpmap.snapshot import (
+    ANSWERED,
+    HOST_STATUSES,
+    INCOMPLETE,
+    PROCESS_STATUSES,
+    Coverage,
+    Process,
+    Snapshot,
+)
 from fleetpmap.table import KERNEL_KEYS
 
 MOST_NAMED = 5
@@ -21,7 +29,12 @@ MOST_NAMED = 5
 
 
 def coverage_sentence(coverage: Coverage, *, listed_only: bool = False) -> str:
-    """Who answered, who did not and why, and what became of the processes; `listed_only`: nobody's smaps was read."""
+    """How many answered, how many did not and why, and what became of the processes.
+
+    The names of those who did not are in `failures.folded`. `listed_only`: nobody's smaps was read.
+    """
+    if coverage.hosts["not-asked"] == coverage.asked:
+        return f"{_counted(coverage.asked, 'host')}, none of them asked"
     sentence = f"{coverage.answered} of {_counted(coverage.asked, 'host')} answered"
     if without := coverage.hosts["no-match"]:
         sentence += f", {without} without a match"
@@ -38,13 +51,9 @@ def notes_on(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def _failures(coverage: Coverage) -> str:
-    hosts_of: dict[str, list[str]] = {}
-    for failure in coverage.failures:
-        hosts_of.setdefault(failure.status, []).append(failure.host)
-    parts = [f"{fold(hosts)} ({status})" for status, hosts in hosts_of.items()]
-    if unnamed := coverage.asked - coverage.answered - len(coverage.failures):
-        parts.append(f"{unnamed} not asked")
-    return ", ".join(parts)
+    return ", ".join(
+        f"{count} {status}" for status in HOST_STATUSES if status not in ANSWERED and (count := coverage.hosts[status])
+    )
 
 
 def _processes(coverage: Coverage, verb: str) -> str:
@@ -89,25 +98,30 @@ def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[i
 
 
 def _unread(processes: Sequence[Process]) -> list[str]:
-    """A sentence for each status whose processes have memory that no total holds."""
-    left_out: dict[str, dict[tuple[str, str], list[str]]] = {}
+    """A sentence for each status and reason whose processes have memory that no total holds."""
+    left_out: dict[tuple[str, str], dict[str, list[str]]] = {}
     for process in processes:
         if process.status in INCOMPLETE:
-            places = left_out.setdefault(process.status, {})
-            places.setdefault((process.host, process.reason), []).append(str(process.pid))
-    return [_left_out_sentence(status, left_out[status]) for status in PROCESS_STATUSES if status in left_out]
-
-
-def _left_out_sentence(status: str, places: dict[tuple[str, str], list[str]]) -> str:
-    parts = [
-        f"{_some(pids, ', ')} on {host}{f' ({reason})' if reason else ''}" for (host, reason), pids in places.items()
+            places = left_out.setdefault((process.status, process.reason), {})
+            places.setdefault(process.host, []).append(str(process.pid))
+    return [
+        _left_out_sentence(status, reason, places)
+        for (status, reason), places in sorted(left_out.items(), key=lambda item: PROCESS_STATUSES.index(item[0][0]))
     ]
+
+
+def _left_out_sentence(status: str, reason: str, places: dict[str, list[str]]) -> str:
     count = sum(len(pids) for pids in places.values())
-    return f"the totals leave out {_counted(count, f'{status} process')}: {_some(parts, '; ')}"
+    sentence = f"the totals leave out {_counted(count, f'{status} process')}"
+    if len(places) > MOST_NAMED:
+        sentence += f" on {fold(places)}"
+    else:
+        sentence += ": " + "; ".join(f"{_some(pids)} on {host}" for host, pids in places.items())
+    return f"{sentence} ({reason})" if reason else sentence
 
 
-def _some(words: Sequence[str], separator: str) -> str:
-    named = separator.join(words[:MOST_NAMED])
+def _some(words: Sequence[str]) -> str:
+    named = ", ".join(words[:MOST_NAMED])
     return named if len(words) <= MOST_NAMED else f"{named} and {len(words) - MOST_NAMED} more"
 
 

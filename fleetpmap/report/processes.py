@@ -6,30 +6,34 @@ import numpy as np
 
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import identity_columns, size_columns, sums_by
+from fleetpmap.report.rows import identity_columns, share_metric, size_columns, sums_by
+from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
 
 
-def processes(snapshot: Snapshot) -> Report:
-    """A row for each process that matched, by host and pid; one that was not read has its status and no numbers."""
-    table, count = snapshot.table, len(snapshot.processes)
+def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
+    """A row for each process that matched, by host and pid; one that was not read has its status and no numbers.
+
+    Raises:
+        UsageError: a column of `shape` that the table does not have.
+    """
+    mappings, count = snapshot.table, len(snapshot.processes)
     read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
-    mappings = np.bincount(table.process, minlength=count).astype(np.int64)
-    host, pid, user, name, command, status = identity_columns(snapshot.processes)
+    counts = np.where(read, np.bincount(mappings.process, minlength=count).astype(np.int64), NULL)
+    table = Table(
+        "rows",
+        (
+            *identity_columns(snapshot.processes),
+            Column("mappings", "count", counts, rule="distinct", total=len(mappings)),
+            *size_columns(snapshot, sums_by(mappings, mappings.process, count)),
+        ),
+        last="command",
+        share=share_metric(snapshot),
+    )
     return Report(
         view="processes",
-        tables=(
-            Table(
-                "rows",
-                (
-                    *(host, pid, user, name, command, status),
-                    Column("mappings", "count", np.where(read, mappings, NULL), rule="distinct", total=len(table)),
-                    *size_columns(snapshot, sums_by(table, table.process, count)),
-                ),
-                last="command",
-            ),
-        ),
+        tables=(shaped(table, shape),),
         notes=notes_on(snapshot),
         coverage=snapshot.coverage,
         run=snapshot.run,

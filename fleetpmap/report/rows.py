@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fleetpmap.naming import ANON, DELETED, code_texts
 from fleetpmap.report.base import Column
-from fleetpmap.smaps import Coded
+from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, sums, total
 
@@ -22,11 +22,11 @@ class HexTexts(Sequence[str]):
     """Addresses as lower-case hex of at least so many digits (the kernel prints 8), made when looked at."""
 
     def __init__(self, values: NDArray[np.uint64], digits: int = 8) -> None:
-        self._values = values
+        self.values = values
         self._format = f"0{digits}x"
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.values)
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -34,8 +34,8 @@ class HexTexts(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
-            return [format(value, self._format) for value in self._values[index].tolist()]
-        return format(int(self._values[index]), self._format)
+            return [format(value, self._format) for value in self.values[index].tolist()]
+        return format(int(self.values[index]), self._format)
 
 
 def coded(texts: Iterable[str | None]) -> Coded:
@@ -102,6 +102,11 @@ def size_columns(snapshot: Snapshot, values: Mapping[str, IntArray]) -> tuple[Co
         Column(name, "KiB", values[name], rule=rule_over(read, rule), total=totals[name])
         for name, rule in METRICS.items()
     )
+
+
+def share_metric(snapshot: Snapshot) -> str:
+    """The size by which rows are compared: PSS, which adds up; RSS where a kernel among them does not tell PSS."""
+    return "rss_kib" if (snapshot.table.metrics["pss_kib"] == NULL).any() else "pss_kib"
 
 
 def _totals(snapshot: Snapshot) -> dict[str, int | None]:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps.fields import FIELD_BY_KEY, FIELDS
-from fleetpmap.smaps.header import BLOCK_BREAK, HEADER_BEGINNING, Header, read_header
+from fleetpmap.smaps.header import BLOCK_BREAK, HEADER_BEGINNING, SIZE_MAX, Header, read_header
+from fleetpmap.units import KIB
 
 TEXT_KEYS = frozenset(known.key for known in FIELDS if known.unit == "text")
 FLAGS_KEY = "VmFlags"
@@ -23,8 +24,8 @@ NAME_KEY = "Name"
 
 _LINE = re.compile(rb"([A-Za-z_][A-Za-z0-9_.()]*):[ \t]*(?:([0-9]+)( kB)?[ \t]*|(.*))", re.DOTALL)
 _WHOLE_FLAGS = re.compile(rb"(?:[a-z0-9?]{2} ?)*")
-_VALUE_MAX = 2**63 - 1
-_VALUE_DIGITS = 19
+_VALUE_MAX = SIZE_MAX // KIB
+_VALUE_DIGITS = len(str(_VALUE_MAX))
 _TORN_HINT = "the process probably exited while it was read: read it again"
 
 

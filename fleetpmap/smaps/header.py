@@ -28,6 +28,9 @@ _HEADER = re.compile(
 _PLACE = re.compile(rb"([0-9a-f]+:[0-9a-f]+) ([0-9]+)(?: +(.*))?", re.DOTALL)
 _INODE_LIMIT = 2**64
 
+SIZE_MAX = 2**57
+"""Bytes in one mapping at most: twice what five levels of page tables can address, so that sums stay in 64 bits."""
+
 
 class Place(NamedTuple):
     """The end of a mapping line: what is mapped there. A few hundred of them serve a hundred thousand mappings."""
@@ -64,5 +67,8 @@ def read_header(line: bytes) -> Header | None:
     place = read_place(match["place"]) if match else None
     if match is None or place is None:
         return None
-    start, end, perms, offset = match.groups()[:4]
-    return Header(int(start, 16), int(end, 16), perms.decode("ascii"), int(offset, 16), place)
+    start, end = int(match[1], 16), int(match[2], 16)
+    if not 0 < end - start <= SIZE_MAX:
+        return None
+    perms, offset = match.groups()[2:4]
+    return Header(start, end, perms.decode("ascii"), int(offset, 16), place)

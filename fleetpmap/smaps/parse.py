@@ -19,7 +19,7 @@ from fleetpmap.errors import SmapsError
 from fleetpmap.smaps.columns import NULL, Coded, SmapsColumns
 from fleetpmap.smaps.fast import KEYS_LIMIT, Reader
 from fleetpmap.smaps.general import last_block_start, read_block, read_process
-from fleetpmap.smaps.header import BLOCK_BREAK
+from fleetpmap.smaps.header import BLOCK_BREAK, SIZE_MAX
 from fleetpmap.smaps.header_columns import PERMS
 from fleetpmap.smaps.linetexts import Codes
 from fleetpmap.smaps.rows import Codebook, Rows, join
@@ -128,7 +128,7 @@ def _is_bad(
     """Which processes the general path has to find fault with."""
     at = np.append(rows.at, -1)
     bad: Flags = (at[first] != starts) & (stops > starts)  # it does not begin with a mapping
-    bad[process[rows.bad]] = True
+    bad[process[rows.bad | (rows.end <= rows.start) | (rows.end - rows.start > SIZE_MAX)]] = True
     several = np.flatnonzero(counts > 1)
     last = first[several] + counts[several] - 1
     bad[several[rows.last_keys[last] != rows.last_keys[last - 1]]] = True  # torn

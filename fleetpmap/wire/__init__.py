@@ -3,6 +3,7 @@
     frames      the stream: noise, frames, gzip members; a cut is an error that says how much came
       ▼
     sections    one section's bytes to plain values: grep's and tail's output
+    links       the same for tar's: where a symbolic link points
       ▼
     replies     sections to a Listing or a Reading; decides each process's status
       ▼
@@ -11,7 +12,7 @@
 Knows framing, not smaps. The grammar stands at the top of probe/probe.sh, which prints it.
 """
 
-from fleetpmap.wire.frames import DECODED_LIMIT, Decoder
+from fleetpmap.wire.frames import DECODED_LIMIT, PROCESS_LIMIT, Decoder, Limits
 from fleetpmap.wire.model import (
     Capabilities,
     ListedProcess,
@@ -23,8 +24,10 @@ from fleetpmap.wire.model import (
 
 __all__ = [
     "DECODED_LIMIT",
+    "PROCESS_LIMIT",
     "Capabilities",
     "Decoder",
+    "Limits",
     "ListedProcess",
     "Listing",
     "ProcessReading",

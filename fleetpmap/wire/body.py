@@ -12,6 +12,8 @@ from fleetpmap.wire.sections import MalformedError, Span, text_of
 
 FRAME_LIMIT = 1024
 """Bytes in a frame's line at most; the longest has less than 400."""
+FRAMES_LIMIT = 1 << 14
+"""Frames in a phase at most: some six for every 500 processes."""
 
 
 class Body:
@@ -40,6 +42,8 @@ class Body:
             name = text_of(text[found + len(self._nonce) + 1 : stop])
             at = stop + 1
             self._marks.append((name, before + found, before + at))
+            if len(self._marks) > FRAMES_LIMIT:
+                raise MalformedError(f"more than {FRAMES_LIMIT:,} frames")
             if name == "end":
                 self.ended = True
                 return text[at:]

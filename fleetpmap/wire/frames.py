@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from dataclasses import dataclass
 
 from fleetpmap.errors import HostError, ProtocolError, RemoteError
 from fleetpmap.probe import Script
@@ -16,13 +17,35 @@ from fleetpmap.wire.replies import build_listing, build_reading, parse_capabilit
 from fleetpmap.wire.sections import MalformedError, text_of
 
 DECODED_LIMIT = 2 << 30
-"""Bytes of answer taken from one host, after gunzip: more is a fault or a gzip bomb."""
+"""Bytes of answer taken from one host, after gunzip."""
+PROCESS_LIMIT = 256 << 20
+"""Bytes of smaps taken of one process: some 350,000 mappings. A longer text is dropped, and its process is `cut`."""
 NOISE_LIMIT = 64 << 10
 """Bytes of noise kept; the rest is dropped."""
 _PIECE = 1 << 20
 """Bytes gunzipped at a time at most, so that a bomb is noticed before it has gone off."""
 _PACKED_PIECE = 64 << 10
 """Bytes given to gunzip at a time: it copies what it has not used yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is taken from one host, in bytes after gunzip. More is refused as it comes in."""
+
+    host: int = DECODED_LIMIT
+    """All of the answer."""
+    process: int = PROCESS_LIMIT
+    """One process's smaps; this alone is no error."""
+    listing: int = 128 << 20
+    """Phase one."""
+    noise: int = 16 << 20
+    """What comes outside the phases."""
+    expansion: int = 200
+    """Bytes out of gunzip for each byte in, once 16 MiB are out. Smaps give 13 to 60, a gzip bomb 1,000."""
+
+
+DEFAULT_LIMITS = Limits()
+_EXPANSION_FREE = 16 << 20
 
 _DOING = {"exec": "starting", "list": "listing processes", "read": "reading smaps"}
 """What the host does at each stage, in the words of the messages."""
@@ -34,20 +57,22 @@ class Decoder:
     A new `read` line's answer takes the place of the `reading` before it. After an error the decoder is of no more use.
     """
 
-    def __init__(self, script: Script, *, host: str, limit: int = DECODED_LIMIT) -> None:
+    def __init__(self, script: Script, *, host: str, limits: Limits = DEFAULT_LIMITS) -> None:
         self.listing: Listing | None = None
         """Phase one, once it is in whole."""
         self.reading: Reading | None = None
         """The latest phase two, once it is in whole."""
         self._script = script
         self._host = host
-        self._limit = limit
+        self._limits = limits
         self._nonce = script.nonce.encode()
         self._any_frame = re.compile(self._nonce + b" ")
         # The first is looked for with its word: a device that echoes its input would show us our own nonce.
         self._first_frame = re.compile(self._nonce + b" (begin|fail) ")
         self._received = 0
+        self._packed_in = 0
         self._decoded = 0
+        self._noise_came = 0
         self._noise = bytearray()
         self._pending = b""  # between phases: what may be the beginning of a frame's line
         self._capabilities: Capabilities | None = None
@@ -71,7 +96,7 @@ class Decoder:
         """Take the next piece of the host's stdout.
 
         Raises:
-            ProtocolError: this is not the wire format, or more than `limit` bytes of it.
+            ProtocolError: this is not the wire format, or more of it than the limits allow.
             RemoteError: the probe says that it cannot run there.
         """
         self._received += len(data)
@@ -124,14 +149,22 @@ class Decoder:
 
     def _keep_noise(self, text: bytes, stop: int) -> bytes:
         """The text after `stop`; what is before it is noise."""
+        self._noise_came += stop
+        if self._noise_came > self._limits.noise:
+            raise self._too_much("outside the probe's frames", self._limits.noise, hint="-vv shows how it begins")
         self._noise += text[: min(stop, NOISE_LIMIT - len(self._noise))]
         return text[stop:]
 
     def _frame(self, words: list[str]) -> None:
         match words:
             case ["begin", "1", *values]:
+                if self.begun:
+                    raise MalformedError("it began twice")
                 self._capabilities = parse_capabilities(values)
             case ["list" | "read" as stage, "gzip" | "plain" as packing]:
+                if (stage == "list") != (self.listing is None):
+                    what = "smaps came before the list" if stage == "read" else "a second list"
+                    raise MalformedError(f"{what} of processes")
                 self._stage = stage
                 self.reading = None
                 self._body = Body(self._nonce)
@@ -154,6 +187,7 @@ class Decoder:
     def _packed(self, body: Body, gunzip: zlib._Decompress, data: bytes) -> bytes:
         for at in range(0, len(data), _PACKED_PIECE):
             stop = at + _PACKED_PIECE
+            self._packed_in += min(stop, len(data)) - at
             self._unpack(body, gunzip, data[at:stop])
             if gunzip.eof:
                 self._finish(body)
@@ -168,17 +202,24 @@ class Decoder:
             except zlib.error as error:
                 raise MalformedError(f"what came is not gzip ({error})") from error
             self._count(len(piece))
+            if self._decoded > max(_EXPANSION_FREE, self._limits.expansion * self._packed_in):
+                raise self._error(
+                    f"what came unpacks to more than {self._limits.expansion} times its size: a gzip bomb",
+                    hint="no smaps does that: see what runs on that host as `sh` or `gzip`",
+                )
             body.add(piece)
             packed = gunzip.unconsumed_tail
             more = bool(packed) or len(piece) == _PIECE
 
     def _count(self, decoded: int) -> None:
         self._decoded += decoded
-        if self._decoded > self._limit:
-            raise self._error(
-                f"the answer is larger than {self._limit:,} bytes, while {_DOING[self._stage]}",
-                hint="select fewer processes",
-            )
+        if self._stage == "list" and self._decoded > self._limits.listing:
+            raise self._too_much("while listing processes", self._limits.listing, hint="no host has that many")
+        if self._decoded > self._limits.host:
+            raise self._too_much("while reading smaps", self._limits.host, hint="select fewer processes")
+
+    def _too_much(self, where: str, limit: int, *, hint: str) -> ProtocolError:
+        return self._error(f"it sent more than {limit:,} bytes {where}", hint=hint)
 
     def _finish(self, body: Body) -> None:
         """A phase came in: make its reply."""
@@ -190,17 +231,16 @@ class Decoder:
             )
         if self._capabilities is None:
             raise MalformedError("a phase came before the first frame")
-        if self._stage == "list":
+        if self.listing is None:
             self.listing = build_listing(self._capabilities, body)
-        elif self.listing is None:
-            raise MalformedError("smaps came before the list of processes")
         else:
-            self.reading = build_reading(self.listing, body)
+            self.reading = build_reading(self.listing, body, self._limits.process)
 
     def _refusal(self, reason: str) -> HostError:
         root = self._script.proc_root
         message, hint = {
             "tools": ("needs grep (with -a, -z, -H, -s) and tail there", "install grep and coreutils, or BusyBox"),
+            "tar": ("needs tar there to see which program a process runs", "install tar, or leave out --exe"),
             "proc_root": (f"no processes in {root}", "mount procfs there, or set proc_root for this host"),
         }.get(reason, (f"the probe refused: {reason}", "this is a bug of ours: please report it"))
         return RemoteError(message, host=self._host, stage=self._stage, hint=hint)

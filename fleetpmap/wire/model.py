@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported"]
+ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "cut"]
 """How a process fared in phase two.
 
 read: its text is there. denied: the login may not open its smaps. gone: it exited. reused: it exited, and its pid is
 another process's now. kernel, zombie: it has no memory of its own. empty: it may be read, but there is nothing in its
-smaps. unsupported: this kernel has no smaps.
+smaps. unsupported: this kernel has no smaps. cut: its text is longer than a process's may be, and was dropped.
 """
 
 
@@ -27,7 +27,7 @@ class Capabilities:
     """With pid_namespace: the same machine under two names. Empty where the host does not say."""
     pid_namespace: str
     reader: str
-    """Which tools read /proc there: gnu or busybox."""
+    """What read /proc there: the tools of gnu or busybox, or sh, the shell alone."""
     compression: str
     """gzip or none."""
     probe_pid: int | None
@@ -48,10 +48,14 @@ class ListedProcess:
     """Clock ticks after boot at which it started: with the pid, its identity."""
     rss_kib: int
     arguments: tuple[str, ...]
-    """The command line; () for a kernel thread, a zombie, or a process that erased it."""
+    """The command line; () for a kernel thread, a zombie, a process that erased it, or where a plain sh had to read."""
     kernel_thread: bool
     uid: int | None = None
     """Effective uid; None unless the request asked for owners."""
+    cgroups: tuple[str, ...] | None = None
+    """Its path in each hierarchy, v1 and v2, each path once; None unless the request asked for cgroups."""
+    exe: str | None = None
+    """Where its exe points, as the kernel puts it; None unless the request asked for exes and it may be read."""
 
 
 @dataclass(frozen=True, slots=True)

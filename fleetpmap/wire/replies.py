@@ -9,38 +9,45 @@ import re
 
 from fleetpmap.units import KIB
 from fleetpmap.wire.body import Body
+from fleetpmap.wire.links import parse_links
 from fleetpmap.wire.model import Capabilities, ListedProcess, Listing, ProcessReading, Reading, ReadStatus
 from fleetpmap.wire.sections import (
     MalformedError,
     Span,
     Stat,
+    bytes_of,
     locate_texts,
+    number,
     parse_access,
     parse_arguments,
+    parse_cgroups,
     parse_stats,
     parse_uids,
     parse_users,
 )
+
+_PAGE_SIZES = range(1 << 10, (1 << 20) + 1)
 
 
 def parse_capabilities(words: list[str]) -> Capabilities:
     """The `KEY=VALUE` words of the begin frame; keys of a later probe are ignored."""
     values = dict(word.partition("=")[::2] for word in words)
     try:
+        page_size = number(bytes_of(values["page_size"]))
+        if page_size not in _PAGE_SIZES:
+            raise MalformedError(f"the first frame has a page size of {page_size}")
         return Capabilities(
-            uid=int(values["uid"]),
+            uid=number(bytes_of(values["uid"])),
             kernel=values["kernel"],
-            page_size=int(values["page_size"]),
+            page_size=page_size,
             boot_id=values["boot_id"],
             pid_namespace=values["pid_namespace"],
             reader=values["reader"],
             compression="gzip" if values["compression"] == "gzip" else "none",
-            probe_pid=int(values["probe_pid"]) if values["probe_pid"] else None,
+            probe_pid=number(bytes_of(values["probe_pid"])) if values["probe_pid"] else None,
         )
     except KeyError as error:
         raise MalformedError(f"the first frame does not say {error.args[0]}") from error
-    except ValueError as error:
-        raise MalformedError(f"the first frame has a word for a number: {error}") from error
 
 
 def build_listing(capabilities: Capabilities, body: Body) -> Listing:
@@ -48,6 +55,8 @@ def build_listing(capabilities: Capabilities, body: Body) -> Listing:
     stats = parse_stats(body.section("stat"))
     arguments = parse_arguments(body.section("cmdline"))
     uids = parse_uids(body.section("uid"))
+    cgroups = parse_cgroups(body.section("cgroup"))
+    exes = parse_links(body.section("exe"), b"exe")
     return Listing(
         capabilities,
         tuple(
@@ -62,6 +71,8 @@ def build_listing(capabilities: Capabilities, body: Body) -> Listing:
                 arguments=arguments.get(pid, ()),
                 kernel_thread=stat.kernel_thread,
                 uid=uids.get(pid),
+                cgroups=cgroups.get(pid),
+                exe=exes.get(pid),
             )
             for pid, stat in sorted(stats.items())
         ),
@@ -69,12 +80,12 @@ def build_listing(capabilities: Capabilities, body: Body) -> Listing:
     )
 
 
-def build_reading(listing: Listing, body: Body) -> Reading:
-    """Phase two; uses `body` up."""
+def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
+    """Phase two; uses `body` up. A text of more than `process_limit` bytes is dropped, its process `cut`."""
     uids = parse_uids(body.section("uid"))
     users = parse_users(body.section("passwd"), uids.values())
     texts = _locate_all(body)
-    statuses = _statuses(listing, body, texts)
+    statuses = _statuses(listing, body, texts, process_limit)
     kept = [texts[pid] if status == "read" else (0, 0) for pid, status in statuses.items()]
     processes: list[ProcessReading] = []
     at = 0
@@ -95,7 +106,7 @@ def _locate_all(body: Body) -> dict[int, Span]:
     return texts
 
 
-def _statuses(listing: Listing, body: Body, texts: dict[int, Span]) -> dict[int, ReadStatus]:
+def _statuses(listing: Listing, body: Body, texts: dict[int, Span], process_limit: int) -> dict[int, ReadStatus]:
     """What became of each process, in the order asked, which is that of the texts too."""
     verdicts = parse_access(body.section("access"))
     if [pid for pid in verdicts if pid in texts] != list(texts):
@@ -108,14 +119,15 @@ def _statuses(listing: Listing, body: Body, texts: dict[int, Span]) -> dict[int,
         pid: _status(
             stats.get(pid),
             listed.get(pid),
-            has_text=pid in texts and texts[pid][0] < texts[pid][1],
+            length=texts[pid][1] - texts[pid][0] if pid in texts else 0,
+            limit=process_limit,
             verdict="denied" if verdict == "ok" and opens_denied else verdict,
         )
         for pid, verdict in verdicts.items()
     }
 
 
-def _status(stat: Stat | None, listed_start: int | None, *, has_text: bool, verdict: str) -> ReadStatus:
+def _status(stat: Stat | None, listed_start: int | None, *, length: int, limit: int, verdict: str) -> ReadStatus:
     """One process's status: from its stat after the reading, its start time before, and what open() said."""
     if stat is None:
         return "gone"
@@ -128,8 +140,8 @@ def _status(stat: Stat | None, listed_start: int | None, *, has_text: bool, verd
     if stat.size == 0:
         # On its way out, it has given its memory back: a text that did come may lack its end.
         return "gone"
-    if has_text:
-        return "read"
+    if length:
+        return "read" if length <= limit else "cut"
     without_text: dict[str, ReadStatus] = {"ok": "empty", "denied": "denied", "unsupported": "unsupported"}
     return without_text.get(verdict, "gone")
 

@@ -1,8 +1,9 @@
 """One section's bytes to plain values.   frames ─► [sections] ─► replies
 
-It was printed by grep -H (`PID/FILE:LINE`) and tail -n +1 (`==> PID/smaps <==`), run inside proc_root. The path before
-each line is grep's, so nothing a process writes into its name or arguments can pass for another process.
-Source of the fields: Documentation/filesystems/proc.rst, table 1-4.
+It was printed by grep -H (`PID/FILE:LINE`), tail -n +1 (`==> PID/smaps <==`) and tar, run inside proc_root. The path
+before each line is grep's, so nothing a process writes into its name or arguments can pass for another process.
+Source of the fields: Documentation/filesystems/proc.rst, table 1-4. A host may send anything at all, so every number
+has a bound, and so has the count of everything that becomes an object here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ PF_KTHREAD = 0x00200000
 _HEADER = re.compile(rb"==> (?:(\d+)/smaps|/dev/null) <==\n")
 _SHORTEST_STAT = 22
 """Fields of stat after the name, up to rss; later kernels add more."""
+_NUMBER = re.compile(rb"\d{1,18}")
+"""Below 10**18: int64 with room to add."""
+_PID = re.compile(rb"\d{1,9}")
 
+PROCESSES_LIMIT = 1 << 18
+"""Processes taken from one host; the kernel allows 2**22, and busy machines have some thousands."""
+RECORDS_LIMIT = 1 << 22
+"""Lines or arguments taken from one section."""
 
 Span = tuple[int, int]
 """Where something begins and ends in a phase's bytes."""
@@ -48,6 +56,8 @@ def parse_stats(section: bytes) -> dict[int, Stat]:
     for pid, line in _paths_and_lines(section, b"/stat:"):
         # The kernel prints the name raw: one with newlines in it comes as several lines, each behind the same path.
         texts[pid] = texts[pid] + b"\n" + line if pid in texts else line
+        if len(texts) > PROCESSES_LIMIT:
+            raise MalformedError(f"more than {PROCESSES_LIMIT:,} processes")
     return {pid: _parse_stat(pid, text) for pid, text in texts.items()}
 
 
@@ -62,15 +72,15 @@ def _parse_stat(pid: int, text: bytes) -> Stat:
         return Stat(
             name=text_of(name),
             state=text_of(fields[0]),
-            ppid=int(fields[1]),
-            session=int(fields[3]),
-            kernel_thread=bool(int(fields[6]) & PF_KTHREAD),
-            start_ticks=int(fields[19]),
-            size=int(fields[20]),
-            rss_pages=int(fields[21]),
+            ppid=number(fields[1]),
+            session=number(fields[3].removeprefix(b"-")),  # -1 in a process that is ending
+            kernel_thread=bool(number(fields[6]) & PF_KTHREAD),
+            start_ticks=number(fields[19]),
+            size=number(fields[20]),
+            rss_pages=number(fields[21]),
         )
-    except ValueError as error:
-        raise MalformedError(f"{pid}/stat is not a stat line") from error
+    except MalformedError as error:
+        raise MalformedError(f"{pid}/stat is not a stat line: {error}") from error
 
 
 def parse_arguments(section: bytes) -> dict[int, tuple[str, ...]]:
@@ -86,10 +96,22 @@ def parse_uids(section: bytes) -> dict[int, int]:
     uids: dict[int, int] = {}
     for pid, line in _paths_and_lines(section, b"/status:"):
         words = line.split()
-        if len(words) != 5 or not words[2].isdigit():
+        if len(words) != 5:
             raise MalformedError(f"{pid}/status has no Uid line of four numbers")
-        uids[pid] = int(words[2])
+        uids[pid] = number(words[2])
     return uids
+
+
+def parse_cgroups(section: bytes) -> dict[int, tuple[str, ...]]:
+    """Each process's paths, from the lines `ID:CONTROLLERS:PATH` of its cgroup; no path holds a newline."""
+    paths: dict[int, dict[str, None]] = {}
+    for pid, line in _paths_and_lines(section, b"/cgroup:"):
+        _, _, rest = line.partition(b":")
+        _, colon, path = rest.partition(b":")
+        if not colon:
+            raise MalformedError(f"{pid}/cgroup has a line without a path")
+        paths.setdefault(pid, {})[text_of(path)] = None
+    return {pid: tuple(found) for pid, found in paths.items()}
 
 
 def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
@@ -98,7 +120,7 @@ def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
     users: dict[int, str] = {}
     for line in section.splitlines():
         name, *fields = line.split(b":")
-        if len(fields) > 1 and fields[1].isdigit() and int(fields[1]) in wanted:
+        if len(fields) > 1 and _NUMBER.fullmatch(fields[1]) and int(fields[1]) in wanted:
             users.setdefault(int(fields[1]), text_of(name))
     return users
 
@@ -108,7 +130,9 @@ def parse_access(section: bytes) -> dict[int, str]:
     verdicts: dict[int, str] = {}
     for line in section.splitlines():
         pid, _, verdict = line.partition(b" ")
-        verdicts[_pid(pid, line)] = text_of(verdict)
+        verdicts[pid_of(pid, line)] = text_of(verdict)
+        if len(verdicts) > PROCESSES_LIMIT:
+            raise MalformedError(f"more than {PROCESSES_LIMIT:,} processes")
     return verdicts
 
 
@@ -121,12 +145,14 @@ def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int
         header = _HEADER.match(body, at, stop) if at == start or body[at - 1] == ord("\n") else None
         if header is not None:
             headers.append(header)
+            if len(headers) > 2 * PROCESSES_LIMIT:  # each process's, and tail's /dev/null now and then
+                raise MalformedError(f"smaps of more than {PROCESSES_LIMIT:,} processes")
         at += len(b"==> ")
     if not headers or headers[0].start() != start:
         raise MalformedError("smaps came without tail's first header")
     # tail puts an empty line before each header but the first: its newline is not the text's.
     ends = [header.start() - 1 for header in headers[1:]] + [stop]
-    return [(int(h[1]), h.end(), end) for h, end in zip(headers, ends, strict=True) if h[1] is not None]
+    return [(number(h[1]), h.end(), end) for h, end in zip(headers, ends, strict=True) if h[1] is not None]
 
 
 def text_of(raw: bytes) -> str:
@@ -134,8 +160,22 @@ def text_of(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+def bytes_of(text: str) -> bytes:
+    """What text_of() was given."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def number(raw: bytes) -> int:
+    """A whole number that is not negative and fits into 64 bits with room to spare."""
+    if not _NUMBER.fullmatch(raw):
+        raise MalformedError(f"{raw[:40]!r} is not a number")
+    return int(raw)
+
+
 def _paths_and_lines(section: bytes, name: bytes, end: bytes = b"\n") -> Iterable[tuple[int, bytes]]:
     """(pid, line) of grep's records `PID/NAME:line`, each closed by `end`; empty records are echo's, not grep's."""
+    if section.count(end) > RECORDS_LIMIT:
+        raise MalformedError(f"more than {RECORDS_LIMIT:,} records of {text_of(name)[1:-1]}")
     *records, rest = section.split(end)
     if rest:
         raise MalformedError(f"a record of {text_of(name)[1:-1]} is not closed")
@@ -144,10 +184,11 @@ def _paths_and_lines(section: bytes, name: bytes, end: bytes = b"\n") -> Iterabl
             path, found, line = record.partition(name)
             if not found:
                 raise MalformedError(f"{record[:40]!r} is not a line of {text_of(name)[1:-1]}")
-            yield _pid(path, record), line
+            yield pid_of(path, record), line
 
 
-def _pid(word: bytes, record: bytes) -> int:
-    if not word.isdigit():
+def pid_of(word: bytes, record: bytes) -> int:
+    """The pid that `record` begins with."""
+    if not _PID.fullmatch(word):
         raise MalformedError(f"{record[:40]!r} does not begin with a pid")
     return int(word)

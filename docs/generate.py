@@ -1,0 +1,338 @@
+"""The generated parts of the documentation.   the code ─► [generate] ─► docs/**/*.md
+
+    python docs/generate.py            rewrite what is between the marks in every page
+    python docs/generate.py --check    only say which pages are not current; exit status 1 if any is
+
+A part stands in a page between these marks; the prose around them is written by hand.
+
+    <!-- generated: NAME -->
+    <!-- end -->
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import typer
+
+from fleetpmap.cli.app import app
+from fleetpmap.cli.routes import routes
+from fleetpmap.inventory.document import MEMBERS
+from fleetpmap.inventory.model import SETTINGS, Host, TransportName
+from fleetpmap.processes import MAX_RSS, MAX_RSS_SUM
+from fleetpmap.report import VIEWS, Report, ViewOptions, ps
+from fleetpmap.smaps.fields import FIELDS
+from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Run, Snapshot
+from fleetpmap.table import KERNEL_KEYS, METRICS
+from fleetpmap.transport import SshOptions
+from fleetpmap.transport.base import STDERR_LIMIT
+from fleetpmap.transport.ssh.login import MAX_KEYS
+from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
+from fleetpmap.wire.frames import NOISE_LIMIT
+
+DOCS = Path(__file__).parent
+_PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+# What the model leaves to the key's name.
+_PLAIN_KEYS = {
+    "user": "Login name. Without it ssh_config's, else yours.",
+    "port": "Port of its sshd. Without it ssh_config's, else 22.",
+    "transport": "`ssh` is built in, `openssh` runs the system's ssh, `local` is this machine without SSH.",
+    "sudo": "Read as root, by `sudo -n sh -s`.",
+    "labels": "Words of your own about the host. They merge key by key.",
+    "hosts": "Only in `[groups.NAME]`: the group's own hosts, as node sets.",
+    "children": "Only in `[groups.NAME]`: groups whose hosts belong to this one too.",
+}
+_TOML_TYPES = {
+    str | None: "string",
+    str: "string",
+    int | None: "integer",
+    float: "number",
+    bool: "true or false",
+    tuple[str, ...]: "string or list of strings",
+    Mapping[str, str]: "table of strings",
+    TransportName: " ".join(f'`"{name}"`' for name in get_args(TransportName)),
+}
+_ROW_IS = {
+    "summary": "as merged; then the table of hosts (in json under `hosts`)",
+    "merged": "one combination of the `--by` keys, over all hosts",
+    "hosts": "one host asked, answered or not",
+    "processes": "one process that matched, read or not",
+    "mappings": "one mapping of one process, with [every field of its kernel](fields.md)",
+    "pmap": "one mapping; as text a block per process, as pmap prints it",
+    "`fleetpmap ps`": "one process that would be read",
+    "`fleetpmap hosts`": "one host that the options select",
+}
+_COLUMN_IS = {
+    "absent": "processes that matched and could not be read",
+    "address": "where the mapping begins, hex (also in `fleetpmap hosts`: where to connect)",
+    "command": "the whole command line; the name in brackets where there is none",
+    "deleted": "the file was unlinked, so it is still there only because it is mapped",
+    "device": "the file's device, `major:minor`",
+    "end": "first address after the mapping, hex",
+    "error": "why the host has no numbers",
+    "groups": "the host's groups, nearest first",
+    "host": "the name by which you know the host",
+    "hosts": "hosts that have the mapping",
+    "inode": "the file's inode",
+    "kind": "what the mapping is, see [names](../concepts/numbers.md#names-of-mappings)",
+    "mapping": "the name to compare by, see [names](../concepts/numbers.md#names-of-mappings)",
+    "mappings": "mappings that were read",
+    "mode": "permissions as pmap prints them",
+    "name": "process name, completed from the command line where the kernel cut it",
+    "note": "why the host is reached in another way than its settings say",
+    "offset": "where in the file the mapping begins, hex",
+    "path": "the kernel's path, without ` (deleted)`",
+    "paths": "different paths among the mappings of that name",
+    "perms": "permissions, the kernel's four characters",
+    "pid": "process id",
+    "port": "port to connect to",
+    "processes": "processes that were read",
+    "start": "where the mapping begins, hex",
+    "status": "the host's or the process's [status](../concepts/coverage.md)",
+    "sudo": "whether the host is read as root",
+    "transport": "`ssh`, `openssh` or `local`",
+    "user": "effective user: name, or number where the host has no name for it",
+}
+
+
+def commands() -> str:
+    """Every command with what it does and which options it takes."""
+    rows = []
+    for name, command in _commands().items():
+        panels = dict.fromkeys(_panel(option) for option in command.params if _is_shown(option))
+        links = ", ".join(f"[{panel.lower()}](#{panel.lower().replace(' ', '-')})" for panel in panels)
+        context = typer.Context(command, info_name=name)
+        pieces = [parameter.get_usage_pieces(context) for parameter in command.params if not _is_option(parameter)]
+        arguments = " ".join(piece for several in pieces for piece in several)
+        rows.append((f"`fleetpmap {name} {arguments}".rstrip() + "`", _sentence(command.help), links))
+    return _table(("command", "what it does", "options"), rows)
+
+
+def options() -> str:
+    """Every option once, by panel."""
+    panels: dict[str, dict[tuple[str, str, str], list[str]]] = {}
+    for name, command in {"": typer.main.get_command(app), **_commands()}.items():
+        context = typer.Context(command, info_name=name)
+        for option in filter(_is_shown, command.params):
+            row = _option_row(option, context)
+            panels.setdefault(_panel(option), {}).setdefault(row, []).append(name)
+    return "\n".join(_panel_section(panel, rows) for panel, rows in panels.items())
+
+
+def _commands() -> dict[str, Any]:
+    """typer's own command objects, whose types its versions do not agree on."""
+    return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # an app with commands is a group
+
+
+def _is_option(parameter: Any) -> bool:
+    return str(parameter.param_type_name) == "option"
+
+
+def _is_shown(parameter: Any) -> bool:
+    return _is_option(parameter) and not parameter.hidden
+
+
+def _panel(option: Any) -> str:
+    return getattr(option, "rich_help_panel", None) or "The program itself"
+
+
+def _option_row(option: Any, context: typer.Context) -> tuple[str, str, str]:
+    """Spelling, default and help, of which the first two are as --help prints them."""
+    spelling, text = option.get_help_record(context)
+    spelling = re.sub(r"[<\[](\w[\w|-]*\|[\w|-]*)[>\]]", r"\1", spelling)  # the brackets depend on typer's version
+    default = re.search(r"\[.*?\bdefault: ([^;\]]+)", text)
+    again = " Repeatable." if option.multiple else ""
+    return (f"`{spelling}`", f"`{default[1]}`" if default else "", _sentence(option.help) + again)
+
+
+def _panel_section(panel: str, rows: Mapping[tuple[str, str, str], list[str]]) -> str:
+    everywhere = {name for names in rows.values() for name in names}
+    cells = [
+        (spelling, default, text if set(names) == everywhere else f"{text} (Only {_codes(names, ', ')}.)")
+        for (spelling, default, text), names in rows.items()
+    ]
+    return f"## {panel}\n\n{_table(('option', 'default', 'meaning'), cells)}"
+
+
+def inventory_keys() -> str:
+    """Every key of an inventory."""
+    told, types = _attribute_docs(Host), get_type_hints(Host)
+    defaults = Host(name="")
+    rows = [
+        (
+            f"`{key}`",
+            _TOML_TYPES[types[key]],
+            _toml(getattr(defaults, key)),
+            _PLAIN_KEYS.get(key) or told[key].replace("None:", "without it"),
+        )
+        for key in SETTINGS
+    ]
+    rows += [(f"`{key}`", _TOML_TYPES[tuple[str, ...]], "", _PLAIN_KEYS[key]) for key in MEMBERS]
+    return _table(("key", "value", "default", "meaning"), rows)
+
+
+def _attribute_docs(kind: type) -> dict[str, str]:
+    """The strings under a dataclass's attributes, each on one line."""
+    (definition,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(definition, ast.ClassDef)  # noqa: S101 - what getsource gives for a class
+    found = {}
+    for attribute, after in pairwise(definition.body):
+        if (
+            isinstance(attribute, ast.AnnAssign)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+        ):
+            found[ast.unparse(attribute.target)] = " ".join(str(after.value.value).split())
+    return found
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, float):
+        return f"`{value:g}`"
+    return f'`"{value}"`' if value else ""
+
+
+def kernel_fields() -> str:
+    """The table of kernel fields."""
+    rows = (
+        (
+            f"`{one.key}`",
+            f"`{one.column}`",
+            one.unit,
+            one.since,
+            "–" if one.totals == "none" else one.totals,
+            one.meaning,
+        )
+        for one in FIELDS
+    )
+    return _table(("kernel's name", "column", "unit", "since", "over processes", "meaning"), rows)
+
+
+def views() -> str:
+    """What a row of each view is, and its columns in order."""
+    rows = []
+    for name, report in _reports().items():
+        names = _codes((column.name for column in report.tables[0].columns), " ")
+        rows.append((name, _ROW_IS[name], _shortened(names)))
+    return _table(("view", "a row is", "columns"), rows)
+
+
+def _shortened(names: str) -> str:
+    """The sizes, which stand together, as the first and the last of them."""
+    first, *between, last = METRICS
+    return names.replace(_codes((first, *between, last), " "), f"`{first}` … `{last}`")
+
+
+def columns() -> str:
+    """Every column but the sizes, with its unit."""
+    units: dict[str, dict[str, None]] = {}
+    for report in _reports().values():
+        for column in (column for table in report.tables for column in table.columns if column.name not in METRICS):
+            units.setdefault(column.name, {})[column.unit] = None
+    rows = ((f"`{name}`", ", ".join(units[name]), _COLUMN_IS[name]) for name in sorted(units))
+    return _table(("column", "unit", "meaning"), rows)
+
+
+def _reports() -> dict[str, Report]:
+    """Every view of an empty snapshot, and what `ps` and `hosts` print."""
+    snapshot = Snapshot.assemble([], Run(datetime.now(UTC), 0.0, ""))
+    reports = {name: view(snapshot, ViewOptions()) for name, view in VIEWS.items()}
+    reports["`fleetpmap ps`"] = ps(snapshot)
+    reports["`fleetpmap hosts`"] = routes([Host("local", transport="local")], SshOptions(), "")
+    return reports
+
+
+def sizes() -> str:
+    """The eight sizes: the kernel's fields in them, and what their sum over processes is."""
+    rows = (
+        (f"`{name}`", " + ".join(f"`{key}`" for key in KERNEL_KEYS.get(name, ())) or "end − start", rule)
+        for name, rule in METRICS.items()
+    )
+    return _table(("column", "kernel's fields", "over processes"), rows)
+
+
+def statuses() -> str:
+    """The statuses, in order."""
+    return f"- Of a host: {_codes(HOST_STATUSES, ' ')}\n- Of a process: {_codes(PROCESS_STATUSES, ' ')}\n"
+
+
+def limits() -> str:
+    """What bounds a host's answer, and our patience."""
+    host = Host(name="")
+    rows = (
+        ("answer of one host, after gunzip", f"{DECODED_LIMIT >> 30} GiB"),
+        ("smaps of one process", f"{PROCESS_LIMIT >> 20} MiB"),
+        ("noise before the answer (banners, login scripts) that is kept", f"{NOISE_LIMIT >> 10} KiB"),
+        ("stderr that is kept", f"{STDERR_LIMIT >> 10} KiB"),
+        ("until the login is done: `--connect-timeout`", f"{host.connect_timeout_s:g} s"),
+        ("all of one host: `--timeout`", f"{host.timeout_s:g} s"),
+        ("keys offered to one host", str(MAX_KEYS)),
+        ("RSS of a process that is read: `--max-rss`", MAX_RSS),
+        ("RSS of all that is read on one host: `--max-rss-sum`", MAX_RSS_SUM),
+    )
+    return _table(("what", "at most"), rows)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "commands": commands,
+    "options": options,
+    "inventory-keys": inventory_keys,
+    "kernel-fields": kernel_fields,
+    "views": views,
+    "columns": columns,
+    "sizes": sizes,
+    "statuses": statuses,
+    "limits": limits,
+}
+"""Name of a mark to what stands there."""
+
+
+def _codes(words: Iterable[str], between: str) -> str:
+    return between.join(f"`{word}`" for word in words)
+
+
+def _sentence(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table. A bar inside a cell would end it, in code too."""
+    lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def current_pages() -> Iterator[tuple[Path, str]]:
+    """Every page of the documentation, with the text it should have."""
+    for page in sorted(DOCS.rglob("*.md")):
+        yield (
+            page,
+            _PART.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]()}\n{part[3]}", page.read_text(encoding="utf-8")),
+        )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Rewrite the pages, or with --check only name those that are not current."""
+    stale = [(page, text) for page, text in current_pages() if page.read_text(encoding="utf-8") != text]
+    for page, text in stale:
+        if "--check" not in arguments:
+            page.write_text(text, encoding="utf-8")
+        print(page.relative_to(DOCS.parent))
+    if stale and "--check" in arguments:
+        print("not current: run `python docs/generate.py`", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""Groups of options to a command's parameters.   dataclasses of options ─► [groups] ─► typer"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from functools import wraps
+from typing import Any, get_type_hints
+
+import typer
+
+from fleetpmap.errors import UsageError
+
+
+def with_groups(command: Callable[..., int]) -> Callable[..., None]:
+    """Give a command the options of every dataclass among its parameters; what it returns is the exit status."""
+    groups = {name: kind for name, kind in get_type_hints(command).items() if name != "return"}
+    options = {name: _parameters(kind) for name, kind in groups.items()}
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        _refuse_empty(values)
+        built = {
+            name: kind(**{parameter.name: values[parameter.name] for parameter in options[name]})
+            for name, kind in groups.items()
+        }
+        raise typer.Exit(command(**built))
+
+    parameters = [parameter for group in options.values() for parameter in group]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads the options from
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _refuse_empty(values: Mapping[str, Any]) -> None:
+    """An empty value is a script's unset variable: to take it for "no such option" could mean everything."""
+    for name, value in values.items():
+        if value == "" or (isinstance(value, list) and "" in value):
+            raise UsageError(f"--{name.replace('_', '-')} is empty", hint="give it a value, or leave it out")
+
+
+def _parameters(group: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            option.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=option.default if option.default_factory is MISSING else option.default_factory(),
+            annotation=hints[option.name],
+        )
+        for option in fields(group)
+    ]

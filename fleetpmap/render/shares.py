@@ -1,0 +1,44 @@
+"""Each row's share of the total, as a number and a bar.   report ─► [shares] ─► terminal"""
+
+from __future__ import annotations
+
+from fleetpmap.report.base import Cell, Table
+
+_CELLS = 10
+"""Terminal cells of the largest row's bar: eighty steps."""
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def share_texts(table: Table) -> list[str]:
+    """A header, and for every row its part of the total in percent and a bar, which the largest row has whole.
+
+    Sizes that do not add up have no percent; what is unknown, and `(N more)`, has no bar. Nothing at all where there is
+    nothing to compare.
+    """
+    column = table.column(table.share) if table.share else None
+    if column is None or not column.total or len(table) < 2:
+        return []
+    sizes = column.cells()
+    rows = len(sizes) - (table.more > 0)
+    largest = max(_known(size) for size in sizes[:rows])
+    bars = [_bar(_known(size), largest) for size in sizes[:rows]] + [""] * (table.more > 0)
+    if column.rule != "sum":
+        return [f"{text:{_CELLS}}" for text in ("share", *bars)]
+    percents = [" share", *(_percent(size, column.total) for size in sizes)]
+    return [f"{percent} {bar:{_CELLS}}" for percent, bar in zip(percents, ["", *bars], strict=True)]
+
+
+def _known(size: Cell) -> int:
+    return size if isinstance(size, int) else 0
+
+
+def _bar(size: int, largest: int) -> str:
+    eighths = round(size * _CELLS * 8 / largest) if size else 0
+    return f"{'█' * (eighths // 8)}{_EIGHTHS[eighths % 8].strip()}"
+
+
+def _percent(size: Cell, total: int) -> str:
+    if size is None:
+        return " " * 6
+    percent = 100 * _known(size) / total
+    return " <0.1%" if 0 < percent < 0.05 else f"{percent:5.1f}%"

@@ -1,0 +1,166 @@
+"""Which rows and columns of a table, in what order.   a view's Table ─► [shape] ─► Report
+
+--sort, --top and --columns, for every view. None of them changes a total: the rows that --top leaves out become one,
+`(N more)`, with their sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.errors import UsageError
+from fleetpmap.inventory.names import nearest
+from fleetpmap.report.base import Cell, Column, Table
+from fleetpmap.report.rows import HexTexts, coded
+from fleetpmap.smaps import NULL, Coded
+from fleetpmap.table import IntArray, total
+
+Rows = NDArray[np.intp]
+"""Slots of a table's rows."""
+Counted = Callable[[Rows], Mapping[str, int]]
+"""Distinct counts over some rows together, by column: what several of them share is counted once."""
+
+_LARGEST_BY = ("pss_kib", "rss_kib")
+"""What --top means by large, where neither --sort nor the table says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What --sort, --top and --columns say. A size may be called without `_kib`."""
+
+    sort: str | None = None
+    """Sizes and counts from the largest, flags from yes, all else from the smallest; unknown last. None: the view's."""
+    top: int | None = None
+    """Rows kept: the first of `sort`, or the largest. None and 0: all."""
+    columns: tuple[str, ...] | None = None
+    """The columns, in order. None: all."""
+
+
+AS_IT_IS = Shape()
+
+
+def shaped(table: Table, shape: Shape, counted: Counted | None = None) -> Table:
+    """The table as the user wants it. Counts add up in `(N more)`, but for those that `counted` tells.
+
+    Raises:
+        UsageError: a column that the table does not have; or `top` with columns none of which can say `(N more)`.
+    """
+    names = [_named(table, name, "--columns") for name in shape.columns or ()]
+    order = _order(table, shape)
+    if order is not None:
+        table = _reordered(table, order, shape.top or len(table), counted)
+    if not names:
+        return table
+    chosen = tuple(table.column(name) for name in dict.fromkeys(names))
+    if shape.top and all(column.unit != "text" for column in chosen):
+        raise UsageError(
+            "--columns: none of them has room for the (N more) row of --top",
+            hint=f"add {_label(table.columns).name}, or leave out --top",
+        )
+    last = table.last if table.last == names[-1] else None
+    return replace(table, columns=chosen, last=last, share=None)
+
+
+def rows_of(table: Table, rows: Rows) -> Table:
+    """The table with only these rows, in this order, and the totals of all."""
+    return replace(table, columns=tuple(_taken(column, rows) for column in table.columns))
+
+
+def _named(table: Table, name: str, option: str) -> str:
+    names = [column.name for column in table.columns]
+    for known in (name, f"{name}_kib"):
+        if known in names:
+            return known
+    near = nearest(name, [*names, *(known.removesuffix("_kib") for known in names)])
+    listed = f"the columns are {', '.join(names)}"
+    raise UsageError(
+        f'{option}: there is no column "{name}" in this view', hint=f"did you mean {near}? {listed}" if near else listed
+    )
+
+
+def _order(table: Table, shape: Shape) -> Rows | None:
+    """The rows in the order asked for; None: as they are."""
+    if shape.sort is not None:
+        by = _named(table, shape.sort, "--sort")
+    elif shape.top:
+        by = _measure(table)
+    else:
+        return None
+    return np.argsort(_rank(table.column(by)), kind="stable")
+
+
+def _measure(table: Table) -> str:
+    names = [column.name for column in table.columns]
+    # A table of mappings none of which was read has none of the kernel's sizes, and no rows.
+    return table.share or next((name for name in _LARGEST_BY if name in names), names[0])
+
+
+def _rank(column: Column) -> NDArray[Any]:
+    """Numbers that ascend in the column's order."""
+    values = column.values
+    if isinstance(values, HexTexts):
+        return values.values
+    if not isinstance(values, np.ndarray):
+        texts = values if isinstance(values, Coded) else coded(None if cell is None else str(cell) for cell in values)
+        by_text = {text: rank for rank, text in enumerate(sorted(texts.names))}
+        ranks = np.array([*(by_text[name] for name in texts.names), len(by_text)], dtype=np.intp)
+        return ranks[texts.codes]  # null, code -1, is the last
+    if values.dtype == np.bool_:
+        return ~values
+    if column.unit in ("KiB", "count"):
+        return -_ints(values)  # NULL is below every size, so it comes last
+    return np.where(values == NULL, np.iinfo(np.int64).max, values) if values.dtype == np.int64 else values
+
+
+def _reordered(table: Table, order: Rows, top: int, counted: Counted | None) -> Table:
+    kept, left = order[:top], order[top:]
+    shown = rows_of(table, kept)
+    if not len(left):
+        return shown
+    cells: dict[str, Cell] = {column.name: _sum(_taken(column, left)) for column in table.columns if column.rule}
+    cells |= counted(left) if counted else {}
+    cells[_label(table.columns).name] = f"({len(left)} more)"
+    columns = tuple(_with_cell(column, cells.get(column.name)) for column in shown.columns)
+    return replace(table, columns=columns, more=len(left))
+
+
+def _label(columns: Sequence[Column]) -> Column:
+    """The column that says `(N more)`."""
+    return next(column for column in columns if column.unit == "text")
+
+
+def _taken(column: Column, rows: Rows) -> Column:
+    values = column.values
+    if isinstance(values, Coded):
+        return replace(column, values=Coded(values.codes[rows], values.names))
+    if isinstance(values, np.ndarray):
+        return replace(column, values=values[rows])
+    return replace(column, values=[values[row] for row in rows.tolist()])
+
+
+def _sum(column: Column) -> int | None:
+    # What has a rule is int64.
+    return total(_ints(column.values)) if isinstance(column.values, np.ndarray) else None
+
+
+def _with_cell(column: Column, cell: Cell) -> Column:
+    """The column and one cell more, None for null."""
+    values = column.values
+    if isinstance(values, Coded):
+        names = values.names if cell is None or cell in values.names else (*values.names, str(cell))
+        code = -1 if cell is None else names.index(str(cell))
+        return replace(column, values=Coded(np.append(values.codes, np.int32(code)), names))
+    if isinstance(values, np.ndarray) and values.dtype == np.int64:
+        return replace(
+            column, values=np.concatenate([_ints(values), np.array([NULL if cell is None else cell], np.int64)])
+        )
+    return replace(column, values=[*column.cells(), cell])
+
+
+def _ints(values: NDArray[Any]) -> IntArray:
+    return values.astype(np.int64, copy=False)

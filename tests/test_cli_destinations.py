@@ -1,0 +1,147 @@
+"""Where reports go: what is refused before anybody is asked, and what is understood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleetpmap.cli.destinations import output_from
+from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
+from fleetpmap.cli.values import Format, View
+from fleetpmap.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)  # the options name files as users do: relative
+
+
+def _exports(*texts: str, view: View | None = None):
+    output = output_from(ShowOptions(view=view, export=list(texts)), ShapeOptions(), OutputOptions())
+    return [(export.view, export.format, str(export.path)) for export in output.exports]
+
+
+def _refused(show=None, shape=None, to=None) -> UsageError:
+    with pytest.raises(UsageError) as error:
+        output_from(show or ShowOptions(), shape or ShapeOptions(), to or OutputOptions())
+    assert error.value.hint
+    return error.value
+
+
+def test_exports_in_the_order_written():
+    """Each names its view, and its format by its suffix."""
+    assert _exports("hosts=h.csv", "mappings=all.JSON", "processes=p.txt") == [
+        (View.hosts, Format.csv, "h.csv"),
+        (View.mappings, Format.json, "all.JSON"),
+        (View.processes, Format.plain, "p.txt"),
+    ]
+
+
+def test_export_without_a_view_is_of_the_view_shown():
+    """FILE alone means --view's, or summary."""
+    assert _exports("x.csv", view=View.hosts) == [(View.hosts, Format.csv, "x.csv")]
+    assert _exports("x.csv") == [(View.summary, Format.csv, "x.csv")]
+
+
+def test_a_file_name_may_hold_an_equals_sign():
+    """What is before it is a view unless it holds a slash."""
+    assert _exports("./day=1.csv") == [(View.summary, Format.csv, "day=1.csv")]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "hint"),
+    [
+        ("day=1.csv", 'there is no view "day"', "./day=1.csv"),
+        ("=x.csv", 'there is no view ""', "summary, merged"),
+        ("hosts=", "the file is missing", "--export hosts=hosts.csv"),
+        ("hosts=x.xls", "--export x.xls: its suffix does not name a format", "end the name in .csv, .json"),
+        ("hosts=none/x.csv", "there is no directory none", "make it first"),
+        ("-", "its suffix does not name a format", ".csv"),
+    ],
+)
+def test_an_export_that_cannot_be(text: str, sentence: str, hint: str):
+    """One sentence of what, and what to write instead."""
+    error = _refused(ShowOptions(export=[text]))
+    assert sentence in error.message
+    assert hint in error.hint
+    assert "--format" not in error.hint
+
+
+@pytest.mark.parametrize("second", ["hosts=a.csv", "hosts=./a.csv", "hosts=link.csv", "hosts=a.csv.coverage.json"])
+def test_two_reports_in_one_file(second: str):
+    """However it is called; the coverage beside a csv file is a report too."""
+    Path("link.csv").symlink_to("a.csv")
+    assert "another report goes there too" in _refused(ShowOptions(export=["a.csv", second])).message
+
+
+def test_an_export_into_the_main_reports_file():
+    """-o and --export are apart too."""
+    error = _refused(ShowOptions(export=["a.csv"]), to=OutputOptions(output="a.csv"))
+    assert error.message == "-o a.csv: another report goes there too"
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_output_to_stdout(name: str):
+    """It is not opened as a file, which would empty the log that `>> log` goes on with."""
+    output = output_from(ShowOptions(), ShapeOptions(), OutputOptions(format=Format.csv, output=name))
+    assert (output.file, output.format) == (None, Format.csv)
+
+
+def test_a_table_in_a_file_is_plain():
+    """A table is drawn for a terminal."""
+    output = output_from(ShowOptions(), ShapeOptions(), OutputOptions(format=Format.table, output="x"))
+    assert output.format is Format.plain
+
+
+@pytest.mark.parametrize("format_", [Format.csv, Format.json])
+def test_human_is_for_eyes(format_: Format):
+    """A program wants the number."""
+    error = _refused(shape=ShapeOptions(human=True), to=OutputOptions(format=format_))
+    assert (error.message, error.hint) == (
+        f"--human is for eyes, and {format_} for programs: it holds whole KiB",
+        "leave out --human",
+    )
+
+
+def test_human_goes_with_an_export():
+    """What is exported is in full precision all the same."""
+    output = output_from(ShowOptions(export=["a.csv"]), ShapeOptions(human=True), OutputOptions(format=Format.plain))
+    assert output.human
+
+
+def test_csv_safe_wants_a_csv():
+    """Without one it is a mistake: nothing would be safer."""
+    assert "nothing is written as csv" in _refused(to=OutputOptions(csv_safe=True, format=Format.json)).message
+    assert output_from(ShowOptions(export=["a.csv"]), ShapeOptions(), OutputOptions(csv_safe=True)).csv_safe
+
+
+@pytest.mark.parametrize(
+    ("view", "shape", "sentence"),
+    [
+        (None, ShapeOptions(columns="mapping,pps"), '--columns: there is no column "pps"'),
+        (View.hosts, ShapeOptions(columns="mapping"), '--columns: there is no column "mapping"'),
+        (View.hosts, ShapeOptions(sort="colour"), '--sort: there is no column "colour"'),
+        (View.mappings, ShapeOptions(columns="host,colour"), '--columns: there is no column "colour"'),
+        (None, ShapeOptions(columns=" , "), '--columns: " , " names no column'),
+        (View.pmap, ShapeOptions(top=3), "--view pmap is pmap's own text"),
+        (View.pmap, ShapeOptions(human=True), "--view pmap is pmap's own text"),
+    ],
+)
+def test_a_shape_that_the_view_cannot_have(view: View | None, shape: ShapeOptions, sentence: str):
+    """Columns are known before anybody is asked."""
+    assert sentence in _refused(ShowOptions(view=view), shape).message
+
+
+@pytest.mark.parametrize(
+    ("view", "shape"),
+    [
+        (View.mappings, ShapeOptions(columns="host,ksm_kib,rss", sort="pss")),
+        (View.merged, ShapeOptions(columns="user,pss", sort="rss_kib", top=3)),
+    ],
+)
+def test_a_shape_that_it_can_have(view: View, shape: ShapeOptions):
+    """The kernel's fields and the keys of --by are columns too; a size may go without its unit."""
+    output = output_from(ShowOptions(view=view, by="user" if view is View.merged else None), shape, OutputOptions())
+    assert output.options.sort == shape.sort
+    assert output.options.columns == tuple((shape.columns or "").split(","))

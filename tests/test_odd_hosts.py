@@ -1,0 +1,288 @@
+"""Hosts that are set up unlike the usual, each a real login to a real sshd."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleetpmap.collector import Question, collect
+from fleetpmap.inventory import Host
+from fleetpmap.processes import Selection, compile_match
+from fleetpmap.snapshot import Snapshot
+from sshd import Sshd
+from targets import Target
+
+TREES = Path(__file__).parent / "fake_proc"
+NAME = f"fpmo{os.getpid() % 100000}"
+
+
+def ask(host: Host, sshd: Sshd, **selection: object) -> Snapshot:
+    return collect(
+        [host], Question(Selection(**(selection or {"match": compile_match(f"^{NAME}$")})), ssh=sshd.options)
+    )
+
+
+def assert_read(snapshot: Snapshot, pid: int, *, notes: tuple[str, ...] = ()) -> None:
+    """The host gave this process, whole, and nothing else."""
+    host = snapshot.hosts[0]
+    assert (host.status, host.failure, host.notes) == ("ok", None, notes)
+    assert [(process.pid, process.name, process.status) for process in snapshot.processes] == [(pid, NAME, "read")]
+    ranges = re.findall(r"(?m)^([0-9a-f]+)-", Path(f"/proc/{pid}/smaps").read_text())
+    assert snapshot.table.start.tolist() == [int(start, 16) for start in ranges]
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    """A stopped process of the user who runs the tests."""
+    with Target(NAME) as one:
+        yield one
+
+
+@contextmanager
+def process_of(user: str) -> Iterator[int]:
+    """A process called NAME, of another account: a script there, since ours may lie where it may not go."""
+    entry = pwd.getpwnam(user)
+    script = Path(entry.pw_dir) / NAME
+    script.write_text("#!/bin/sh\necho\nread line\n")
+    script.chmod(0o755)
+    ids = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    with subprocess.Popen([script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", **ids) as process:
+        process.stdout.readline()  # it runs its own program now
+        yield process.pid
+        process.kill()
+
+
+@pytest.mark.parametrize("transport", ["ssh", "openssh"])
+@pytest.mark.parametrize("name", ["fish", "tcsh", "rbash", "bash", "mksh"])
+def test_any_login_shell(sshd: Sshd, account: Callable[..., str], name: str, transport: str) -> None:
+    """What is exec'd is plain words, which every login shell takes, a restricted one too."""
+    shell = shutil.which(name)
+    if shell is None:
+        pytest.skip(f"no {name} on this machine")
+    user = account(name, shell=shell)
+    sshd.authorize(user, sshd.identity_file)
+    with process_of(user) as theirs:
+        assert_read(ask(sshd.host(user=user, transport=transport), sshd), theirs)
+
+
+@pytest.fixture
+def bash_user(sshd: Sshd, account: Callable[..., str]) -> Callable[[str], str]:
+    """An account whose ~/.bashrc is the text given; bash reads it for every command that sshd starts."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("no bash on this machine")
+
+    def make(bashrc: str) -> str:
+        user = account("bash", shell=bash)
+        sshd.authorize(user, sshd.identity_file)
+        home = Path(pwd.getpwnam(user).pw_dir)
+        (home / "ran").unlink(missing_ok=True)
+        (home / ".bashrc").write_text(f"{bashrc}\ntouch ~/ran\n")
+        return user
+
+    return make
+
+
+def assert_bashrc_ran(user: str) -> None:
+    if not (Path(pwd.getpwnam(user).pw_dir) / "ran").exists():
+        pytest.skip("this machine's bash does not read .bashrc when sshd starts it")
+
+
+def test_a_bashrc_that_prints_noise(sshd: Sshd, bash_user: Callable[[str], str]) -> None:
+    """Noise on both streams before our data, with something like a frame in it, without a newline at the end."""
+    guess = "0" * 32
+    user = bash_user(f"echo Welcome; echo '{guess} begin 1 uid=0'; echo oops >&2; printf '\\377\\033[2J no newline'")
+    with process_of(user) as theirs:
+        assert_read(ask(sshd.host(user=user), sshd), theirs)
+    assert_bashrc_ran(user)
+
+
+def test_a_slow_bashrc(sshd: Sshd, bash_user: Callable[[str], str]) -> None:
+    """It only takes its time; a host whose time is shorter than that is a timeout."""
+    user = bash_user("sleep 1.5")
+    with process_of(user) as theirs:
+        assert_read(ask(sshd.host(user=user), sshd), theirs)
+        late = ask(sshd.host(user=user, timeout_s=1.0), sshd).hosts[0]
+    assert late.status == "timeout"
+    assert_bashrc_ran(user)
+
+
+def test_a_host_that_floods_stderr(sshd: Sshd, target: Target) -> None:
+    """A hundred megabytes beside our data are read and dropped, and hold nothing up."""
+    flood = "head -c 104857600 /dev/zero >&2 & exec sh -s"
+    assert_read(ask(sshd.forced("flood", "sh", flood), sshd), target.pid)
+
+
+def test_a_recorded_tree_over_ssh(sshd: Sshd) -> None:
+    """proc_root is read in place of /proc: other processes, another kernel, and names from the tree's own passwd."""
+    snapshot = ask(sshd.host(proc_root=str(TREES / "web-01")), sshd, match=compile_match("gunicorn"))
+    assert snapshot.hosts[0].capabilities is not None
+    assert snapshot.hosts[0].capabilities.kernel != os.uname().release
+    assert [process.pid for process in snapshot.processes if process.status == "read"] == [1843, 1851]
+
+
+def test_files_from_a_clock_that_is_wrong(sshd: Sshd, tmp_path: Path) -> None:
+    """A tree dated 2106 and processes that start after it was read: nothing of ours asks what time it is there."""
+    tree = tmp_path / "proc"
+    shutil.copytree(TREES / "web-01", tree)
+    stat = tree / "1843/stat"
+    before, _, after = stat.read_text().rpartition(")")
+    fields = after.split()
+    fields[19] = str(10**12)  # starttime: 300 years of clock ticks
+    stat.write_text(f"{before}) {' '.join(fields)}\n")
+    (tree / "1843/exe").symlink_to("/usr/bin/python3.11")
+    for path in [*tree.rglob("*"), tree]:
+        os.utime(path, (2**32 - 1, 2**32 - 1), follow_symlinks=False)
+    snapshot = ask(sshd.host(proc_root=str(tree)), sshd, exe="python3*")
+    assert [(process.pid, process.status, process.start_ticks) for process in snapshot.processes] == [
+        (1843, "read", 10**12)
+    ]
+
+
+def test_exe_unit_and_cgroup_over_ssh(sshd: Sshd, target: Target) -> None:
+    """A real process is found by its program and by its cgroup, together with its name."""
+    exe = Path(f"/proc/{target.pid}/exe").readlink()
+    path = Path(f"/proc/{target.pid}/cgroup").read_text().splitlines()[-1].split(":", 2)[2]
+    named = compile_match(f"^{NAME}$")
+    assert_read(ask(sshd.host(), sshd, match=named, exe=str(exe), cgroup=path), target.pid)
+    assert_read(ask(sshd.host(), sshd, match=named, exe=exe.name, cgroup="/*"), target.pid)
+    assert ask(sshd.host(), sshd, match=named, exe="/nowhere/*").hosts[0].status == "no-match"
+    assert ask(sshd.host(), sshd, match=named, unit="no-such-unit").hosts[0].status == "no-match"
+
+
+def test_exes_of_others_are_said_to_be_unknown(sshd: Sshd, account: Callable[..., str], target: Target) -> None:
+    """An ordinary login cannot tell what root's process runs: it is left out, counted, and what to do is said."""
+    user = account("plain")
+    sshd.authorize(user, sshd.identity_file)
+    host = ask(sshd.host(user=user), sshd, match=compile_match(f"^{NAME}$"), exe="python*").hosts[0]
+    assert host.status == "no-match"
+    assert host.notes == (
+        "the exe of 1 of its processes could not be read, so --exe leaves them out; --sudo reads them",
+    )
+
+
+class Chroot:
+    """A root directory with a few programs, and /proc: what a login there sees of the machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in ("bin", "proc", "dev", "etc"):
+            (root / name).mkdir()
+        (root / "dev/null").touch()
+
+    def add(self, program: str, *names: str) -> None:
+        """Copy a program of this machine, with the libraries it needs, under these names."""
+        path = shutil.which(program)
+        if path is None:
+            pytest.skip(f"no {program} on this machine")
+        for name in names:
+            shutil.copy(path, self.root / "bin" / name)
+        needed = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+        for library in re.findall(r"(/\S+) \(0x", needed):
+            copy = self.root / library.lstrip("/")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, copy)
+
+    def host(self, sshd: Sshd, name: str) -> Host:
+        """The host where a login finds itself in there. The mounts are its own and end with it."""
+        if not self._may_enter():
+            pytest.skip("no mounts of one's own here (unshare -m, mount --bind, chroot)")
+        return sshd.forced(name, "sh", f"exec {self._enter()} sh -s")
+
+    def _may_enter(self) -> bool:
+        return (
+            subprocess.run(["sh", "-c", f"{self._enter()} sh -c :"], capture_output=True, check=False).returncode == 0
+        )
+
+    def _enter(self) -> str:
+        mounts = f"mount --bind /proc {self.root}/proc && mount --bind /dev/null {self.root}/dev/null"
+        return f"unshare -m sh -c '{mounts} && PATH=$PATH:/usr/sbin:/sbin exec chroot {self.root} \"$@\"' enter"
+
+
+@pytest.fixture
+def chroot(tmp_path: Path) -> Chroot:
+    """An empty one; entering it takes root."""
+    if os.geteuid() != 0:
+        pytest.skip("chroot takes root")
+    return Chroot(tmp_path)
+
+
+BUSYBOX_NAMES = ("sh", "grep", "tail", "id", "uname", "readlink", "cut", "sort", "tar", "gzip")
+
+
+@pytest.mark.parametrize("without", ["", "gzip"], ids=["all", "no gzip"])
+def test_a_host_that_has_only_busybox(sshd: Sshd, chroot: Chroot, target: Target, without: str) -> None:
+    """No GNU tool anywhere: the same answer, by BusyBox; without its gzip it comes plain."""
+    chroot.add("busybox", *(name for name in BUSYBOX_NAMES if name != without))
+    snapshot = ask(chroot.host(sshd, f"busybox-{without}"), sshd, match=compile_match(f"^{NAME}$"), exe="python*")
+    assert_read(snapshot, target.pid)
+    said = snapshot.hosts[0].capabilities
+    assert said is not None
+    assert (said.reader, said.compression) == ("busybox", "none" if without else "gzip")
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "mksh"])
+def test_a_host_that_has_only_a_shell(sshd: Sshd, chroot: Chroot, target: Target, shell: str) -> None:
+    """No tool, not even id: the shell reads /proc alone. dash cannot read command lines, and the report says so."""
+    chroot.add(shell, "sh")
+    host = chroot.host(sshd, f"only-{shell}")
+    notes = (
+        ("no usable grep and tail there: its shell read /proc alone, without command lines, so only names matched",)
+        if shell == "dash"
+        else ()
+    )
+    snapshot = ask(host, sshd)
+    assert_read(snapshot, target.pid, notes=notes)
+    said = snapshot.hosts[0].capabilities
+    assert said is not None
+    assert (said.reader, said.compression, said.uid, said.kernel, said.page_size) == (
+        "sh",
+        "none",
+        0,
+        os.uname().release,
+        os.sysconf("SC_PAGESIZE"),
+    )
+    by_command_line = ask(host, sshd, match=compile_match(f" {NAME} "), full=True)
+    assert len(by_command_line.processes) == (0 if shell == "dash" else 1)
+
+
+def test_a_shell_alone_cannot_say_what_runs(sshd: Sshd, chroot: Chroot) -> None:
+    """--exe takes tar: a host without it is an error that says so, not a host where nothing matches."""
+    chroot.add("dash", "sh")
+    failure = ask(chroot.host(sshd, "no-tar"), sshd, exe="python*").hosts[0].failure
+    assert failure is not None
+    assert (failure.status, failure.message) == (
+        "remote-error",
+        "needs tar there to see which program a process runs",
+    )
+
+
+def test_hidepid_hides_others_and_the_report_says_so(sshd: Sshd, account: Callable[..., str], target: Target) -> None:
+    """A login sees only its own processes there: they are read, and a note says that there may be more."""
+    if tuple(map(int, os.uname().release.split(".")[:2])) < (5, 8):
+        pytest.skip("before Linux 5.8 hidepid is one setting for every /proc of the machine")
+    user = account("plain")
+    entry = pwd.getpwnam(user)
+    become = f"setpriv --reuid={entry.pw_uid} --regid={entry.pw_gid} --clear-groups"
+    root = Path(entry.pw_dir) / "proc"
+    root.mkdir()
+    mount = f"mount -t proc -o hidepid=2 proc {root}"
+    tried = subprocess.run(["unshare", "-m", "sh", "-c", f"{mount} && {become} true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip("no mount of one's own here (unshare -m, mount -t proc)")
+    text = f"exec unshare -m sh -c '{mount} && cd / && exec {become} sh -s'"
+    with process_of(user) as theirs:
+        snapshot = ask(sshd.forced("hidepid", "sh", text, proc_root=str(root)), sshd)
+    assert snapshot.hosts[0].failure is None
+    assert [(process.pid, process.status) for process in snapshot.processes] == [(theirs, "read")]
+    assert snapshot.hosts[0].notes == (
+        "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all",
+    )
