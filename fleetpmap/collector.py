@@ -6,28 +6,26 @@ that fails is a value in the snapshot; an exception outside our own tree is a bu
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from threading import Event
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
 import numpy as np
 
-from fleetpmap import probe
-from fleetpmap.errors import HostError, ProtocolError, RemoteError, SmapsError
+from fleetpmap.conversation import Conversation, converse
+from fleetpmap.errors import HostError, SmapsError
 from fleetpmap.inventory import Host
-from fleetpmap.probe.sudo import explain_refusal
-from fleetpmap.processes import Choice, LeftOut, Selection, choose, full_name
+from fleetpmap.processes import LeftOut, Selection, full_name
 from fleetpmap.smaps import SmapsColumns, parse_processes
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Process, Run, Snapshot, host_status
-from fleetpmap.table import MappingTable, concatenate, from_columns
-from fleetpmap.transport import Channel, Deadline, SshOptions, Transport, open_transport
-from fleetpmap.wire import PROCESS_LIMIT, Decoder, ListedProcess, Listing, Reading
+from fleetpmap.table import MappingTable, from_columns
+from fleetpmap.transport import Deadline, SshOptions, Transport, open_transport
+from fleetpmap.wire import PROCESS_LIMIT, ListedProcess, Reading
 
 JOBS = 32
 """Hosts asked at once unless said otherwise: more threads only share the same interpreter."""
@@ -113,29 +111,21 @@ def collect_host(
     """
     deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
     with transport_for(host, deadline=deadline, options=question.ssh) as transport:
-        script = probe.render(
-            probe.Request(
-                proc_root=host.proc_root,
-                sudo=host.sudo and not transport.is_root,
-                owners=bool(question.selection.users) or not question.smaps,
-                cgroups=bool(question.selection.cgroup or question.selection.unit),
-                exes=bool(question.selection.exe),
-            )
-        )
-        decoder = Decoder(script, host=host.name)
-        with transport.run(script.command) as channel:
-            channel.send(script.stdin)
-            listing = _receive(channel, decoder, lambda: decoder.listing, host)
-            choice = choose(listing, question.selection, local_pid=os.getpid() if host.transport == "local" else None)
-            reading = None
-            if choice.read and question.smaps:
-                channel.send(script.read_line(tuple(process.pid for process in choice.read)))
-                reading = _receive(channel, decoder, lambda: decoder.reading, host)
-                _check_asked(choice, reading, host)
-        notes = (*transport.notes, *_notes(listing, choice))
-    if reading is None:
-        return _without_smaps(host, listing, choice, notes)
-    return _with_smaps(host, listing, choice, reading, notes)
+        answer = converse(transport, host, question.selection, smaps=question.smaps)
+        notes = (*transport.notes, *answer.notes())
+    columns, torn = _parsed(answer.reading)
+    processes = [_left_out(host, left, answer) for left in answer.choice.left_out]
+    processes += [_chosen(host, slot, answer, torn.get(slot)) for slot in range(len(answer.choice.read))]
+    processes.sort(key=lambda process: process.pid)
+    return HostSnapshot(
+        host=host.name,
+        status=host_status(processes),
+        processes=tuple(processes),
+        table=_table(processes, columns, answer.choice.read),
+        capabilities=answer.listing.capabilities,
+        notes=notes,
+        said=answer.said,
+    )
 
 
 def _ask(
@@ -201,114 +191,44 @@ def _submitted(
     return [future.result() for future in futures]
 
 
-Reply = TypeVar("Reply", Listing, Reading)
+def _parsed(reading: Reading | None) -> tuple[SmapsColumns, dict[int, SmapsError]]:
+    """The columns of the processes read, and by their place in `reading` those whose text is not whole."""
+    if reading is None:
+        return parse_processes(b"", [])
+    return parse_processes(reading.smaps, [(one.start, one.stop) for one in reading.processes])
 
 
-def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | None], host: Host) -> Reply:
-    """Feed the decoder until the reply is whole."""
-    while (answer := reply()) is None:
-        piece = channel.receive()
-        if not piece:
-            raise _ended_early(channel, decoder, host)
-        decoder.feed(piece)
-    return answer
-
-
-def _check_asked(choice: Choice, reading: Reading, host: Host) -> None:
-    if [process.pid for process in choice.read] != [process.pid for process in reading.processes]:
-        raise ProtocolError(
-            "it answered for other processes than it was asked for",
-            host=host.name,
-            stage="read",
-            hint="what runs there as `sh` is not our probe: look at that host",
-        )
-
-
-def _notes(listing: Listing, choice: Choice) -> Iterator[str]:
-    """What the way in which this host was read leaves open."""
-    said = listing.capabilities
-    if choice.unread_exes:
-        remedy = "even root may not" if said.uid == 0 else "--sudo reads them"
-        yield f"the exe of {choice.unread_exes} of its processes could not be read, so --exe leaves them out; {remedy}"
-    if said.uid != 0 and said.probe_pid is not None and not any(process.pid == 1 for process in listing.processes):
-        yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
-    if said.reader == "sh" and not any(process.arguments for process in listing.processes):
-        yield "no usable grep and tail there: its shell read /proc alone, without command lines, so only names matched"
-
-
-def _ended_early(channel: Channel, decoder: Decoder, host: Host) -> HostError:
-    status = channel.finish()
-    try:
-        decoder.eof()
-    except ProtocolError as error:
-        truncated = error
-    if decoder.begun:
-        return truncated
-    said = channel.stderr.decode(errors="replace")
-    if host.sudo and (refusal := explain_refusal(said, host)):
-        return refusal
-    last_words = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "nothing on stderr")
-    ended = f"with exit status {status}" if status is not None else "without an exit status"
-    return RemoteError(
-        f"the shell there ended {ended} before the probe began: {last_words}",
-        host=host.name,
-        stage="exec",
-        hint=f"try `ssh {host.name} sh -s </dev/null`: it has to end quietly, with status 0",
-    )
-
-
-def _without_smaps(host: Host, listing: Listing, choice: Choice, notes: tuple[str, ...]) -> HostSnapshot:
-    processes = [_process(host, process, listing.users, "read") for process in choice.read]
-    processes += [_left_out(host, left, listing.users) for left in choice.left_out]
-    return _snapshot(host, listing, processes, None, notes)
-
-
-def _with_smaps(host: Host, listing: Listing, choice: Choice, reading: Reading, notes: tuple[str, ...]) -> HostSnapshot:
-    columns, torn = parse_processes(reading.smaps, [(one.start, one.stop) for one in reading.processes])
-    users = listing.users | reading.users
-    processes = [_left_out(host, left, users) for left in choice.left_out]
-    for slot, (listed, one) in enumerate(zip(choice.read, reading.processes, strict=True)):
-        error = torn.get(slot)
-        status = "cut" if error else one.status
-        reason = _cut_reason(error) if error else _reason(one.status, listing)
-        owned = listed if one.uid is None else replace(listed, uid=one.uid)
-        processes.append(_process(host, owned, users, status, reason))
-    read_pids = [process.pid for process in choice.read]
-    return _snapshot(host, listing, processes, (columns, read_pids), notes)
-
-
-def _snapshot(
-    host: Host,
-    listing: Listing,
-    processes: list[Process],
-    read: tuple[SmapsColumns, list[int]] | None,
-    notes: tuple[str, ...],
-) -> HostSnapshot:
-    processes.sort(key=lambda process: process.pid)
-    return HostSnapshot(
-        host=host.name,
-        status=host_status(processes),
-        processes=tuple(processes),
-        table=_table(processes, *read) if read else concatenate([]),
-        capabilities=listing.capabilities,
-        notes=notes,
-    )
-
-
-def _table(processes: list[Process], columns: SmapsColumns, read_pids: list[int]) -> MappingTable:
+def _table(processes: list[Process], columns: SmapsColumns, read: Sequence[ListedProcess]) -> MappingTable:
     slot_of_pid = {process.pid: slot for slot, process in enumerate(processes)}
-    slots = np.array([slot_of_pid[pid] for pid in read_pids], dtype=np.int32)
+    slots = np.array([slot_of_pid[process.pid] for process in read], dtype=np.int32)
     return from_columns(replace(columns, process=slots[columns.process]))
 
 
-def _process(host: Host, listed: ListedProcess, users: Mapping[int, str], status: str, reason: str = "") -> Process:
+def _chosen(host: Host, slot: int, answer: Conversation, torn: SmapsError | None) -> Process:
+    """A process that was to be read, with what became of it."""
+    listed = answer.choice.read[slot]
+    if answer.reading is None:
+        return _process(host, listed, answer, "read")
+    read = answer.reading.processes[slot]
+    if read.uid is not None:
+        listed = replace(listed, uid=read.uid)
+    if torn is not None:
+        return _process(host, listed, answer, "cut", f"{torn.message} (byte {torn.offset} of its smaps)")
+    return _process(host, listed, answer, read.status, _reason(read.status, host, answer))
+
+
+def _left_out(host: Host, left: LeftOut, answer: Conversation) -> Process:
+    return _process(host, left.process, answer, left.status, left.reason)
+
+
+def _process(host: Host, listed: ListedProcess, answer: Conversation, status: str, reason: str = "") -> Process:
     return Process(
         host=host.name,
         pid=listed.pid,
         name=full_name(listed),
         arguments=listed.arguments,
         uid=listed.uid,
-        user=None if listed.uid is None else users.get(listed.uid),
+        user=None if listed.uid is None else answer.users.get(listed.uid),
         start_ticks=listed.start_ticks,
         rss_kib=listed.rss_kib,
         status=status,
@@ -316,15 +236,9 @@ def _process(host: Host, listed: ListedProcess, users: Mapping[int, str], status
     )
 
 
-def _left_out(host: Host, left: LeftOut, users: Mapping[int, str]) -> Process:
-    return _process(host, left.process, users, left.status, left.reason)
-
-
-def _reason(status: str, listing: Listing) -> str:
-    if status == "denied":
-        return "even root may not" if listing.capabilities.uid == 0 else "run with --sudo to read it"
-    return _REASONS.get(status, "")
-
-
-def _cut_reason(error: SmapsError) -> str:
-    return f"{error.message} (byte {error.offset} of its smaps)"
+def _reason(status: str, host: Host, answer: Conversation) -> str:
+    if status != "denied":
+        return _REASONS.get(status, "")
+    if answer.listing.capabilities.uid == 0:
+        return "even root may not"
+    return "nor may the user that sudo leads to" if host.sudo else "run with --sudo to read it"

@@ -76,7 +76,9 @@ class HostError(FleetpmapError):
     """
 
     status: ClassVar[str]
-    """The host's status in every report (INTERFACE: "Every host asked has one")."""
+    """The host's status in every report."""
+    said = ""
+    """What the host printed that is not ours (a banner, a login script, stderr), where the failure came in between."""
 
     def __init__(self, message: str, *, host: str, stage: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)

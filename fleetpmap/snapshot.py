@@ -84,11 +84,13 @@ class HostFailure:
     stage: str
     message: str
     hint: str
+    said: str = ""
+    """What the host printed that is not our probe's."""
 
     @classmethod
     def from_error(cls, error: HostError) -> HostFailure:
         """The failure that an error of our own tree is."""
-        return cls(error.host, error.status, error.stage, error.message, error.hint)
+        return cls(error.host, error.status, error.stage, error.message, error.hint, error.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,13 @@ class HostSnapshot:
     failure: HostFailure | None = None
     notes: tuple[str, ...] = ()
     """What the user may want to know about the way there."""
+    said: str = ""
+    """What the host printed that is not our probe's: a banner, a login script's talk, stderr."""
 
     @classmethod
     def failed(cls, failure: HostFailure) -> HostSnapshot:
         """A host that could not be asked."""
-        return cls(failure.host, failure.status, (), concatenate([]), None, failure)
+        return cls(failure.host, failure.status, (), concatenate([]), None, failure, said=failure.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ class HostResult:
     failure: HostFailure | None
     capabilities: Capabilities | None
     notes: tuple[str, ...]
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +187,7 @@ class Snapshot:
         processes: list[Process] = []
         tables: list[tuple[MappingTable, int]] = []
         for host in hosts:
-            results.append(HostResult(host.host, host.status, host.failure, host.capabilities, host.notes))
+            results.append(HostResult(host.host, host.status, host.failure, host.capabilities, host.notes, host.said))
             tables.append((host.table, len(processes)))
             processes.extend(host.processes)
         return cls(tuple(results), tuple(processes), concatenate(tables), run)

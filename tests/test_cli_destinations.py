@@ -81,6 +81,13 @@ def test_an_export_into_the_main_reports_file():
     assert error.message == "-o a.csv: another report goes there too"
 
 
+def test_by_is_for_an_export_too():
+    """The merged view may be the one that is exported."""
+    show = ShowOptions(view=View.hosts, by="user", export=["merged=m.csv"])
+    assert output_from(show, ShapeOptions(), OutputOptions()).options.by == ("user",)
+    assert "--by is for --view merged" in _refused(ShowOptions(view=View.hosts, by="user", export=["h.csv"])).message
+
+
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 def test_output_to_stdout(name: str):
     """It is not opened as a file, which would empty the log that `>> log` goes on with."""

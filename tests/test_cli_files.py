@@ -136,6 +136,27 @@ def test_permission_denied(tmp_path: Path, closed: str):
         writable("-o", str(file))
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_in_a_closed_directory(tmp_path: Path):
+    """Where nothing can be written aside, the file is written in place."""
+    file = tmp_path / "place" / "report.csv"
+    file.parent.mkdir()
+    file.write_bytes(b"old and longer")
+    file.parent.chmod(0o500)
+    write(writable("-o", str(file)), _new)
+    assert file.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_the_owner_is_kept(tmp_path: Path):
+    """A rename would take another's file from him."""
+    file = tmp_path / "report.csv"
+    file.write_bytes(b"old")
+    os.chown(file, 65534, 65534)
+    write(file, _new)
+    assert (file.stat().st_uid, file.read_bytes()) == (65534, b"new")
+
+
 def test_the_coverage_file_is_beside():
     """`FILE.coverage.json`."""
     assert coverage_path(Path("a/hosts.csv")) == Path("a/hosts.csv.coverage.json")

@@ -235,7 +235,7 @@ def test_a_host_that_has_only_a_shell(sshd: Sshd, chroot: Chroot, target: Target
     chroot.add(shell, "sh")
     host = chroot.host(sshd, f"only-{shell}")
     notes = (
-        ("no usable grep and tail there: its shell read /proc alone, without command lines, so only names matched",)
+        ("no usable grep and tail: its shell read /proc alone, without command lines, so only names matched",)
         if shell == "dash"
         else ()
     )

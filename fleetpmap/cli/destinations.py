@@ -70,8 +70,6 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions) 
     if path is not None and format_ is Format.table:
         format_ = Format.plain  # a table is drawn for a terminal
     _check_pmap(view, show, shape, format_)
-    if show.by is not None and view not in (View.summary, View.merged):
-        raise UsageError(f"--by is for --view merged, not for --view {view}", hint="leave one of them out")
     if shape.human and format_ not in _TEXT_FORMATS:
         raise UsageError(
             f"--human is for eyes, and {format_} for programs: it holds whole KiB", hint="leave out --human"
@@ -79,6 +77,8 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions) 
     file = None if path is None else Destination(view, format_, writable("-o", path), "-o")
     exports = tuple(_export(text, view) for text in show.export)
     _check_apart([*exports, file] if file else exports)
+    if show.by is not None and not {view, *(export.view for export in exports)} & {View.summary, View.merged}:
+        raise UsageError(f"--by is for --view merged, not for --view {view}", hint="leave one of them out")
     if options.csv_safe and Format.csv not in (format_, *(export.format for export in exports)):
         raise UsageError("--csv-safe is for csv, and nothing is written as csv", hint="add --format csv")
     return Output(view, format_, file, _view_options(view, show, shape), shape.human, options.csv_safe, exports)

@@ -26,6 +26,9 @@ READER_LEFT = 141
 DEADLINE = 124
 """Exit status of a run that --deadline cut short, as timeout(1) gives it."""
 
+_SAID_LINES = 40
+"""Lines of a host's own talk that -vv shows."""
+
 
 def deliver(report: Report, output: Output, color: Color, *, quiet: bool) -> None:
     """Write the main report where and as the options say.
@@ -130,6 +133,9 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
     for host in snapshot.hosts:
         for note in _notes(host, how.verbose):
             hosts_of.setdefault(note, []).append(host.name)
+        if how.verbose > 1:
+            for line in host.said.splitlines()[:_SAID_LINES]:
+                say(f"{host.name} said: {line}")
     for note, hosts in hosts_of.items():
         say(f"{fold(hosts)}: {note}")
     if says_all:
@@ -150,7 +156,7 @@ def say(line: str) -> None:
     try:
         print(escape(line), file=sys.stderr)
     except OSError:
-        # Who cannot be told is not told; the report and the exit status count, also at the interpreter's own last flush.
+        # Who cannot be told is not told, and the interpreter's last flush must not change the exit status.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 

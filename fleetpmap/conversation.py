@@ -1,0 +1,125 @@
+"""One host, one channel, two phases.   transport, probe, wire, processes ─► [conversation] ─► collector
+
+the script on stdin ─► phase one: the Listing ─► processes.choose, here ─► their pids ─► phase two: the Reading
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fleetpmap import probe
+from fleetpmap.errors import HostError, ProtocolError, RemoteError
+from fleetpmap.inventory import Host
+from fleetpmap.probe.sudo import explain_refusal
+from fleetpmap.processes import Choice, Selection, choose
+from fleetpmap.transport import Channel, Transport
+from fleetpmap.wire import Decoder, Listing, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a host answered."""
+
+    listing: Listing
+    choice: Choice
+    reading: Reading | None
+    """None where nobody was to be read; else one entry for each of `choice.read`, in its order."""
+    users: Mapping[int, str]
+    """Names of the uids seen."""
+    said: str
+    """What the host printed besides: a banner, a login script's talk, stderr."""
+
+    def notes(self) -> Iterator[str]:
+        """What the way in which this host was read leaves open."""
+        can, listed = self.listing.capabilities, self.listing.processes
+        if unread := self.choice.unread_exes:
+            remedy = "even root may not" if can.uid == 0 else "--sudo reads them"
+            yield f"the exe of {unread} of its processes could not be read, so --exe leaves them out; {remedy}"
+        if can.uid != 0 and can.probe_pid is not None and not any(process.pid == 1 for process in listed):
+            yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
+        if can.reader == "sh" and not any(process.arguments for process in listed):
+            yield "no usable grep and tail: its shell read /proc alone, without command lines, so only names matched"
+
+
+def converse(transport: Transport, host: Host, selection: Selection, *, smaps: bool) -> Conversation:
+    """Ask for the processes, choose, and ask for the chosen ones' maps, unless `smaps` is False.
+
+    Raises:
+        HostError: the host broke off, or answered something else; its `said` is what came besides.
+    """
+    script = probe.render(
+        probe.Request(
+            proc_root=host.proc_root,
+            sudo=host.sudo and not transport.is_root,
+            owners=bool(selection.users) or not smaps,
+            cgroups=bool(selection.cgroup or selection.unit),
+            exes=bool(selection.exe),
+        )
+    )
+    decoder = Decoder(script, host=host.name)
+    with transport.run(script.command) as channel:
+        try:
+            channel.send(script.stdin)
+            listing = _receive(channel, decoder, lambda: decoder.listing, host)
+            choice = choose(listing, selection, local_pid=os.getpid() if host.transport == "local" else None)
+            reading = None
+            if choice.read and smaps:
+                channel.send(script.read_line(tuple(process.pid for process in choice.read)))
+                reading = _receive(channel, decoder, lambda: decoder.reading, host)
+                _check_asked(choice, reading, host)
+        except HostError as error:
+            error.said = _said(channel, decoder)
+            raise
+        users = listing.users | (reading.users if reading else {})
+        return Conversation(listing, choice, reading, users, _said(channel, decoder))
+
+
+def _said(channel: Channel, decoder: Decoder) -> str:
+    return (decoder.noise + channel.stderr).decode(errors="surrogateescape").strip()
+
+
+Reply = TypeVar("Reply", Listing, Reading)
+
+
+def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | None], host: Host) -> Reply:
+    """Feed the decoder until the reply is whole."""
+    while (answer := reply()) is None:
+        piece = channel.receive()
+        if not piece:
+            raise _ended_early(channel, decoder, host)
+        decoder.feed(piece)
+    return answer
+
+
+def _check_asked(choice: Choice, reading: Reading, host: Host) -> None:
+    if [process.pid for process in choice.read] != [process.pid for process in reading.processes]:
+        raise ProtocolError(
+            "it answered for other processes than it was asked for",
+            host=host.name,
+            stage="read",
+            hint="what runs there as `sh` is not our probe: look at that host",
+        )
+
+
+def _ended_early(channel: Channel, decoder: Decoder, host: Host) -> HostError:
+    status = channel.finish()
+    try:
+        decoder.eof()
+    except ProtocolError as error:
+        truncated = error
+    if decoder.begun:
+        return truncated
+    said = channel.stderr.decode(errors="replace")
+    if host.sudo and (refusal := explain_refusal(said, host)):
+        return refusal
+    last_words = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "nothing on stderr")
+    ended = f"with exit status {status}" if status is not None else "without an exit status"
+    return RemoteError(
+        f"the shell there ended {ended} before the probe began: {last_words}",
+        host=host.name,
+        stage="exec",
+        hint=f"try `ssh {host.name} sh -s </dev/null`: it has to end quietly, with status 0",
+    )
