@@ -233,14 +233,22 @@ def _ancestors(probe: ListedProcess, by_pid: dict[int, ListedProcess]) -> tuple[
     connection: set[int] = set()
     process: ListedProcess | None = probe
     while process is not None and process.pid not in below | connection:
-        if _SSHD_CONNECTION.match(" ".join(process.arguments)):
+        parent = by_pid.get(process.ppid)
+        if _is_sshd_connection(process, parent):
             connection.add(process.pid)
         elif connection:
             break
         else:
             below.add(process.pid)
-        process = by_pid.get(process.ppid)
+        process = parent
     return (below, connection) if connection else ({probe.pid}, set())
+
+
+def _is_sshd_connection(process: ListedProcess, parent: ListedProcess | None) -> bool:
+    if process.arguments:
+        return _SSHD_CONNECTION.match(" ".join(process.arguments)) is not None
+    # A plain sh reads no command lines: of the sshds above the probe, the topmost is the listener.
+    return process.name.startswith("sshd") and parent is not None and parent.name.startswith("sshd")
 
 
 def _with_descendants(roots: set[int], processes: Iterable[ListedProcess]) -> set[int]:

@@ -257,6 +257,19 @@ def test_over_ssh_the_probe_and_its_connection_are_never_matched():
     assert pids(choose(fleet, Selection())) == [100, 300, 301]
 
 
+def test_the_connection_is_known_without_command_lines():
+    """Where a plain sh read /proc, the topmost sshd above the probe is the listener, and the others are ours."""
+    fleet = listing(
+        listed(100, "sshd"),
+        listed(200, "sshd-session", ppid=100),
+        listed(201, "sshd-session", ppid=200),
+        listed(203, "sh", ppid=201, session=203),
+        listed(300, "sshd-session", ppid=100),
+        probe_pid=203,
+    )
+    assert pids(choose(fleet, Selection())) == [100, 300]
+
+
 def test_over_sudo_the_pty_session_is_left_out_too():
     """sudo may run the probe in a session of its own: its ancestors up to sshd are ours as well."""
     fleet = listing(

@@ -356,9 +356,10 @@ def test_a_process_over_its_limit_is_cut_and_the_others_are_whole(packing: str) 
 def test_endless_noise_is_an_error() -> None:
     """What never begins is refused before its time is up."""
     decoder = Decoder(SCRIPT, host="web-03", limits=Limits(noise=1_000_000))
+    for _ in range(15):
+        decoder.feed(b"\xff" * 65536)
     with pytest.raises(ProtocolError, match="more than 1,000,000 bytes outside the probe's frames"):
-        for _ in range(20):
-            decoder.feed(b"\xff" * 65536)
+        decoder.feed(b"\xff" * 65536)
 
 
 @pytest.mark.parametrize(
@@ -419,11 +420,10 @@ def test_exe_is_where_the_link_points(target: str) -> None:
     [
         link("7/exe", "/x" * 200, tarfile.PAX_FORMAT),
         link("7/cwd", "/x"),
-        link("x/exe", "/x"),
         link("7/exe", "/x")[:300],
         b"x" * 1024,
     ],
-    ids=["another format", "another link", "no pid", "cut", "no archive"],
+    ids=["another format", "another link", "cut", "no archive"],
 )
 def test_links_that_tar_cannot_have_archived_are_an_error(archive: bytes) -> None:
     """The archive is what the probe asked for, or nothing."""

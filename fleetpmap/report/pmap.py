@@ -2,7 +2,8 @@
 
 Byte for byte what pmap of procps-ng 4.0.2 prints on a 64-bit machine, bare and with -x (pmap.c: one_proc, mapping_name;
 escape.c), but for two things: a number that the kernel did not give is `?`, which pmap prints as 0, and a command line
-that is broken UTF-8 or holds C1 controls has `?` for each such byte, as later versions do.
+that is broken UTF-8 or holds C1 controls has `?` for each such byte, as later versions do, and for each byte of a bidi
+mark, which would turn the line around on a terminal and comes from another machine here.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _COMMAND = (
     dict.fromkeys((*range(0x20), 0x7F), "?")
     | {ord("\n"): " "}
     | dict.fromkeys(range(0x80, 0xA0), "??")  # two bytes each in UTF-8
+    | {0x061C: "??"}
+    | dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "???")
     | dict.fromkeys(range(0xDC80, 0xDD00), "?")  # bytes that are not UTF-8, as surrogateescape keeps them
 )
 """For str.translate: what becomes of a command line."""
