@@ -162,9 +162,7 @@ def measure(hosts: Fleet, pid: int, rounds: int) -> dict[str, list[Cost]]:
     return taken
 
 
-def compare(
-    one: Sequence[Cost], other: Sequence[Cost], how: Callable[[Cost, Cost], float]
-) -> list[float]:
+def compare(one: Sequence[Cost], other: Sequence[Cost], how: Callable[[Cost, Cost], float]) -> list[float]:
     """A ratio or difference for each pair of neighbours in time."""
     return [how(*pair) for pair in zip(one, other, strict=True)]
 

@@ -75,6 +75,7 @@ class MappingTable:
 def from_columns(columns: SmapsColumns) -> MappingTable:
     """The table of one host. `columns.process` becomes the row's process as it is."""
     names: Names = name_mappings(columns)
+    fields = {key: _compact(column) for key, column in columns.fields.items()}
     return MappingTable(
         process=columns.process,
         start=columns.start,
@@ -87,22 +88,38 @@ def from_columns(columns: SmapsColumns) -> MappingTable:
         mapping=names.mapping,
         kind=names.kind,
         deleted=names.deleted,
-        fields=columns.fields,
+        fields=fields,
         flags=columns.flags,
-        metrics=_metrics(columns),
+        metrics=_metrics(columns.start, columns.end, fields),
     )
 
 
-def _metrics(columns: SmapsColumns) -> dict[str, IntArray]:
+def _metrics(start: NDArray[np.uint64], end: NDArray[np.uint64], fields: Mapping[str, IntArray]) -> dict[str, IntArray]:
     # In bytes the difference always fits int64; the addresses themselves do not (vsyscall lies above 2^63).
-    size = (columns.end - columns.start).astype(np.int64) // KIB
-    nothing = np.full(len(size), NULL, dtype=np.int64)
-    metrics = {"size_kib": size}
+    metrics: dict[str, IntArray] = {"size_kib": (end - start).astype(np.int64) // KIB}
+    unknown = _repeated(NULL, len(start))
     for name, keys in KERNEL_KEYS.items():
-        parts = [columns.fields.get(key, nothing) for key in keys]
-        known = np.logical_and.reduce([part != NULL for part in parts])
-        metrics[name] = np.where(known, np.add.reduce(parts), NULL)
+        parts = [fields.get(key, unknown) for key in keys]
+        metrics[name] = parts[0] if len(parts) == 1 else _added(*parts)
     return metrics
+
+
+def _added(one: IntArray, other: IntArray) -> IntArray:
+    both = one + other
+    both[(one == NULL) | (other == NULL)] = NULL
+    return _compact(both)
+
+
+def _repeated(value: int, length: int) -> IntArray:
+    """A column of one value, which takes no memory: it is the same slot in every row, and cannot be written to."""
+    return np.broadcast_to(np.int64(value), length)
+
+
+def _compact(column: IntArray) -> IntArray:
+    """The same column; repeated() where it has one value only, as nearly half of a host's have (huge pages, swap)."""
+    if len(column) and (column == column[0]).all():
+        return _repeated(column[0], len(column))
+    return column
 
 
 def concatenate(tables: Sequence[tuple[MappingTable, int]]) -> MappingTable:
@@ -110,13 +127,14 @@ def concatenate(tables: Sequence[tuple[MappingTable, int]]) -> MappingTable:
     parts = [table for table, _ in tables]
     if not parts:
         return _EMPTY
-    lengths = [len(table) for table in parts]
     # dict, not set: the order of the columns is the order in which the hosts brought them.
     keys = dict.fromkeys(key for table in parts for key in table.fields)
+    start, end = (_join([getattr(table, name) for table in parts], np.uint64) for name in ("start", "end"))
+    fields = {key: _join_field(parts, key) for key in keys}
     return MappingTable(
         process=_join([table.process + np.int32(base) for table, base in tables], np.int32),
-        start=_join([table.start for table in parts], np.uint64),
-        end=_join([table.end for table in parts], np.uint64),
+        start=start,
+        end=end,
         perms=_join_coded([table.perms for table in parts]),
         offset=_join([table.offset for table in parts], np.uint64),
         device=_join_coded([table.device for table in parts]),
@@ -125,19 +143,18 @@ def concatenate(tables: Sequence[tuple[MappingTable, int]]) -> MappingTable:
         mapping=_join_coded([table.mapping for table in parts]),
         kind=_join_coded([table.kind for table in parts]),
         deleted=_join([table.deleted for table in parts], np.bool_),
-        fields={
-            key: _join(
-                [
-                    table.fields[key] if key in table.fields else np.full(length, NULL, dtype=np.int64)
-                    for table, length in zip(parts, lengths, strict=True)
-                ],
-                np.int64,
-            )
-            for key in keys
-        },
+        fields=fields,
         flags=_join_coded([table.flags for table in parts]),
-        metrics={name: _join([table.metrics[name] for table in parts], np.int64) for name in METRICS},
+        metrics=_metrics(start, end, fields),
     )
+
+
+def _join_field(tables: Sequence[MappingTable], key: str) -> IntArray:
+    columns = [table.fields.get(key, _repeated(NULL, len(table))) for table in tables if len(table)]
+    first = {int(column[0]) for column in columns}
+    if len(first) == 1 and all(column.strides == (0,) for column in columns):
+        return _repeated(first.pop(), sum(map(len, columns)))
+    return np.concatenate(columns, dtype=np.int64)
 
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)

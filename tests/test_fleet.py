@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fleetpmap.cli.output import exit_status
@@ -363,10 +364,12 @@ def test_the_calling_shell_is_found_and_fleetpmap_is_not():
 def test_over_ssh_neither_the_probe_nor_its_connection_is_found(sshd: Sshd):
     """`ps` lists the sshd that listens, but nothing of the connection that asks."""
     snapshot = collect([sshd.host()], Question(smaps=False, ssh=sshd.options))
-    commands = [process.command for process in snapshot.processes]
-    assert any("sshd" in command for command in commands)
-    assert not any(command.startswith(f"sshd: {sshd.user}@notty") for command in commands)
-    assert "sh -s" not in commands
+    commands = {process.pid: process.command for process in snapshot.processes}
+    assert any("sshd" in command for command in commands.values())
+    time.sleep(0.5)
+    # Ours are gone by now; whoever else is logged in to this machine is not.
+    gone = [command for pid, command in commands.items() if not psutil.pid_exists(pid)]
+    assert not any(command.startswith(("sshd: ", "sshd-session: ", "sh -s")) for command in gone)
 
 
 def test_ps_lists_without_reading(sshd: Sshd, stopped: list[Target]):

@@ -18,9 +18,9 @@ PF_KTHREAD = 0x00200000
 _HEADER = re.compile(rb"==> (?:(\d+)/smaps|/dev/null) <==\n")
 _SHORTEST_STAT = 22
 """Fields of stat after the name, up to rss; later kernels add more."""
-_NUMBER = re.compile(rb"\d{1,18}")
+_NUMBER_DIGITS = 18
 """Below 10**18: int64 with room to add."""
-_PID = re.compile(rb"\d{1,9}")
+_PID_DIGITS = 9
 
 PROCESSES_LIMIT = 1 << 18
 """Processes taken from one host; the kernel allows 2**22, and busy machines have some thousands."""
@@ -120,7 +120,7 @@ def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
     users: dict[int, str] = {}
     for line in section.splitlines():
         name, *fields = line.split(b":")
-        if len(fields) > 1 and _NUMBER.fullmatch(fields[1]) and int(fields[1]) in wanted:
+        if len(fields) > 1 and fields[1].isdigit() and len(fields[1]) <= _NUMBER_DIGITS and int(fields[1]) in wanted:
             users.setdefault(int(fields[1]), text_of(name))
     return users
 
@@ -140,14 +140,14 @@ def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int
     """(pid, start, stop) of each smaps text in tail's output at body[start:stop], as offsets into body."""
     headers: list[re.Match[bytes]] = []
     at = start
-    while (at := body.find(b"==> ", at, stop)) >= 0:
+    while (at := body.find(b"=", at, stop)) >= 0:  # one byte: fifty times as fast as all of b"==> "
         # Only at the start of a line: a mapped file may be called anything, but the kernel prints its newlines as \012.
         header = _HEADER.match(body, at, stop) if at == start or body[at - 1] == ord("\n") else None
         if header is not None:
             headers.append(header)
             if len(headers) > 2 * PROCESSES_LIMIT:  # each process's, and tail's /dev/null now and then
                 raise MalformedError(f"smaps of more than {PROCESSES_LIMIT:,} processes")
-        at += len(b"==> ")
+        at += 1
     if not headers or headers[0].start() != start:
         raise MalformedError("smaps came without tail's first header")
     # tail puts an empty line before each header but the first: its newline is not the text's.
@@ -167,7 +167,7 @@ def bytes_of(text: str) -> bytes:
 
 def number(raw: bytes) -> int:
     """A whole number that is not negative and fits into 64 bits with room to spare."""
-    if not _NUMBER.fullmatch(raw):
+    if not raw.isdigit() or len(raw) > _NUMBER_DIGITS:  # bytes: only 0 to 9 are digits
         raise MalformedError(f"{raw[:40]!r} is not a number")
     return int(raw)
 
@@ -189,6 +189,6 @@ def _paths_and_lines(section: bytes, name: bytes, end: bytes = b"\n") -> Iterabl
 
 def pid_of(word: bytes, record: bytes) -> int:
     """The pid that `record` begins with."""
-    if not _PID.fullmatch(word):
+    if not word.isdigit() or len(word) > _PID_DIGITS:
         raise MalformedError(f"{record[:40]!r} does not begin with a pid")
     return int(word)

@@ -128,11 +128,18 @@ def _no_banner(peer: Peer, first_line: str) -> ProtocolError:
 class _Session(ServiceRequestingTransport):
     """paramiko's side of the connection, with its thread."""
 
+    _active_check_timeout = 0.5
+    """Seconds after which the thread looks up from an idle socket; paramiko's 0.1 costs more than it is good for, since
+    end() wakes the thread. A send that the host does not take is late for its deadline by as much."""
+
     def __init__(self, sock: socket.socket, known_types: tuple[str, ...]) -> None:
         super().__init__(sock, packetizer_class=_Packetizer)
         security = self.get_security_options()
         security.ciphers = _CIPHERS
         security.key_types = _known_first(known_types, security.key_types)
+
+    def _parse_debug(self, message: paramiko.Message) -> None:
+        """Drop it. sshd sends one with each login, and paramiko would escape it byte by byte for its log."""
 
     @property
     def first_line(self) -> str:
