@@ -18,7 +18,9 @@ from fleetpmap.smaps import NULL, Coded, SmapsColumns
 from fleetpmap.units import KIB
 
 Rule = Literal["sum", "upper bound", "distinct"]
-IntArray = NDArray[np.int64]
+IntArray = NDArray[np.signedinteger]
+"""Whole numbers: int64 in every snapshot and every sum, narrower in the table of one host (see from_columns)."""
+_INT32_MAX = 2**31 - 1
 
 METRICS: Mapping[str, Rule] = {
     "size_kib": "upper bound",
@@ -73,7 +75,11 @@ class MappingTable:
 
 
 def from_columns(columns: SmapsColumns) -> MappingTable:
-    """The table of one host. `columns.process` becomes the row's process as it is."""
+    """The table of one host. `columns.process` becomes the row's process as it is.
+
+    Fields and metrics are as narrow as their values allow, for these tables wait until all hosts are in; `concatenate`
+    gives them 64 bits.
+    """
     names: Names = name_mappings(columns)
     fields = {key: _compact(column) for key, column in columns.fields.items()}
     return MappingTable(
@@ -90,7 +96,7 @@ def from_columns(columns: SmapsColumns) -> MappingTable:
         deleted=names.deleted,
         fields=fields,
         flags=columns.flags,
-        metrics=_metrics(columns.start, columns.end, fields),
+        metrics={key: _compact(column) for key, column in _metrics(columns.start, columns.end, fields).items()},
     )
 
 
@@ -105,9 +111,9 @@ def _metrics(start: NDArray[np.uint64], end: NDArray[np.uint64], fields: Mapping
 
 
 def _added(one: IntArray, other: IntArray) -> IntArray:
-    both = one + other
+    both = np.add(one, other, dtype=np.int64)
     both[(one == NULL) | (other == NULL)] = NULL
-    return _compact(both)
+    return both
 
 
 def _repeated(value: int, length: int) -> IntArray:
@@ -116,10 +122,13 @@ def _repeated(value: int, length: int) -> IntArray:
 
 
 def _compact(column: IntArray) -> IntArray:
-    """The same column; repeated() where it has one value only, as nearly half of a host's have (huge pages, swap)."""
-    if len(column) and (column == column[0]).all():
-        return _repeated(column[0], len(column))
-    return column
+    """The same column in less memory: nearly half of a host's have one value only (huge pages, swap), few are wide."""
+    if not len(column):
+        return column
+    low, high = int(column.min()), int(column.max())
+    if low == high:
+        return _repeated(low, len(column))
+    return column.astype(np.int32, copy=False) if high <= _INT32_MAX else column
 
 
 def concatenate(tables: Sequence[tuple[MappingTable, int]]) -> MappingTable:

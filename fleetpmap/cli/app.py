@@ -169,11 +169,11 @@ def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
 
 
 def _collect(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Snapshot:
-    from fleetpmap.cli.heap import share_one_heap
+    from fleetpmap.cli.footprint import trim_footprint
     from fleetpmap.collector import Question, collect
     from fleetpmap.render.progress import Progress
 
-    share_one_heap()
+    trim_footprint()
     question = Question(selection, smaps=smaps, ssh=ssh_options_from(how))
     with interruptible() as stop, Progress(len(fleet), stop, quiet=how.quiet) as progress:
         return collect(
