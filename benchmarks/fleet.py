@@ -155,10 +155,12 @@ def measure(hosts: Fleet, pid: int, rounds: int) -> dict[str, list[Cost]]:
     taken: dict[str, list[Cost]] = defaultdict(list)
     for one in range(rounds):
         for name, (times, argv) in contenders.items():
-            print(f"\rround {one + 1} of {rounds}: {name:<40}", end="", file=sys.stderr, flush=True)
+            if sys.stderr.isatty():
+                print(f"\rround {one + 1} of {rounds}: {name:<40}", end="", file=sys.stderr, flush=True)
             for _ in range(times):
                 taken[name].append(cost(argv))
-    print(f"\r{'':<60}\r", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print(f"\r{'':<60}\r", end="", file=sys.stderr)
     return taken
 
 
@@ -186,7 +188,7 @@ def report(taken: dict[str, list[Cost]]) -> bool:
     local = compare(
         taken["fleetpmap, one local process"], taken["pmap -x"], lambda one, other: one.wall_s - other.wall_s
     )
-    print(f"\n{'':<52} {'measured':>20} {'bar':>8}")
+    print(f"\n{'':<48} {'measured':>22}   bar")
     held = [
         judged(f"wall, {FEW} hosts: fleetpmap / bare loop", compare(few, bare_few, ratio), 1.3),
         judged(f"wall, {MANY} hosts: fleetpmap / bare loop", compare(many, bare_many, ratio)),
@@ -202,8 +204,8 @@ def report(taken: dict[str, list[Cost]]) -> bool:
 def judged(what: str, values: list[float], bar: float | None = None) -> bool:
     """Print one comparison; whether its median is within the bar."""
     held = bar is None or statistics.median(values) <= bar
-    verdict = "" if bar is None else f"{bar:g} {'held' if held else 'NOT HELD'}"
-    print(f"{what:<52} {spread(values, '.2f'):>20} {verdict:>13}")
+    verdict = "" if bar is None else f"   {bar:g} {'held' if held else 'NOT HELD'}"
+    print(f"{what:<48} {spread(values, '.2f'):>22}{verdict}")
     return held
 
 

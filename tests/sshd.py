@@ -71,6 +71,11 @@ class Sshd:
         return Host(name, **(settings | changes))
 
     @property
+    def pids(self) -> list[int]:
+        """The processes that listen."""
+        return [process.pid for process in self._processes]
+
+    @property
     def options(self) -> SshOptions:
         """Trusts this server, and keeps the user's own configuration out."""
         return SshOptions(known_hosts=(self.known_hosts,), ssh_config=self.ssh_config)

@@ -24,25 +24,32 @@ from terminal import Terminal
 
 
 @pytest.fixture
-def fleet(sshd: Sshd, tmp_path: Path) -> Iterator[tuple[str, ...]]:
+def silent() -> Iterator[socket.socket]:
+    """A server that says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        yield server
+
+
+@pytest.fixture
+def fleet(sshd: Sshd, silent: socket.socket, tmp_path: Path) -> tuple[str, ...]:
     """Words that ask good-1, then a host that accepts and keeps silent for 9 s, then good-2 and good-3."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        file = tmp_path / "inventory.toml"
-        file.write_text(f"""
-            [defaults]
-            address = "127.0.0.1"
-            port = {sshd.port}
-            user = "{sshd.user}"
-            identity_file = "{sshd.identity_file}"
-            known_hosts = "{sshd.known_hosts}"
-            connect_timeout_s = 9
-            [hosts.good-1]
-            [hosts.silent]
-            port = {silent.getsockname()[1]}
-            [hosts.good-2]
-            [hosts.good-3]
-        """)
-        yield ("-i", str(file), "--ssh-config", sshd.ssh_config, "--pid", str(os.getpid()))
+    file = tmp_path / "inventory.toml"
+    file.write_text(f"""
+        [defaults]
+        address = "127.0.0.1"
+        port = {sshd.port}
+        user = "{sshd.user}"
+        identity_file = "{sshd.identity_file}"
+        known_hosts = "{sshd.known_hosts}"
+        connect_timeout_s = 9
+        [hosts.good-1]
+        [hosts.silent]
+        port = {silent.getsockname()[1]}
+        [hosts.good-2]
+        [hosts.good-3]
+    """)
+    return ("-i", str(file), "--ssh-config", sshd.ssh_config, "--pid", str(os.getpid()))
 
 
 def test_first_interrupt_reports_what_came(fleet: tuple[str, ...], tmp_path: Path):
@@ -61,13 +68,14 @@ def test_first_interrupt_reports_what_came(fleet: tuple[str, ...], tmp_path: Pat
     }
 
 
-def test_interrupt_without_a_terminal_says_so(fleet: tuple[str, ...]):
+def test_interrupt_without_a_terminal_says_so(fleet: tuple[str, ...], silent: socket.socket):
     """Where no progress line can tell, ^C is answered by a sentence on stderr."""
     argv = [sys.executable, "-m", "fleetpmap", "run", *fleet, "--jobs", "1", "--limit", "silent"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BARE) as run:
-        time.sleep(3)  # it is asking by then, and for some seconds more
+        connection, _ = silent.accept()  # now it is asking
         run.send_signal(signal.SIGINT)
         _, stderr = run.communicate(timeout=60)
+        connection.close()
     assert run.returncode == 130, stderr
     assert "interrupted: asking no more hosts" in stderr
 
