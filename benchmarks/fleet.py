@@ -35,7 +35,7 @@ sys.path.insert(0, str(HERE.parent / "tests"))  # the tests' sshd, which is no p
 from sshd import Sshd, missing  # noqa: E402 - found only now
 
 FEW, MANY = 100, 200
-NAME = "bench-service"
+NAME = f"bench-{os.getpid()}"  # of this run alone: several may share the machine
 SERVICE_BYTES = 1_000_000
 WORKERS = 4
 PROCESSES = 100

@@ -12,7 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from threading import Event
+from threading import Event, Lock
 from typing import Literal, Protocol
 
 import numpy as np
@@ -29,6 +29,9 @@ from fleetpmap.wire import PROCESS_LIMIT, ListedProcess, Reading
 
 JOBS = 32
 """Hosts asked at once unless said otherwise: more threads only share the same interpreter."""
+
+_PARSING = Lock()
+"""One host is parsed at a time: threads would only take turns in the interpreter, each holding several megabytes."""
 
 _OUT_OF_TIME = frozenset({"timeout", "not-asked"})
 _REASONS = {
@@ -113,7 +116,8 @@ def collect_host(
     with transport_for(host, deadline=deadline, options=question.ssh) as transport:
         answer = converse(transport, host, question.selection, smaps=question.smaps)
         notes = (*transport.notes, *answer.notes())
-    columns, torn = _parsed(answer.reading)
+    with _PARSING:
+        columns, torn = _parsed(answer.reading)
     processes = [_left_out(host, left, answer) for left in answer.choice.left_out]
     processes += [_chosen(host, slot, answer, torn.get(slot)) for slot in range(len(answer.choice.read))]
     processes.sort(key=lambda process: process.pid)

@@ -103,6 +103,22 @@ def test_concatenate_shifts_processes_and_joins_texts():
     assert both.flags.texts() == [None, None, None, None]
 
 
+def test_one_host_is_kept_narrow_and_a_fleet_has_64_bits():
+    """A host's table takes four bytes for a size where they do, or one slot for all rows; joined, sizes have eight."""
+    alone = from_columns(columns({"Rss": [8, 4], "Pss": [3, 2**31], "Swap": [0, 0]}))
+    assert [alone.fields[key].strides for key in ("Rss", "Pss", "Swap")] == [(4,), (8,), (0,)]
+    joined = concatenate([(alone, 0), (from_columns(columns({"Rss": [1, 2], "Pss": [5, 6], "Swap": [7, 7]})), 1)])
+    assert joined.fields["Rss"].dtype == joined.metrics["rss_kib"].dtype == np.int64
+    assert joined.fields["Pss"].tolist() == [3, 2**31, 5, 6]
+    assert joined.fields["Swap"].tolist() == [0, 0, 7, 7]
+
+
+def test_the_parts_of_a_size_may_be_narrower_than_their_sum():
+    """Two kernel fields that fit 32 bits add up to a size that does not."""
+    metrics = from_columns(columns({"Private_Clean": [2**31 - 1, 1], "Private_Dirty": [2**31 - 2, 2]})).metrics
+    assert metrics["uss_kib"].tolist() == [2**32 - 3, 3]
+
+
 def test_concatenate_nothing():
     """No tables are an empty table."""
     assert len(concatenate([])) == 0
