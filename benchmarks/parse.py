@@ -10,7 +10,7 @@ time of:
     pmap -X     the installed pmap on the same process, its user time only (it also formats what it has read)
     small       parse() of 4,000 processes of 30 mappings, one buffer with spans
 
-Prints the median and the spread in MB of smaps text per second, and ratios of medians.
+Prints the median and the spread in MB of smaps text per second, ratios of medians, and for each bar whether it held.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ from fleetpmap.smaps.general import last_block_start, read_process
 
 MAPPINGS = 20_000
 PROCESSES, EACH = 4_000, 30
+BARS = (
+    ("fleetpmap", 6.0, "pmap -X"),
+    ("fleetpmap", 2.2, "kernel"),
+    ("small", 0.5, "fleetpmap"),
+)
+"""What has to hold: the first is at least so many times as fast as the last, in the same run."""
 ADDRESSES = re.compile(rb"(?m)^([0-9a-f]{9,16})-([0-9a-f]{9,16})")
 
 CHILD = """
@@ -131,6 +137,13 @@ def report(rates: dict[str, list[float]]) -> None:
     for name, values in rates.items():
         ratio = f"{medians['fleetpmap'] / medians[name]:.1f} x"
         print(f"{name:<10} {medians[name]:>7.0f} {min(values):>7.0f} {max(values):>7.0f} {ratio:>14}")
+    print()
+    for ours, bar, other in BARS:
+        if other not in medians:
+            print(f"{ours}: {bar} x {other} was not measured, for {other.split()[0]} is not installed")
+            continue
+        reached = medians[ours] / medians[other]
+        print(f"{ours}: {reached:.2f} x {other}, wanted {bar} x: {'held' if reached >= bar else 'NOT HELD'}")
 
 
 def main() -> None:

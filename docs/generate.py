@@ -28,7 +28,7 @@ from fleetpmap.cli.routes import routes
 from fleetpmap.inventory.document import MEMBERS
 from fleetpmap.inventory.model import SETTINGS, Host, TransportName
 from fleetpmap.processes import MAX_RSS, MAX_RSS_SUM
-from fleetpmap.report import VIEWS, Report, ViewOptions, ps
+from fleetpmap.report import VIEWS, Report, ViewOptions, fields, ps
 from fleetpmap.smaps.fields import FIELDS
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Run, Snapshot
 from fleetpmap.table import KERNEL_KEYS, METRICS
@@ -70,15 +70,18 @@ _ROW_IS = {
     "pmap": "one mapping; as text a block per process, as pmap prints it",
     "`fleetpmap ps`": "one process that would be read",
     "`fleetpmap hosts`": "one host that the options select",
+    "`fleetpmap fields`": "one of the [kernel's fields](fields.md)",
 }
 _COLUMN_IS = {
     "absent": "processes that matched and could not be read",
     "address": "where the mapping begins, hex (also in `fleetpmap hosts`: where to connect)",
+    "column": "our name of the field",
     "command": "the whole command line; the name in brackets where there is none",
     "deleted": "the file was unlinked, so it is still there only because it is mapped",
     "device": "the file's device, `major:minor`",
     "end": "first address after the mapping, hex",
     "error": "why the host has no numbers",
+    "field": "the kernel's name of the field",
     "groups": "the host's groups, nearest first",
     "host": "the name by which you know the host",
     "hosts": "hosts that have the mapping",
@@ -86,6 +89,7 @@ _COLUMN_IS = {
     "kind": "what the mapping is, see [names](../concepts/numbers.md#names-of-mappings)",
     "mapping": "the name to compare by, see [names](../concepts/numbers.md#names-of-mappings)",
     "mappings": "mappings that were read",
+    "meaning": "what the field says, in one sentence",
     "mode": "permissions as pmap prints them",
     "name": "process name, completed from the command line where the kernel cut it",
     "note": "why the host is reached in another way than its settings say",
@@ -96,10 +100,13 @@ _COLUMN_IS = {
     "pid": "process id",
     "port": "port to connect to",
     "processes": "processes that were read",
+    "since": "the first kernel that prints the field",
     "start": "where the mapping begins, hex",
     "status": "the host's or the process's [status](../concepts/coverage.md)",
     "sudo": "whether the host is read as root",
+    "totals": "what the field's total over processes is: `sum`, `upper bound` or `none`",
     "transport": "`ssh`, `openssh` or `local`",
+    "unit": "`KiB`, `flag`, `number` or `text`",
     "user": "effective user: name, or number where the host has no name for it",
 }
 
@@ -245,11 +252,12 @@ def columns() -> str:
 
 
 def _reports() -> dict[str, Report]:
-    """Every view of an empty snapshot, and what `ps` and `hosts` print."""
+    """Every view of an empty snapshot, and what `ps`, `hosts` and `fields` print."""
     snapshot = Snapshot.assemble([], Run(datetime.now(UTC), 0.0, ""))
     reports = {name: view(snapshot, ViewOptions()) for name, view in VIEWS.items()}
     reports["`fleetpmap ps`"] = ps(snapshot)
     reports["`fleetpmap hosts`"] = routes([Host("local", transport="local")], SshOptions(), "")
+    reports["`fleetpmap fields`"] = fields()
     return reports
 
 

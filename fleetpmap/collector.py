@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from fleetpmap.check import Checks, Rollup, check_processes, not_passed
 from fleetpmap.conversation import Conversation, converse
 from fleetpmap.errors import HostError, SmapsError
 from fleetpmap.inventory import Host
@@ -52,6 +53,8 @@ class Question:
     selection: Selection = field(default_factory=Selection)
     smaps: bool = True
     """False: only list who would be read."""
+    rollups: bool = False
+    """Also read smaps_rollup, for the self-check: the kernel walks each process's page tables a second time."""
     ssh: SshOptions = field(default_factory=SshOptions)
 
 
@@ -114,12 +117,14 @@ def collect_host(
     """
     deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
     with transport_for(host, deadline=deadline, options=question.ssh) as transport:
-        answer = converse(transport, host, question.selection, smaps=question.smaps)
+        answer = converse(transport, host, question.selection, smaps=question.smaps, rollups=question.rollups)
         notes = (*transport.notes, *answer.notes())
     with _PARSING:
         columns, torn = _parsed(answer.reading)
     processes = [_left_out(host, left, answer) for left in answer.choice.left_out]
-    processes += [_chosen(host, slot, answer, torn.get(slot)) for slot in range(len(answer.choice.read))]
+    checks = _checks(columns, answer, rollups=question.rollups)
+    for slot in range(len(answer.choice.read)):
+        processes.append(_chosen(host, slot, answer, torn.get(slot), checks.get(slot)))
     processes.sort(key=lambda process: process.pid)
     return HostSnapshot(
         host=host.name,
@@ -129,6 +134,7 @@ def collect_host(
         capabilities=answer.listing.capabilities,
         notes=notes,
         said=answer.said,
+        local=host.transport == "local",
     )
 
 
@@ -208,24 +214,42 @@ def _table(processes: list[Process], columns: SmapsColumns, read: Sequence[Liste
     return from_columns(replace(columns, process=slots[columns.process]))
 
 
-def _chosen(host: Host, slot: int, answer: Conversation, torn: SmapsError | None) -> Process:
+def _checks(columns: SmapsColumns, answer: Conversation, *, rollups: bool) -> dict[int, Checks]:
+    """What the self-check found in the processes that have mappings, by their place in the reading."""
+    read = answer.reading.processes if answer.reading else ()
+    told = {slot: Rollup(one.rollup, still=one.stopped) for slot, one in enumerate(read) if one.rollup}
+    return check_processes(columns, told if rollups else None)
+
+
+def _chosen(host: Host, slot: int, answer: Conversation, torn: SmapsError | None, checks: Checks | None) -> Process:
     """A process that was to be read, with what became of it."""
     listed = answer.choice.read[slot]
     if answer.reading is None:
         return _process(host, listed, answer, "read")
     read = answer.reading.processes[slot]
     if read.uid is not None:
-        listed = replace(listed, uid=read.uid)
+        listed = listed._replace(uid=read.uid)
     if torn is not None:
-        return _process(host, listed, answer, "cut", f"{torn.message} (byte {torn.offset} of its smaps)")
-    return _process(host, listed, answer, read.status, _reason(read.status, host, answer))
+        reason = f"{torn.message} (byte {torn.offset} of its smaps)"
+        return _process(host, listed, answer, "cut", reason, not_passed("last_block_whole", reason))
+    reason = _reason(read.status, host, answer)
+    if read.status == "reused":
+        checks = not_passed("start_time_unchanged", reason)
+    return replace(_process(host, listed, answer, read.status, reason, checks), start_stack=read.start_stack)
 
 
 def _left_out(host: Host, left: LeftOut, answer: Conversation) -> Process:
     return _process(host, left.process, answer, left.status, left.reason)
 
 
-def _process(host: Host, listed: ListedProcess, answer: Conversation, status: str, reason: str = "") -> Process:
+def _process(
+    host: Host,
+    listed: ListedProcess,
+    answer: Conversation,
+    status: str,
+    reason: str = "",
+    checks: Checks | None = None,
+) -> Process:
     return Process(
         host=host.name,
         pid=listed.pid,
@@ -237,6 +261,7 @@ def _process(host: Host, listed: ListedProcess, answer: Conversation, status: st
         rss_kib=listed.rss_kib,
         status=status,
         reason=reason,
+        checks=checks,
     )
 
 

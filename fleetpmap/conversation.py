@@ -13,10 +13,11 @@ from typing import TypeVar
 from fleetpmap import probe
 from fleetpmap.errors import HostError, ProtocolError, RemoteError
 from fleetpmap.inventory import Host
+from fleetpmap.probe import Script
 from fleetpmap.probe.sudo import explain_refusal
 from fleetpmap.processes import Choice, Selection, choose
 from fleetpmap.transport import Channel, Transport
-from fleetpmap.wire import Decoder, Listing, Reading
+from fleetpmap.wire import Decoder, Listing, Reading, join_readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ class Conversation:
             yield "no usable grep and tail: its shell read /proc alone, without command lines, so only names matched"
 
 
-def converse(transport: Transport, host: Host, selection: Selection, *, smaps: bool) -> Conversation:
-    """Ask for the processes, choose, and ask for the chosen ones' maps, unless `smaps` is False.
+def converse(
+    transport: Transport, host: Host, selection: Selection, *, smaps: bool, rollups: bool = False
+) -> Conversation:
+    """Ask for the processes, choose, and ask for the chosen ones' maps (and `rollups`), unless `smaps` is False.
 
     Raises:
         HostError: the host broke off, or answered something else; its `said` is what came besides.
@@ -57,6 +60,7 @@ def converse(transport: Transport, host: Host, selection: Selection, *, smaps: b
             owners=bool(selection.users) or not smaps,
             cgroups=bool(selection.cgroup or selection.unit),
             exes=bool(selection.exe),
+            rollups=rollups,
         )
     )
     decoder = Decoder(script, host=host.name)
@@ -67,9 +71,7 @@ def converse(transport: Transport, host: Host, selection: Selection, *, smaps: b
             choice = choose(listing, selection, local_pid=os.getpid() if host.transport == "local" else None)
             reading = None
             if choice.read and smaps:
-                channel.send(script.read_line(tuple(process.pid for process in choice.read)))
-                reading = _receive(channel, decoder, lambda: decoder.reading, host)
-                _check_asked(choice, reading, host)
+                reading = _read(channel, decoder, script, tuple(process.pid for process in choice.read), host)
         except HostError as error:
             error.said = _said(channel, decoder)
             raise
@@ -94,14 +96,26 @@ def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | Non
     return answer
 
 
-def _check_asked(choice: Choice, reading: Reading, host: Host) -> None:
-    if [process.pid for process in choice.read] != [process.pid for process in reading.processes]:
-        raise ProtocolError(
-            "it answered for other processes than it was asked for",
-            host=host.name,
-            stage="read",
-            hint="what runs there as `sh` is not our probe: look at that host",
-        )
+def _read(channel: Channel, decoder: Decoder, script: Script, pids: tuple[int, ...], host: Host) -> Reading:
+    """Phase two, and again for those that the host did not get to."""
+    readings: list[Reading] = []
+    while pids:
+        decoder.reading = None
+        channel.send(script.read_line(pids))
+        reading = _receive(channel, decoder, lambda: decoder.reading, host)
+        if tuple(process.pid for process in reading.processes) != pids:
+            raise _not_our_probe("it answered for other processes than it was asked for", host)
+        unread = tuple(process.pid for process in reading.processes if process.status == "unread")
+        if unread == pids:
+            raise _not_our_probe("it read none of the processes that it was asked for", host)
+        readings.append(reading)
+        pids = unread
+    return join_readings(readings)
+
+
+def _not_our_probe(message: str, host: Host) -> ProtocolError:
+    hint = "what runs there as `sh` or `tail` is not what we know: look at that host"
+    return ProtocolError(message, host=host.name, stage="read", hint=hint)
 
 
 def _ended_early(channel: Channel, decoder: Decoder, host: Host) -> HostError:

@@ -7,11 +7,12 @@ order, each with its status; every process that matched, each with its status; a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from fleetpmap.check import ALWAYS_CHECKED, Check, Checks, Finding, Verdict
 from fleetpmap.errors import HostError
 from fleetpmap.table import MappingTable, concatenate
 from fleetpmap.wire import Capabilities
@@ -68,6 +69,10 @@ class Process:
     """One of PROCESS_STATUSES."""
     reason: str = ""
     """Why it has no rows, as a clause; empty for `read`."""
+    checks: Checks | None = None
+    """What the self-check found; None where there is nothing to check."""
+    start_stack: int | None = None
+    """Address at which its stack begins; 0 where the login may not know, None where the host does not say."""
 
     @property
     def command(self) -> str:
@@ -108,6 +113,8 @@ class HostSnapshot:
     """What the user may want to know about the way there."""
     said: str = ""
     """What the host printed that is not our probe's: a banner, a login script's talk, stderr."""
+    local: bool = False
+    """It is this machine, read without SSH."""
 
     @classmethod
     def failed(cls, failure: HostFailure) -> HostSnapshot:
@@ -138,17 +145,46 @@ class HostResult:
     capabilities: Capabilities | None
     notes: tuple[str, ...]
     said: str = ""
+    local: bool = False
+    """It is this machine, read without SSH."""
+    keys: tuple[str, ...] = ()
+    """The kernel's fields in the order of that host's smaps; the table of many hosts has them in another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The self-check of every process whose smaps came, whole or not."""
+
+    processes: int
+    """How many these are."""
+    verdicts: Mapping[Check, Counter[Verdict]]
+    """Of each check, verdict to number of processes; rollup only if it was asked for."""
+    findings: tuple[tuple[Process, Finding], ...]
+    """What is amiss, in the order of the processes."""
+
+    @classmethod
+    def of(cls, processes: Iterable[Process]) -> Checked:
+        """What the checks of these processes come to."""
+        verdicts: dict[Check, Counter[Verdict]] = {check: Counter() for check in ALWAYS_CHECKED}
+        findings: list[tuple[Process, Finding]] = []
+        checked = [(process, process.checks) for process in processes if process.checks]
+        for process, checks in checked:
+            for check, verdict in checks.verdicts.items():
+                verdicts.setdefault(check, Counter())[verdict] += 1
+            findings += [(process, finding) for finding in checks.findings]
+        return cls(len(checked), verdicts, tuple(findings))
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of what was asked for is in the totals."""
+    """How much of what was asked for is in the totals, and whether it hangs together."""
 
     hosts: Counter[str]
     """Status to number of hosts; their sum is the hosts asked."""
     processes: Counter[str]
     """Status to number of processes; their sum is the processes matched."""
     failures: tuple[HostFailure, ...]
+    checked: Checked = field(default_factory=lambda: Checked.of(()))
 
     @property
     def asked(self) -> int:
@@ -187,7 +223,13 @@ class Snapshot:
         processes: list[Process] = []
         tables: list[tuple[MappingTable, int]] = []
         for host in hosts:
-            results.append(HostResult(host.host, host.status, host.failure, host.capabilities, host.notes, host.said))
+            results.append(
+                HostResult(
+                    *(host.host, host.status, host.failure, host.capabilities, host.notes, host.said),
+                    local=host.local,
+                    keys=tuple(host.table.fields),
+                )
+            )
             tables.append((host.table, len(processes)))
             processes.extend(host.processes)
         return cls(tuple(results), tuple(processes), concatenate(tables), run)
@@ -199,6 +241,7 @@ class Snapshot:
             hosts=Counter(host.status for host in self.hosts),
             processes=Counter(process.status for process in self.processes),
             failures=tuple(host.failure for host in self.hosts if host.failure),
+            checked=Checked.of(self.processes),
         )
 
 

@@ -77,17 +77,18 @@ def process(
     rss_kib: int = 0,
     status: str = "read",
     reason: str = "",
+    start_stack: int | None = None,
 ) -> ProcessWithMappings:
     """A process that matched; its command line is its name unless `arguments` says otherwise."""
     one = Process("", pid, name, (name,) if arguments is None else arguments, uid, user, 1, rss_kib, status, reason)
-    return ProcessWithMappings(one, mappings)
+    return ProcessWithMappings(replace(one, start_stack=start_stack), mappings)
 
 
-def host(name: str, *processes: ProcessWithMappings) -> HostSnapshot:
+def host(name: str, *processes: ProcessWithMappings, local: bool = False) -> HostSnapshot:
     """A host that answered, with the status that its processes give it."""
     named = tuple(replace(one.process, host=name) for one in processes)
     columns = _columns([one.mappings for one in processes])
-    return HostSnapshot(name, host_status(named), named, from_columns(columns), None)
+    return HostSnapshot(name, host_status(named), named, from_columns(columns), None, local=local)
 
 
 def failed(name: str, status: str, message: str, *, stage: str = "tcp", hint: str = "") -> HostSnapshot:

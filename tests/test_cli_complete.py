@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.cli.complete import BY_KEYS, COLUMNS
-from fleetpmap.report import column_names, ps
+from fleetpmap.report import column_names, fields, ps
 from fleetpmap.report.merged import KEYS
 from program import BARE, fleetpmap
 from snapshots import small_fleet
@@ -119,7 +119,7 @@ def test_show_completion_of_another_shell():
     """The error names those there are."""
     done = fleetpmap("--show-completion", "tcsh")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "'bash', 'zsh', 'fish'" in done.stderr.replace("\n", " ").replace("│ ", "")
+    assert "'bash', 'zsh', 'fish'" in " ".join(done.stderr.replace("│", " ").split())  # it stands in a box
 
 
 def test_a_real_bash_completes(inventory: str, tmp_path: Path):
@@ -154,4 +154,5 @@ def test_the_names_offered_are_those_of_the_reports():
     for view in ("hosts", "processes"):
         assert COLUMNS[view] == column_names(view)
     assert set(COLUMNS["mappings"]) < set(column_names("mappings"))
+    assert COLUMNS["fields"] == tuple(column.name for column in fields().tables[0].columns)
     assert COLUMNS["ps"] == tuple(column.name for column in ps(small_fleet()).tables[0].columns)

@@ -10,6 +10,7 @@ from fleetpmap.cli.destinations import output_from
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
 from fleetpmap.cli.values import Format, View
 from fleetpmap.errors import UsageError
+from fleetpmap.report import Letters
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +87,30 @@ def test_by_is_for_an_export_too():
     show = ShowOptions(view=View.hosts, by="user", export=["merged=m.csv"])
     assert output_from(show, ShapeOptions(), OutputOptions()).options.by == ("user",)
     assert "--by is for --view merged" in _refused(ShowOptions(view=View.hosts, by="user", export=["h.csv"])).message
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        *({"extended": True}, {"wide": 1}, {"device": True}, {"bare": True}, {"show_path": True}, {"range": "7f"}),
+        {"kernel_names": True},
+    ],
+)
+def test_pmaps_letters_are_for_its_view(letter: dict):
+    """Each means --view pmap where no view is named, and goes with no other view and no format for programs."""
+    assert output_from(ShowOptions(**letter), ShapeOptions(), OutputOptions()).view is View.pmap
+    assert "of --view pmap, not of --view hosts" in _refused(ShowOptions(view=View.hosts, **letter)).message
+    for to in (OutputOptions(format=Format.json), OutputOptions(output="x.csv")):
+        assert "pmap's own text" in _refused(ShowOptions(**letter), to=to).message
+
+
+def test_letters_reach_the_view():
+    """What the user typed is what the view is told; a pipe or a file is no terminal, a table is drawn for one."""
+    show = ShowOptions(wide=2, bare=True, show_path=True, kernel_names=True, range="7f,80")
+    told = output_from(show, ShapeOptions(), OutputOptions(format=Format.plain)).options.letters
+    assert told == Letters("widest", True, True, True, 0x7F, 0x80, utf8=told.utf8, terminal=False)
+    table = output_from(ShowOptions(view=View.pmap), ShapeOptions(), OutputOptions(format=Format.table))
+    assert table.options.letters.terminal
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])

@@ -91,7 +91,7 @@ def test_options_exist(page: Path):
     commands = (program, *program.commands.values())  # type: ignore[attr-defined]  # an app with commands is a group
     options = [option for command in commands for option in command.params]
     known = {spelling for option in options for spelling in (*option.opts, *option.secondary_opts)}
-    named = re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text())
+    named = re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", page.read_text())  # which `--x--`, a mode of pmap's, is not
     assert set(named) <= known | {"--help"} | OTHER_PROGRAMS_OPTIONS
 
 

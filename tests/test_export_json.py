@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
+from fleetpmap.check import Checks, Finding
 from fleetpmap.export import EXPORTERS, coverage_json
 from fleetpmap.report import VIEWS, ViewOptions, hosts, mappings, merged, processes, summary
 from fleetpmap.version import __version__
@@ -70,7 +72,7 @@ def test_texts_are_valid_and_harmless():
 def test_coverage_alone():
     """Beside a csv file: who answered, without the tables."""
     document = json.loads(coverage_json(merged(small_fleet())))
-    assert list(document) == ["fleetpmap", "run", "coverage", "failures", "notes"]
+    assert list(document) == ["fleetpmap", "run", "coverage", "checks", "failures", "notes"]
     assert document["coverage"]["hosts"] == {"asked": 7, "partial": 1, "ok": 2, "no-match": 1, "auth": 1, "timeout": 2}
     assert document["coverage"]["processes"] == {"matched": 5, "read": 3, "denied": 1, "gone": 1}
 
@@ -80,3 +82,28 @@ def test_rows_pass_the_chunk():
     maps = [mapping(start=number * 4096) for number in range(16_386)]
     rows = json.loads(_text(mappings(snapshot(host("a", process(1, "x", *maps))))))["rows"]
     assert [row["start"] for row in rows[16_383:]] == ["03fff000", "04000000", "04001000"]
+
+
+def test_checks_are_counted_and_explained():
+    """Each check by verdict, and what is amiss with the figures, harmless like every text."""
+    off = Finding("rss_identity", "failed", "mapping 00200000: Rss is 9 kB, its four parts 8 kB")
+    held = dict.fromkeys(("mappings_apart", "last_block_whole", "start_time_unchanged"), "held")
+    checks = Checks({"rss_identity": "failed", **held}, (off,))
+    one = process(7, "x", mapping(size=4, Rss=4))
+    report = merged(snapshot(host("a\x1b", replace(one, process=replace(one.process, checks=checks)))))
+    assert json.loads(coverage_json(report))["checks"] == {
+        "processes": 1,
+        "rss_identity": {"failed": 1},
+        "mappings_apart": {"held": 1},
+        "last_block_whole": {"held": 1},
+        "start_time_unchanged": {"held": 1},
+        "findings": [
+            {
+                "host": r"a\x1b",
+                "pid": 7,
+                "check": "rss_identity",
+                "verdict": "failed",
+                "message": "mapping 00200000: Rss is 9 kB, its four parts 8 kB",
+            }
+        ],
+    }

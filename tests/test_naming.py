@@ -1,20 +1,31 @@
 """naming: what a mapping is called, and what kind it is."""
 
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import mapper
 from fleetpmap.naming import mapping_name, name_mappings
-from fleetpmap.smaps import Coded, SmapsColumns
+from fleetpmap.smaps import Coded, SmapsColumns, parse
 
 
-def columns(*rows):
-    """Mappings from (process, perms, path) or (process, perms, path, flags); addresses are of no matter here."""
+def columns(*rows, page_sizes=None):
+    """Mappings from (process, perms, path) or (process, perms, path, flags); addresses are of no matter here.
+
+    Flags None: the kernel has no VmFlags. `page_sizes`: the mappings' KernelPageSize.
+    """
     rows = [(*row, "rd") if len(row) == 3 else row for row in rows]
     zeros = np.zeros(len(rows), np.uint64)
 
     def coded(slot):
-        names = list(dict.fromkeys(row[slot] for row in rows))
-        return Coded(np.array([names.index(row[slot]) for row in rows], np.int32), tuple(names))
+        names = list(dict.fromkeys(row[slot] for row in rows if row[slot] is not None))
+        codes = [-1 if row[slot] is None else names.index(row[slot]) for row in rows]
+        return Coded(np.array(codes, np.int32), tuple(names))
 
     return SmapsColumns(
         process=np.array([row[0] for row in rows], np.int32),
@@ -25,7 +36,7 @@ def columns(*rows):
         device=coded(1),
         inode=zeros,
         path=coded(2),
-        fields={},
+        fields={} if page_sizes is None else {"KernelPageSize": np.array(page_sizes, np.int64)},
         flags=coded(3),
     )
 
@@ -44,6 +55,13 @@ def columns(*rows):
         ("/run/app/web.sock", False, "/run/app/web.sock"),
         ("/dev/zero", False, "/dev/zero"),
         ("/memfd:my cache", False, "/memfd:my cache"),
+        ("/memfd:runc_cloned:/proc/self/exe", True, "/memfd:runc_cloned:/proc/self/exe"),
+        ("/dev/zero", True, "/dev/zero"),
+        ("/SYSV0000162e", True, "/SYSV0000162e"),
+        ("/dev/shm/libjni.so", False, "libjni.so"),
+        ("[anon:stack_and_tls:15295]", False, "[anon:stack_and_tls:thread]"),
+        ("[anon:stack_and_tls:main]", False, "[anon:stack_and_tls:main]"),
+        ("[anon: glibc: pthread stack: 4711]", False, "[anon: glibc: pthread stack: thread]"),
         ("anon_inode:[perf_event]", False, "anon_inode:[perf_event]"),
     ],
 )
@@ -78,22 +96,51 @@ def test_deleted_is_a_mark_and_not_a_name():
     [
         ("rw-p", "[heap]", "rd", "heap"),
         ("rw-p", "[stack]", "rd", "stack"),
-        ("rw-p", "[stack:77]", "rd", "thread-stack"),
+        ("rw-p", "", "rd wr gd ac", "stack"),
+        ("rw-p", "[stack:77]", None, "thread-stack"),
+        ("rw-p", "[anon:stack_and_tls:15295]", "rd", "thread-stack"),
+        ("rw-p", "[anon: glibc: pthread stack: 77]", "rd", "thread-stack"),
+        ("rw-p", "[anon: glibc: pthread user stack: 77]", "rd", "thread-stack"),
+        ("rw-p", "[anon: glibc: unused stack]", "rd", "named-anon"),
+        ("rw-p", "[anon:stack_and_tls:main]", "rd", "named-anon"),
         ("rw-p", "", "rd", "anon"),
+        ("rw-p", "/dev/zero", "rd", "anon"),
         ("rw-p", "[anon:dalvik-main space]", "rd", "named-anon"),
         ("r-xp", "/lib/libc.so.6 (deleted)", "rd", "library"),
+        ("r--p", "/lib/libicudata.so.72.1", "rd", "library"),
         ("r-xp", "/usr/bin/bash", "rd", "executable"),
+        ("r-xp", "/usr/bin/bash (deleted)", "rd", "executable"),
+        ("r-xp", "/system/framework/boot.oat", "rd", "executable"),
         ("r--p", "/usr/share/x.mo", "rd", "file"),
+        ("r--p", "/opt/x.so/data", "rd", "file"),
+        ("r--s", "/SYSVolume", "rd", "file"),
         ("rw-s", "/SYSV0000162e (deleted)", "rd", "shm"),
         ("rw-s", "/dev/shm/ring", "rd", "shm"),
+        ("rw-s", "/run/shm/ring", "rd", "shm"),
+        ("rw-s", "/dev/ashmem/pool (deleted)", "rd", "shm"),
         ("rw-s", "/memfd:buffer (deleted)", "rd", "shm"),
+        ("rwxs", "/memfd:doublemapper (deleted)", "rd", "shm"),
+        ("rw-s", "/secretmem (deleted)", "rd", "shm"),
         ("rw-s", "/dev/zero (deleted)", "rd", "shm"),
         ("rw-s", "[anon_shmem:pool]", "rd", "shm"),
         ("rw-p", "/anon_hugepage (deleted)", "rd", "hugetlb"),
+        ("rw-s", "/dev/hugepages/db", None, "hugetlb"),
         ("rw-s", "/mnt/huge/db", "rd wr sh ht", "hugetlb"),
+        ("rw-s", "/memfd:db (deleted)", "rd wr sh ht", "hugetlb"),
+        ("rw-s", "/SYSV00000001 (deleted)", "rd wr sh ht", "hugetlb"),
         ("rw-s", "/dev/dri/card0", "rd", "device"),
+        ("r-xs", "/dev/nvidia0", "rd", "device"),
+        ("rw-s", "anon_inode:[perf_event]", "rd", "device"),
+        ("rw-s", "socket:[4711]", "rd", "device"),
+        ("rw-s", "/dmabuf:", "rd", "device"),
+        ("rw-s", "/drm mm object (deleted)", "rd", "device"),
+        ("rw-s", "/sys/devices/pci0000:00/0000:00:02.0/resource0", "rd wr sh pf io", "device"),
         ("r-xp", "[vdso]", "rd", "special"),
-        ("r--p", "[vvar_vclock]", "rd", "special"),
+        ("r--p", "[vvar_vclock]", "rd pf io", "special"),
+        ("--xp", "[uprobes]", "ex", "special"),
+        ("r-xp", "[vectors]", "rd", "special"),
+        ("r-xp", "[sigpage]", "rd", "special"),
+        ("rw-s", "/[aio] (deleted)", "rd", "special"),
     ],
 )
 def test_kind(perms, path, flags, kind):
@@ -101,7 +148,91 @@ def test_kind(perms, path, flags, kind):
     assert name_mappings(columns((0, perms, path, flags))).kind.texts() == [kind]
 
 
+def test_huge_pages_of_a_kernel_without_vm_flags():
+    """2.6.29 to 3.7: pages larger than the host's smallest are hugetlb's."""
+    rows = [(0, "rw-s", "/mnt/huge/db", None), (0, "rw-p", "", None)]
+    assert name_mappings(columns(*rows, page_sizes=[2048, 4])).kind.texts() == ["hugetlb", "anon"]
+
+
+def test_large_base_pages_are_not_huge_pages():
+    """Pages of 64 KiB are what every mapping of some arm64 and ppc64 hosts has."""
+    rows = [(0, "r--p", "/srv/db", None), (0, "rw-p", "", None)]
+    assert name_mappings(columns(*rows, page_sizes=[64, 64])).kind.texts() == ["file", "anon"]
+
+
+def test_vm_flags_outweigh_the_page_size():
+    """A device that maps large pages of its own (DAX) has no `ht`."""
+    rows = [(0, "rw-s", "/dev/dax0.0", "rd wr sh"), (0, "rw-p", "", "rd")]
+    assert name_mappings(columns(*rows, page_sizes=[2048, 4])).kind.texts() == ["device", "anon"]
+
+
 def test_no_mappings():
     """Nothing in, nothing out."""
     names = name_mappings(columns())
     assert (len(names.mapping), len(names.kind), len(names.deleted)) == (0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    """A real process that has one of each: what it says of each, and its smaps."""
+    words = [sys.executable, mapper.__file__, str(tmp_path_factory.mktemp("mapper"))]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        answers = json.loads(process.stdout.readline())
+        yield answers, parse(Path(f"/proc/{process.pid}/smaps").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "name"),
+    [
+        ("anonymous", "anon", "[anon]"),
+        ("shared anonymous", "shm", "/dev/zero"),
+        ("private /dev/zero", "anon", "/dev/zero"),
+        ("shared /dev/zero", "shm", "/dev/zero"),
+        ("named", "named-anon", "[anon:a pool]"),
+        ("named shared", "shm", "[anon_shmem:a pool]"),
+        ("named stack", "thread-stack", "[anon: glibc: pthread stack: thread]"),
+        ("grows down", "stack", "[anon]"),
+        ("System V", "shm", "/SYSV00000000"),
+        ("memfd", "shm", "/memfd:a/b.so"),
+        ("memfd code", "shm", "/memfd:jit"),
+        ("memfd secret", "shm", "/secretmem"),
+        ("hugetlb", "hugetlb", "/anon_hugepage"),
+        ("hugetlb memfd", "hugetlb", "/memfd:huge"),
+        ("io_uring", "device", "anon_inode:[io_uring]"),
+        ("deleted library", "library", "libgone.so.1"),
+    ],
+)
+def test_a_real_mapping(mapped, what, kind, name):
+    """What this kernel prints of a mapping made for the purpose is understood."""
+    answers, smaps = mapped
+    if isinstance(answers[what], str):
+        pytest.skip(f"the kernel gave no {what}: {answers[what]}")
+    row = smaps.start.tolist().index(answers[what])
+    names = name_mappings(smaps)
+    assert (names.kind.texts()[row], names.mapping.texts()[row]) == (kind, name)
+
+
+def test_real_files(mapped):
+    """POSIX shared memory and a plain file go by their paths, which the test's machine chooses."""
+    answers, smaps = mapped
+    kinds = name_mappings(smaps).kind.texts()
+    starts = smaps.start.tolist()
+    assert [kinds[starts.index(answers[what])] for what in ("POSIX", "file")] == ["shm", "file"]
+
+
+def test_every_process_has_a_heap_a_stack_and_a_program(mapped):
+    """The rest of the same process: the interpreter is its executable, libc a library, [vdso] special."""
+    names = name_mappings(mapped[1])
+    assert {"heap", "stack", "executable", "library", "special"} <= set(names.kind.texts())
+
+
+def test_a_program_that_is_gone_is_an_executable(tmp_path):
+    """A program replaced while it runs keeps its kind and its name."""
+    program = shutil.copy(shutil.which("cat"), tmp_path / "cat")
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        process.stdin.write(b"ready\n")
+        process.stdout.readline()
+        Path(program).unlink()
+        names = name_mappings(parse(Path(f"/proc/{process.pid}/smaps").read_bytes()))
+    kinds = set(zip(names.mapping.texts(), names.kind.texts(), names.deleted.tolist(), strict=True))
+    assert ("cat", "executable", True) in kinds

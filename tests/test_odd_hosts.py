@@ -129,6 +129,22 @@ def test_a_recorded_tree_over_ssh(sshd: Sshd) -> None:
     assert [process.pid for process in snapshot.processes if process.status == "read"] == [1843, 1851]
 
 
+def test_a_text_that_ends_in_an_error_costs_no_other_process(sshd: Sshd, tmp_path: Path) -> None:
+    """GNU's tail stops at a file that it cannot read to its end: the others are asked for again."""
+    tree = tmp_path / "proc"
+    shutil.copytree(TREES / "web-01", tree)
+    (tree / "1843/smaps").unlink()
+    (tree / "1843/smaps").symlink_to("/proc/self/mem")  # opens, and gives an error at the first byte
+    snapshot = ask(sshd.host(proc_root=str(tree)), sshd, match=compile_match("gunicorn|bash"))
+    assert [(process.pid, process.status) for process in snapshot.processes] == [
+        (1843, "empty"),
+        (1851, "read"),
+        (2290, "read"),
+        (2307, "read"),
+    ]
+    assert sorted({snapshot.processes[slot].pid for slot in snapshot.table.process.tolist()}) == [1851, 2290, 2307]
+
+
 def test_files_from_a_clock_that_is_wrong(sshd: Sshd, tmp_path: Path) -> None:
     """A tree dated 2106 and processes that start after it was read: nothing of ours asks what time it is there."""
     tree = tmp_path / "proc"

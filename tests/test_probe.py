@@ -300,6 +300,23 @@ def test_owners_are_listed_only_on_request(tree: Tree) -> None:
     assert (listing.processes[0].uid, listing.users) == (None, {})
 
 
+@pytest.mark.parametrize("state", ["S", "T"])
+def test_rollups_are_read_only_on_request(shell: list[str], tree: Tree, state: str) -> None:
+    """Each key to its KiB, None where a kernel has no such file; `stopped` is what both stats say."""
+    rollup = "00400000-7ffd0000 ---p 00000000 00:00 0    [rollup]\nRss:   1736 kB\nPss:    191 kB\n"
+    for pid in (7, 8):
+        tree.add(pid, smaps="00400000-00401000 rw-p 00000000 00:00 0\nRss:  4 kB\n")
+    (tree.root / "7/smaps_rollup").write_text(rollup)
+    stat = tree.root / "7/stat"
+    stat.write_text(stat.read_text().replace(" S ", f" {state} ", 1))
+    with Conversation(shell, tree.request(rollups=True)) as probe:
+        seven, eight = probe.read(7, 8).processes
+    assert (seven.rollup, eight.rollup) == ({"Rss": 1736, "Pss": 191}, None)
+    assert (seven.stopped, eight.stopped) == (state == "T", False)
+    with Conversation(shell, tree.request()) as probe:
+        assert [one.rollup for one in probe.read(7, 8).processes] == [None, None]
+
+
 def test_a_text_without_its_last_newline_stays_as_it_is(shell: list[str], tree: Tree) -> None:
     """tail's headers are told from the text to the byte."""
     for pid, text in ((1, "torn"), (2, ""), (3, "whole\n"), (4, "\n")):

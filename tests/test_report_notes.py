@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fleetpmap.report import coverage_sentence, merged
+from fleetpmap.report import coverage_sentence, fields, mappings, merged
+from fleetpmap.report.shape import Shape
 from snapshots import failed, host, mapping, process, sizes, small_fleet, snapshot
 
 
@@ -46,6 +47,59 @@ def test_field_missing_in_some_mappings():
     without = {key: kib for key, kib in sizes(4, 3, 3, 1, 1, 1, 0, 0, 0, 0).items() if key != "Pss"}
     notes = _notes(host("odd-01", process(1, "x", _whole(), mapping("/n", **without))))
     assert notes == ("pss_kib leaves out 1 mapping on odd-01: its kernel gave them no Pss",)
+
+
+def test_what_each_kernel_lacks_is_told_of_that_kernel():
+    """A size of two fields, of which one host lacks the one and another the other."""
+    parts = {"Shared_Hugetlb": 1, "Private_Hugetlb": 1}
+    whole = sizes(4, 3, 3, 1, 1, 1, 0, 0, 0, 0)
+    hosts = [
+        host(f"lacks-{key[0]}", process(1, "x", mapping("/m", **{k: v for k, v in whole.items() if k != key})))
+        for key in parts
+    ]
+    assert _notes(*hosts) == (
+        "hugetlb_kib leaves out lacks-S: its kernel has no Shared_Hugetlb",
+        "hugetlb_kib leaves out lacks-P: its kernel has no Private_Hugetlb",
+    )
+
+
+def _fields_fleet():
+    old, new = {"Rss": 3, "Pss": 1}, {"Rss": 3, "Pss": 1, "KSM": 0, "THPeligible": 1}
+    return snapshot(
+        host("new-01", process(1, "x", mapping("/m", **new))),
+        host("old-01", process(1, "x", mapping("/m", **old))),
+        host("old-02", process(1, "x", mapping("/m", **old))),
+    )
+
+
+def test_columns_of_fields():
+    """The view mappings has no sizes: its notes are about the fields that it shows."""
+    assert mappings(_fields_fleet()).notes == (
+        "ksm_kib and thp_eligible leave out old-[01-02]: their kernels have no such fields",
+    )
+
+
+def test_columns_that_are_not_shown():
+    """--columns takes the notes on the other fields away too."""
+    assert mappings(_fields_fleet(), Shape(columns=("path", "rss"))).notes == ()
+    assert mappings(_fields_fleet(), Shape(columns=("path", "ksm"))).notes == (
+        "ksm_kib leaves out old-[01-02]: their kernels have no such field",
+    )
+
+
+def test_a_kernel_that_has_next_to_nothing():
+    """WSL1 prints Pss alone: that is shorter to say than what it lacks."""
+    whole = mapping("/m", **sizes(4, 3, 3, 1, 1, 1, 0, 0, 0, 0))
+    fleet = snapshot(host("new-01", process(1, "x", whole)), host("wsl-01", process(1, "x", mapping("/m", Pss=2))))
+    assert mappings(fleet).notes == ("all fields but pss_kib leave out wsl-01: its kernel has no others",)
+
+
+def test_mappings_of_one_host_that_share_no_field():
+    """However odd, it is told."""
+    odd = snapshot(host("odd-01", process(1, "x", mapping("/m", Rss=3), mapping("/n", Pss=2))))
+    assert mappings(odd).notes == (
+        "rss_kib and pss_kib leave out 1 mapping on odd-01: its kernel gave them no such fields",
+    )
 
 
 def test_processes_that_no_total_holds():
@@ -107,6 +161,11 @@ def test_coverage_when_nobody_was_asked():
     """`fleetpmap hosts` contacts nobody, and does not say that they did not answer."""
     not_asked = (failed(name, "not-asked", "") for name in ("a", "b"))
     assert _sentence(*not_asked) == "2 hosts, none of them asked"
+
+
+def test_coverage_of_nobody():
+    """`fleetpmap fields` has no hosts, and no sentence about them."""
+    assert coverage_sentence(fields().coverage) == ""
 
 
 def test_coverage_of_a_listing():

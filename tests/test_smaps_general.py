@@ -10,6 +10,8 @@ from fleetpmap.smaps.general import last_block_start, read_process
 HEADER = b"7f0000000000-7f0000003000 rw-p 00000000 00:00 0 \n"
 BLOCK = HEADER + b"Size:                 12 kB\nRss:                   8 kB\nVmFlags: rd wr mr \n"
 BLOCK_2 = BLOCK.replace(b"7f00", b"7f01")
+HEADER_2 = HEADER.replace(b"7f00", b"7f01")
+NOT_SMAPS = "this is not the text of /proc/PID/smaps"
 
 
 def error_of(text: bytes) -> SmapsError | None:
@@ -76,8 +78,11 @@ def test_words_of_an_unknown_key_are_passed_over() -> None:
         (BLOCK + HEADER.replace(b"rw-p", b"rw!p") + b"Rss: 4 kB\n", "expected a mapping line", len(BLOCK)),
         (HEADER + b"Rss: 4 kB\nRss: 4 kB\n", 'the key "Rss" stands twice in one mapping', len(HEADER) + 10),
         (HEADER + b"VmFlags: rd\nVmFlags: rd\n", 'the key "VmFlags" stands twice', len(HEADER) + 12),
-        (HEADER + b"Rss: lots\n", "\"Rss\": expected a number, got 'lots'", len(HEADER)),
+        (HEADER + b"Rss: lots\n", "\"Rss\": expected a number of kB, got 'lots'", len(HEADER)),
         (HEADER + b"Rss: 140737488355329 kB\n", '"Rss": expected a number', len(HEADER)),
+        (HEADER + b"Rss: 4\n", "\"Rss\": expected a number of kB, got '4'", len(HEADER)),
+        (HEADER + b"THPeligible: 1 kBit\n", "\"THPeligible\": expected a number, got '1 kBit'", len(HEADER)),
+        (HEADER + b"Rss: 4 kB\r\n", "\"Rss\": expected a number of kB, got '4 kB\\r'", len(HEADER)),
         (HEADER + b"\x1b[2J\n", "expected a field (\"Rss:   4 kB\"), got '\\x1b[2J'", len(HEADER)),
         (HEADER + BLOCK, "a mapping without fields", 0),
     ],
@@ -88,6 +93,85 @@ def test_what_is_not_smaps_is_an_error_with_its_place(text: bytes, message: str,
         read_process(text)
     assert message in caught.value.message
     assert caught.value.offset == offset
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (b"\x7fELF\x02\x01\x01\x00", "expected a mapping line, got '\\x7fELF\\x02\\x01\\x01\\x00'", NOT_SMAPS),
+        (b"root:x:0:0:root:/root:/bin/sh\n", "expected a mapping line, got 'root:x:0:0:root:/root:/bin/sh'", NOT_SMAPS),
+        (b"\n", "expected a mapping line, got ''", NOT_SMAPS),
+        (HEADER + HEADER, "a mapping without fields", "this looks like /proc/PID/maps: smaps is needed"),
+        (
+            b"00400000-7fff1000 ---p 00000000 00:00 0     [rollup]\nRss: 884 kB\n",
+            "expected a mapping line, got '00400000-7fff1000 ---p 00000000 00:00 0     [rollup]'",
+            "this is smaps_rollup, one sum over all mappings: smaps is needed",
+        ),
+        (
+            b"00400000-ffffffffff601000 ---p 00000000 00:00 0     [rollup]\nRss: 884 kB\n",
+            "expected a mapping line, got '00400000-ffffffffff601000 ---p 00000000 00:00 0     [rollup]'",
+            "this is smaps_rollup, one sum over all mappings: smaps is needed",
+        ),
+    ],
+    ids=["program", "passwd", "empty line", "maps", "rollup", "rollup with vsyscall"],
+)
+def test_another_file_is_told_from_smaps(text: bytes, message: str, hint: str) -> None:
+    """At its first byte, with what it probably is; none of them is a process without memory."""
+    error = error_of(text)
+    assert error is not None
+    assert (error.message, error.hint, error.offset) == (message, hint, 0)
+
+
+@pytest.mark.parametrize("again", [BLOCK, BLOCK.replace(b"3000 ", b"2000 "), BLOCK.replace(b"0000-", b"1000-")])
+def test_a_mapping_that_comes_twice_is_not_counted_twice(again: bytes) -> None:
+    """The same block again, or one that lies in it: ends only rise in a whole text."""
+    error = error_of(BLOCK + again + BLOCK_2)
+    assert error is not None
+    assert error.message.startswith("mapping 7f00000")
+    assert error.message.endswith(" ends no further than the one in front of it")
+    assert error.offset == len(BLOCK)
+
+
+def test_a_mapping_that_grew_is_kept() -> None:
+    """The kernel prints it once more, with another end: the self-check says what that counts twice."""
+    grown = BLOCK.replace(b"3000 ", b"4000 ")
+    assert [block.header.end for block in read_process(BLOCK + grown)] == [0x7F0000003000, 0x7F0000004000]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"7f01",
+        b"7f0100000000-7f01000",
+        b"7f0100000000-7f0100003000 rw-p 00000000 00:00 0",
+        b"7f0100000000-7f0100003000 rw-p 00000000 00:00 0                  /usr/lib/lib",
+        b"7f0100000000-7f0100003000 rw-p 00000000 00:00 0 \n",
+        HEADER_2 + b"Si",
+        HEADER_2 + b"Size:",
+        HEADER_2 + b"Size:        ",
+        HEADER_2 + b"Size:                 1",
+        HEADER_2 + b"Size:                 12",
+        HEADER_2 + b"Size:                 12 k",
+        HEADER_2 + b"Size:                 12 kB",
+        HEADER_2 + b"Size:                 12 kB\n",
+        HEADER_2 + b"Size:                 12 kB\nRss:                   8 kB\nVmFlags: rd w",
+    ],
+)
+def test_a_torn_tail_says_what_is_whole(tail: bytes) -> None:
+    """Cut in the header, a field's name, its number, before the unit or the newline: where, and what came before."""
+    error = error_of(BLOCK + tail)
+    assert error is not None
+    assert error.message == "cut off in the middle of a mapping, after 1 whole mapping"
+    assert error.hint == "the process probably exited while it was read: read it again"
+    assert error.offset == len(BLOCK)
+
+
+def test_a_number_cut_short_in_the_only_mapping_is_no_smaller_number() -> None:
+    """12 of 128 kB, and 1 of protection key 15: without a unit or a newline nobody can know."""
+    for line in (b"Size:                 12", b"ProtectionKey:         1"):
+        error = error_of(HEADER + line)
+        assert error is not None
+        assert error.message == "cut off in the middle of a mapping, after 0 whole mappings"
 
 
 def test_every_cut_is_seen_but_those_that_leave_a_whole_text() -> None:
@@ -111,8 +195,10 @@ def test_every_cut_is_seen_but_those_that_leave_a_whole_text() -> None:
 
 
 def test_a_missing_last_newline_is_no_cut() -> None:
-    """Editors and copies drop it."""
-    assert len(read_process((BLOCK + BLOCK_2)[:-1])) == 2
+    """Editors and copies drop it. But then the last flags may lack some, so they are unknown."""
+    first, last = read_process((BLOCK + BLOCK_2)[:-1])
+    assert last.numbers == {"Size": 12, "Rss": 8}
+    assert (first.flags, last.flags) == ("rd wr mr", None)
 
 
 def test_the_last_block_of_a_text_begins_at_its_last_mapping_line() -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
 
 from fleetpmap.errors import SmapsError
-from fleetpmap.smaps import NULL, SmapsColumns, parse, parse_processes
-from fleetpmap.smaps.general import Block, read_process
+from fleetpmap.smaps import NULL, parse, parse_processes
+from smaps_paths import assert_both_paths_agree, rows_of, spans_of
 
 TEXTS = Path(__file__).parent / "smaps_texts"
 
@@ -53,72 +51,6 @@ Pss_Dirty:            20 kB
 THPeligible:           1
 VmFlags: rd wr\x20
 """
-
-
-def rows_of(columns: SmapsColumns) -> list[tuple[object, ...]]:
-    """One tuple per mapping: everything the columns say of it, its fields in order."""
-    fields = {key: column.tolist() for key, column in columns.fields.items()}
-    return [
-        (*row, {key: column[slot] for key, column in fields.items() if column[slot] != NULL})
-        for slot, row in enumerate(
-            zip(
-                columns.process.tolist(),
-                columns.start.tolist(),
-                columns.end.tolist(),
-                columns.perms.texts(),
-                columns.offset.tolist(),
-                columns.device.texts(),
-                columns.inode.tolist(),
-                columns.path.texts(),
-                columns.flags.texts(),
-                strict=True,
-            )
-        )
-    ]
-
-
-def row_of(process: int, block: Block) -> tuple[object, ...]:
-    """The same of a block as the general path reads it."""
-    header = block.header
-    return (
-        process,
-        header.start,
-        header.end,
-        header.perms,
-        header.offset,
-        header.place.device,
-        header.place.inode,
-        header.place.path,
-        block.flags,
-        block.numbers,
-    )
-
-
-def spans_of(texts: list[bytes]) -> list[tuple[int, int]]:
-    """Where each text stands when they follow each other."""
-    stops = np.cumsum([len(text) for text in texts]).tolist()
-    return list(zip([0, *stops[:-1]], stops, strict=True)) if texts else []
-
-
-def assert_both_paths_agree(texts: list[bytes]) -> None:
-    """The columns, errors, order of keys and names are what the general path gives, process by process."""
-    columns, errors = parse_processes(b"".join(texts), spans_of(texts))
-    expected: list[tuple[object, ...]] = []
-    expected_errors: dict[int, tuple[str, int]] = {}
-    keys: dict[str, None] = {}
-    for process, text in enumerate(texts):
-        try:
-            blocks = read_process(text)
-        except SmapsError as error:
-            expected_errors[process] = (error.message, error.offset)
-            continue
-        expected += [row_of(process, block) for block in blocks]
-        keys |= {key: None for block in blocks for key in block.numbers}
-    assert rows_of(columns) == expected
-    assert {process: (error.message, error.offset) for process, error in errors.items()} == expected_errors
-    assert list(columns.fields) == list(keys)
-    for coded in (columns.perms, columns.device, columns.path, columns.flags):
-        assert list(coded.names) == list(dict.fromkeys(text for text in coded.texts() if text is not None))
 
 
 def test_an_empty_text_has_no_mappings() -> None:
@@ -206,6 +138,23 @@ def test_a_bad_process_costs_no_other() -> None:
     assert errors[3].offset == errors[4].offset == torn.index(b"006a1000")
 
 
+def test_a_block_that_comes_twice_costs_its_process_only() -> None:
+    """Its numbers would count twice; the same addresses in another process are another memory."""
+    first = KERNEL_3_2[: KERNEL_3_2.index(b"006a1000")]
+    texts = [KERNEL_3_2, first + KERNEL_3_2, KERNEL_3_2]
+    columns, errors = parse_processes(b"".join(texts), spans_of(texts))
+    assert columns.process.tolist() == [0, 0, 0, 2, 2, 2]
+    assert {process: (error.message, error.offset) for process, error in errors.items()} == {
+        1: ("mapping 00400000-004a2000 ends no further than the one in front of it", len(first))
+    }
+
+
+def test_a_size_without_its_unit_is_refused_on_the_fast_path_too() -> None:
+    """A template never learns it."""
+    with pytest.raises(SmapsError, match="\"Pss\": expected a number of kB, got '2'"):
+        parse(KERNEL_3_2.replace(b"   2 kB", b"   2"))
+
+
 def test_a_field_that_only_a_bad_process_has_is_not_there() -> None:
     """No column of nothing but null, no name that no row has."""
     texts = [KERNEL_3_2, KERNEL_6 + b"junk\n"]
@@ -258,64 +207,4 @@ def test_several_windows_join() -> None:
     one = (TEXTS / "linux-6.18-sleep.smaps").read_bytes()
     texts = [one] * 45 + [KERNEL_6] + [one] * 45 + [KERNEL_3_2, one[:-200]] + [one] * 5
     assert sum(map(len, texts)) > 2 * 2**20
-    assert_both_paths_agree(texts)
-
-
-number_lines = st.lists(
-    st.tuples(
-        st.sampled_from(["Size", "Rss", "Pss", "Swap", "THPeligible", "HugePFNMap", "anon_thing", "fade"]),
-        st.sampled_from(["{key}:{pad}{value:>8} kB", "{key}: {value} kB", "{key}:{value:>5}", "{key}:\t\t{value}"]),
-    ),
-    unique_by=lambda line: line[0],
-    min_size=1,
-    max_size=6,
-)
-paths = st.sampled_from(
-    [
-        "",
-        "[heap]",
-        "/usr/bin/sleep",
-        "/a b\tc ",
-        "/x" * 60,
-        "/long" * 300,
-        "[anon:a: b]",
-        "/f (deleted)",
-        "/\udcff\udcfe",
-    ]
-)
-headers = st.builds(
-    "{:08x}-{:08x} {} {} {} {}{}{}".format,
-    st.sampled_from([0x400000, 0x55F523C9F000, 0xFFFFFFFFFF600000, 0x123456789]),
-    st.sampled_from([0x500000, 0x55F523CC1000, 0xFFFFFFFFFF601000]),
-    st.sampled_from(["r--p", "rwxs", "---p", "--xp"]),
-    st.sampled_from(["00000000", "0001f000", "1ffffff000", "12"]),
-    st.sampled_from(["00:00", "fe:01", "103:0a2"]),
-    st.sampled_from([0, 7, 1234567, 2**64 - 1]),
-    st.sampled_from([" ", " " * 20]),
-    paths,
-)
-values = st.sampled_from([0, 4, 17, 99999999, 100000000, 4294967296])
-vm_flags = st.sampled_from([None, "VmFlags: ", "VmFlags: rd", "VmFlags: rd wr ", "VmFlags: rd ex mr mw me dw ?? sd "])
-
-
-@st.composite
-def process_texts(draw: st.DrawFn) -> bytes:
-    """A process as one kernel prints it: every block has the same lines, but now and then one has a line more."""
-    lines = draw(number_lines)
-    flags = draw(vm_flags)
-    text = ""
-    for header in draw(st.lists(headers, max_size=6)):
-        text += header + "\n"
-        if draw(st.integers(0, 9)) == 0:
-            text += draw(st.sampled_from(["Name:    [anon:n]\n", "Other:   12 kB\n", "Mood: good\n", "dead-beef\n"]))
-        for key, form in lines:
-            text += form.format(key=key, pad=" " * (15 - len(key)), value=draw(values)) + "\n"
-        text += "" if flags is None else flags + "\n"
-    return text.removesuffix(draw(st.sampled_from(["", "", "\n"]))).encode("utf-8", "surrogateescape")
-
-
-@settings(max_examples=150, deadline=None, derandomize=True)  # the same texts on every machine and every run
-@given(st.lists(process_texts(), max_size=5))
-def test_both_paths_agree_on_generated_texts(texts: list[bytes]) -> None:
-    """The fast path is an optimisation and nothing else."""
     assert_both_paths_agree(texts)

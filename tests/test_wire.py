@@ -166,6 +166,13 @@ def test_reading_has_the_texts_gapless_in_the_order_asked() -> None:
     decoder.eof()
 
 
+def test_a_reading_says_where_the_stack_begins() -> None:
+    """startstack, the 28th field of the stat that follows the reading; a stat that ends before it says nothing."""
+    tail = b" 18446744073709551615 4321280 7148169 140737136604432 0 0\n"
+    reading = read_after(READ.replace(b"8192000 33 184\n", b"8192000 33" + tail))
+    assert [process.start_stack for process in reading.processes] == [140737136604432, None, None, None]
+
+
 def test_gzip_and_plain_give_the_same() -> None:
     """Packing is not part of the answer."""
     packed, plain = decode(stream("gzip")), decode(stream("plain"))
@@ -479,3 +486,11 @@ def test_what_is_not_the_wire_format_is_an_error(data: bytes, message: str) -> N
     """A stream that our probe cannot have sent is never half understood."""
     with pytest.raises(ProtocolError, match=message):
         decode(data)
+
+
+def test_lines_of_a_rollup_that_are_no_sizes_are_left_out() -> None:
+    """The header is a mapping's; a number that no kernel prints is nobody's."""
+    lines = (b"55e0-7ffd ---p 00000000 00:00 0 [rollup]", b"Rss:  12 kB", b"Mood: good", b"Pss: " + b"9" * 19 + b" kB")
+    section = b"NONCE rollup\n" + b"".join(b"7/smaps_rollup:" + line + b"\n" for line in lines)
+    reading = read_after(READ.replace(f"{NONCE} access".encode(), section + b"NONCE access"))
+    assert [one.rollup for one in reading.processes if one.pid == 7] == [{"Rss": 12}]

@@ -18,7 +18,7 @@ import typer
 
 from fleetpmap.cli import complete
 from fleetpmap.cli.choices import hosts_from, inventory_from, selection_from, ssh_options_from
-from fleetpmap.cli.destinations import Output, output_from
+from fleetpmap.cli.destinations import Output, column_list, output_from
 from fleetpmap.cli.groups import with_groups
 from fleetpmap.cli.interrupt import interruptible
 from fleetpmap.cli.options import (
@@ -143,6 +143,19 @@ def hosts(which: HostOptions, to: OutputOptions, how: RunningOptions) -> int:
 
 @app.command()
 @with_groups
+def fields(shape: ShapeOptions, to: OutputOptions) -> int:
+    """Explain the kernel's fields: unit, first kernel, how each totals over processes, meaning."""
+    from fleetpmap.report import Shape
+    from fleetpmap.report import fields as explained
+
+    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(human=shape.human), to)
+    columns = None if shape.columns is None else column_list(shape.columns)
+    deliver(explained(_command(), Shape(shape.sort, shape.top, columns)), output, to.color, quiet=False)
+    return 0
+
+
+@app.command()
+@with_groups
 def demo(
     matching: ProcessOptions, show: ShowOptions, shape: ShapeOptions, to: OutputOptions, how: RunningOptions
 ) -> int:
@@ -174,7 +187,7 @@ def _collect(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *
     from fleetpmap.render.progress import Progress
 
     trim_footprint()
-    question = Question(selection, smaps=smaps, ssh=ssh_options_from(how))
+    question = Question(selection, smaps=smaps, rollups=how.verbose > 1, ssh=ssh_options_from(how))
     with interruptible() as stop, Progress(len(fleet), stop, quiet=how.quiet) as progress:
         return collect(
             fleet,

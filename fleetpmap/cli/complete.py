@@ -37,6 +37,7 @@ COLUMNS = {
         *("private_clean_kib", "private_dirty_kib", "referenced_kib", "anonymous_kib", "anon_huge_pages_kib"),
         *("swap_kib", "swap_pss_kib", "locked_kib"),  # the fields that people look at, of many more
     ),
+    "fields": ("field", "column", "unit", "since", "totals", "meaning"),
     "ps": ("host", "pid", "user", "name", "rss_kib", "command", "status"),
 }
 
@@ -86,7 +87,7 @@ def sort_keys(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _columns(ctx: typer.Context) -> Iterable[str]:
-    view = "ps" if ctx.info_name == "ps" else str(ctx.params.get("view") or "summary")
+    view = ctx.info_name if ctx.info_name in ("fields", "ps") else str(ctx.params.get("view") or "summary")
     by = str(ctx.params.get("by") or "mapping").split(",") if view in ("summary", "merged") else []
     return (*COLUMNS.get(view, ()), *by)
 

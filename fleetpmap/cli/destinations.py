@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetpmap.cli.files import coverage_path, is_regular, writable
+from fleetpmap.cli.letters import letters_from, letters_in
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
 from fleetpmap.cli.values import Format, View
 from fleetpmap.errors import UsageError
@@ -64,7 +65,7 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions) 
         UsageError: options that exclude each other; a view, a column or a suffix that there is not; a place that cannot
             be written.
     """
-    view = show.view or (View.pmap if show.extended else View.summary)
+    view = show.view or (View.pmap if letters_in(show) else View.summary)
     path = None if options.output in _STDOUT else options.output
     format_ = options.format or (_format_of_stdout() if path is None else _format_of(path, "-o"))
     if path is not None and format_ is Format.table:
@@ -81,15 +82,18 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions) 
         raise UsageError(f"--by is for --view merged, not for --view {view}", hint="leave one of them out")
     if options.csv_safe and Format.csv not in (format_, *(export.format for export in exports)):
         raise UsageError("--csv-safe is for csv, and nothing is written as csv", hint="add --format csv")
-    return Output(view, format_, file, _view_options(view, show, shape), shape.human, options.csv_safe, exports)
+    on_terminal = file is None and (format_ is Format.table or sys.stdout.isatty())
+    view_options = _view_options(view, show, shape, on_terminal)
+    return Output(view, format_, file, view_options, shape.human, options.csv_safe, exports)
 
 
 def _check_pmap(view: View, show: ShowOptions, shape: ShapeOptions, format_: Format) -> None:
-    if show.extended and view is not View.pmap:
-        raise UsageError(f"-x is a letter of --view pmap, not of --view {view}", hint="leave one of them out")
-    if show.extended and format_ not in _TEXT_FORMATS:
+    letter = next(iter(letters_in(show)), None)
+    if letter and view is not View.pmap:
+        raise UsageError(f"{letter} is a letter of --view pmap, not of --view {view}", hint="leave one of them out")
+    if letter and format_ not in _TEXT_FORMATS:
         raise UsageError(
-            f"-x is pmap's own text, which --format {format_} cannot hold",
+            f"{letter} is pmap's own text, which --format {format_} cannot hold",
             hint=f"use --view mappings --format {format_}",
         )
     if view is View.pmap and (shape.columns is not None or shape.sort or shape.top is not None or shape.human):
@@ -99,21 +103,26 @@ def _check_pmap(view: View, show: ShowOptions, shape: ShapeOptions, format_: For
         )
 
 
-def _view_options(view: View, show: ShowOptions, shape: ShapeOptions) -> ViewOptions:
+def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_terminal: bool) -> ViewOptions:
     from fleetpmap.report import ViewOptions, column_names, merge_keys
 
     view_options = ViewOptions(
         by=merge_keys("mapping" if show.by is None else show.by),
-        extended=show.extended,
+        letters=letters_from(show, on_terminal=on_terminal),
         sort=shape.sort,
         top=shape.top,
-        columns=None if shape.columns is None else _names(shape.columns),
+        columns=None if shape.columns is None else column_list(shape.columns),
     )
     column_names(view, view_options)  # refuses those that the view does not have
     return view_options
 
 
-def _names(text: str) -> tuple[str, ...]:
+def column_list(text: str) -> tuple[str, ...]:
+    """The columns that `--columns A,B` names.
+
+    Raises:
+        UsageError: it names none.
+    """
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
         raise UsageError(f'--columns: "{text}" names no column', hint="write names: --columns host,pss_kib")

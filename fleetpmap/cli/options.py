@@ -188,7 +188,51 @@ class ShowOptions:
     ] = None
     extended: Annotated[
         bool,
-        typer.Option("-x", metavar="", rich_help_panel=_SHOW, help="pmap -x of each process (implies --view pmap)."),
+        typer.Option(
+            *("-x", "--extended"),
+            metavar="",
+            rich_help_panel=_SHOW,
+            help="As pmap -x of each process: RSS and Dirty. This and pmap's other letters imply --view pmap.",
+        ),
+    ] = False
+    wide: Annotated[
+        int,
+        typer.Option(
+            "-X",
+            count=True,
+            metavar="",
+            show_default=False,
+            rich_help_panel=_SHOW,
+            help="As pmap -X: the kernel's fields; -XX: all of them.",
+        ),
+    ] = 0
+    device: Annotated[
+        bool,
+        typer.Option("-d", "--device", metavar="", rich_help_panel=_SHOW, help="As pmap -d: offset and device."),
+    ] = False
+    bare: Annotated[
+        bool, typer.Option("-q", metavar="", rich_help_panel=_SHOW, help="As pmap -q: no header, no footer.")
+    ] = False
+    show_path: Annotated[
+        bool, typer.Option("-p", "--show-path", metavar="", rich_help_panel=_SHOW, help="As pmap -p: full paths.")
+    ] = False
+    range: Annotated[
+        str | None,
+        typer.Option(
+            *("-A", "--range"),
+            metavar="LOW[,HIGH]",
+            rich_help_panel=_SHOW,
+            help="As pmap -A: only mappings between these addresses, in hex; LOW alone: the one that holds it.",
+        ),
+    ] = None
+    kernel_names: Annotated[
+        bool,
+        typer.Option(
+            *("-k", "--use-kernel-name"),
+            metavar="",
+            rich_help_panel=_SHOW,
+            help="As pmap -k: [heap] and the like, not [ anon ].",
+        ),
     ] = False
     by: Annotated[
         str | None,
@@ -379,7 +423,8 @@ class RunningOptions:
             metavar="",
             show_default=False,
             rich_help_panel=_RUNNING,
-            help="Say more on stderr.",
+            help="Say how each host was read, and the self-check. -vv: check the sums too, against smaps_rollup (the "
+            "kernel walks the page tables a second time), and show what else the hosts said.",
         ),
     ] = 0
     quiet: Annotated[

@@ -111,7 +111,8 @@ def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> 
         elif format_ in EXPORTERS:
             EXPORTERS[format_].write(report, file)
         else:
-            file.write(plain(report, human=human).encode())
+            # pmap's own text can hold bytes of this machine's that are not UTF-8; they go out as they came.
+            file.write(plain(report, human=human).encode("utf-8", "surrogateescape"))
 
     return write
 
@@ -119,7 +120,7 @@ def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> 
 def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions) -> None:
     """On stderr: who failed and what to do; and what the report on stdout does not say itself."""
     from fleetpmap.inventory import fold
-    from fleetpmap.report import coverage_sentence, folded
+    from fleetpmap.report import check_sentences, coverage_sentence, folded
 
     # A table ends with its failures, its notes and the coverage; a view that is text, and every file, does not.
     says_all = output.file is None and output.format is Format.table and report.text is None
@@ -138,6 +139,8 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
                 say(f"{host.name} said: {line}")
     for note, hosts in hosts_of.items():
         say(f"{fold(hosts)}: {note}")
+    for sentence in check_sentences(snapshot.coverage.checked) if how.verbose else ():
+        say(sentence)
     if says_all:
         return
     for note in report.notes:

@@ -2,6 +2,7 @@
 
     {"fleetpmap": {"version", "format"}, "run": {"started", "elapsed_s", "command"},
      "coverage": {"hosts": {"asked", STATUS: n…}, "processes": {"matched", STATUS: n…}},
+     "checks": {"processes": n, CHECK: {VERDICT: n…}…, "findings": [{"host", "pid", "check", "verdict", "message"}]},
      "failures": [{"host", "status", "stage", "message", "hint"}], "notes": [sentence…],
      "view", "columns": [{"name", "unit", "rule"}], "rows": [{…}], "hosts": [{…}] (summary only), "total": {…}}
 
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO
 
 from fleetpmap.escape import escape
 from fleetpmap.report.base import Cell, Report, Table
-from fleetpmap.snapshot import Coverage, HostFailure
+from fleetpmap.snapshot import Checked, Coverage, HostFailure
 from fleetpmap.version import __version__
 
 FORMAT = 1
@@ -63,6 +64,7 @@ def _head(report: Report) -> Json:
             "command": escape(run.command),
         },
         "coverage": _coverage(report.coverage),
+        "checks": _checks(report.coverage.checked),
         "failures": [_failure(failure) for failure in report.coverage.failures],
         "notes": [escape(note) for note in report.notes],
     }
@@ -73,6 +75,21 @@ def _coverage(coverage: Coverage) -> Json:
         "hosts": {"asked": coverage.asked, **coverage.hosts},
         "processes": {"matched": coverage.matched, **coverage.processes},
     }
+
+
+def _checks(checked: Checked) -> Json:
+    findings = [
+        {
+            "host": escape(process.host),
+            "pid": process.pid,
+            "check": finding.check,
+            "verdict": finding.verdict,
+            "message": escape(finding.message),
+        }
+        for process, finding in checked.findings
+    ]
+    counts = {str(check): verdicts for check, verdicts in checked.verdicts.items()}
+    return {"processes": checked.processes, **counts, "findings": findings}
 
 
 def _failure(failure: HostFailure) -> Json:

@@ -2,12 +2,13 @@
 # What fleetpmap runs on a host: it reads /proc, prints what it read, writes nothing there and leaves nothing running.
 #
 # It comes in on the stdin of `sh -s`, behind one line: set -- NONCE PROC_ROOT WISH...
-#   wishes: gzip (pack what is sent), and what else to list of every process: uid (with passwd), cgroup, exe
+#   wishes: gzip (pack what is sent); what else to list of every process: uid (with passwd), cgroup, exe; what else to
+#           read: rollup (smaps_rollup, for which the kernel walks the page tables once more)
 # To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc uid cgroup
 #
 #   prints  NONCE begin 1 KEY=VALUE...       what this host can do; before it, whatever the login printed
 #           NONCE list gzip|plain BODY       at once: every process (stat, cmdline, and what was wished for)
-#           NONCE read gzip|plain BODY       for a line `read PID...` on stdin (smaps, access, stat, uid, passwd)
+#           NONCE read gzip|plain BODY       for a line `read PID...` on stdin (smaps, rollup, access, stat, uid, passwd)
 #           NONCE bye                        for the line `quit`
 #           NONCE fail REASON                and nothing more
 #   BODY    (NONCE SECTION LF bytes)... NONCE end LF, as a gzip member of its own or as it is
@@ -179,11 +180,20 @@ owners() {
     if [ "$reader" = sh ]; then
         run cat_users
     elif [ "$proc_root" = /proc ] && command -v getent >/dev/null 2>&1; then
-        # shellcheck disable=SC2046 # a list of effective uids: split it
-        run getent passwd $(echo "$lines" | cut -f3 | sort -u)
+        # shellcheck disable=SC2046,SC2086 # lists of numbers: split them
+        run getent passwd $(effective_uids $lines)
     else
         run grep -ahs '' ../etc/passwd
     fi
+}
+
+effective_uids() { # PID/status:Uid: REAL EFFECTIVE SAVED FILESYSTEM...: each effective uid once
+    uids=' '
+    while [ "$#" -ge 5 ]; do
+        case $uids in *" $3 "*) ;; *) uids="$uids$3 " ;; esac
+        shift 5
+    done
+    echo "$uids"
 }
 
 # shellcheck disable=SC2317,SC2329 # reached through run
@@ -230,6 +240,10 @@ list_some() { # PID...
 
 read_some() { # PID...
     texts "$@"
+    if wished rollup; then
+        section rollup
+        lines_of '' smaps_rollup "$@"
+    fi
     section access
     run access "$@"
     section stat
@@ -310,14 +324,16 @@ choose_archiver() {
 
 begin() {
     kernel=$(first_word sys/kernel/osrelease)
-    page_size=$(getconf PAGESIZE 2>/dev/null || number_behind KernelPageSize: self/smaps)
+    page_size=$(number_behind KernelPageSize: self/smaps)
+    [ -n "$page_size" ] || page_size=$(getconf PAGESIZE 2>/dev/null)
     case $page_size in 4 | 8 | 16 | 64) page_size=$((page_size * 1024)) ;; esac
     namespace=$(readlink self/ns/pid 2>/dev/null)
     namespace=${namespace#*\[}
     # read is part of the shell, so self is this shell, numbered as this procfs sees it.
     probe_pid=
     if [ -r self/stat ]; then read -r probe_pid _ <self/stat; fi
-    uid=$(id -u 2>/dev/null || number_behind Uid: /proc/self/status)
+    uid=$(number_behind Uid: /proc/self/status)
+    [ -n "$uid" ] || uid=$(id -u 2>/dev/null)
     echo "$nonce begin 1 uid=$uid kernel=${kernel:-$(word "$(uname -r 2>/dev/null)")} page_size=${page_size:-4096}" \
         "boot_id=$(first_word sys/kernel/random/boot_id) pid_namespace=$(word "${namespace%]}")" \
         "reader=$reader compression=$compression probe_pid=$(word "$probe_pid")"

@@ -25,6 +25,8 @@ class Request:
     """Phase one also reads every process's cgroups."""
     exes: bool = False
     """Phase one also reads where every process's exe points: takes tar there, and root for other users' processes."""
+    rollups: bool = False
+    """Phase two also reads every process's smaps_rollup, right after all the smaps."""
     compress: bool = True
     """Let the host gzip what it sends, where it can."""
 
@@ -55,7 +57,13 @@ class Script:
 def render(request: Request) -> Script:
     """The script for one host, with a nonce of its own."""
     nonce = secrets.token_hex(16)
-    wishes = {"gzip": request.compress, "uid": request.owners, "cgroup": request.cgroups, "exe": request.exes}
+    wishes = {
+        "gzip": request.compress,
+        "uid": request.owners,
+        "cgroup": request.cgroups,
+        "exe": request.exes,
+        "rollup": request.rollups,
+    }
     words = (nonce, request.proc_root, *(wish for wish, wanted in wishes.items() if wanted))
     parameters = f"set -- {shlex.join(words)}\n".encode("utf-8", "surrogateescape")
     return Script(

@@ -9,17 +9,18 @@ VIEWS     the views by name: a new one is a module and a line here
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
 from fleetpmap.report.base import Cell, Column, Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
+from fleetpmap.report.fields import fields
 from fleetpmap.report.hosts import hosts
 from fleetpmap.report.mappings import mappings
 from fleetpmap.report.merged import merge_keys, merged
-from fleetpmap.report.notes import coverage_sentence
-from fleetpmap.report.pmap import pmap
+from fleetpmap.report.notes import check_sentences, coverage_sentence
+from fleetpmap.report.pmap import Letters, PmapFormat, pmap
 from fleetpmap.report.processes import processes
 from fleetpmap.report.ps import ps
 from fleetpmap.report.shape import Shape
@@ -34,8 +35,8 @@ class ViewOptions:
 
     by: tuple[str, ...] = ("mapping",)
     """summary, merged: the keys of a row."""
-    extended: bool = False
-    """pmap: as pmap -x."""
+    letters: Letters = field(default_factory=Letters)
+    """pmap: its own options."""
     sort: str | None = None
     """All but pmap, as the two below; summary: its mappings. The column to sort by (see Shape)."""
     top: int | None = None
@@ -58,7 +59,7 @@ VIEWS: Mapping[str, View] = MappingProxyType(
         "hosts": lambda snapshot, options: hosts(snapshot, options.shape),
         "processes": lambda snapshot, options: processes(snapshot, options.shape),
         "mappings": lambda snapshot, options: mappings(snapshot, options.shape),
-        "pmap": lambda snapshot, options: pmap(snapshot, options.extended),
+        "pmap": lambda snapshot, options: pmap(snapshot, options.letters),
     }
 )
 """What --view may name, in the order of the help."""
@@ -87,13 +88,17 @@ __all__ = [
     "Cell",
     "Column",
     "FoldedFailure",
+    "Letters",
+    "PmapFormat",
     "Report",
     "Shape",
     "Table",
     "View",
     "ViewOptions",
+    "check_sentences",
     "column_names",
     "coverage_sentence",
+    "fields",
     "folded",
     "hosts",
     "mappings",

@@ -14,7 +14,7 @@ from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.smaps.fields import FIELD_BY_KEY, FIELDS, column_name
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import IntArray, total
+from fleetpmap.table import IntArray, distinct, total
 
 
 def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
@@ -41,10 +41,12 @@ def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
         Column("kind", "text", table.kind),
         *_field_columns(snapshot, shape),
     )
+    rows = shaped(Table("rows", columns), shape)
+    shown = {column.name for column in rows.columns}
     return Report(
         view="mappings",
-        tables=(shaped(Table("rows", columns), shape),),
-        notes=notes_on(snapshot),
+        tables=(rows,),
+        notes=notes_on(snapshot, [key for key in table.fields if column_name(key) in shown]),
         coverage=snapshot.coverage,
         run=snapshot.run,
     )
@@ -56,7 +58,7 @@ def _field_columns(snapshot: Snapshot, shape: Shape) -> tuple[Column, ...]:
     A field that `shape` names and no kernel here has is a column of unknowns.
     """
     table = snapshot.table
-    read = len(np.unique(table.process))
+    read = len(distinct(table.process))
     wanted = {*(shape.columns or ()), shape.sort}
     missing = [
         (field.key, np.full(len(table), NULL, dtype=np.int64))

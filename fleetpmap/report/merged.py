@@ -23,7 +23,7 @@ from fleetpmap.report.rows import (
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, shaped
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import IntArray, distinct_per_group
+from fleetpmap.table import IntArray, distinct, distinct_per_group
 
 KEYS = ("host", "process", "user", "mapping", "path", "perms", "kind")
 """What --by may name."""
@@ -99,13 +99,13 @@ class Merge:
     def _distinct(self, name: str, rows: int) -> Column:
         values = self._counts[name]
         counts = distinct_per_group(values, self._row, rows)
-        return Column(name, "count", counts, rule="distinct", total=len(np.unique(values)))
+        return Column(name, "count", counts, rule="distinct", total=len(distinct(values)))
 
     def _counted(self, rows: Rows) -> dict[str, int]:
         left = np.zeros(len(self._whole), dtype=np.bool_)
         left[rows] = True
         members = left[self._row]
-        return {name: len(np.unique(values[members])) for name, values in self._counts.items()}
+        return {name: len(distinct(values[members])) for name, values in self._counts.items()}
 
 
 def _checked(keys: Iterable[str]) -> tuple[str, ...]:

@@ -1,23 +1,27 @@
 """What a reader must know to read the totals right.   snapshot ─► [notes] ─► every report
 
-One place for the sentences, so that every view, and stderr, say the same: the coverage, whose kernel lacks a field, and
-which processes' memory is missing.
+One place for the sentences, so that every view, and stderr, say the same: the coverage, whose kernel lacks a field,
+which processes' memory is missing, and whether what was read hangs together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from fleetpmap.check import Check
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.rows import host_slots
 from fleetpmap.smaps import NULL
+from fleetpmap.smaps.fields import column_name
 from fleetpmap.snapshot import (
     ANSWERED,
     HOST_STATUSES,
     INCOMPLETE,
     PROCESS_STATUSES,
+    Checked,
     Coverage,
     Process,
     Snapshot,
@@ -26,13 +30,25 @@ from fleetpmap.table import KERNEL_KEYS
 
 MOST_NAMED = 5
 """Pids of one host, and hosts, that a sentence names; the rest is a number."""
+_CHECKS: Mapping[Check, str] = {
+    "rss_identity": "RSS identity",
+    "mappings_apart": "mappings apart",
+    "last_block_whole": "last block whole",
+    "start_time_unchanged": "start time unchanged",
+    "rollup": "sums of smaps_rollup",
+}
+"""The checks, in words."""
+_MOVED = ("rollup", "differs")
 
 
 def coverage_sentence(coverage: Coverage, *, listed_only: bool = False) -> str:
     """How many answered, how many did not and why, and what became of the processes.
 
-    The names of those who did not are in `failures.folded`. `listed_only`: nobody's smaps was read.
+    The names of those who did not are in `failures.folded`. `listed_only`: nobody's smaps was read. Empty where there
+    was nobody to ask.
     """
+    if not coverage.asked:
+        return ""
     if coverage.hosts["not-asked"] == coverage.asked:
         return f"{_counted(coverage.asked, 'host')}, none of them asked"
     sentence = f"{coverage.answered} of {_counted(coverage.asked, 'host')} answered"
@@ -45,9 +61,30 @@ def coverage_sentence(coverage: Coverage, *, listed_only: bool = False) -> str:
     return sentence
 
 
-def notes_on(snapshot: Snapshot) -> tuple[str, ...]:
-    """What the totals of a snapshot leave out."""
-    return (*_kernel_gaps(snapshot), *_unread(snapshot.processes))
+def notes_on(snapshot: Snapshot, fields: Sequence[str] | None = None) -> tuple[str, ...]:
+    """What the totals of a snapshot leave out, and which of them to doubt.
+
+    `fields`: kernel keys that the view has columns of, in place of the sizes.
+    """
+    return (*_kernel_gaps(snapshot, fields), *_unread(snapshot.processes), *_doubts(snapshot.coverage.checked))
+
+
+def check_sentences(checked: Checked) -> list[str]:
+    """The self-check in one sentence, then one for each process that does not pass it."""
+    if not checked.processes:
+        return []
+    # What differs in the rollup is only counted: it says nothing against the totals.
+    told = [(process, finding) for process, finding in checked.findings if (finding.check, finding.verdict) != _MOVED]
+    failed = {(process.host, process.pid) for process, finding in told if finding.verdict == "failed"}
+    passed = checked.processes - len(failed)
+    sentence = f"self-check: {passed} of {_counted(checked.processes, 'process')}: "
+    sentence += ", ".join(_CHECKS[check] for check in checked.verdicts)
+    for check, verdicts in checked.verdicts.items():
+        if unknown := verdicts["unknown"]:
+            sentence += f"; {_CHECKS[check]} unknown in {unknown}"
+        if differs := verdicts["differs"]:
+            sentence += f"; {_CHECKS[check]} not in {differs}, as the memory of a live process moves"
+    return [sentence, *(f"{one.host}: process {one.pid} ({one.name}): {finding.message}" for one, finding in told)]
 
 
 def _failures(coverage: Coverage) -> str:
@@ -64,34 +101,48 @@ def _processes(coverage: Coverage, verb: str) -> str:
     return ", ".join([read, *others])
 
 
-def _kernel_gaps(snapshot: Snapshot) -> list[str]:
+def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
     """A sentence for each set of hosts whose kernels do not tell what a total needs."""
-    table, slots = snapshot.table, host_slots(snapshot)
-    mappings_on = np.bincount(slots, minlength=len(snapshot.hosts))
-    gaps: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
-    for metric, keys in KERNEL_KEYS.items():
-        unknown = table.metrics[metric] == NULL
-        if not unknown.any():
-            continue
-        nulls_on = np.bincount(slots[unknown], minlength=len(snapshot.hosts))
-        missing = [key for key in keys if key not in table.fields or (table.fields[key][unknown] == NULL).any()]
-        for gap in _gaps([host.name for host in snapshot.hosts], nulls_on.tolist(), mappings_on.tolist()):
-            columns, lacking = gaps.setdefault(gap, ([], []))
-            columns.append(metric)
-            lacking.extend(key for key in missing if key not in lacking)
-    return [
-        f"{_listed(columns)} {'leaves' if len(columns) == 1 else 'leave'} out {who}: {why} {', '.join(lacking)}"
-        for (who, why), (columns, lacking) in gaps.items()
-    ]
+    needed = KERNEL_KEYS if fields is None else {column_name(key): (key,) for key in fields}
+    slots, names = host_slots(snapshot), [host.name for host in snapshot.hosts]
+    mappings_on = np.bincount(slots, minlength=len(names)).tolist()
+    gaps: dict[_Gap, tuple[dict[str, None], dict[str, None]]] = {}
+    for column, keys in needed.items():
+        for key in keys:
+            values = snapshot.table.fields.get(key)
+            lacking = slots if values is None else slots[values == NULL]
+            for gap in _gaps(names, np.bincount(lacking, minlength=len(names)).tolist(), mappings_on):
+                columns, missing = gaps.setdefault(gap, ({}, {}))
+                columns[column] = missing[key] = None
+    if fields is None:
+        return [_gap_sentence(gap, [*columns], ", ".join(missing)) for gap, (columns, missing) in gaps.items()]
+    return [_field_gap_sentence(gap, [*columns], needed) for gap, (columns, _) in gaps.items()]
 
 
-def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[int]) -> list[tuple[str, str]]:
+class _Gap(NamedTuple):
+    who: str
+    why: str
+
+
+def _gap_sentence(gap: _Gap, columns: Sequence[str], missing: str) -> str:
+    return f"{_listed(columns)} {'leaves' if len(columns) == 1 else 'leave'} out {gap.who}: {gap.why} {missing}"
+
+
+def _field_gap_sentence(gap: _Gap, columns: Sequence[str], all_: Collection[str]) -> str:
+    """The same where the columns are the fields; of nearly all fields, the others."""
+    others = [column for column in all_ if column not in columns]
+    if 0 < len(others) < len(columns) // 2:
+        return f"all fields but {_listed(others)} leave out {gap.who}: {gap.why} others"
+    return _gap_sentence(gap, columns, "such field" if len(columns) == 1 else "such fields")
+
+
+def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[int]) -> list[_Gap]:
     """Who is left out, and why: hosts wholly, and hosts in some mappings."""
     counts = list(zip(names, nulls_on, mappings_on, strict=True))
     whole = [name for name, nulls, mappings in counts if 0 < nulls == mappings]
-    gaps = [(fold(whole), "its kernel has no" if len(whole) == 1 else "their kernels have no")] if whole else []
+    gaps = [_Gap(fold(whole), "its kernel has no" if len(whole) == 1 else "their kernels have no")] if whole else []
     return gaps + [
-        (f"{_counted(nulls, 'mapping')} on {name}", "its kernel gave them no")
+        _Gap(f"{_counted(nulls, 'mapping')} on {name}", "its kernel gave them no")
         for name, nulls, mappings in counts
         if 0 < nulls < mappings
     ]
@@ -110,14 +161,39 @@ def _unread(processes: Sequence[Process]) -> list[str]:
     ]
 
 
-def _left_out_sentence(status: str, reason: str, places: dict[str, list[str]]) -> str:
-    count = sum(len(pids) for pids in places.values())
-    sentence = f"the totals leave out {_counted(count, f'{status} process')}"
-    if len(places) > MOST_NAMED:
-        sentence += f" on {fold(places)}"
-    else:
-        sentence += ": " + "; ".join(f"{_some(pids)} on {host}" for host, pids in places.items())
+def _left_out_sentence(status: str, reason: str, places: Mapping[str, Sequence[str]]) -> str:
+    sentence = f"the totals leave out {_counted(sum(map(len, places.values())), f'{status} process')}{_where(places)}"
     return f"{sentence} ({reason})" if reason else sentence
+
+
+def _doubts(checked: Checked) -> list[str]:
+    """What to doubt in the totals, since processes that they hold do not pass the self-check."""
+    failed: dict[str, dict[str, None]] = {}
+    grew: dict[str, dict[str, None]] = {}
+    for process, finding in checked.findings:
+        if process.status == "read" and finding.verdict == "failed":
+            failed.setdefault(process.host, {})[str(process.pid)] = None
+        elif finding.check == "mappings_apart":
+            grew.setdefault(process.host, {})[str(process.pid)] = None
+    doubts: list[str] = []
+    if failed:
+        doubts.append(f"the totals may be wrong: {_processes_of(failed, 'did not pass the self-check')} (-v says why)")
+    if grew:
+        twice = _processes_of(grew, "grew while read")
+        doubts.append(f"the totals may count some memory twice: {twice} (-v says how much)")
+    return doubts
+
+
+def _processes_of(places: Mapping[str, Mapping[str, None]], did: str) -> str:
+    count = sum(map(len, places.values()))
+    return f"{_counted(count, 'process')} {did}{_where({host: [*pids] for host, pids in places.items()})}"
+
+
+def _where(places: Mapping[str, Sequence[str]]) -> str:
+    """Which pids on which hosts; of many hosts only their names."""
+    if len(places) > MOST_NAMED:
+        return f" on {fold(places)}"
+    return ": " + "; ".join(f"{_some(pids)} on {host}" for host, pids in places.items())
 
 
 def _some(words: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from fleetpmap.naming import ANON, DELETED, code_texts
 from fleetpmap.report.base import Column
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, sums, total
+from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, distinct, sums, total
 
 
 class HexTexts(Sequence[str]):
@@ -96,7 +96,7 @@ def sums_by(table: MappingTable, group: NDArray[np.integer], groups: int) -> dic
 
 def size_columns(snapshot: Snapshot, values: Mapping[str, IntArray]) -> tuple[Column, ...]:
     """The columns of METRICS, with `values` as cells and the whole snapshot's totals."""
-    read = len(np.unique(snapshot.table.process))
+    read = len(distinct(snapshot.table.process))
     totals = _totals(snapshot)
     return tuple(
         Column(name, "KiB", values[name], rule=rule_over(read, rule), total=totals[name])

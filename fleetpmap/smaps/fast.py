@@ -117,6 +117,9 @@ class Reader:
         """Fill in those of the pending rows that fit the template; the slots of those that do not."""
         if not len(pending):
             return pending
+        # Blocks do not overlap, so pieces no longer than their blocks are never more than the window.
+        long_enough = (blocks.stops - blocks.fields_at)[pending] >= template.length
+        too_short, pending = pending[~long_enough], pending[long_enough]
         rows = blocks.rows
         at = blocks.fields_at[pending]
         numbers, fits = template.read(blocks.window, at)
@@ -135,7 +138,7 @@ class Reader:
                 rows.fields[key] = column
             else:
                 rows.field(key)[slots] = column[fits]
-        return pending[~fits]
+        return np.concatenate((too_short, pending[~fits]))
 
     def _admit(self, keys: Iterable[str]) -> bool:
         """Whether the text may have columns for these keys too."""

@@ -3,9 +3,9 @@
 Slow and plain. It says what smaps is: the fast path hands over every block that has no usual shape, and errors come
 from here. Grammar:
 
-    text  = *block                    empty for a kernel thread
+    text  = *block                    empty for a kernel thread; ends of mappings only rise
     block = header line, 1*field      see header.py; a key stands at most once in a block
-    field = key ":" *(space / tab) (number [" kB"] / words)
+    field = key ":" *(space / tab) (number [" kB"] / words)     a size always has its unit
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps.fields import FIELD_BY_KEY, FIELDS
-from fleetpmap.smaps.header import BLOCK_BREAK, HEADER_BEGINNING, SIZE_MAX, Header, read_header
+from fleetpmap.smaps.header import BLOCK_BREAK, HEADER_BEGINNING, ROLLUP, SIZE_MAX, Header, read_header
 from fleetpmap.units import KIB
 
 TEXT_KEYS = frozenset(known.key for known in FIELDS if known.unit == "text")
+SIZE_KEYS = frozenset(known.key for known in FIELDS if known.unit == "KiB")
 FLAGS_KEY = "VmFlags"
 NAME_KEY = "Name"
 
@@ -37,6 +38,7 @@ class Block:
     numbers: dict[str, int] = field(default_factory=dict)
     """Kernel key to value as printed, in the order of the text."""
     flags: str | None = None
+    """None if there is no such line, or it lacks its newline: some of them may be missing."""
     last_key: str = ""
     """The key of the last line: the same in every whole block of one text."""
 
@@ -45,19 +47,24 @@ def read_process(text: bytes) -> list[Block]:
     """Every mapping of one process, in order; [] for an empty text.
 
     A text that stops in the middle of a mapping is an error, not a shorter process. It is seen by a last line that is
-    not whole, and by a last block that does not end with the key that the block before it ends with. (A cut right
-    between two mappings, between two flags of the very last line, or after a line of the very first mapping leaves a
-    text that is as good as a whole one.)
+    not whole, and by a last block that does not end with the key that the block before it ends with. A cut that no
+    text can show loses no number silently: right between two mappings those in front of it are whole; between two flags
+    of the very last line the flags are null; after a line of the very first mapping its further fields are null.
 
     Raises:
-        SmapsError: not smaps, a key twice in one mapping, or torn; `offset` counts from the beginning of `text`.
+        SmapsError: not smaps, a key twice in one mapping, a mapping that comes again, or torn; `offset` counts from the
+            beginning of `text`.
     """
     if not text:
         return []
     starts = [0, *(match.end() for match in BLOCK_BREAK.finditer(text))]
     blocks: list[Block] = []
     for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
-        blocks.append(read_block(text[start:stop], start, is_last=stop == len(text), before=len(blocks)))
+        block = read_block(text[start:stop], start, is_last=stop == len(text), before=len(blocks))
+        # A mapping that grows while it is read comes twice, and overlaps; but it ends further on the second time.
+        if blocks and block.header.end <= blocks[-1].header.end:
+            raise _repeated(block.header, start)
+        blocks.append(block)
     if len(blocks) > 1 and blocks[-1].last_key != blocks[-2].last_key:
         raise _torn(len(blocks) - 1, starts[-1])
     return blocks
@@ -70,15 +77,14 @@ def read_block(text: bytes, offset: int = 0, *, is_last: bool = False, before: i
     of mappings in front of it: for the error.
 
     Raises:
-        SmapsError: a line that does not belong into smaps, or a key twice.
+        SmapsError: a line that does not belong into smaps, or a key twice; of a smaps_rollup too.
     """
     head, *lines = text.removesuffix(b"\n").split(b"\n")
     if HEADER_BEGINNING.match(head) and not _ends_whole(text):
         raise _torn(before, offset)
     header = read_header(head)
     if header is None:
-        hint = "" if offset else "this is not the text of /proc/PID/smaps"
-        raise SmapsError(f"expected a mapping line, got {_shown(head)}", offset=offset, hint=hint)
+        raise _not_a_header(head, offset)
     if not lines and is_last and before:
         raise _torn(before, offset)
     if not lines:
@@ -101,6 +107,8 @@ def read_block(text: bytes, offset: int = 0, *, is_last: bool = False, before: i
             block.header = header._replace(place=header.place._replace(path=path))
         at += len(line) + 1
     block.last_key = key
+    if not text.endswith(b"\n"):
+        block.flags = None  # the line may have been longer
     return block
 
 
@@ -127,10 +135,13 @@ def _read_line(line: bytes, offset: int) -> tuple[str, int | bytes]:
     if key in TEXT_KEYS:
         return key, line[match.end(1) + 1 :].lstrip(b" \t")
     digits = match[2]
-    if digits is not None and len(digits) <= _VALUE_DIGITS and int(digits) <= _VALUE_MAX:
+    maybe_cut = match[3] is None and key in SIZE_KEYS  # without its unit it may be the beginning of a longer number
+    if digits is not None and not maybe_cut and len(digits) <= _VALUE_DIGITS and int(digits) <= _VALUE_MAX:
         return key, int(digits)
     if digits is not None or key in FIELD_BY_KEY:
-        raise SmapsError(f'"{key}": expected a number, got {_shown(line[match.end(1) + 1 :].strip())}', offset=offset)
+        expected = "a number of kB" if key in SIZE_KEYS else "a number"
+        value = line[match.end(1) + 1 :].strip(b" \t")
+        raise SmapsError(f'"{key}": expected {expected}, got {_shown(value)}', offset=offset)
     return key, match[4]
 
 
@@ -145,7 +156,19 @@ def _ends_whole(text: bytes) -> bool:
     if known is not None and known.key == FLAGS_KEY:
         return _WHOLE_FLAGS.fullmatch(match[4]) is not None
     has_unit = match[3] is not None
-    return has_unit or (match[2] is not None and known is not None and known.unit in ("flag", "number"))
+    return has_unit or (match[2] is not None and known is not None and known.unit == "flag")
+
+
+def _not_a_header(line: bytes, offset: int) -> SmapsError:
+    hint = "" if offset else "this is not the text of /proc/PID/smaps"
+    if line.endswith(ROLLUP):
+        hint = "this is smaps_rollup, one sum over all mappings: smaps is needed"
+    return SmapsError(f"expected a mapping line, got {_shown(line)}", offset=offset, hint=hint)
+
+
+def _repeated(header: Header, offset: int) -> SmapsError:
+    what = f"mapping {header.start:08x}-{header.end:08x} ends no further than the one in front of it"
+    return SmapsError(what, offset=offset, hint="the kernel goes through the addresses upwards: read it again")
 
 
 def _torn(whole: int, offset: int) -> SmapsError:

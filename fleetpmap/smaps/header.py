@@ -27,6 +27,8 @@ _HEADER = re.compile(
 )
 _PLACE = re.compile(rb"([0-9a-f]+:[0-9a-f]+) ([0-9]+)(?: +(.*))?", re.DOTALL)
 _INODE_LIMIT = 2**64
+ROLLUP = b"[rollup]"
+"""The path in the only mapping line of /proc/PID/smaps_rollup, which is no mapping."""
 
 SIZE_MAX = 2**57
 """Bytes in one mapping at most: twice what five levels of page tables can address, so that sums stay in 64 bits."""
@@ -56,7 +58,7 @@ def read_place(line_end: bytes) -> Place | None:
     if match is None:
         return None
     device, inode, path = match.groups(default=b"")
-    if len(inode) > len(str(_INODE_LIMIT)) or int(inode) >= _INODE_LIMIT:
+    if path == ROLLUP or len(inode) > len(str(_INODE_LIMIT)) or int(inode) >= _INODE_LIMIT:
         return None
     return Place(device.decode("ascii"), int(inode), path.decode("utf-8", "surrogateescape"))
 

@@ -52,10 +52,9 @@ class HeaderColumns:
 
 def read_headers(window: Window, places: LineTexts) -> HeaderColumns:
     """Every mapping line of a window: each that begins as HEADER_BEGINNING says, good or bad behind that."""
-    at = window.line_candidates()
+    at, dash = _dashes(window)
     line = window.cut(at, 2 * WIDTH + 2 * _NUMBER_WIDTH)
     # Each search may find its last column: that makes a number too wide, which is malformed.
-    dash = first_of(line[:, : _NUMBER_WIDTH + 2], _DASH)
     space = first_of(line[:, : 2 * _NUMBER_WIDTH + 4], _SPACE)
     offset_at = at + space + 1 + _PERMS_WIDTH
     offset_width = first_of(window.cut(offset_at, _NUMBER_WIDTH + 2), _SPACE)
@@ -66,10 +65,18 @@ def read_headers(window: Window, places: LineTexts) -> HeaderColumns:
     bad_start, bad_end, bad_offset = malformed.reshape(3, -1)
     perms, good_perms = _read_perms(window.cut(at + space + 1, WIDTH))
     codes, line_end = places.encode(window, offset_at + offset_width + 1)
-    is_header = (dash >= _ADDRESS_WIDTH) & ~bad_start
+    is_header = ~bad_start
     whole = good_perms & (codes != NULL) & (space - dash > _ADDRESS_WIDTH) & ~(bad_end | bad_offset)
     headers = HeaderColumns(at, line_end + 1, start, end, offset, perms, codes, whole)
     return headers if is_header.all() else headers[is_header]
+
+
+def _dashes(window: Window) -> tuple[Positions, Positions]:
+    """Where the lines begin that have their first dash where an address ends, and which of their bytes it is."""
+    at = window.line_candidates()
+    dash = first_of(window.cut(at, _NUMBER_WIDTH + 2), _DASH)
+    near = (dash >= _ADDRESS_WIDTH) & (dash <= _NUMBER_WIDTH)
+    return (at, dash) if near.all() else (at[near], dash[near])
 
 
 def _read_perms(text: Bytes) -> tuple[Codes, Flags]:

@@ -67,7 +67,9 @@ def parse_processes(text: bytes | memoryview, spans: Sequence[Span]) -> tuple[Sm
         for index in np.flatnonzero(_is_bad(rows, process, starts, stops, first, counts)).tolist()
     }
     if errors:
-        kept = ~np.isin(process, list(errors))
+        whole = np.ones(len(starts), np.bool_)
+        whole[list(errors)] = False
+        kept = whole[process]
         rows, process = rows[kept], process[kept]
     return _columns(text, rows, reader, process, stops[process]), errors
 
@@ -86,12 +88,11 @@ def _read(text: bytes | memoryview, starts: Positions, stops: Positions) -> tupl
     buffer = np.frombuffer(text, np.uint8) if len(text) else np.zeros(0, np.uint8)
     reader = Reader()
     window = Window()
-    boundaries = np.unique(stops)
     parts: list[Rows] = []
     for begin, end, is_whole in _pieces(text, buffer, starts, stops):
         if is_whole:
             window.load(buffer, begin, end)
-            inside = boundaries[np.searchsorted(boundaries, begin, "right") : np.searchsorted(boundaries, end)]
+            inside = stops[np.searchsorted(stops, begin, "right") : np.searchsorted(stops, end)]
             parts.append(reader.read(window, inside - begin))
         else:
             parts.append(reader.read_alone(bytes(text[begin:end]), begin))
@@ -129,6 +130,8 @@ def _is_bad(
     at = np.append(rows.at, -1)
     bad: Flags = (at[first] != starts) & (stops > starts)  # it does not begin with a mapping
     bad[process[rows.bad | (rows.end <= rows.start) | (rows.end - rows.start > SIZE_MAX)]] = True
+    repeats = (rows.end[1:] <= rows.end[:-1]) & (process[1:] == process[:-1])
+    bad[process[1:][repeats]] = True
     several = np.flatnonzero(counts > 1)
     last = first[several] + counts[several] - 1
     bad[several[rows.last_keys[last] != rows.last_keys[last - 1]]] = True  # torn

@@ -12,12 +12,12 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.smaps.general import FLAGS_KEY, TEXT_KEYS
+from fleetpmap.smaps.general import FLAGS_KEY, SIZE_KEYS, TEXT_KEYS
 from fleetpmap.smaps.window import BACK, Positions, Window
 from fleetpmap.smaps.words import WIDTH, WORD, Flags, decimal, word_of
 
 # What the general path reads as a number line, as far as eight columns hold it: key, padding, digits.
-_NUMBER_LINE = re.compile(rb"([A-Za-z_][A-Za-z0-9_.()]*):([ \t]*)([0-9]{1,8})(?: kB)?\n")
+_NUMBER_LINE = re.compile(rb"([A-Za-z_][A-Za-z0-9_.()]*):([ \t]*)([0-9]{1,8})( kB)?\n")
 _FLAGS_LABEL = FLAGS_KEY.encode() + b":"
 _FLAGS_LINE = re.compile(_FLAGS_LABEL + rb"[^\n]*\n")
 _ZERO = b"       0"
@@ -73,7 +73,10 @@ def learn(fields: bytes) -> Template | None:
     values: list[slice] = []
     at = 0
     while line := _NUMBER_LINE.match(fields, at):
-        keys.append(line[1].decode("ascii"))
+        key = line[1].decode("ascii")
+        if key in SIZE_KEYS and not line[4]:
+            return None  # the general path says what is wrong with it
+        keys.append(key)
         # Spaces before the digits may be digits elsewhere; a tab never is.
         padding = line.start(2) + line[2].rfind(b"\t") + 1
         values.append(slice(max(line.end(3) - WIDTH, padding), line.end(3)))
@@ -84,5 +87,5 @@ def learn(fields: bytes) -> Template | None:
     if not (whole and keys and values[0].stop >= WIDTH and len(shape) <= BACK - WIDTH):
         return None
     if len(set(keys)) < len(keys) or not TEXT_KEYS.isdisjoint(keys):
-        return None  # the general path says what is wrong with it
+        return None  # the same
     return Template(shape, values, tuple(keys), has_flags=flags is not None)

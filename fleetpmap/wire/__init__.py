@@ -21,6 +21,7 @@ from fleetpmap.wire.model import (
     Reading,
     ReadStatus,
 )
+from fleetpmap.wire.replies import join_readings
 
 __all__ = [
     "DECODED_LIMIT",
@@ -33,4 +34,5 @@ __all__ = [
     "ProcessReading",
     "ReadStatus",
     "Reading",
+    "join_readings",
 ]

@@ -5,7 +5,6 @@ Takes the host's stdout in pieces of any size, and looks at no byte twice. No I/
 
 from __future__ import annotations
 
-import re
 import zlib
 from dataclasses import dataclass
 
@@ -67,9 +66,6 @@ class Decoder:
         self._host = host
         self._limits = limits
         self._nonce = script.nonce.encode()
-        self._any_frame = re.compile(self._nonce + b" ")
-        # The first is looked for with its word: a device that echoes its input would show us our own nonce.
-        self._first_frame = re.compile(self._nonce + b" (begin|fail) ")
         self._received = 0
         self._packed_in = 0
         self._decoded = 0
@@ -135,18 +131,25 @@ class Decoder:
     def _between(self, data: bytes) -> bytes:
         """Take what lies between phases, up to the end of the next frame's line; what follows that line."""
         text = self._pending + data
-        frame = (self._any_frame if self.begun else self._first_frame).search(text)
+        frame = self._frame_at(text)
         if frame is None:
             longest = len(self._nonce + b" begin ")
             self._pending = self._keep_noise(text, max(0, len(text) - longest + 1))
             return b""
-        line, newline, rest = self._keep_noise(text, frame.start()).partition(b"\n")
+        line, newline, rest = self._keep_noise(text, frame).partition(b"\n")
         if not newline and len(line) > FRAME_LIMIT:
             raise MalformedError("a frame's line has no end")
         self._pending = b"" if newline else line
         if newline:
             self._frame(text_of(line).split(" ")[1:])
         return rest
+
+    def _frame_at(self, text: bytes) -> int | None:
+        """Where the next frame's line begins."""
+        # The first is looked for with its word: a device that echoes its input would show us our own nonce.
+        words = (b" ",) if self.begun else (b" begin ", b" fail ")
+        found = [at for word in words if (at := text.find(self._nonce + word)) >= 0]
+        return min(found, default=None)
 
     def _keep_noise(self, text: bytes, stop: int) -> bytes:
         """The text after `stop`; what is before it is noise."""

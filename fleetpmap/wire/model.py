@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "cut"]
+ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "cut", "unread"]
 """How a process fared in phase two.
 
 read: its text is there. denied: the login may not open its smaps. gone: it exited. reused: it exited, and its pid is
 another process's now. kernel, zombie: it has no memory of its own. empty: it may be read, but there is nothing in its
-smaps. unsupported: this kernel has no smaps. cut: its text is longer than a process's may be, and was dropped.
+smaps. unsupported: this kernel has no smaps. cut: its text is longer than a process's may be, and was dropped. unread:
+the host did not get to it, because another's text could not be read to its end; it has to be asked for again.
 """
 
 
@@ -34,8 +36,7 @@ class Capabilities:
     """The script's own pid as proc_root sees it; None in a recorded tree."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedProcess:
+class ListedProcess(NamedTuple):  # of every process of every host: a frozen dataclass takes four times as long to make
     """One process of phase one, from its stat and cmdline."""
 
     pid: int
@@ -79,6 +80,12 @@ class ProcessReading:
     stop: int
     uid: int | None
     """Effective uid; None if it was gone."""
+    stopped: bool = False
+    """It was stopped both before its smaps was read and after."""
+    rollup: Mapping[str, int] | None = None
+    """Its smaps_rollup, kernel key to KiB; None if there was none, or the request did not ask for it."""
+    start_stack: int | None = None
+    """Address at which its stack begins; 0 where the login may not know, None where its stat does not say."""
 
 
 @dataclass(frozen=True, slots=True)

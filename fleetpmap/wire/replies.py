@@ -6,6 +6,8 @@ Here each process that was asked for gets its one status.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 from fleetpmap.units import KIB
 from fleetpmap.wire.body import Body
@@ -21,12 +23,15 @@ from fleetpmap.wire.sections import (
     parse_access,
     parse_arguments,
     parse_cgroups,
+    parse_rollups,
     parse_stats,
     parse_uids,
     parse_users,
 )
 
 _PAGE_SIZES = range(1 << 10, (1 << 20) + 1)
+_STOPPED = "T"
+"""State of a process stopped by a signal, with all its threads; a tracer (t) may stop only one of them."""
 
 
 def parse_capabilities(words: list[str]) -> Capabilities:
@@ -84,15 +89,40 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
     """Phase two; uses `body` up. A text of more than `process_limit` bytes is dropped, its process `cut`."""
     uids = parse_uids(body.section("uid"))
     users = parse_users(body.section("passwd"), uids.values())
+    rollups = parse_rollups(body.section("rollup"))
+    stats = parse_stats(body.section("stat"))
     texts = _locate_all(body)
-    statuses = _statuses(listing, body, texts, process_limit)
+    statuses = _statuses(listing, body, stats, texts, process_limit)
+    stopped_before = {process.pid for process in listing.processes if process.state == _STOPPED}
+    stopped = stopped_before & {pid for pid, stat in stats.items() if stat.state == _STOPPED}
     kept = [texts[pid] if status == "read" else (0, 0) for pid, status in statuses.items()]
     processes: list[ProcessReading] = []
     at = 0
     for (pid, status), (start, stop) in zip(statuses.items(), kept, strict=True):
-        processes.append(ProcessReading(pid, status, at, at + stop - start, uids.get(pid)))
-        at += stop - start
+        end = at + stop - start
+        stack = stats[pid].start_stack if pid in stats else None
+        processes.append(ProcessReading(pid, status, at, end, uids.get(pid), pid in stopped, rollups.get(pid), stack))
+        at = end
     return Reading(body.pack(kept), tuple(processes), users)
+
+
+def join_readings(readings: Sequence[Reading]) -> Reading:
+    """One Reading of several, in the order of the first: each answers for the processes that the one before left
+    `unread`."""
+    first, *others = readings
+    if not others:
+        return first
+    found = {process.pid: (reading, process) for reading in readings for process in reading.processes}
+    texts: list[bytes] = []
+    processes: list[ProcessReading] = []
+    at = 0
+    for pid in (process.pid for process in first.processes):
+        reading, process = found[pid]
+        texts.append(reading.smaps[process.start : process.stop])
+        processes.append(replace(process, start=at, stop=at + len(texts[-1])))
+        at += len(texts[-1])
+    users = {uid: name for reading in readings for uid, name in reading.users.items()}
+    return Reading(b"".join(texts), tuple(processes), users)
 
 
 def _locate_all(body: Body) -> dict[int, Span]:
@@ -106,12 +136,13 @@ def _locate_all(body: Body) -> dict[int, Span]:
     return texts
 
 
-def _statuses(listing: Listing, body: Body, texts: dict[int, Span], process_limit: int) -> dict[int, ReadStatus]:
+def _statuses(
+    listing: Listing, body: Body, stats: dict[int, Stat], texts: dict[int, Span], process_limit: int
+) -> dict[int, ReadStatus]:
     """What became of each process, in the order asked, which is that of the texts too."""
     verdicts = parse_access(body.section("access"))
     if [pid for pid in verdicts if pid in texts] != list(texts):
         raise MalformedError("the smaps do not follow the order in which they were asked for")
-    stats = parse_stats(body.section("stat"))
     listed = {process.pid: process.start_ticks for process in listing.processes}
     # Since 3.18 the kernel refuses to open what may not be read; before, it opened and gave nothing.
     opens_denied = _release(listing.capabilities.kernel) < (3, 18)
@@ -121,10 +152,19 @@ def _statuses(listing: Listing, body: Body, texts: dict[int, Span], process_limi
             listed.get(pid),
             length=texts[pid][1] - texts[pid][0] if pid in texts else 0,
             limit=process_limit,
-            verdict="denied" if verdict == "ok" and opens_denied else verdict,
+            verdict=_verdict(verdict, reached=pid in texts, opens_denied=opens_denied),
         )
         for pid, verdict in verdicts.items()
     }
+
+
+def _verdict(verdict: str, *, reached: bool, opens_denied: bool) -> str:
+    """What open() said, read with what tail did: GNU's stops at the first file that it cannot read to its end."""
+    if verdict != "ok":
+        return verdict
+    if not reached:
+        return "unread"
+    return "denied" if opens_denied else "ok"
 
 
 def _status(stat: Stat | None, listed_start: int | None, *, length: int, limit: int, verdict: str) -> ReadStatus:
@@ -142,7 +182,12 @@ def _status(stat: Stat | None, listed_start: int | None, *, length: int, limit: 
         return "gone"
     if length:
         return "read" if length <= limit else "cut"
-    without_text: dict[str, ReadStatus] = {"ok": "empty", "denied": "denied", "unsupported": "unsupported"}
+    without_text: dict[str, ReadStatus] = {
+        "ok": "empty",
+        "denied": "denied",
+        "unsupported": "unsupported",
+        "unread": "unread",
+    }
     return without_text.get(verdict, "gone")
 
 

@@ -9,15 +9,19 @@ has a bound, and so has the count of everything that becomes an object here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple
 
 PF_KTHREAD = 0x00200000
 """Bit of stat's flags that the kernel sets on its own threads (include/linux/sched.h, since 2.6.27)."""
 
 _HEADER = re.compile(rb"==> (?:(\d+)/smaps|/dev/null) <==\n")
+_ROLLUP_FIELD = re.compile(rb"(\w+):\s*(\d{1,18}) kB")
 _SHORTEST_STAT = 22
 """Fields of stat after the name, up to rss; later kernels add more."""
+_START_STACK = 25
+"""The place of startstack among them."""
 _NUMBER_DIGITS = 18
 """Below 10**18: int64 with room to add."""
 _PID_DIGITS = 9
@@ -35,8 +39,7 @@ class MalformedError(Exception):
     """A section that its tool cannot have printed; the message says what and where."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """What /proc/PID/stat says of a process."""
 
     name: str
@@ -48,6 +51,8 @@ class Stat:
     size: int
     """Bytes of address space; 0 once a process has given its memory back on the way out."""
     rss_pages: int
+    start_stack: int | None = None
+    """Address at which its stack begins; 0 where the login may not know, None in a stat without the field."""
 
 
 def parse_stats(section: bytes) -> dict[int, Stat]:
@@ -64,7 +69,7 @@ def parse_stats(section: bytes) -> dict[int, Stat]:
 def _parse_stat(pid: int, text: bytes) -> Stat:
     # The name may hold parentheses and spaces; it ends at the last parenthesis of all.
     before, _, after = text.rpartition(b")")
-    fields = after.split()
+    fields = after.split(None, _START_STACK + 1)
     name = before.partition(b"(")[2]
     if len(fields) < _SHORTEST_STAT:
         raise MalformedError(f"{pid}/stat is not a stat line")
@@ -78,6 +83,7 @@ def _parse_stat(pid: int, text: bytes) -> Stat:
             start_ticks=number(fields[19]),
             size=number(fields[20]),
             rss_pages=number(fields[21]),
+            start_stack=number(fields[_START_STACK]) if len(fields) > _START_STACK else None,
         )
     except MalformedError as error:
         raise MalformedError(f"{pid}/stat is not a stat line: {error}") from error
@@ -112,6 +118,15 @@ def parse_cgroups(section: bytes) -> dict[int, tuple[str, ...]]:
             raise MalformedError(f"{pid}/cgroup has a line without a path")
         paths.setdefault(pid, {})[text_of(path)] = None
     return {pid: tuple(found) for pid, found in paths.items()}
+
+
+def parse_rollups(section: bytes) -> dict[int, dict[str, int]]:
+    """Each process's smaps_rollup, kernel key to KiB: its lines but for the header, which is a mapping's."""
+    fields: dict[int, dict[str, int]] = {}
+    for pid, line in _paths_and_lines(section, b"/smaps_rollup:"):
+        if match := _ROLLUP_FIELD.fullmatch(line):
+            fields.setdefault(pid, {})[text_of(match[1])] = int(match[2])
+    return fields
 
 
 def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
@@ -172,19 +187,25 @@ def number(raw: bytes) -> int:
     return int(raw)
 
 
-def _paths_and_lines(section: bytes, name: bytes, end: bytes = b"\n") -> Iterable[tuple[int, bytes]]:
+def _paths_and_lines(section: bytes, name: bytes, end: bytes = b"\n") -> list[tuple[int, bytes]]:
     """(pid, line) of grep's records `PID/NAME:line`, each closed by `end`; empty records are echo's, not grep's."""
     if section.count(end) > RECORDS_LIMIT:
         raise MalformedError(f"more than {RECORDS_LIMIT:,} records of {text_of(name)[1:-1]}")
+    records = re.findall(rb"(\d{1,9})%b([^%b]*)%b" % (name, end, end), section)
+    if sum(map(len, chain.from_iterable(records))) + len(records) * len(name + end) < len(section):
+        return list(_records_one_by_one(section, name, end))  # something else lies between them
+    return [(int(path), line) for path, line in records]
+
+
+def _records_one_by_one(section: bytes, name: bytes, end: bytes) -> Iterator[tuple[int, bytes]]:
     *records, rest = section.split(end)
     if rest:
         raise MalformedError(f"a record of {text_of(name)[1:-1]} is not closed")
-    for record in records:
-        if record:
-            path, found, line = record.partition(name)
-            if not found:
-                raise MalformedError(f"{record[:40]!r} is not a line of {text_of(name)[1:-1]}")
-            yield pid_of(path, record), line
+    for record in filter(None, records):
+        path, found, line = record.partition(name)
+        if not found:
+            raise MalformedError(f"{record[:40]!r} is not a line of {text_of(name)[1:-1]}")
+        yield pid_of(path, record), line
 
 
 def pid_of(word: bytes, record: bytes) -> int:
