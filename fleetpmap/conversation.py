@@ -100,7 +100,6 @@ def _read(channel: Channel, decoder: Decoder, script: Script, pids: tuple[int, .
     """Phase two, and again for those that the host did not get to."""
     readings: list[Reading] = []
     while pids:
-        decoder.reading = None
         channel.send(script.read_line(pids))
         reading = _receive(channel, decoder, lambda: decoder.reading, host)
         if tuple(process.pid for process in reading.processes) != pids:
@@ -109,7 +108,7 @@ def _read(channel: Channel, decoder: Decoder, script: Script, pids: tuple[int, .
         if unread == pids:
             raise _not_our_probe("it read none of the processes that it was asked for", host)
         readings.append(reading)
-        pids = unread
+        decoder.reading, pids = None, unread
     return join_readings(readings)
 
 

@@ -113,7 +113,7 @@ def test_a_range_of_x_has_its_own_totals(pids: dict[str, int], letters: str):
 )
 def test_every_field(pids: dict[str, int], letters: str, locale: str):
     """-X and -XX, whose totals and widths are each process's own: pmap is asked for one at a time."""
-    for _ in range(4):  # a number of another length than a moment ago moves the rest of the line
+    for _ in range(4):  # pages that the kernel takes or gives meanwhile
         keys = [_keys(letters, pid) for pid in sorted(pids.values())]
         ours = _fleetpmap(letters, *sorted(pids.values()), locale=locale)
         theirs = [_pmap(letters, pid, locale=locale) for pid in sorted(pids.values())]
@@ -138,28 +138,29 @@ def _lines(text: bytes, keys: list[list[bytes]], theirs: list[bytes]) -> Iterato
 
 
 def _places(line: bytes, keys: list[bytes]) -> dict[bytes, tuple[int, int]]:
-    """Where each key's number stands, blanks before it included, in a row or a line of totals; nothing in others."""
+    """Where each key's cell stands, blanks before it included, in a header, a row, a rule or a line of totals."""
     words = list(re.finditer(rb" *\S+", line))
-    is_row = re.match(rb" *[0-9a-f]{8,16} [r-][w-][x-][sp] ", line)
-    if not is_row and not line.endswith(b"KB "):
+    if re.match(rb" *(Address Perm|[0-9a-f]{8,16} [r-][w-][x-][sp]) ", line):
+        words = words[5:]
+    elif not line.endswith((b"KB ", b"= ")):
         return {}
-    numbers = words[5 if is_row else 0 :][: len(keys)]
-    return {key: word.span() for key, word in zip(keys, numbers, strict=True)}
+    return {key: word.span() for key, word in zip(keys, words[: len(keys)], strict=True)}
 
 
 def _still(text: bytes, keys: list[list[bytes]], theirs: list[bytes]) -> list[bytes]:
-    """The lines, with crosses for the numbers that move."""
+    """The lines, with a cross for each column of numbers that move, and with them its width."""
     still = []
     for line, line_keys in _lines(text, keys, theirs):
-        for key, (start, stop) in _places(line, line_keys).items():
+        for key, (start, stop) in reversed(_places(line, line_keys).items()):
             if key in _MOVING:
-                line = line[:start] + b"x" * (stop - start) + line[stop:]
+                line = line[:start] + b"x" + line[stop:]
         still.append(line)
     return still
 
 
 def _numbers(text: bytes, keys: list[list[bytes]], theirs: list[bytes]) -> Numbers:
-    rows = [(line, _places(line, line_keys)) for line, line_keys in _lines(text, keys, theirs)]
+    lines = [(line, line_keys) for line, line_keys in _lines(text, keys, theirs) if re.search(rb"\d", line)]
+    rows = [(line, _places(line, line_keys)) for line, line_keys in lines]
     return [{key: int(line[slice(*place)]) for key, place in places.items()} for line, places in rows if places]
 
 

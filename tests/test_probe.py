@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Self
@@ -461,7 +460,7 @@ def test_without_grep_or_tail_the_shell_reads_alone(
 
 
 def _without_arguments(listing: Listing) -> list[ListedProcess]:
-    return [replace(process, arguments=()) for process in listing.processes]
+    return [process._replace(arguments=()) for process in listing.processes]
 
 
 def test_a_bare_shell_knows_its_uid_and_page_size(tools: Callable[[str, str], dict[str, str]]) -> None:
