@@ -22,6 +22,9 @@ tests: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python benchmarks/parse.py
 	$(BIN)/python benchmarks/fleet.py
+	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/known_hosts.py
+	$(BIN)/python benchmarks/latency.py
 
 .venv/.core: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fleetpmap needs Python 3.11 or newer: make PYTHON=python3.11 …")'

@@ -25,6 +25,9 @@ import typer
 
 from fleetpmap.cli.app import app
 from fleetpmap.cli.routes import routes
+from fleetpmap.doctor import doctor
+from fleetpmap.export.as_openmetrics import HOSTS, PROCESSES
+from fleetpmap.export.as_openmetrics import METRICS as OPENMETRICS
 from fleetpmap.inventory.document import MEMBERS
 from fleetpmap.inventory.model import SETTINGS, Host, TransportName
 from fleetpmap.processes import MAX_RSS, MAX_RSS_SUM
@@ -35,6 +38,8 @@ from fleetpmap.table import KERNEL_KEYS, METRICS
 from fleetpmap.transport import SshOptions
 from fleetpmap.transport.base import STDERR_LIMIT
 from fleetpmap.transport.ssh.login import MAX_KEYS
+from fleetpmap.transport.ssh_config import CONNECT_TIMEOUT_S
+from fleetpmap.transport.ssh_keywords import ROWS
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
 from fleetpmap.wire.frames import NOISE_LIMIT
 
@@ -56,6 +61,7 @@ _TOML_TYPES = {
     str: "string",
     int | None: "integer",
     float: "number",
+    float | None: "number",
     bool: "true or false",
     tuple[str, ...]: "string or list of strings",
     Mapping[str, str]: "table of strings",
@@ -68,46 +74,72 @@ _ROW_IS = {
     "processes": "one process that matched, read or not",
     "mappings": "one mapping of one process, with [every field of its kernel](fields.md)",
     "pmap": "one mapping; as text a block per process, as pmap prints it",
+    "compare": "one mapping; the first is the number of processes. Behind `mapping` a column for each host asked",
+    "stale": "one process and one deleted or replaced file that it runs",
     "`fleetpmap ps`": "one process that would be read",
     "`fleetpmap hosts`": "one host that the options select",
+    "`fleetpmap doctor`": "one host, with [each step](../guides/doctor.md) on the way to its processes",
     "`fleetpmap fields`": "one of the [kernel's fields](fields.md)",
 }
 _COLUMN_IS = {
     "absent": "processes that matched and could not be read",
     "address": "where the mapping begins, hex (also in `fleetpmap hosts`: where to connect)",
+    "banner": "SSH banner and key exchange: `ok`, `failed`, `not-reached`, `not-needed`, as every step of `doctor`",
+    "banner_ms": "milliseconds that the step took; empty where it failed, or nobody could tell",
     "column": "our name of the field",
     "command": "the whole command line; the name in brackets where there is none",
+    "compression": "`gzip`, or `plain` where the host has none",
     "deleted": "the file was unlinked, so it is still there only because it is mapped",
     "device": "the file's device, `major:minor`",
     "end": "first address after the mapping, hex",
-    "error": "why the host has no numbers",
+    "error": "why the host has no numbers; in `fleetpmap doctor` with the fix",
     "field": "the kernel's name of the field",
     "groups": "the host's groups, nearest first",
     "host": "the name by which you know the host",
     "hosts": "hosts that have the mapping",
     "inode": "the file's inode",
+    "kernel": "the host's kernel",
+    "key": "the host key, compared with known_hosts",
     "kind": "what the mapping is, see [names](../concepts/numbers.md#names-of-mappings)",
+    "login": "the login",
+    "login_ms": "as `banner_ms`",
     "mapping": "the name to compare by, see [names](../concepts/numbers.md#names-of-mappings)",
     "mappings": "mappings that were read",
+    "median_kib": "of the hosts that are [judged](../guides/compare.md#when-is-a-host-an-outlier)",
     "meaning": "what the field says, in one sentence",
     "mode": "permissions as pmap prints them",
     "name": "process name, completed from the command line where the kernel cut it",
     "note": "why the host is reached in another way than its settings say",
     "offset": "where in the file the mapping begins, hex",
+    "outliers": "hosts that stand apart, folded; or `split:` and the groups",
     "path": "the kernel's path, without ` (deleted)`",
     "paths": "different paths among the mappings of that name",
     "perms": "permissions, the kernel's four characters",
     "pid": "process id",
     "port": "port to connect to",
+    "proc": "reading the processes that matched; without a process option, listing all",
+    "proc_ms": "as `banner_ms`",
     "processes": "processes that were read",
+    "readable": "how many of the processes the login may read",
+    "reader": "tools that read /proc there: `gnu`, `busybox`, or `sh` for the shell alone",
+    "resolve": "the name's addresses",
+    "resolve_ms": "as `banner_ms`",
+    "shell": "starting a shell",
+    "shell_ms": "as `banner_ms`, with sudo, the tools and the list of processes",
     "since": "the first kernel that prints the field",
+    "spread_kib": "largest less smallest, of the hosts that are judged",
     "start": "where the mapping begins, hex",
     "status": "the host's or the process's [status](../concepts/coverage.md)",
-    "sudo": "whether the host is read as root",
+    "sudo": "whether the host is read as root; in `fleetpmap doctor` the step",
+    "tcp": "the connection",
+    "tcp_ms": "as `banner_ms`",
+    "tools": "the tools that read /proc there",
     "totals": "what the field's total over processes is: `sum`, `upper bound` or `none`",
     "transport": "`ssh`, `openssh` or `local`",
+    "uid": "the uid that reads there, after sudo",
     "unit": "`KiB`, `flag`, `number` or `text`",
     "user": "effective user: name, or number where the host has no name for it",
+    "via": "bastions on the way, nearest first, or the command that connects",
 }
 
 
@@ -252,11 +284,12 @@ def columns() -> str:
 
 
 def _reports() -> dict[str, Report]:
-    """Every view of an empty snapshot, and what `ps`, `hosts` and `fields` print."""
+    """Every view of an empty snapshot, and what `ps`, `hosts`, `doctor` and `fields` print."""
     snapshot = Snapshot.assemble([], Run(datetime.now(UTC), 0.0, ""))
     reports = {name: view(snapshot, ViewOptions()) for name, view in VIEWS.items()}
     reports["`fleetpmap ps`"] = ps(snapshot)
     reports["`fleetpmap hosts`"] = routes([Host("local", transport="local")], SshOptions(), "")
+    reports["`fleetpmap doctor`"] = doctor(snapshot, [], {}, SshOptions(), listed_only=True, full=True)
     reports["`fleetpmap fields`"] = fields()
     return reports
 
@@ -268,6 +301,13 @@ def sizes() -> str:
         for name, rule in METRICS.items()
     )
     return _table(("column", "kernel's fields", "over processes"), rows)
+
+
+def metrics() -> str:
+    """The gauges of openmetrics, and the columns that they are."""
+    rows = [(f"`{metric.name}`", f"`{column}`", metric.help) for column, metric in OPENMETRICS.items()]
+    rows += [(f"`{metric.name}`", "the coverage", metric.help) for metric in (HOSTS, PROCESSES)]
+    return _table(("metric", "column", "meaning"), rows)
 
 
 def statuses() -> str:
@@ -283,13 +323,28 @@ def limits() -> str:
         ("smaps of one process", f"{PROCESS_LIMIT >> 20} MiB"),
         ("noise before the answer (banners, login scripts) that is kept", f"{NOISE_LIMIT >> 10} KiB"),
         ("stderr that is kept", f"{STDERR_LIMIT >> 10} KiB"),
-        ("until the login is done: `--connect-timeout`", f"{host.connect_timeout_s:g} s"),
+        ("until the login is done: `--connect-timeout`", f"{CONNECT_TIMEOUT_S:g} s"),
         ("all of one host: `--timeout`", f"{host.timeout_s:g} s"),
         ("keys offered to one host", str(MAX_KEYS)),
         ("RSS of a process that is read: `--max-rss`", MAX_RSS),
         ("RSS of all that is read on one host: `--max-rss-sum`", MAX_RSS_SUM),
     )
     return _table(("what", "at most"), rows)
+
+
+def ssh_options() -> str:
+    """What becomes of every option of ssh_config."""
+    verdicts = {"openssh": "by the system's ssh, with a note", "no effect": "no effect here"}
+    rows = (
+        (
+            _codes(row.names, " "),
+            verdicts.get(row.with_ssh, row.with_ssh),
+            verdicts.get(row.without_ssh, row.without_ssh),
+            row.meaning,
+        )
+        for row in ROWS
+    )
+    return _table(("option", "with ssh on this machine", "without", "notes"), rows)
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
@@ -300,8 +355,10 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "views": views,
     "columns": columns,
     "sizes": sizes,
+    "metrics": metrics,
     "statuses": statuses,
     "limits": limits,
+    "ssh-options": ssh_options,
 }
 """Name of a mark to what stands there."""
 

@@ -23,9 +23,9 @@ from fleetpmap.errors import HostError, SmapsError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import LeftOut, Selection, full_name
 from fleetpmap.smaps import SmapsColumns, parse_processes
-from fleetpmap.snapshot import HostFailure, HostSnapshot, Process, Run, Snapshot, host_status
+from fleetpmap.snapshot import HostFailure, HostSnapshot, Process, Run, Snapshot, host_status, once_per_machine
 from fleetpmap.table import MappingTable, from_columns
-from fleetpmap.transport import Deadline, SshOptions, Transport, open_transport
+from fleetpmap.transport import Bastions, Deadline, Secret, SshOptions, Transport, open_transport
 from fleetpmap.wire import PROCESS_LIMIT, ListedProcess, Reading
 
 JOBS = 32
@@ -56,6 +56,8 @@ class Question:
     rollups: bool = False
     """Also read smaps_rollup, for the self-check: the kernel walks each process's page tables a second time."""
     ssh: SshOptions = field(default_factory=SshOptions)
+    become_password: Secret | None = None
+    """For hosts with `sudo` whose sudo asks for one."""
 
 
 class TransportFor(Protocol):
@@ -72,32 +74,43 @@ def collect(
     command: str = "",
     jobs: int = JOBS,
     deadline_s: float | None = None,
+    machines_once: bool = False,
     stop: Event | None = None,
     executor: Executor | None = None,
-    transport_for: TransportFor = open_transport,
+    transport_for: TransportFor | None = None,
     on_start: Callable[[Host], None] | None = None,
     on_host: Callable[[HostSnapshot], None] | None = None,
 ) -> Snapshot:
     """Ask every host, at most `jobs` at once, and put the answers together in the order of `hosts`.
 
     A host that could not be asked is a row in the snapshot. When `deadline_s` seconds have passed, the hosts still
-    being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked.
+    being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked. `machines_once`:
+    a machine that answers under several names is counted under the first.
 
     `executor` replaces the pool of threads that is made otherwise, and `jobs` with it. A pool of processes will do too,
     without `stop` and `on_start`, which belong to this process. `on_start` is called in the thread that asks, `on_host`
-    in this one, as the answers come in.
+    in this one, as the answers come in. `transport_for`: None for open_transport, with one connection to each bastion
+    for all the hosts behind it.
     """
     started, clock = datetime.now().astimezone(), time.monotonic()
     run_deadline = None if deadline_s is None else Deadline.after(deadline_s)
-    ask = partial(
-        _ask, question=question, transport_for=transport_for, run_deadline=run_deadline, stop=stop, on_start=on_start
-    )
-    answers = _mapped(ask, hosts, jobs, executor, on_host or (lambda answer: None))
+    with Bastions() as bastions:
+        ask = partial(
+            _ask,
+            question=question,
+            transport_for=transport_for or partial(open_transport, bastions=bastions),
+            run_deadline=run_deadline,
+            stop=stop,
+            on_start=on_start,
+        )
+        answers = _mapped(ask, hosts, jobs, executor, on_host or (lambda answer: None))
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
     if stop is not None and stop.is_set():
         ended = "interrupted"
     elif run_deadline and run_deadline.remaining() == 0 and any(one.status in _OUT_OF_TIME for one in answers):
         ended = "deadline"
+    if machines_once:
+        answers = once_per_machine(answers)
     return Snapshot.assemble(answers, Run(started, time.monotonic() - clock, command, ended))
 
 
@@ -117,7 +130,14 @@ def collect_host(
     """
     deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
     with transport_for(host, deadline=deadline, options=question.ssh) as transport:
-        answer = converse(transport, host, question.selection, smaps=question.smaps, rollups=question.rollups)
+        answer = converse(
+            transport,
+            host,
+            question.selection,
+            smaps=question.smaps,
+            rollups=question.rollups,
+            become_password=question.become_password,
+        )
         notes = (*transport.notes, *answer.notes())
     with _PARSING:
         columns, torn = _parsed(answer.reading)

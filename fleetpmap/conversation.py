@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from fleetpmap import probe
-from fleetpmap.errors import HostError, ProtocolError, RemoteError
+from fleetpmap.errors import HostError, ProtocolError, RemoteError, SudoError
 from fleetpmap.inventory import Host
 from fleetpmap.probe import Script
-from fleetpmap.probe.sudo import explain_refusal
+from fleetpmap.probe.sudo import explain_refusal, second_way
 from fleetpmap.processes import Choice, Selection, choose
-from fleetpmap.transport import Channel, Transport
+from fleetpmap.transport import Channel, Secret, Transport
+from fleetpmap.transport.base import passed, printable
 from fleetpmap.wire import Decoder, Listing, Reading, join_readings
+
+_SFTP_ONLY = "sftp connections only"
+"""What sshd says instead of running a command where `internal-sftp` is forced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,13 @@ class Conversation:
 
 
 def converse(
-    transport: Transport, host: Host, selection: Selection, *, smaps: bool, rollups: bool = False
+    transport: Transport,
+    host: Host,
+    selection: Selection,
+    *,
+    smaps: bool,
+    rollups: bool = False,
+    become_password: Secret | None = None,
 ) -> Conversation:
     """Ask for the processes, choose, and ask for the chosen ones' maps (and `rollups`), unless `smaps` is False.
 
@@ -63,24 +73,42 @@ def converse(
             rollups=rollups,
         )
     )
+    try:
+        return _converse(transport.run(script.command), script, host, selection, smaps=smaps)
+    except SudoError as error:
+        refusal = error
+    channel = second_way(transport, host, refusal, become_password)
+    return _converse(channel, script, host, selection, smaps=smaps, sent=become_password)
+
+
+def _converse(
+    channel: Channel, script: Script, host: Host, selection: Selection, *, smaps: bool, sent: Secret | None = None
+) -> Conversation:
+    """Both phases on a channel that takes the script; `sent` is what went in before it."""
     decoder = Decoder(script, host=host.name)
-    with transport.run(script.command) as channel:
+    with channel:
         try:
             channel.send(script.stdin)
             listing = _receive(channel, decoder, lambda: decoder.listing, host)
+            passed(host.name, "list")
             choice = choose(listing, selection, local_pid=os.getpid() if host.transport == "local" else None)
             reading = None
             if choice.read and smaps:
                 reading = _read(channel, decoder, script, tuple(process.pid for process in choice.read), host)
+                passed(host.name, "read")
         except HostError as error:
-            error.said = _said(channel, decoder)
+            error.said = _said(channel, decoder, sent)
+            if sent:
+                error.message = sent.redact(error.message)
+                error.args = (error.message,)
             raise
         users = listing.users | (reading.users if reading else {})
-        return Conversation(listing, choice, reading, users, _said(channel, decoder))
+        return Conversation(listing, choice, reading, users, _said(channel, decoder, sent))
 
 
-def _said(channel: Channel, decoder: Decoder) -> str:
-    return (decoder.noise + channel.stderr).decode(errors="surrogateescape").strip()
+def _said(channel: Channel, decoder: Decoder, sent: Secret | None) -> str:
+    said = (decoder.noise + channel.stderr).decode(errors="surrogateescape").strip()
+    return sent.redact(said) if sent else said
 
 
 Reply = TypeVar("Reply", Listing, Reading)
@@ -128,11 +156,21 @@ def _ended_early(channel: Channel, decoder: Decoder, host: Host) -> HostError:
     said = channel.stderr.decode(errors="replace")
     if host.sudo and (refusal := explain_refusal(said, host)):
         return refusal
-    last_words = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "nothing on stderr")
+    instead = "" if said.strip() else decoder.noise.decode(errors="replace")
+    if _SFTP_ONLY in instead:
+        hint = "log in as an account that has a shell"
+        return RemoteError(
+            "the account is for sftp only: no command runs there", host=host.name, stage="exec", hint=hint
+        )
+    words = next(
+        (line.strip() for line in reversed((said + instead).splitlines()) if line.strip()), "nothing on stderr"
+    )
     ended = f"with exit status {status}" if status is not None else "without an exit status"
     return RemoteError(
-        f"the shell there ended {ended} before the probe began: {last_words}",
+        f"the shell there ended {ended} before the probe began: {printable(words)}",
         host=host.name,
         stage="exec",
-        hint=f"try `ssh {host.name} sh -s </dev/null`: it has to end quietly, with status 0",
+        hint="a forced command (ForceCommand, command= in authorized_keys) or the account's shell answered in its place"
+        if instead
+        else f"try `ssh {host.name} sh -s </dev/null`: it has to end quietly, with status 0",
     )

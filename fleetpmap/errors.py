@@ -22,7 +22,7 @@ what to do. A HostError is a value in a snapshot (the host's failure); everythin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class FleetpmapError(Exception):
@@ -79,6 +79,8 @@ class HostError(FleetpmapError):
     """The host's status in every report."""
     said = ""
     """What the host printed that is not ours (a banner, a login script, stderr), where the failure came in between."""
+    may_pass = False
+    """Whether the same may go well in a moment: the host hung up before anybody logged in, or the resolver was busy."""
 
     def __init__(self, message: str, *, host: str, stage: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -134,6 +136,8 @@ class SudoError(HostError):
     """Logged in, but sudo says no."""
 
     status = "sudo"
+    needs: Literal["", "password", "program"] = ""
+    """What could help: a password that sudo asks for, or another program where there is no sudo."""
 
 
 class ProtocolError(HostError):

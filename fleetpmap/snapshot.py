@@ -7,8 +7,8 @@ order, each with its status; every process that matched, each with its status; a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -115,11 +115,18 @@ class HostSnapshot:
     """What the host printed that is not our probe's: a banner, a login script's talk, stderr."""
     local: bool = False
     """It is this machine, read without SSH."""
+    same_as: str = ""
+    """The name under which this machine is counted, if that is another (`once_per_machine`)."""
 
     @classmethod
     def failed(cls, failure: HostFailure) -> HostSnapshot:
         """A host that could not be asked."""
         return cls(failure.host, failure.status, (), concatenate([]), None, failure, said=failure.said)
+
+    def counted_as(self, name: str) -> HostSnapshot:
+        """The same without its processes, since they are those of the host `name`."""
+        note = f"the same machine as {name}, and counted there"
+        return replace(self, status="ok", processes=(), table=concatenate([]), notes=(*self.notes, note), same_as=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,8 @@ class HostResult:
     said: str = ""
     local: bool = False
     """It is this machine, read without SSH."""
+    same_as: str = ""
+    """The name under which this machine is counted, if that is another (`once_per_machine`)."""
     keys: tuple[str, ...] = ()
     """The kernel's fields in the order of that host's smaps; the table of many hosts has them in another."""
 
@@ -227,6 +236,7 @@ class Snapshot:
                 HostResult(
                     *(host.host, host.status, host.failure, host.capabilities, host.notes, host.said),
                     local=host.local,
+                    same_as=host.same_as,
                     keys=tuple(host.table.fields),
                 )
             )
@@ -243,6 +253,32 @@ class Snapshot:
             failures=tuple(host.failure for host in self.hosts if host.failure),
             checked=Checked.of(self.processes),
         )
+
+    def same_machines(self) -> tuple[tuple[str, ...], ...]:
+        """The names of each machine that is in here more than once with processes; both in the order of `hosts`."""
+        matched = {process.host for process in self.processes}
+        names: dict[tuple[str, str], list[str]] = {}
+        for host in self.hosts:
+            if host.name in matched and (machine := _machine(host.capabilities)):
+                names.setdefault(machine, []).append(host.name)
+        return tuple(tuple(same) for same in names.values() if len(same) > 1)
+
+
+def once_per_machine(answers: Sequence[HostSnapshot]) -> list[HostSnapshot]:
+    """The answers with each machine's processes under the first name that has any; the others say which that is."""
+    first: dict[tuple[str, str], str] = {}
+    counted: list[HostSnapshot] = []
+    for answer in answers:
+        machine = _machine(answer.capabilities) if answer.processes else None
+        name = first.setdefault(machine, answer.host) if machine else answer.host
+        counted.append(answer if name == answer.host else answer.counted_as(name))
+    return counted
+
+
+def _machine(can: Capabilities | None) -> tuple[str, str] | None:
+    """What only one machine has. Containers share the kernel, and so boot_id, but each has processes of its own; a
+    recorded tree has no namespace. None where the host does not tell."""
+    return (can.boot_id, can.pid_namespace) if can and can.boot_id and can.pid_namespace else None
 
 
 def host_status(processes: Iterable[Process]) -> str:

@@ -18,5 +18,6 @@ def fleetpmap(*words: str, stdin: str = "", **environment: str) -> subprocess.Co
         text=True,
         env=BARE | environment,
         timeout=120,
+        start_new_session=True,  # no terminal, so that nothing is asked on the one that runs the tests
         check=False,
     )

@@ -119,6 +119,7 @@ class Sshd:
     def _start(self, addresses: Sequence[str], settings: str) -> subprocess.Popen[bytes]:
         lines = [
             *(f"ListenAddress {address}:{self.port}" for address in addresses),
+            "MaxStartups 200",  # the one option of which sshd takes the last value it finds
             settings,  # before ours: sshd takes the first value it finds
             *(f"HostKey {path}" for path in self.host_keys.values()),
             f"AuthorizedKeysFile {self._directory}/authorized_keys/%u",
@@ -129,7 +130,6 @@ class Sshd:
             "KbdInteractiveAuthentication no",
             "PermitRootLogin yes",
             "UseDNS no",
-            "MaxStartups 200",
             "MaxSessions 200",
         ]
         config = self._write(f"sshd_config_{addresses[0]}", "\n".join(lines) + "\n")

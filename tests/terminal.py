@@ -25,7 +25,14 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
         self._child = subprocess.Popen(
-            argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=cwd, start_new_session=True
+            argv,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+            cwd=cwd,
+            start_new_session=True,
+            preexec_fn=_take_terminal,
         )
         os.close(theirs)
         self._shown = bytearray()
@@ -37,12 +44,16 @@ class Terminal:
         """Everything that was printed so far, escape sequences and all."""
         return self._shown.decode(errors="replace").replace("\r\n", "\n")
 
-    def wait_for(self, text: str, seconds: float = 20.0) -> None:
-        """Until `text` was printed."""
+    def wait_for(self, text: str, seconds: float = 20.0, *, times: int = 1) -> None:
+        """Until `text` was printed, that often."""
         give_up = time.monotonic() + seconds
-        while text not in self.shown:
+        while self.shown.count(text) < times:
             assert time.monotonic() < give_up, f"{text!r} did not appear in {self.shown!r}"
             time.sleep(0.02)
+
+    def type(self, line: str) -> None:
+        """What somebody types, and Enter."""
+        os.write(self._ours, f"{line}\n".encode())
 
     def interrupt(self) -> None:
         """What ^C does."""
@@ -69,3 +80,8 @@ class Terminal:
                 self._shown += piece
         except OSError:  # EIO: the last writer is gone
             return
+
+
+def _take_terminal() -> None:
+    """Make it the terminal that /dev/tty is, in the child."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

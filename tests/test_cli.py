@@ -197,8 +197,9 @@ def test_hosts_contacts_nobody(tmp_path: Path):
         *("ssh", "10.0.0.5", "2222", "ops", "true"),
     ]
     assert listed["web01"]["groups"] == "web"
-    assert listed["behind"]["transport"] == "openssh"
-    assert "bastion" in listed["behind"]["note"]
+    assert listed["behind"]["transport"] == "ssh"
+    assert listed["behind"]["via"].endswith("@bastion:22")
+    assert listed["db"]["via"] == ""
 
 
 def test_ps_needs_no_process_option():

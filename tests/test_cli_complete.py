@@ -55,7 +55,7 @@ def test_hosts_and_groups_of_the_inventory(inventory: str, words: str, candidate
     ("line", "candidates"),
     [
         ("run --view m", ["merged", "mappings"]),
-        ("run --format ", ["table", "plain", "csv", "json"]),
+        ("run --format j", ["json", "jsonl"]),
         ("run --by host,us", ["host,user"]),
         ("run --view hosts --columns host,p", ["host,processes", "host,pss_kib"]),
         ("run --by perms --sort pe", ["perms"]),

@@ -127,11 +127,11 @@ def test_an_export_that_fails_takes_nothing_with_it(tmp_path: Path):
     assert len(_rows(tmp_path / "other.csv")) == 1
 
 
-@pytest.mark.parametrize("format_", ["table", "plain", "csv", "json"])
+@pytest.mark.parametrize("format_", ["table", "plain", "csv", "json", "jsonl", "markdown", "parquet"])
 @pytest.mark.parametrize(("where", "why"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
 def test_stdout_that_takes_nothing(format_: str, where: str, why: str):
     """A report that is lost is told, in one sentence."""
-    done = _shell(("run", *ONE, "--quiet", "--format", format_), where)
+    done = _shell(("run", *ONE, "--quiet", "--view", "hosts", "--format", format_), where)
     said = f"stdout: {why}\nhint: make room, or write elsewhere with -o FILE\n"
     assert (done.returncode, done.stderr) == (2, said)
 
@@ -152,7 +152,7 @@ def test_no_stream_at_all(tmp_path: Path):
     assert len(_rows(file)) == 1
 
 
-@pytest.mark.parametrize("format_", ["table", "plain", "csv", "json"])
+@pytest.mark.parametrize("format_", ["table", "plain", "csv", "json", "jsonl", "markdown"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_seen_enough(format_: str, unbuffered: str):
     """`… | head -1` ends us with the status of SIGPIPE and without a word; the report is longer than a pipe holds."""

@@ -21,8 +21,8 @@ from snippets import blocks, check_consoles, consoles, dead_links, demo_director
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 NAMES = [str(page.relative_to(DOCS)) for page in PAGES]
-OTHER_PROGRAMS_OPTIONS = {"--workers", "--check"}
-"""gunicorn's, in recorded command lines, and generate.py's."""
+OTHER_PROGRAMS_OPTIONS = {"--workers", "--check", "--list"}
+"""gunicorn's, in recorded command lines, generate.py's, and ansible-inventory's."""
 
 # Beside the demo's hosts one on which nothing listens, as a fleet has it: tcpmux, which nobody runs, on loopback.
 _REFUSING = """
@@ -127,6 +127,17 @@ def test_python_reads_the_csv(fleet: Path):
     in_terminal("fleetpmap run -m gunicorn --view hosts --columns host,pss --quiet -o pss.csv", fleet)
     done = subprocess.run([sys.executable, "-c", snippet], cwd=fleet, capture_output=True, text=True, check=True)
     assert done.stdout == "web-01 21034\nweb-02 22506\nweb-03 23836\ndb-01 None\n"
+
+
+def test_duckdb_reads_the_parquet(fleet: Path):
+    """The SQL of the exports guide: the largest mappings, and who answered."""
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is in the dev group: pip install --group dev")
+    pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
+    (snippet,) = blocks(DOCS / "guides" / "exports.md", "sql")
+    largest, about = snippet.replace("all.parquet", str(fleet / "all.parquet")).split(";\n")[:2]
+    in_terminal("fleetpmap run -m gunicorn --quiet --export mappings=all.parquet", fleet)
+    assert duckdb.sql(largest).fetchall() == [("[anon]", 29660), ("python3.11", 13764), ("[heap]", 11984)]
+    assert json.loads(duckdb.sql(about).fetchall()[0][0]) == {"asked": 4, "ok": 3, "refused": 1}
 
 
 def test_json_has_this_shape(fleet: Path):

@@ -8,8 +8,8 @@ import io
 import pytest
 
 from fleetpmap.export import EXPORTERS, write_csv
-from fleetpmap.report import hosts, mappings, merged, processes, summary
-from snapshots import expected, host, mapping, process, small_fleet, snapshot
+from fleetpmap.report import compare, hosts, mappings, merged, processes, summary
+from snapshots import expected, failed, host, mapping, process, sizes, small_fleet, snapshot
 
 
 def _csv(report):
@@ -83,6 +83,33 @@ def test_safe_leaves_numbers():
     """Only texts can be formulas: a number is never touched, nor is an empty cell."""
     row = _safe_row("x")
     assert (row["pid"], row["mappings"], row["size_kib"], row["pss_kib"]) == ("1", "1", "4", "")
+
+
+def _two_hosts():
+    return snapshot(
+        host("a", process(1, "x", mapping("/x.so", **sizes(8, 7, 6, 5, 4, 3, 2, 1, 0, 0)))),
+        host("b", process(2, "x", mapping("/=y", **sizes(16, 15, 14, 13, 12, 11, 9, 8, 0, 0)))),
+        failed("c", "timeout", "c: no answer"),
+    )
+
+
+def test_compare_tells_absent_from_unknown():
+    """A mapping that a host does not have is `absent`, what nobody knows is empty."""
+    lines = _csv(compare(_two_hosts())).splitlines()
+    assert [line.rsplit(",", 3)[0] for line in lines] == [
+        "mapping,a,b,c",
+        "processes,1,1,",
+        "/=y,absent,14,",
+        "x.so,6,absent,",
+    ]
+
+
+def test_safe_leaves_differences():
+    """A number below zero begins with -, and is no formula."""
+    file = io.BytesIO()
+    write_csv(compare(_two_hosts(), baseline="a"), file, safe=True)
+    lines = file.getvalue().decode().splitlines()
+    assert [line.rsplit(",", 3)[0] for line in lines[1:]] == ["processes,1,1,", "/=y,0,14,", "x.so,6,-6,"]
 
 
 def test_file_stays_open():

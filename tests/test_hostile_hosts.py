@@ -202,6 +202,34 @@ def test_odd_texts_of_a_host_come_out_escaped(sshd: Sshd, tmp_path: Path, view: 
         assert "\\x1b[31m\\xff\\u202e[bold]=1+1" in found.stdout
 
 
+def test_odd_texts_in_every_file(sshd: Sshd, tmp_path: Path) -> None:
+    """Each format's own reader takes every file, and all of them see the same name."""
+    polars = pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
+    prometheus = pytest.importorskip("prometheus_client.openmetrics.parser", reason="it is in the dev group")
+    views = ("summary", "merged", "hosts", "processes", "mappings", "compare", "stale")
+    files = [f"{view}={tmp_path / view}.{suffix}" for view in views for suffix in ("csv", "json", "md", "parquet")]
+    files += [f"{view}={tmp_path / view}.jsonl" for view in ("hosts", "processes", "mappings")]
+    files += [f"{view}={tmp_path / view}.prom" for view in ("summary", "merged", "hosts", "processes")]
+    found = run_on(sshd, tmp_path, ODD_HOST, "odd-files", *(word for file in files for word in ("--export", file)))
+    assert found.returncode == 0, found.stderr
+    names = [json.loads((tmp_path / "processes.json").read_text())["rows"][0]["name"]]
+    for path in [Path(file.partition("=")[2]) for file in files]:
+        rows: list[dict[str, object]] = []
+        if path.suffix == ".parquet":
+            rows = polars.read_parquet(path).to_dicts()
+        else:
+            assert_clean(path.read_text())
+        if path.suffix == ".jsonl":
+            rows = [json.loads(line) for line in path.read_text().splitlines()]
+        if path.suffix == ".prom":
+            families = prometheus.text_string_to_metric_families(path.read_text())
+            rows = [sample.labels for family in families for sample in family.samples]
+        names += [str(row["name"]) for row in rows[:1] if "name" in row]
+    assert len(names) == 6  # processes in four formats, mappings in two
+    assert set(names) == {r"\x1b[31m\xff\u202e[bold]=1+1\x0a\x09"}
+    assert f"`{names[0]}`" in (tmp_path / "processes.md").read_text()
+
+
 def test_odd_errors_of_a_host_come_out_escaped(sshd: Sshd, tmp_path: Path) -> None:
     """What a host says in place of the probe is quoted in the message, and cannot do more than be read."""
     code = "sys.exit('\\x1b[2J\\u202e[bold]go away')"
@@ -248,7 +276,7 @@ def forger(directory: Path, name: str, mapped: str) -> Iterator[int]:
         process.kill()
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", [*FORMATS, "jsonl", "markdown"])
 def test_a_real_process_cannot_forge_anything(sshd: Sshd, tmp_path: Path, format_: str) -> None:
     """Its name, its arguments and a file that it maps look like other lines, headers and colours: they stay texts."""
     with forger(tmp_path, "a)\n1 (\x1b[2J", "\n==> 1/smaps <==\n\x1b[31m/\u202e[b].so") as pid:
@@ -269,6 +297,13 @@ def test_a_real_process_cannot_forge_anything(sshd: Sshd, tmp_path: Path, format
         assert any(row["path"].endswith("/\\u202e[b].so") for row in rows)
     if format_ == "json":
         assert len(json.loads(found.stdout)["rows"]) == count
+    if format_ == "jsonl":
+        *rows, _ = map(json.loads, found.stdout.splitlines())
+        assert [row["pid"] for row in rows] == [pid] * count
+    if format_ == "markdown":
+        rows = [line for line in found.stdout.splitlines() if line.startswith("|")]
+        assert len(rows) == count + 3  # the header, its rule and the totals
+        assert all("`a)\\x0a1 (\\x1b[2J`" in row for row in rows[2:-1])
 
 
 def key_config(sshd: Sshd, directory: Path) -> str:

@@ -299,3 +299,75 @@ def test_narrowing_by_an_unknown_group(option: str) -> None:
     """A misspelled group would leave hosts in that were meant to be out."""
     with pytest.raises(UsageError, match=f'^--{option}: there is no group "prd"\nhint: did you mean "prod"'):
         select(FLEET, **{option: ["@prd"]})
+
+
+# --limit and --exclude as Ansible spells them
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("prod:&db", ["db01"]),
+        ("prod:!db", ["web01", "web02"]),
+        ("prod,!db", ["web01", "web02"]),
+        ("!web:prod", ["db01"]),
+        ("web:&prod:!web02", ["web01"]),
+        ("web01:&prod:db", ["web01", "db01"]),
+        ("web:db", ["web01", "web02", "db01"]),
+        ("!prod", ["edge.example.com", "tree"]),
+        ("all:!@prod", ["edge.example.com", "tree"]),
+        ("&db", ["db01"]),
+        (r"~(web|db)\d+", ["web01", "web02", "db01"]),
+        (r"web*:!~\w+1$", ["web02"]),
+        (r"~eb01", []),
+        ("d?", ["db01"]),
+        ("web[01-20]:!web02", ["web01"]),
+    ],
+)
+def test_ansible_patterns(text: str, expected: list[str]) -> None:
+    """First what is added, then every &, then every !, in whatever order they stand; a group needs no @."""
+    if expected:
+        assert names(select(FLEET, limit=[text])) == expected
+    else:
+        with pytest.raises(UsageError, match=r"^nobody is left"):
+            select(FLEET, limit=[text])
+
+
+def test_exclude_takes_ansible_patterns_too() -> None:
+    """What it means is dropped."""
+    assert names(select(FLEET, exclude=["web:&prod:!web02", "tree"])) == ["web02", "db01", "edge.example.com"]
+
+
+def test_name_of_host_and_group_is_the_host() -> None:
+    """As in every other option; the group is @web."""
+    fleet = Inventory(
+        hosts={name: Host(name) for name in ("web", "web01")}, groups={"web": ("web01",)}, defaults=FLEET.defaults
+    )
+    assert names(select(fleet, limit=["web"])) == ["web"]
+    assert names(select(fleet, limit=["@web"])) == ["web01"]
+
+
+def test_colon_before_a_number_is_a_port() -> None:
+    """host:port is older here than Ansible's separator, and IPv6 addresses are whole."""
+    hosts = ["web01:22", "web01:23", "2001:db8::1", "[::1]:22", "db01"]
+    assert names(select(FLEET, hosts=hosts, limit=["web01:22:db01"])) == ["web01:22", "db01"]
+    assert names(select(FLEET, hosts=hosts, limit=["2001:db8::1"])) == ["2001:db8::1"]
+    assert names(select(FLEET, hosts=hosts, limit=["web01:[22,23]:[::1]:22"])) == ["web01:22", "web01:23", "[::1]:22"]
+
+
+def test_operators_between_terms_still_go_from_left_to_right() -> None:
+    """ClusterShell's algebra, when no separator stands before the operator."""
+    assert names(select(FLEET, limit=["web!web02,db"])) == ["web01", "db01"]
+    assert names(select(FLEET, limit=["prod & db"])) == ["db01"]
+
+
+def test_bad_regular_expression() -> None:
+    """One sentence, and why it may be cut short."""
+    with pytest.raises(UsageError, match=r'^--limit: "~\(web" is not a regular expression: .*\nhint: a comma, a colon'):
+        select(FLEET, limit=["~(web"])
+
+
+def test_place_in_a_group_is_refused() -> None:
+    """Ansible's web[0:2] would be another thing than the node set web[0-2]."""
+    with pytest.raises(UsageError, match="cannot be a host's name"):
+        select(FLEET, limit=["web[0:2]:!db"])

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fleetpmap.inventory.model import Host
-from fleetpmap.transport import open_transport
+from fleetpmap.transport import open_transport, route, ssh_config
 from fleetpmap.transport.base import Deadline, SshOptions
 from fleetpmap.transport.local import LocalTransport
 from fleetpmap.transport.openssh import OpensshTransport, arguments
@@ -16,6 +16,10 @@ from fleetpmap.transport.openssh import OpensshTransport, arguments
 
 def _open(host: Host, options: SshOptions = SshOptions(ssh_config="none")):  # noqa: B008 - frozen
     return open_transport(host, deadline=Deadline.after(20), options=options)
+
+
+def _arguments(host: Host, options: SshOptions) -> list[str]:
+    return arguments(host, ssh_config.resolve(host.name, options), options, Deadline.after(60))
 
 
 @pytest.fixture
@@ -44,25 +48,29 @@ def test_openssh_on_request_needs_no_note():
         assert transport.notes == ()
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("ProxyJump bastion", "ssh_config names the jump host bastion"),
-        ("ProxyCommand nc %h %p", "ssh_config names a ProxyCommand"),
-        ("CertificateFile /keys/id-cert.pub", "ssh_config names a certificate"),
-    ],
-)
-def test_what_paramiko_does_not_do_goes_by_openssh(config, line, reason):
-    """A jump host, a ProxyCommand or a certificate of ssh_config, with a note."""
-    with _open(Host("web-01"), config("Host web-*", f"  {line}")) as transport:
+def test_what_only_ssh_can_do_goes_by_openssh(config):
+    """An option of ssh_config that paramiko has nothing for, with a note."""
+    with _open(Host("web-01"), config("Host web-*", "  KnownHostsCommand /bin/keys")) as transport:
         assert isinstance(transport, OpensshTransport)
-        assert transport.notes == (f"goes by the system's ssh: {reason}",)
+        assert transport.notes == ("goes by the system's ssh: ssh_config says KnownHostsCommand /bin/keys",)
 
 
-def test_jump_host_of_the_inventory_goes_by_openssh():
-    """Until bastions are built into ssh."""
-    with _open(Host("web-01", proxy_jump="ops@bastion")) as transport:
-        assert transport.notes == ("goes by the system's ssh: the inventory names the jump host ops@bastion",)
+def test_bastion_may_need_the_systems_ssh_too(config):
+    """Then the whole way goes by it, since a connection cannot change hands."""
+    way = route(Host("web-01", proxy_jump="gate"), config("Host gate", "  KnownHostsCommand /bin/keys"))
+    assert (way.transport, way.note) == (
+        "openssh",
+        "goes by the system's ssh: ssh_config says KnownHostsCommand /bin/keys",
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["ProxyJump bastion", "ProxyCommand nc %h %p", "CertificateFile /keys/id-cert.pub", "IdentityAgent none"]
+)
+def test_what_paramiko_does_stays_with_it(config, line):
+    """Jump hosts, a ProxyCommand and certificates need no other program."""
+    way = route(Host("web-01"), config("Host web-*", f"  {line}"))
+    assert (way.transport, way.note) == ("ssh", "")
 
 
 def test_inventory_switches_the_jump_host_off(sshd, config):
@@ -70,17 +78,6 @@ def test_inventory_switches_the_jump_host_off(sshd, config):
     options = config("ProxyJump bastion.invalid", f"UserKnownHostsFile {sshd.known_hosts}")
     with _open(sshd.host(proxy_jump="none"), options) as transport:
         assert not isinstance(transport, OpensshTransport)
-
-
-def test_jump_host_is_really_jumped(sshd_of_fifty, tmp_path):
-    """Through one address of a server to another, by the system's ssh."""
-    server = sshd_of_fifty
-    config = tmp_path / "config"
-    config.write_text(f"IdentityFile {server.identity_file}\nUserKnownHostsFile {server.known_hosts}\n")
-    host = server.host(address="127.0.1.2", identity_file=(), proxy_jump=f"{server.user}@127.0.1.1:{server.port}")
-    with _open(host, SshOptions(ssh_config=str(config))) as transport, transport.run("sh -s") as channel:
-        channel.send(b"echo there; exit\n")
-        assert channel.receive() == b"there\n"
 
 
 def test_arguments_carry_what_the_inventory_says():
@@ -95,7 +92,7 @@ def test_arguments_carry_what_the_inventory_says():
         proxy_jump="bastion",
         connect_timeout_s=7.0,
     )
-    argv = arguments(host, SshOptions(ssh_config="none", host_key="accept-new"), Deadline.after(60))
+    argv = _arguments(host, SshOptions(ssh_config="none", host_key="accept-new"))
     text = " ".join(argv)
     assert argv[:4] == ["ssh", "-T", "-a", "-x"]
     assert argv[-2:] == ["--", "10.0.0.13"]
@@ -114,7 +111,7 @@ def test_arguments_carry_what_the_inventory_says():
 
 def test_arguments_are_silent_where_the_inventory_is():
     """ssh's own configuration decides the rest; strict is the default."""
-    argv = arguments(Host("web-01"), SshOptions(), Deadline.after(60))
+    argv = _arguments(Host("web-01"), SshOptions())
     assert "StrictHostKeyChecking=yes" in argv
     assert not {"-F", "-l", "-p", "-i"} & set(argv)
     assert not [word for word in argv if word.startswith(("UserKnownHostsFile", "IdentitiesOnly", "ProxyJump"))]

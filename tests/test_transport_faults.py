@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 
+from fleetpmap.collector import Question, collect
 from fleetpmap.errors import (
     AuthError,
     DeadlineError,
@@ -23,8 +28,10 @@ from fleetpmap.errors import (
     UnreachableError,
 )
 from fleetpmap.inventory.model import Host
+from fleetpmap.processes import Selection
 from fleetpmap.transport import open_transport
 from fleetpmap.transport.base import Deadline, SshOptions
+from sshd import Sshd
 
 NO_CONFIG = SshOptions(ssh_config="none", known_hosts=("/nonexistent/known_hosts",))
 Behaviour = Callable[[socket.socket, threading.Event], object]
@@ -72,8 +79,8 @@ def _server(behave: Behaviour) -> Iterator[int]:
 
 
 def _host(port: int, **changes) -> Host:
-    settings = {"address": "127.0.0.1", "port": port, "user": "ops", "connect_timeout_s": 1.0}
-    return Host("web-03", **(settings | changes))
+    settings = {"name": "web-03", "address": "127.0.0.1", "port": port, "user": "ops", "connect_timeout_s": 1.0}
+    return Host(**(settings | changes))
 
 
 def _fail(host: Host, options: SshOptions, seconds: float = 20.0) -> HostError:
@@ -91,6 +98,33 @@ def _fail(host: Host, options: SshOptions, seconds: float = 20.0) -> HostError:
 def kind(request) -> str:
     """Both ways over SSH."""
     return request.param
+
+
+@contextlib.contextmanager
+def _black_hole() -> Iterator[int]:
+    """A port that swallows connections: its queue of those not yet accepted is full, so the kernel drops the next."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as waiting:
+        for _ in range(4):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def _reset(connection: socket.socket, over: threading.Event) -> None:
+    """Hang up without a goodbye: RST, as a firewall or a crash does."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _half_banner(connection: socket.socket, over: threading.Event) -> None:
+    connection.sendall(b"SSH-2.0-Open")
+    over.wait(20)
+
+
+def _dribble(connection: socket.socket, over: threading.Event) -> None:
+    """A byte now and then, of a banner that never ends."""
+    while not over.wait(0.2):
+        connection.sendall(b"S")
 
 
 def _free_port() -> int:
@@ -146,11 +180,7 @@ def test_server_that_accepts_and_says_nothing(kind):
 def test_server_with_half_a_banner():
     """A banner without an end is waited for like none."""
 
-    def behave(connection: socket.socket, over: threading.Event) -> None:
-        connection.sendall(b"SSH-2.0-Open")
-        over.wait(20)
-
-    with _server(behave) as port:
+    with _server(_half_banner) as port:
         error = _fail(_host(port), NO_CONFIG)
     assert type(error) is DeadlineError
     assert error.stage == "banner"
@@ -167,6 +197,66 @@ def test_server_that_trickles_lines():
     with _server(behave) as port:
         error = _fail(_host(port), NO_CONFIG)
     assert (type(error), error.stage) == (DeadlineError, "banner")
+
+
+def test_server_that_dribbles_a_byte_at_a_time():
+    """Each byte in time is not an answer in time. (ssh itself waits for such a banner until our own deadline.)"""
+    with _server(_dribble) as port:
+        error = _fail(_host(port), NO_CONFIG)
+    assert (type(error), error.stage) == (DeadlineError, "banner")
+
+
+def test_black_hole(kind):
+    """An address that answers nothing costs the connect timeout."""
+    with _black_hole() as port:
+        error = _fail(_host(port, transport=kind), NO_CONFIG)
+    assert (type(error), error.stage) == (DeadlineError, "tcp")
+    assert error.hint
+
+
+def test_server_that_resets_the_connection():
+    """Before its banner: as one that hangs up."""
+    with _server(_reset) as port:
+        error = _fail(_host(port), NO_CONFIG)
+    assert type(error) in (ProtocolError, UnreachableError)
+    assert error.stage in ("banner", "tcp")
+
+
+def test_full_max_startups(sshd, tmp_path):
+    """A real sshd that is busy with somebody who does not log in; the hint names the setting."""
+    assert sshd  # where it cannot run, this one cannot either
+    with contextlib.closing(Sshd(tmp_path, settings="MaxStartups 1:100:1")) as full, contextlib.ExitStack() as others:
+        greeted = False
+        while not greeted:  # sshd may still be busy with who waited for it to start
+            other = others.enter_context(socket.create_connection(("127.0.0.1", full.port)))
+            greeted = other.recv(1) == b"S"
+        error = _fail(full.host("web-03"), replace(full.options, retries=0))
+    assert (type(error), error.stage) == (ProtocolError, "banner")
+    assert error.message in (  # newer ones are so polite as to say why
+        f'127.0.0.1 port {full.port} said "Exceeded MaxStartups" instead of an SSH banner',
+        f"127.0.0.1 port {full.port} hung up before an SSH banner",
+    )
+    assert "MaxStartups" in error.hint
+    assert error.may_pass
+
+
+def test_host_that_hung_up_is_asked_again(sshd):
+    """What fails before the login may be a passing crowd: one more try, a moment later."""
+    came = []
+
+    def second_time_lucky(connection: socket.socket, over: threading.Event) -> None:
+        came.append(connection)
+        if len(came) > 1:
+            _pass_on(connection, sshd.port, over)
+
+    options = SshOptions(known_hosts=(_any_port(sshd),), ssh_config="none")
+    with (
+        _server(second_time_lucky) as port,
+        open_transport(sshd.host(port=port), deadline=Deadline.after(20), options=options) as transport,
+        transport.run("echo here") as channel,
+    ):
+        assert channel.receive() == b"here\n"
+    assert len(came) == 2
 
 
 def test_server_that_stops_after_its_banner():
@@ -228,7 +318,7 @@ def test_unknown_host_key(sshd, tmp_path, kind):
     if kind == "ssh":
         where = f"the host key of 127.0.0.1 port {sshd.port} is unknown: ssh-ed25519 SHA256:"
         assert error.message.startswith(where)
-        assert f"ssh -p {sshd.port} {sshd.user}@127.0.0.1 true" in error.hint
+        assert f"ssh-keyscan -p {sshd.port} 127.0.0.1" in error.hint
 
 
 def test_changed_host_key(sshd, tmp_path, kind):
@@ -298,7 +388,7 @@ def test_no_ssh_on_this_machine(monkeypatch, tmp_path):
     """The openssh transport without ssh says what is missing."""
     # The only patch of these tests: what is on PATH cannot be handed over otherwise.
     monkeypatch.setenv("PATH", str(tmp_path))
-    error = _fail(_host(22, transport="openssh"), SshOptions(ssh_config=str(tmp_path / "config")))
+    error = _fail(_host(22, transport="openssh"), NO_CONFIG)
     assert type(error) is RemoteError
     assert error.message == "cannot start ssh: No such file or directory"
 
@@ -316,15 +406,74 @@ def _relay(to: int) -> Iterator[tuple[int, threading.Event]]:
     cut = threading.Event()
 
     def behave(connection: socket.socket, over: threading.Event) -> None:
-        with socket.create_connection(("127.0.0.1", to)) as onward:
-            connection.settimeout(0.01)
-            onward.settimeout(0.01)
-            while not (cut.is_set() or over.is_set()):
-                for source, sink in ((connection, onward), (onward, connection)):
-                    with contextlib.suppress(TimeoutError):
-                        if not (piece := source.recv(65536)):
-                            return
-                        sink.sendall(piece)
+        _pass_on(connection, to, over, cut)
 
     with _server(behave) as port:
         yield port, cut
+
+
+def _pass_on(connection: socket.socket, to: int, *ends: threading.Event) -> None:
+    """Both ways between a connection and a port of ours, until one of the events is set."""
+    with socket.create_connection(("127.0.0.1", to)) as onward:
+        connection.settimeout(0.01)
+        onward.settimeout(0.01)
+        while not any(end.is_set() for end in ends):
+            for source, sink in ((connection, onward), (onward, connection)):
+                with contextlib.suppress(TimeoutError):
+                    if not (piece := source.recv(65536)):
+                        return
+                    sink.sendall(piece)
+
+
+LIAR = """\
+import sys, time, zlib
+nonce = sys.stdin.buffer.readline().split()[2].decode()
+begin = "begin 1 uid=0 kernel=6.1.0 page_size=4096 boot_id= pid_namespace= reader=gnu compression=gzip probe_pid="
+sys.stdout.buffer.write(f"{nonce} {begin}\\n{nonce} list gzip\\n".encode())
+packer = zlib.compressobj(wbits=31)
+sys.stdout.buffer.write((packer.compress(b"stat\\n" * 9999) + packer.flush())[:-9])
+sys.stdout.flush()
+"""
+"""A host in the probe's place: its answer is gzip, cut short."""
+
+
+def test_every_fault_at_once_beside_good_hosts(sshd, tmp_path):
+    """Each host is reported by what is wrong with it, the good ones are whole, and nobody waits for the others."""
+    stranger = sshd.public_key(sshd.new_key("stranger-of-all"))
+    changed = tmp_path / "changed"
+    changed.write_text(f"[127.0.0.1]:{sshd.port} {stranger}\n")
+    good = [sshd.host(f"good-{number}", known_hosts=(sshd.known_hosts,)) for number in range(1, 5)]
+    with contextlib.ExitStack() as servers:
+        port_of = {
+            "silent": servers.enter_context(_server(lambda connection, over: over.wait(20))),
+            "dribbles": servers.enter_context(_server(_dribble)),
+            "resets": servers.enter_context(_server(_reset)),
+            "hangs-up": servers.enter_context(_server(lambda connection, over: _shut(connection, b""))),
+            "half-banner": servers.enter_context(_server(_half_banner)),
+            "hole": servers.enter_context(_black_hole()),
+            "refuses": _free_port(),
+        }
+        bad = [_host(port, name=name) for name, port in port_of.items()]
+        bad += [
+            sshd.host("changed", known_hosts=(str(changed),)),
+            sshd.forced("endless", "sleep 60; true", "", timeout_s=4.0, known_hosts=(sshd.known_hosts,)),
+            sshd.forced("cut-short", sys.executable, LIAR, known_hosts=(sshd.known_hosts,)),
+        ]
+        hosts = [host for pair in zip_longest(bad, good) for host in pair if host]
+        started = time.monotonic()
+        asked = Question(Selection(pids=(1,)), smaps=False, ssh=SshOptions(ssh_config="none"))
+        snapshot = collect(hosts, asked)
+    assert time.monotonic() - started < 30
+    assert {host.name: (host.status, host.failure.stage) for host in snapshot.hosts if host.failure} == {
+        "silent": ("timeout", "banner"),
+        "dribbles": ("timeout", "banner"),
+        "resets": ("protocol", "banner"),
+        "hangs-up": ("protocol", "banner"),
+        "half-banner": ("timeout", "banner"),
+        "hole": ("timeout", "tcp"),
+        "refuses": ("refused", "tcp"),
+        "changed": ("host-key", "host-key"),
+        "endless": ("timeout", "read"),
+        "cut-short": ("protocol", "list"),
+    }
+    assert [host.name for host in snapshot.hosts if not host.failure] == ["good-1", "good-2", "good-3", "good-4"]

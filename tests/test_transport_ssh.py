@@ -19,7 +19,7 @@ from fleetpmap.errors import AuthError, DeadlineError, HostError, RemoteError
 from fleetpmap.inventory.model import Host
 from fleetpmap.transport import open_transport
 from fleetpmap.transport.base import Deadline, SshOptions
-from fleetpmap.transport.ssh import login
+from fleetpmap.transport.ssh import keys
 from sshd import Sshd
 
 
@@ -230,8 +230,8 @@ def test_agent_that_does_not_answer_costs_no_more_than_the_deadline(connect, ssh
 
 def test_keys_are_loaded_once(sshd):
     """The same file is the same key for every host of the run."""
-    assert login.load_key(sshd.identity_file) is login.load_key(sshd.identity_file)
-    assert isinstance(login.load_key(sshd.identity_file), paramiko.Ed25519Key)
+    assert keys.load_key(sshd.identity_file) is keys.load_key(sshd.identity_file)
+    assert isinstance(keys.load_key(sshd.identity_file), paramiko.Ed25519Key)
 
 
 def test_fifty_hosts_at_once(sshd_of_fifty):

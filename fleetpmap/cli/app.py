@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleetpmap.cli import complete
-from fleetpmap.cli.choices import hosts_from, inventory_from, selection_from, ssh_options_from
-from fleetpmap.cli.destinations import Output, column_list, output_from
+from fleetpmap.cli.choices import hosts_from, inventory_from, notes_about, selection_from, ssh_options_from
+from fleetpmap.cli.destinations import Output, check_hosts, column_list, output_from
 from fleetpmap.cli.groups import with_groups
 from fleetpmap.cli.interrupt import interruptible
 from fleetpmap.cli.options import (
+    HostArguments,
     HostOptions,
     OutputOptions,
     ProcessOptions,
@@ -29,15 +30,15 @@ from fleetpmap.cli.options import (
     ShapeOptions,
     ShowOptions,
 )
-from fleetpmap.cli.output import deliver, exit_status, export, say, talk
-from fleetpmap.cli.values import Shell, View
+from fleetpmap.cli.output import deliver, exit_status, export, rows_to_stdout, say, talk
+from fleetpmap.cli.values import Format, Shell, View
 from fleetpmap.version import __version__
 
 if TYPE_CHECKING:
     from fleetpmap.inventory import Host
     from fleetpmap.processes import Selection
     from fleetpmap.report import Report, ViewOptions
-    from fleetpmap.snapshot import Snapshot
+    from fleetpmap.snapshot import HostSnapshot, Snapshot
 
 app = typer.Typer(
     name="fleetpmap",
@@ -110,7 +111,11 @@ def run(
     """Read the memory maps of the matching processes on all the hosts, and report."""
     output = output_from(show, shape, to)
     selection = selection_from(matching, required=True)
-    return _show(_collect(_fleet(which, how), selection, how), output, to, how)
+    fleet = _fleet(which, how)
+    check_hosts(output, [host.name for host in fleet])
+    is_stream = output.is_stream and not how.once_per_machine
+    snapshot = _collect(fleet, selection, how, on_answer=rows_to_stdout(output) if is_stream else None)
+    return _show(snapshot, output, to, how, rows_written=is_stream)
 
 
 @app.command()
@@ -122,7 +127,7 @@ def ps(
     from fleetpmap.report import ps as listed
     from fleetpmap.snapshot import Run, Snapshot
 
-    output = output_from(ShowOptions(view=View.processes), shape, to)
+    output = output_from(ShowOptions(view=View.processes), shape, to, report="ps")
     selection = selection_from(matching, required=False)
     # A column that it does not have is missing from a list of nobody too, and that one asks nobody.
     listed(Snapshot.assemble((), Run(datetime.now(UTC), 0.0, "")), output.options.shape)
@@ -136,9 +141,29 @@ def hosts(which: HostOptions, to: OutputOptions, how: RunningOptions) -> int:
     """List the hosts that the options select, and how each would be reached; contacts nobody."""
     from fleetpmap.cli.routes import routes
 
-    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(), to)
+    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(), to, report="routes")
     deliver(routes(_fleet(which, how), ssh_options_from(how), _command()), output, to.color, quiet=how.quiet)
     return 0
+
+
+@app.command()
+@with_groups
+def doctor(
+    named: HostArguments, which: HostOptions, matching: ProcessOptions, to: OutputOptions, how: RunningOptions
+) -> int:
+    """Try each step to the hosts (name, TCP, banner, host key, login, shell, sudo, tools, /proc), and say the fix."""
+    from fleetpmap.doctor import Stopwatch
+    from fleetpmap.doctor import doctor as examined
+
+    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(), to, report="doctor")
+    selection = selection_from(matching, required=False)
+    reading = selection != selection_from(ProcessOptions(), required=False)
+    fleet = _fleet(replace(which, host=[*which.host, *named.hosts]), how)
+    watch = Stopwatch()
+    snapshot = _collect(fleet, selection, how, smaps=reading, watch=watch.start)
+    full = output.format not in (Format.table, Format.plain)
+    report = examined(snapshot, fleet, watch.times, ssh_options_from(how), listed_only=not reading, full=full)
+    return _answer(report, snapshot, output, to, how)
 
 
 @app.command()
@@ -148,7 +173,7 @@ def fields(shape: ShapeOptions, to: OutputOptions) -> int:
     from fleetpmap.report import Shape
     from fleetpmap.report import fields as explained
 
-    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(human=shape.human), to)
+    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(human=shape.human), to, report="fields")
     columns = None if shape.columns is None else column_list(shape.columns)
     deliver(explained(_command(), Shape(shape.sort, shape.top, columns)), output, to.color, quiet=False)
     return 0
@@ -166,6 +191,7 @@ def demo(
     selection = selection_from(matching, required=False)
     with demo_inventory() as inventory:
         fleet = hosts_from(inventory, HostOptions(), how)
+        check_hosts(output, [host.name for host in fleet])
         say(f"demo: {len(fleet)} SSH servers on 127.0.0.1, each with the recorded /proc of another host")
         # The servers and their keys are made for this run: nothing of the user's own ssh set-up may take part.
         status = _show(_collect(fleet, selection, replace(how, ssh_config="none")), output, to, how)
@@ -178,44 +204,81 @@ def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
     inventory = inventory_from(which)
     if inventory is None and not (which.host or which.group or which.hosts_from) and not how.quiet:
         say("no inventory and no -H: this machine, without SSH")
-    return hosts_from(inventory, which, how)
+    fleet = hosts_from(inventory, which, how)
+    if inventory is not None and not how.quiet:
+        for note in notes_about(inventory, fleet):
+            say(note)
+    return fleet
 
 
-def _collect(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Snapshot:
+def _collect(
+    fleet: Sequence[Host],
+    selection: Selection,
+    how: RunningOptions,
+    *,
+    smaps: bool = True,
+    watch: Callable[[Host], None] = lambda host: None,
+    on_answer: Callable[[HostSnapshot], None] | None = None,
+) -> Snapshot:
     from fleetpmap.cli.footprint import trim_footprint
+    from fleetpmap.cli.passwords import with_secrets
     from fleetpmap.collector import Question, collect
     from fleetpmap.render.progress import Progress
 
     trim_footprint()
-    question = Question(selection, smaps=smaps, rollups=how.verbose > 1, ssh=ssh_options_from(how))
-    with interruptible() as stop, Progress(len(fleet), stop, quiet=how.quiet) as progress:
+    ssh, become_password = with_secrets(ssh_options_from(how), fleet, how)
+    question = Question(selection, smaps=smaps, rollups=how.verbose > 1, ssh=ssh, become_password=become_password)
+
+    def on_start(host: Host) -> None:
+        watch(host)
+        progress.started(host.name)
+
+    def on_host(answer: HostSnapshot) -> None:
+        progress.done(answer.host, answer.status)
+        if on_answer:
+            on_answer(answer)
+
+    quiet = how.quiet or (on_answer is not None and sys.stdout.isatty())  # else the progress line would run into rows
+    with interruptible() as stop, Progress(len(fleet), stop, quiet=quiet) as progress:
         return collect(
             fleet,
             question,
             command=_command(),
             jobs=how.jobs,
             deadline_s=how.deadline,
+            machines_once=how.once_per_machine,
             stop=stop,
-            on_start=lambda host: progress.started(host.name),
-            on_host=lambda answer: progress.done(answer.host, answer.status),
+            on_start=on_start,
+            on_host=on_host,
         )
 
 
-def _show(snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOptions) -> int:
-    from fleetpmap.report import VIEWS
+def _show(
+    snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOptions, *, rows_written: bool = False
+) -> int:
+    from fleetpmap.report import VIEWS, page
 
     @cache
-    def report(view: View, options: ViewOptions) -> Report:
-        return VIEWS[view](snapshot, options)
+    def report(view: View, options: ViewOptions, format_: Format) -> Report:
+        return page(VIEWS[view], snapshot, options) if format_ is Format.html else VIEWS[view](snapshot, options)
 
     whole = replace(output.options, columns=None, sort=None, top=None)
-    exported = export(lambda view: report(view, whole), output, quiet=how.quiet)
-    status = _answer(report(output.view, output.options), snapshot, output, to, how)
+    exported = export(lambda view, format_: report(view, whole, format_), output, quiet=how.quiet)
+    main = report(output.view, output.options, output.format)
+    status = _answer(main, snapshot, output, to, how, rows_written=rows_written)
     return status if exported else 2
 
 
-def _answer(report: Report, snapshot: Snapshot, output: Output, to: OutputOptions, how: RunningOptions) -> int:
-    deliver(report, output, to.color, quiet=how.quiet)
+def _answer(
+    report: Report,
+    snapshot: Snapshot,
+    output: Output,
+    to: OutputOptions,
+    how: RunningOptions,
+    *,
+    rows_written: bool = False,
+) -> int:
+    deliver(report, output, to.color, quiet=how.quiet, rows_written=rows_written)
     talk(report, snapshot, output, how)
     return exit_status(snapshot)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,16 @@ def hosts_from(inventory: Inventory | None, options: HostOptions, running: Runni
     return tuple(_overridden(host, running) for host in hosts)
 
 
+def notes_about(inventory: Inventory, fleet: Sequence[Host]) -> Iterator[str]:
+    """What of the inventory is not used, as far as it concerns these hosts."""
+    from fleetpmap.inventory import fold
+
+    asked = dict.fromkeys(name for host in fleet for name in (host.name, *host.groups))
+    for note, names in inventory.notes.items():
+        if concerned := [name for name in names if name in asked]:
+            yield f"{fold(concerned)}: {note}"
+
+
 def _lines(file: str) -> list[str]:
     try:
         return (sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")).splitlines()
@@ -73,7 +84,10 @@ def ssh_options_from(running: RunningOptions) -> SshOptions:
             if file and file != "none" and not os.path.isfile(os.path.expanduser(file)):  # noqa: PTH111, PTH113 - see above
                 raise UsageError(f"{option} {file}: no such file", hint="name a file that exists")
     return SshOptions(
-        host_key=running.host_key.value, known_hosts=tuple(running.known_hosts), ssh_config=running.ssh_config
+        host_key=None if running.host_key is None else running.host_key.value,
+        known_hosts=tuple(running.known_hosts),
+        ssh_config=running.ssh_config,
+        retries=running.retries,
     )
 
 

@@ -7,6 +7,7 @@ programs: whole, in full precision. Everything that can be wrong with either is 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from fleetpmap.cli.files import coverage_path, is_regular, writable
 from fleetpmap.cli.letters import letters_from, letters_in
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
-from fleetpmap.cli.values import Format, View
+from fleetpmap.cli.values import Format, Per, View
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,9 +58,16 @@ class Output:
     """Texts in csv files are kept from being computed by a spreadsheet."""
     exports: tuple[Destination, ...]
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether a host's rows can be written as soon as it has answered, since no other host changes them."""
+        return self.format is Format.jsonl and self.file is None and not (self.options.sort or self.options.top)
 
-def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions) -> Output:
+
+def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "") -> Output:
     """What the options say about the output, as far as they go together.
+
+    `report`: what the command reports where that is none of the views.
 
     Raises:
         UsageError: options that exclude each other; a view, a column or a suffix that there is not; a place that cannot
@@ -70,6 +78,8 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions) 
     format_ = options.format or (_format_of_stdout() if path is None else _format_of(path, "-o"))
     if path is not None and format_ is Format.table:
         format_ = Format.plain  # a table is drawn for a terminal
+    told = "--format" if options.format else f"-o {path}"
+    _check_format(format_, report or view, told, on_terminal=path is None and sys.stdout.isatty())
     _check_pmap(view, show, shape, format_)
     if shape.human and format_ not in _TEXT_FORMATS:
         raise UsageError(
@@ -80,11 +90,31 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions) 
     _check_apart([*exports, file] if file else exports)
     if show.by is not None and not {view, *(export.view for export in exports)} & {View.summary, View.merged}:
         raise UsageError(f"--by is for --view merged, not for --view {view}", hint="leave one of them out")
+    _check_compare(view, show, exports)
     if options.csv_safe and Format.csv not in (format_, *(export.format for export in exports)):
         raise UsageError("--csv-safe is for csv, and nothing is written as csv", hint="add --format csv")
     on_terminal = file is None and (format_ is Format.table or sys.stdout.isatty())
     view_options = _view_options(view, show, shape, on_terminal)
+    _check_row_keys(view, format_, view_options)
     return Output(view, format_, file, view_options, shape.human, options.csv_safe, exports)
+
+
+def _check_format(format_: Format, view: str, option: str, *, on_terminal: bool) -> None:
+    from fleetpmap.export import EXPORTERS, check_format
+
+    if format_ in EXPORTERS:
+        check_format(format_, view, option, on_terminal=on_terminal)
+
+
+def _check_row_keys(view: View, format_: Format, options: ViewOptions) -> None:
+    from fleetpmap.export import EXPORTERS
+
+    keys = EXPORTERS[format_].keys(view, options.by) if format_ in EXPORTERS else ()
+    if lacking := [key for key in keys if key not in (options.columns or keys)]:
+        raise UsageError(
+            f"--columns: without {', '.join(lacking)} {format_} cannot tell the rows apart",
+            hint=f"add {', '.join(lacking)} to --columns",
+        )
 
 
 def _check_pmap(view: View, show: ShowOptions, shape: ShapeOptions, format_: Format) -> None:
@@ -103,17 +133,50 @@ def _check_pmap(view: View, show: ShowOptions, shape: ShapeOptions, format_: For
         )
 
 
+def _check_compare(view: View, show: ShowOptions, exports: tuple[Destination, ...]) -> None:
+    views = {view, *(export.view for export in exports)}
+    of_compare = {"--metric": show.metric, "--per": show.per, "--baseline": show.baseline}
+    for option, value in of_compare.items():
+        if value is not None and View.compare not in views:
+            raise UsageError(f"{option} is for --view compare, not for --view {view}", hint="leave one of them out")
+    if show.all_deleted and View.stale not in views:
+        raise UsageError(f"--all-deleted is for --view stale, not for --view {view}", hint="leave one of them out")
+
+
+def check_hosts(output: Output, hosts: Collection[str]) -> None:
+    """What the options of the view compare say of hosts, which are its columns.
+
+    Raises:
+        UsageError: a baseline, or a column, that is none of them.
+    """
+    from fleetpmap.inventory.names import nearest
+    from fleetpmap.report import column_names
+
+    baseline = output.options.baseline
+    if baseline is not None and baseline not in hosts:
+        near = nearest(baseline, hosts)
+        hint = f"did you mean {near}?" if near else "name one of the hosts that are asked"
+        raise UsageError(f"--baseline {baseline}: that host is not asked", hint=hint)
+    if output.view is View.compare:
+        column_names(output.view, output.options, hosts)
+
+
 def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_terminal: bool) -> ViewOptions:
     from fleetpmap.report import ViewOptions, column_names, merge_keys
 
     view_options = ViewOptions(
         by=merge_keys("mapping" if show.by is None else show.by),
         letters=letters_from(show, on_terminal=on_terminal),
+        metric="pss_kib" if show.metric is None else f"{show.metric}_kib",
+        per_process=show.per is Per.process,
+        baseline=show.baseline,
+        all_deleted=show.all_deleted,
         sort=shape.sort,
         top=shape.top,
         columns=None if shape.columns is None else column_list(shape.columns),
     )
-    column_names(view, view_options)  # refuses those that the view does not have
+    if view is not View.compare:  # whose columns are the hosts
+        column_names(view, view_options)  # refuses those that the view does not have
     return view_options
 
 
@@ -157,7 +220,9 @@ def _export(text: str, default: View) -> Destination:
         )
     if not path:
         raise UsageError(f"--export {text}: the file is missing", hint=f"write --export {name}={name}.csv")
-    return Destination(View(name), _format_of(path, "--export"), writable("--export", path), "--export")
+    format_ = _format_of(path, "--export")
+    _check_format(format_, name, f"--export {text}", on_terminal=False)
+    return Destination(View(name), format_, writable("--export", path), "--export")
 
 
 def _check_apart(destinations: tuple[Destination, ...] | list[Destination]) -> None:

@@ -5,6 +5,7 @@ For the command line's own process only: a library has no business with the mall
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -24,7 +25,12 @@ def trim_footprint() -> None:
     """To be called before paramiko is imported and threads are started."""
     import ctypes
     import gc
+    import resource
 
+    # A host takes a few descriptors, and a login shell often allows 1024 of them while more are to be had.
+    _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a kernel that takes no "unlimited" here
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
     # Of the objects that a run makes, few are garbage: looking for it every 700 takes a twelfth of the time.
     gc.set_threshold(50_000)
     # We multiply no matrices: numpy's BLAS need not start a thread for each core.

@@ -13,12 +13,20 @@ import sys
 from collections.abc import Iterator
 from threading import Event
 from types import FrameType
+from typing import NoReturn
 
 INTERRUPTED = 130
 """Exit status, as shells give it for SIGINT."""
 
 _LINE_GONE = b"\r\x1b[K\x1b[?25h"
 """Erases the progress line and brings back the cursor that it hides."""
+
+
+def end_now(status: int) -> NoReturn:
+    """End the program while hosts are asked: threads wait for them, and an orderly exit would wait for the threads."""
+    if sys.stderr.isatty():
+        os.write(2, _LINE_GONE)
+    os._exit(status)
 
 
 @contextlib.contextmanager
@@ -28,9 +36,7 @@ def interruptible() -> Iterator[Event]:
 
     def on_sigint(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
-            if sys.stderr.isatty():
-                os.write(2, _LINE_GONE)
-            os._exit(INTERRUPTED)  # threads wait for hosts; an orderly exit would wait for the threads
+            end_now(INTERRUPTED)
         stop.set()
         if not sys.stderr.isatty():  # on a terminal the progress line says it
             os.write(2, b"interrupted: asking no more hosts; interrupt again to abort\n")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from fleetpmap.cli import complete
-from fleetpmap.cli.values import Color, Format, HostKey, TransportChoice, View, seconds, whole_number
+from fleetpmap.cli.values import Color, Format, HostKey, Metric, Per, TransportChoice, View, seconds, whole_number
 
 _HOSTS = "Which hosts"
 _PROCESSES = "Which processes"
@@ -32,7 +32,7 @@ class HostOptions:
             "--inventory",
             metavar="FILE",
             rich_help_panel=_HOSTS,
-            help="TOML inventory. Default: $FLEETPMAP_INVENTORY, ./inventory.toml, then the XDG config directory.",
+            help="TOML, or Ansible's. Default: $FLEETPMAP_INVENTORY, ./inventory.toml, then the XDG config directory.",
         ),
     ] = None
     host: Annotated[
@@ -64,7 +64,7 @@ class HostOptions:
             metavar="PATTERN",
             autocompletion=complete.hosts,
             rich_help_panel=_HOSTS,
-            help="Keep only these: node set, glob or @group.",
+            help="Keep only these: node set, glob, @group, or as Ansible has it: web:&prod:!db.",
         ),
     ] = field(default_factory=list)
     exclude: Annotated[
@@ -74,7 +74,7 @@ class HostOptions:
             metavar="PATTERN",
             autocompletion=complete.hosts,
             rich_help_panel=_HOSTS,
-            help="Leave these out: node set, glob or @group.",
+            help="Leave these out: node set, glob, @group, or as Ansible has it.",
         ),
     ] = field(default_factory=list)
     hosts_from: Annotated[
@@ -84,6 +84,18 @@ class HostOptions:
             metavar="FILE",
             rich_help_panel=_HOSTS,
             help="Add hosts from a file, one a line; - is stdin.",
+        ),
+    ] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class HostArguments:
+    """Hosts without an option before them."""
+
+    hosts: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[HOST]...", autocompletion=complete.hosts, help="Hosts, as -H takes them. Default: all."
         ),
     ] = field(default_factory=list)
 
@@ -245,6 +257,41 @@ class ShowOptions:
             show_default=False,
         ),
     ] = None
+    metric: Annotated[
+        Metric | None,
+        typer.Option(
+            "--metric",
+            metavar="METRIC",
+            rich_help_panel=_SHOW,
+            help=f"What compare compares: {', '.join(Metric)}. Default: pss.",
+            show_default=False,
+        ),
+    ] = None
+    per: Annotated[
+        Per | None,
+        typer.Option(
+            "--per",
+            metavar="WHAT",
+            rich_help_panel=_SHOW,
+            help="compare: a host's sum, or that divided by its processes. host or process. Default: host.",
+            show_default=False,
+        ),
+    ] = None
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="HOST",
+            rich_help_panel=_SHOW,
+            help="compare: show how the other hosts differ from this one.",
+        ),
+    ] = None
+    all_deleted: Annotated[
+        bool,
+        typer.Option(
+            "--all-deleted", metavar="", rich_help_panel=_SHOW, help="stale: every deleted file, not only what runs."
+        ),
+    ] = False
     export: Annotated[
         list[str],
         typer.Option(
@@ -351,7 +398,7 @@ class RunningOptions:
             metavar="S",
             parser=seconds,
             rich_help_panel=_RUNNING,
-            help="Seconds until the login is done. Default: 10.",
+            help="Seconds until the login is done. Default: the inventory's, ssh_config's, else 10.",
             show_default=False,
         ),
     ] = None
@@ -363,6 +410,17 @@ class RunningOptions:
             parser=seconds,
             rich_help_panel=_RUNNING,
             help="Seconds for all of one host. Default: 60.",
+            show_default=False,
+        ),
+    ] = None
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            "--retries",
+            metavar="N",
+            parser=whole_number(0),
+            rich_help_panel=_RUNNING,
+            help="Try again what fails before login and may pass: a host that hangs up or resets. Default: 1.",
             show_default=False,
         ),
     ] = None
@@ -383,19 +441,48 @@ class RunningOptions:
             "--sudo/--no-sudo",
             metavar="",
             rich_help_panel=_RUNNING,
-            help="Read as root by sudo -n. Default: the inventory's.",
+            help="Read as root by sudo, or doas. Default: the inventory's.",
             show_default=False,
         ),
     ] = None
+    ask_pass: Annotated[
+        bool,
+        typer.Option(
+            "--ask-pass",
+            metavar="",
+            rich_help_panel=_RUNNING,
+            help="Ask, once, for the password to log in with where no key will do.",
+        ),
+    ] = False
+    ask_become_pass: Annotated[
+        bool,
+        typer.Option(
+            "--ask-become-pass",
+            metavar="",
+            rich_help_panel=_RUNNING,
+            help="Ask, once, for the password that sudo wants.",
+        ),
+    ] = False
+    password_command: Annotated[
+        str | None,
+        typer.Option(
+            "--password-command",
+            metavar="CMD",
+            rich_help_panel=_RUNNING,
+            help="Instead of asking, run this (no shell) and take the first line that it prints: the login password, "
+            "or what --ask-pass and --ask-become-pass would ask for.",
+        ),
+    ] = None
     host_key: Annotated[
-        HostKey,
+        HostKey | None,
         typer.Option(
             "--host-key",
             metavar="POLICY",
             rich_help_panel=_RUNNING,
-            help="The key of an unknown host: strict refuses it, accept-new trusts it.",
+            help="An unknown host's key: strict refuses it, accept-new trusts it. Default: ssh_config's, else strict.",
+            show_default=False,
         ),
-    ] = HostKey.strict
+    ] = None
     known_hosts: Annotated[
         list[str],
         typer.Option("--known-hosts", metavar="FILE", rich_help_panel=_RUNNING, help="Host keys, instead of ssh's."),
@@ -414,6 +501,15 @@ class RunningOptions:
             show_default=False,
         ),
     ] = None
+    once_per_machine: Annotated[
+        bool,
+        typer.Option(
+            "--once-per-machine",
+            metavar="",
+            rich_help_panel=_RUNNING,
+            help="Count a machine that answers under several names once, under the first.",
+        ),
+    ] = False
     verbose: Annotated[
         int,
         typer.Option(

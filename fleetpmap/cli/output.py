@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
 from fleetpmap.cli import files
 from fleetpmap.cli.destinations import Destination, Output
-from fleetpmap.cli.interrupt import INTERRUPTED
+from fleetpmap.cli.interrupt import INTERRUPTED, end_now
 from fleetpmap.cli.options import RunningOptions
 from fleetpmap.cli.values import Color, Format, View
 from fleetpmap.errors import UsageError
@@ -17,7 +18,7 @@ from fleetpmap.escape import escape
 
 if TYPE_CHECKING:
     from fleetpmap.report import Report
-    from fleetpmap.snapshot import HostResult, Snapshot
+    from fleetpmap.snapshot import HostResult, HostSnapshot, Snapshot
 
 Write = Callable[[BinaryIO], object]
 """Writes something to an open binary file."""
@@ -30,14 +31,18 @@ _SAID_LINES = 40
 """Lines of a host's own talk that -vv shows."""
 
 
-def deliver(report: Report, output: Output, color: Color, *, quiet: bool) -> None:
-    """Write the main report where and as the options say.
+def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_written: bool = False) -> None:
+    """Write the main report where and as the options say; `rows_written`: `rows_to_stdout` did that for all hosts.
 
     Raises:
         UsageError: it cannot be written after all.
     """
     write = _writer(report, output.format, human=output.human, csv_safe=output.csv_safe)
-    if output.file is not None:
+    if rows_written:
+        from fleetpmap.export import write_last_line
+
+        _to_stdout(lambda file: write_last_line(report, file))
+    elif output.file is not None:
         _to_file(report, output.file, write, quiet)
     elif output.format is Format.table:
         from fleetpmap.render import console, table
@@ -50,7 +55,25 @@ def deliver(report: Report, output: Output, color: Color, *, quiet: bool) -> Non
         _to_stdout(write)
 
 
-def export(report_of: Callable[[View], Report], output: Output, *, quiet: bool) -> bool:
+def rows_to_stdout(output: Output) -> Callable[[HostSnapshot], None]:
+    """Writes a host's rows to stdout when it has answered. Once nobody reads them, the program ends on the spot."""
+    from fleetpmap.export import write_rows
+    from fleetpmap.report import VIEWS
+    from fleetpmap.snapshot import Run, Snapshot
+
+    run = Run(datetime.now(UTC), 0.0, "")  # which no row tells
+
+    def write(answer: HostSnapshot) -> None:
+        report = VIEWS[output.view](Snapshot.assemble([answer], run), output.options)
+        try:
+            _to_stdout(lambda file: write_rows(report, file))
+        except SystemExit:
+            end_now(READER_LEFT)
+
+    return write
+
+
+def export(report_of: Callable[[View, Format], Report], output: Output, *, quiet: bool) -> bool:
     """Write the files of --export; one that cannot be written says so and does not take the others with it.
 
     Returns:
@@ -58,7 +81,7 @@ def export(report_of: Callable[[View], Report], output: Output, *, quiet: bool) 
     """
     whole = True
     for to in output.exports:
-        report = report_of(to.view)
+        report = report_of(to.view, to.format)
         try:
             _to_file(report, to, _writer(report, to.format, human=False, csv_safe=output.csv_safe), quiet)
         except UsageError as error:
@@ -120,7 +143,7 @@ def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> 
 def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions) -> None:
     """On stderr: who failed and what to do; and what the report on stdout does not say itself."""
     from fleetpmap.inventory import fold
-    from fleetpmap.report import check_sentences, coverage_sentence, folded
+    from fleetpmap.report import LISTED_ONLY, check_sentences, coverage_sentence, folded
 
     # A table ends with its failures, its notes and the coverage; a view that is text, and every file, does not.
     says_all = output.file is None and output.format is Format.table and report.text is None
@@ -143,9 +166,11 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
         say(sentence)
     if says_all:
         return
+    for finding in report.findings:
+        say(finding)
     for note in report.notes:
         say(note)
-    say(coverage_sentence(snapshot.coverage, listed_only=report.view == "ps"))
+    say(coverage_sentence(snapshot.coverage, listed_only=report.view in LISTED_ONLY))
 
 
 def _notes(host: HostResult, verbose: int) -> Iterator[str]:

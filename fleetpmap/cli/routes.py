@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import repeat
 
 from fleetpmap.inventory import Host
 from fleetpmap.report import Cell, Column, Report, Table
 from fleetpmap.snapshot import Coverage, Run
 from fleetpmap.transport import SshOptions, route
 
-_COLUMNS = ("host", "transport", "address", "port", "user", "sudo", "groups", "note")
+_COLUMNS = ("host", "transport", "address", "port", "user", "via", "sudo", "groups", "note")
+_AT_ONCE = 8
+"""Hosts that ssh is asked for at once, where ssh_config tells them apart."""
 
 
 def routes(hosts: Sequence[Host], options: SshOptions, command: str) -> Report:
@@ -21,7 +25,8 @@ def routes(hosts: Sequence[Host], options: SshOptions, command: str) -> Report:
         UsageError: ssh does not accept its configuration.
         HostError: ssh does not accept a name.
     """
-    rows = [_row(host, options) for host in hosts]
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        rows = list(threads.map(_row, hosts, repeat(options)))
     columns = (
         Column(name, "number" if name == "port" else "flag" if name == "sudo" else "text", cells)
         for name, cells in zip(_COLUMNS, zip(*rows, strict=True), strict=True)
@@ -40,4 +45,4 @@ def _row(host: Host, options: SshOptions) -> tuple[Cell, ...]:
     address, port, user = (
         (way.settings.hostname, way.settings.port, way.settings.user) if way.settings else (None, None, None)
     )
-    return (host.name, way.transport, address, port, user, host.sudo, ",".join(host.groups), way.note)
+    return (host.name, way.transport, address, port, user, way.via, host.sudo, ",".join(host.groups), way.note)

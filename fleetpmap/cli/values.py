@@ -17,6 +17,28 @@ class View(StrEnum):
     processes = "processes"
     mappings = "mappings"
     pmap = "pmap"
+    compare = "compare"
+    stale = "stale"
+
+
+class Metric(StrEnum):
+    """--metric."""
+
+    pss = "pss"
+    rss = "rss"
+    uss = "uss"
+    dirty = "dirty"
+    swap = "swap"
+    swap_pss = "swap_pss"
+    hugetlb = "hugetlb"
+    size = "size"
+
+
+class Per(StrEnum):
+    """--per."""
+
+    host = "host"
+    process = "process"
 
 
 class Format(StrEnum):
@@ -26,6 +48,11 @@ class Format(StrEnum):
     plain = "plain"
     csv = "csv"
     json = "json"
+    jsonl = "jsonl"
+    markdown = "markdown"
+    html = "html"
+    openmetrics = "openmetrics"
+    parquet = "parquet"
 
 
 class HostKey(StrEnum):

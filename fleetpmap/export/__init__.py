@@ -5,18 +5,34 @@ One module per format. A new one is a module and a line in EXPORTERS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import BinaryIO
 
 from fleetpmap.errors import UsageError
+from fleetpmap.export import as_openmetrics
 from fleetpmap.export.as_csv import write_csv
+from fleetpmap.export.as_html import write_html
 from fleetpmap.export.as_json import coverage_json, write_json
+from fleetpmap.export.as_jsonl import write_jsonl, write_last_line, write_rows
+from fleetpmap.export.as_markdown import write_markdown
+from fleetpmap.export.as_openmetrics import write_openmetrics
+from fleetpmap.export.as_parquet import write_parquet
 from fleetpmap.report.base import Report
 
-__all__ = ["EXPORTERS", "Exporter", "coverage_json", "format_of", "write_csv"]
+__all__ = [
+    "EXPORTERS",
+    "Exporter",
+    "check_format",
+    "coverage_json",
+    "format_of",
+    "write_csv",
+    "write_last_line",
+    "write_rows",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +43,38 @@ class Exporter:
     """Ends of file names that mean this format, lower case."""
     write: Callable[[Report, BinaryIO], None]
     """Writes the report to an open binary file, and leaves it open."""
+    views: tuple[str, ...] = ()
+    """The views, or other commands' reports, that it can hold; empty: all."""
+    instead: str = ""
+    """What to do about a view that it cannot hold."""
+    needs: tuple[str, ...] = ()
+    """The packages that the extra of the format's name installs."""
+    binary: bool = False
+    """Not for a terminal."""
+    keys: Callable[[str, Sequence[str]], Sequence[str]] = lambda view, by: ()
+    """Of a view and the keys of --by: the columns without which it cannot tell the rows apart."""
 
 
 EXPORTERS: Mapping[str, Exporter] = MappingProxyType(
     {
         "csv": Exporter((".csv",), write_csv),
         "json": Exporter((".json",), write_json),
+        "jsonl": Exporter(
+            (".jsonl", ".ndjson"),
+            write_jsonl,
+            views=("hosts", "processes", "mappings", "ps", "routes", "doctor", "fields"),
+            instead="name one of --view hosts, processes and mappings, or use json",
+        ),
+        "markdown": Exporter((".md",), write_markdown),
+        "html": Exporter((".html", ".htm"), write_html, needs=("jinja2", "squarify")),
+        "openmetrics": Exporter(
+            (".prom", ".om"),
+            write_openmetrics,
+            views=as_openmetrics.VIEWS,
+            instead="name one of --view hosts, processes and merged, with --by for its labels",
+            keys=as_openmetrics.keys,
+        ),
+        "parquet": Exporter((".parquet",), write_parquet, needs=("polars",), binary=True),
     }
 )
 
@@ -49,3 +91,21 @@ def format_of(path: str) -> str:
             return name
     known = ", ".join(suffix for exporter in EXPORTERS.values() for suffix in exporter.suffixes)
     raise UsageError(f"{path}: its suffix does not name a format", hint=f"end the name in {known}")
+
+
+def check_format(name: str, view: str, option: str, *, on_terminal: bool) -> None:
+    """Whether a format can be written at all, before any host is asked.
+
+    Raises:
+        UsageError: not of that view, not to a terminal, or not without a package that is not installed.
+    """
+    exporter = EXPORTERS[name]
+    if exporter.views and view not in exporter.views:
+        raise UsageError(f"{option}: {name} cannot hold the view {view}", hint=exporter.instead)
+    if exporter.binary and on_terminal:
+        raise UsageError(f"{option}: {name} is not for a terminal", hint=f"add -o FILE{exporter.suffixes[0]}")
+    if missing := [package for package in exporter.needs if find_spec(package) is None]:
+        raise UsageError(
+            f"{option}: {name} needs {' and '.join(missing)}, not installed here",
+            hint=f"run `pip install 'fleetpmap[{name}]'`",
+        )

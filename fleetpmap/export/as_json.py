@@ -6,8 +6,8 @@
      "failures": [{"host", "status", "stage", "message", "hint"}], "notes": [sentence…],
      "view", "columns": [{"name", "unit", "rule"}], "rows": [{…}], "hosts": [{…}] (summary only), "total": {…}}
 
-`notes` say what the totals leave out. One row a line, for diff and grep. Texts are escaped as everywhere (see escape):
-the document is valid UTF-8, and a name is the same in every format.
+`notes` say what the totals leave out, `findings` (compare, stale) what stands out. One row a line, for diff and grep.
+Texts are escaped as everywhere (see escape): the document is valid UTF-8, and a name is the same in every format.
 """
 
 from __future__ import annotations
@@ -37,21 +37,44 @@ def write_json(report: Report, file: BinaryIO) -> None:
 
 def coverage_json(report: Report) -> str:
     """The document without its tables: for beside a csv file whose coverage is not complete."""
-    return f"{_dumps(_head(report), indent=2)}\n"
+    return f"{dumps(_head(report), indent=2)}\n"
+
+
+def without_rows(report: Report) -> Json:
+    """Everything but the rows: the last line of jsonl, and what a parquet file says about itself."""
+    first = report.tables[0]
+    document = _head(report) | {"view": report.view, "columns": _columns(first)}
+    if report.findings:
+        document["findings"] = [escape(finding) for finding in report.findings]
+    return document | {"total": {column.name: column.total for column in first.columns if column.rule}}
+
+
+def row_lines(table: Table) -> Iterator[list[str]]:
+    """The rows, each as an object on a line without its end, some thousands at a time."""
+    columns = [column.with_texts(escape) for column in table.columns]
+    names = [column.name for column in columns]
+    for start in range(0, len(table), _CHUNK):
+        cells: list[list[Cell]] = [column.cells(start, start + _CHUNK) for column in columns]
+        yield [dumps(dict(zip(names, row, strict=True))) for row in zip(*cells, strict=True)]
+
+
+def dumps(value: object, indent: int | None = None) -> str:
+    """A value as json, in characters rather than codes of them."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
 def _pieces(report: Report) -> Iterator[str]:
     first, *others = report.tables
-    head = _head(report) | {"view": report.view, "columns": _columns(first)}
-    members = [f"{_dumps(key)}: {_dumps(value)}" for key, value in head.items()]
+    head = without_rows(report)
+    totals = head.pop("total")
+    members = [f"{dumps(key)}: {dumps(value)}" for key, value in head.items()]
     yield "{\n" + ",\n".join(members)
     yield ',\n"rows": '
     yield from _rows(first)
     for table in others:
-        yield f",\n{_dumps(table.name)}: "
+        yield f",\n{dumps(table.name)}: "
         yield from _rows(table)
-    totals = {column.name: column.total for column in first.columns if column.rule}
-    yield f',\n"total": {_dumps(totals)}\n}}\n'
+    yield f',\n"total": {dumps(totals)}\n}}\n'
 
 
 def _head(report: Report) -> Json:
@@ -107,16 +130,8 @@ def _columns(table: Table) -> list[Json]:
 
 
 def _rows(table: Table) -> Iterator[str]:
-    columns = [column.with_texts(escape) for column in table.columns]
-    names = [column.name for column in columns]
     separator = "[\n"
-    for start in range(0, len(table), _CHUNK):
-        cells: list[list[Cell]] = [column.cells(start, start + _CHUNK) for column in columns]
-        lines = [_dumps(dict(zip(names, row, strict=True))) for row in zip(*cells, strict=True)]
+    for lines in row_lines(table):
         yield separator + ",\n".join(lines)
         separator = ",\n"
     yield "\n]" if len(table) else "[]"
-
-
-def _dumps(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)

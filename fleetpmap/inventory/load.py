@@ -1,19 +1,24 @@
-"""An inventory file to an Inventory.   inventory.toml ─► [load] ─► selection
+"""An inventory file to an Inventory.   inventory.toml, Ansible's files ─► [load] ─► selection
 
-find_inventory says which file; load reads it: text ─► tomllib ─► document (each table checked) ─► layers (nearest
-wins). Every mistake of a file is reported at once, each with its address. Only TOML is read so far; a file that is
-clearly something else is told so.
+    TOML                              ─► tomllib ─► document ┐ each table   ─► layers: nearest wins
+    JSON, as `ansible-inventory --list` prints it ─► ansible ┘ is checked
+    INI, YAML, a directory            ─► ansible-inventory ─► the same
+
+find_inventory says which file. Every mistake of it is reported at once, each with its address.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fleetpmap.errors import InventoryError, Mistake
+from fleetpmap.inventory import ansible
 from fleetpmap.inventory.document import read_tables
 from fleetpmap.inventory.layers import build_inventory
 from fleetpmap.inventory.model import Inventory
@@ -22,7 +27,8 @@ from fleetpmap.inventory.settings import Table
 VARIABLE = "FLEETPMAP_INVENTORY"
 FILE_NAME = "inventory.toml"
 
-_OTHER_FORMATS = {".json": "JSON", ".yml": "YAML", ".yaml": "YAML", ".ini": "INI", ".cfg": "INI"}
+_ANSIBLE_SUFFIXES = frozenset({".yml", ".yaml", ".ini", ".cfg"})
+_OUR_TABLE = re.compile(r"^\s*\[(defaults\]|groups\.|hosts\.)", re.MULTILINE)
 _TOML_PLACE = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
 _WHERE_FROM = f"the inventory is named by -i/--inventory or ${VARIABLE}, or is ./{FILE_NAME}"
 
@@ -57,22 +63,37 @@ def _is_file(path: Path) -> bool:
 
 
 def load(file: str | Path) -> Inventory:
-    """The inventory in a TOML file.
+    """The inventory in a TOML file, or in what Ansible has for one.
 
     Hosts come in the file's order; names are lower-cased; a node set (in a group, or as the name of a host table)
-    stands for its hosts. A relative identity_file or known_hosts is taken from the directory of the file, `~` stays.
+    stands for its hosts. A relative identity_file or known_hosts is taken from the directory of the file (of Ansible's,
+    from here, as Ansible does), `~` stays.
 
     Raises:
-        InventoryError: the file cannot be read or is not TOML, or else every mistake that is in it.
+        InventoryError: the file cannot be read or is none of these, or else every mistake that is in it.
     """
     path = Path(file)
-    document = _toml(path, _text(path))
+    text = None if _is_ansibles_directory(path) else _text(path)
     mistakes: list[Mistake] = []
-    tables = read_tables(document, path.absolute().parent, mistakes)
+    notes: Mapping[str, Sequence[str]] = {}
+    if text is not None and (document := _toml(path, text)) is not None:
+        tables = read_tables(document, path.absolute().parent, mistakes)
+    else:
+        is_listing = text is not None and _is_json(path, text)
+        listed = text if text is not None and is_listing else ansible.listing(path)
+        tables, unused = ansible.read_listing(_json(path, listed), Path.cwd(), mistakes)
+        notes = unused.hosts_of
     inventory = build_inventory(tables, str(path), mistakes)
     if mistakes:
         raise InventoryError(str(path), tuple(mistakes))
-    return inventory
+    return replace(inventory, notes={note: tuple(hosts) for note, hosts in notes.items()})
+
+
+def _is_ansibles_directory(path: Path) -> bool:
+    try:
+        return path.is_dir() and not (path / FILE_NAME).exists()
+    except OSError:
+        return False  # whoever opens it will say why
 
 
 def _text(path: Path) -> str:
@@ -90,17 +111,29 @@ def _text(path: Path) -> str:
         raise _whole_file(path, f"cannot be read: {error.strerror}", _WHERE_FROM) from error
 
 
-def _toml(path: Path, text: str) -> Table:
-    other = _OTHER_FORMATS.get(path.suffix.lower())
-    # No TOML begins like this; a file that Ansible wrote may well have no suffix.
-    other = other or ("JSON" if text.lstrip().startswith("{") else "YAML" if text.startswith("---") else None)
-    if other is not None:
-        raise _whole_file(
-            path, f"looks like {other}, and only TOML inventories are read so far", "write inventory.toml"
-        )
+def _is_json(path: Path, text: str) -> bool:
+    return path.suffix.lower() == ".json" or text.lstrip().startswith("{")
+
+
+def _json(path: Path, text: str | bytes) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        hint = f"use what `{ansible.PROGRAM} --list` prints"
+        raise InventoryError(str(path), (Mistake(f"not valid JSON: {error.msg}", place),), hint=hint) from error
+
+
+def _toml(path: Path, text: str) -> Table | None:
+    """The document; None if the file is Ansible's: by its suffix, or since it has none and does not read as TOML."""
+    suffix = path.suffix.lower()
+    if suffix in _ANSIBLE_SUFFIXES or (suffix != ".toml" and (_is_json(path, text) or text.startswith(("---", "#!")))):
+        return None
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        if not suffix and not _OUR_TABLE.search(text):
+            return None
         what, place = str(error), ""
         if match := _TOML_PLACE.fullmatch(what):
             what, place = match.groups()

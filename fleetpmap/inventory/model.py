@@ -38,8 +38,8 @@ class Host:
     sudo: bool = False
     proc_root: str = "/proc"
     """Where the host's procfs is mounted (`/host/proc` in a container), or a recorded tree."""
-    connect_timeout_s: float = 10.0
-    """Until the login is done, in seconds."""
+    connect_timeout_s: float | None = None
+    """Until the login is done, in seconds. None: ssh_config's ConnectTimeout, else 10."""
     timeout_s: float = 60.0
     """All of one host, connecting included, in seconds."""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -62,3 +62,5 @@ class Inventory:
     """What `[defaults]` says, as a nameless host: the pattern for `-H` of a name the inventory does not have."""
     path: str | None = None
     """The file it came from; None: no file."""
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What of the file is not used: a sentence, and the hosts or groups it is about."""

@@ -45,6 +45,8 @@ class Scope:
     names: Sequence[str] = ()
     """What a glob chooses from, in order."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    bare_groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Groups that a name or glob without `@` means where it means no host."""
     glob_must_match: bool = False
 
     def group(self, name: str) -> Sequence[str]:
@@ -147,13 +149,17 @@ def _names(text: str, scope: Scope) -> list[str]:
     names: list[str] = []
     for name in expand_term(text):
         if "*" in name or "?" in name:
-            found = [known for known in scope.names if fnmatchcase(known, name.lower())]
+            found = [known for known in scope.names if fnmatchcase(known, name.lower())] or [
+                host for group, hosts in scope.bare_groups.items() if fnmatchcase(group, name) for host in hosts
+            ]
             if scope.glob_must_match and not found:
                 raise UsageError(
                     f'{scope.option}: no host of the inventory matches "{name}"',
                     hint="a glob chooses among the hosts of an inventory; `fleetpmap hosts` lists them",
                 )
             names += found
+        elif name in scope.bare_groups:
+            names += scope.bare_groups[name]
         elif fault := name_fault(name):
             raise ValueError(f'"{name}" cannot be a host\'s name: {fault}')
         else:

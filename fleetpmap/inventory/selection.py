@@ -16,8 +16,9 @@ from dataclasses import replace
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory.model import LOCAL, Host, Inventory
 from fleetpmap.inventory.names import is_ipv6
+from fleetpmap.inventory.narrowing import chosen
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.inventory.patterns import Endpoint, Scope, evaluate, inside, outside
+from fleetpmap.inventory.patterns import Endpoint, Scope, evaluate
 
 
 def select(
@@ -31,9 +32,10 @@ def select(
 ) -> tuple[Host, ...]:
     """The hosts that the options mean, at least one, each once.
 
-    `hosts`, `limit` and `exclude` are patterns (see patterns), `groups` names or comma-separated names, `hosts_from`
-    the lines of the files: a pattern each, `#` begins a comment. Several --limit add up to one, as do several
-    --exclude; a name in them that was not selected does no harm, and one without user or port means the host with any.
+    `hosts`, `limit` and `exclude` are patterns (see patterns; the last two also Ansible's, see narrowing), `groups` are
+    names or comma-separated names, `hosts_from` the lines of the files: a pattern each, `#` begins a comment. Several
+    --limit add up to one, as do several --exclude; a name in them that was not selected does no harm, and one without
+    user or port means the host with any.
 
     None for `hosts_from` is no such option; lines that name nobody are an error, since the file was meant to narrow.
 
@@ -80,12 +82,14 @@ def _named(
 
 
 def _narrowed(named: list[Endpoint], fleet: Inventory, limit: Sequence[str], exclude: Sequence[str]) -> list[Endpoint]:
-    for option, patterns, keep in (("--limit", limit, inside), ("--exclude", exclude, outside)):
+    groups = {name: hosts for name, hosts in fleet.groups.items() if name not in fleet.hosts}
+    for option, patterns in (("--limit", limit), ("--exclude", exclude)):
         if not patterns:
             continue
         names = tuple(dict.fromkeys(end.name for end in named))
-        scope = Scope(option, names, fleet.groups)
-        left = keep(named, [end for text in patterns for end in evaluate(text, scope)])
+        scope = Scope(option, names, fleet.groups, bare_groups={"all": names} | groups)
+        meant = {end for text in patterns for end in chosen(text, named, scope)}
+        left = [end for end in named if (end in meant) == (option == "--limit")]
         if not left:
             raise UsageError(
                 f"nobody is left: {option} {' '.join(patterns)} drops all of {fold(names)}",

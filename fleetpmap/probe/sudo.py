@@ -1,34 +1,132 @@
-"""What sudo says when it says no.   transport ─► stderr ─► [sudo] ─► SudoError
+"""As root, by sudo or doas.   transport ─► [sudo] ─► a channel that takes the script, or SudoError
 
-The messages are sudo's own under LC_ALL=C, and sudo-rs's; a refusal in another language is still a refusal, and shown.
+`sudo -n sh -s` comes first and costs nothing. Only where it says no is there a second way, on a channel of its own:
+
+    a password is needed, and we have one    sudo -S -p PROMPT sh -c 'echo READY; exec sh -s'
+                                             PROMPT on stderr ─► the password; READY on stdout ─► the script
+    there is no sudo                         doas -n sh -s
+
+sudo reads the password from the same stdin as `sh` its script. So the password is sent only to the prompt, which is
+ours alone (sudo-rs puts it between `[sudo: ` and `]`), and the script only when the shell has spoken.
 """
 
 from __future__ import annotations
 
-from fleetpmap.errors import SudoError
-from fleetpmap.inventory import Host
+import secrets
+import time
+from typing import Literal, NamedTuple
 
-# (what sudo prints, what it means, what to do). The first that is found counts.
+from fleetpmap.errors import RemoteError, SudoError
+from fleetpmap.inventory import Host
+from fleetpmap.transport import Channel, Secret, Transport
+
+_NEW_ONE = "give one with --ask-become-pass, or allow `sh -s` without one (NOPASSWD) in sudoers"
+_DOAS_ASKS = "doas: a password is needed, which doas reads from a terminal only"
+_DOAS_RULE = "add to doas.conf: permit nopass USER as root cmd sh args -s"
+_INSTALL = "install sudo (or doas), or log in as root"
+
+
+class _Refusal(NamedTuple):
+    said: str
+    """What sudo or doas prints, in lower case."""
+    meaning: str
+    remedy: str
+    needs: Literal["", "password", "program"] = ""
+
+
+# sudo's own words under LC_ALL=C, sudo-rs's and doas's. The first that is found counts.
 _REFUSALS = (
-    ("a terminal is required", "a password is needed", "allow it without one (NOPASSWD) for `sh -s`"),
-    ("password is required", "a password is needed", "allow it without one (NOPASSWD) for `sh -s`"),
-    ("you must have a tty", "its sudoers asks for a terminal", "take `requiretty` off for this user in sudoers"),
-    ("not in the sudoers", "the user is not in sudoers", "add the user to sudoers, or run without --sudo"),
-    ("not allowed to", "sudoers does not allow `sh -s`", "allow /bin/sh for this user in sudoers"),
-    ("may not run sudo", "the user may not run sudo", "add the user to sudoers, or run without --sudo"),
-    ("sudo: not found", "sudo is not installed there", "install sudo, or log in as root"),
-    ("sudo: command not found", "sudo is not installed there", "install sudo, or log in as root"),
-    ("unknown command: sudo", "sudo is not installed there", "install sudo, or log in as root"),
+    _Refusal("you must have a tty", "sudo: its sudoers asks for a terminal", "take `requiretty` off for this user"),
+    _Refusal("is your account locked", "sudo: the account is locked", "unlock it on that host"),
+    _Refusal("account expired", "sudo: the account has expired", "renew it on that host"),
+    _Refusal("password is expired", "sudo: the password has expired", "log in by hand once, and set a new one"),
+    _Refusal("password expired", "sudo: the password has expired", "log in by hand once, and set a new one"),
+    _Refusal("no new privileges", "sudo: it cannot become root there (no new privileges)", "log in as root"),
+    _Refusal("incorrect password", "sudo: the password is wrong", "try again with --ask-become-pass"),
+    _Refusal("incorrect authentication", "sudo: the password is wrong", "try again with --ask-become-pass"),
+    _Refusal("terminal is required", "sudo: a password is needed", _NEW_ONE, "password"),
+    _Refusal("password is required", "sudo: a password is needed", _NEW_ONE, "password"),
+    _Refusal("authentication is required", "sudo: a password is needed", _NEW_ONE, "password"),
+    _Refusal("not in the sudoers", "sudo: the user is not in sudoers", "add the user, or run without --sudo"),
+    _Refusal("not allowed to", "sudo: sudoers allows this user other commands, not `sh`", "allow /bin/sh in sudoers"),
+    _Refusal("may not run sudo", "sudo: the user may not run sudo", "add the user to sudoers, or run without --sudo"),
+    _Refusal("i'm afraid i can't", "sudo: sudoers does not allow this user `sh`", "allow /bin/sh in sudoers"),
+    _Refusal("sudo: not found", "sudo is not installed there", _INSTALL, "program"),
+    _Refusal("sudo: command not found", "sudo is not installed there", _INSTALL, "program"),
+    _Refusal("unknown command: sudo", "sudo is not installed there", _INSTALL, "program"),
+    _Refusal("doas: authentication required", _DOAS_ASKS, _DOAS_RULE),
+    _Refusal("doas: authorization required", _DOAS_ASKS, _DOAS_RULE),
+    _Refusal("doas: operation not permitted", "doas: doas.conf does not allow this user `sh -s`", _DOAS_RULE),
+    _Refusal("doas: not found", "neither sudo nor doas is installed there", _INSTALL),
+    _Refusal("doas: command not found", "neither sudo nor doas is installed there", _INSTALL),
+    _Refusal("unknown command: doas", "neither sudo nor doas is installed there", _INSTALL),
 )
 
 
 def explain_refusal(stderr: str, host: Host) -> SudoError | None:
-    """The refusal that `stderr` holds, or None when sudo does not seem to be the one that spoke."""
+    """The refusal that `stderr` holds, or None when neither sudo nor doas seems to be the one that spoke."""
     lowered = stderr.lower()
-    for said, meaning, remedy in _REFUSALS:
-        if said in lowered:
-            return SudoError(f"sudo: {meaning}", host=host.name, stage="sudo", hint=remedy)
-    line = next((line.strip() for line in stderr.splitlines() if line.startswith("sudo")), None)
-    if line is None:
-        return None
-    return SudoError(line, host=host.name, stage="sudo", hint="try `sudo -n sh -s` on that host")
+    for refusal in _REFUSALS:
+        if refusal.said in lowered:
+            return _error(refusal.meaning, host, refusal.remedy, refusal.needs)
+    line = next((line.strip() for line in stderr.splitlines() if line.startswith(("sudo", "doas"))), None)
+    # In another language it is a refusal all the same, and a password is what it is about most often.
+    return _error(line, host, "try `sudo -n sh -s` on that host", "password") if line else None
+
+
+def second_way(transport: Transport, host: Host, refusal: SudoError, password: Secret | None) -> Channel:
+    """A channel that takes the script after `sudo -n` said no.
+
+    Raises:
+        SudoError: there is no other way (`refusal` itself), or sudo refuses this one, too.
+        HostError: the connection broke, or the deadline passed.
+    """
+    if refusal.needs == "program":
+        return _run(transport, "doas -n sh -s")
+    if refusal.needs != "password" or password is None:
+        raise refusal
+    prompt, ready = f"fleetpmap-{secrets.token_hex(8)}", secrets.token_hex(16)
+    # The one command here that is more than plain words: sh, csh, fish and restricted shells all read '…' alike.
+    channel = _run(transport, f"sudo -S -p {prompt} sh -c 'echo {ready}; exec sh -s'")
+    try:
+        _answer(channel, prompt.encode(), ready.encode(), password, host)
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def _run(transport: Transport, command: str) -> Channel:
+    """Start a second command. Where MaxSessions is 1, sshd may still hold the session that has just ended."""
+    for pause_s in (0.05, 0.2, 0.5):
+        try:
+            return transport.run(command)
+        except RemoteError:
+            time.sleep(pause_s)
+    return transport.run(command)
+
+
+def _answer(channel: Channel, prompt: bytes, ready: bytes, password: Secret, host: Host) -> None:
+    """Send the password to the prompt, if it comes; return when the shell is ready."""
+    heard, answered = b"", False
+    while ready not in heard:
+        prompts = channel.stderr.count(prompt)
+        if prompts > 1:
+            raise _error("sudo: the password is wrong", host, "try again with --ask-become-pass")
+        if prompts and not answered:
+            channel.send(password.reveal().encode() + b"\n")
+            answered = True
+        piece = channel.hear()
+        if piece == b"":
+            channel.finish()
+            said = password.redact(channel.stderr.decode(errors="replace"))
+            raise explain_refusal(said, host) or _error(
+                "sudo ended without a word", host, "try `sudo -S sh -s` on that host"
+            )
+        heard = heard[-len(ready) :] + (piece or b"")
+
+
+def _error(message: str, host: Host, hint: str, needs: Literal["", "password", "program"] = "") -> SudoError:
+    error = SudoError(message, host=host.name, stage="sudo", hint=hint)
+    error.needs = needs
+    return error

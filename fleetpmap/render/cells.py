@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fleetpmap.report.base import Cell, Column, Table
+from fleetpmap.report.base import ABSENT, Cell, Column, Table
 from fleetpmap.units import human
 
 UNKNOWN = "?"
-NUMERIC = frozenset({"KiB", "count", "number", "address"})
+NOT_THERE = "-"
+_SIZES = frozenset({"KiB", "delta", "count"})
+NUMERIC = _SIZES | {"number", "address"}
 """Units whose cells stand on the right."""
 
 
@@ -18,17 +20,23 @@ def shown_columns(table: Table) -> tuple[Column, ...]:
 
 
 def cell_texts(
-    column: Column, rewrite: Callable[[str], str], *, human_sizes: bool = False, void: str | None = None
+    column: Column,
+    rewrite: Callable[[str], str],
+    *,
+    human_sizes: bool = False,
+    counts: int = 0,
+    void: str | None = None,
 ) -> list[str]:
-    """Every cell as it is shown; `rewrite` makes a host's text safe.
+    """Every cell as it is shown; `rewrite` makes a host's text safe. The first `counts` are numbers, whatever the unit.
 
     `void` is for a table that ends in `(N more)`: what its last cell shows in a column that does not add up.
     """
-    show = _SHOW.get(column.unit, str)
-    if column.unit == "KiB" and human_sizes:
-        show = _human
+    show = _human if column.unit == "KiB" and human_sizes else _SHOW.get(column.unit, str)
+    if column.unit == "delta":
+        show = _signed_human if human_sizes else _signed
     cells = column.with_texts(rewrite).cells()
-    texts = [UNKNOWN if cell is None else show(cell) for cell in cells]
+    texts = [UNKNOWN if cell is None else str(cell) for cell in cells[:counts]]
+    texts += [UNKNOWN if cell is None else NOT_THERE if cell == ABSENT else show(cell) for cell in cells[counts:]]
     if void is not None and column.rule is None and cells[-1] is None:
         texts[-1] = void
     return texts
@@ -53,6 +61,14 @@ def label_slot(columns: Sequence[Column]) -> int | None:
 
 def _human(cell: Cell) -> str:
     return human(int(cell or 0))
+
+
+def _signed(cell: Cell) -> str:
+    return f"{cell:+d}" if cell else "0"
+
+
+def _signed_human(cell: Cell) -> str:
+    return f"{'+' if int(cell or 0) > 0 else ''}{_human(cell)}"
 
 
 def _flag(cell: Cell) -> str:

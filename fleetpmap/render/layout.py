@@ -16,7 +16,22 @@ FOLD_TO = 24
 """Terminal cells that a folded text keeps at least."""
 
 _TELLING = (
-    *("mapping", "host", "name", "process", "path", "user", "perms", "kind", "status", "pid", "absent"),
+    *(
+        "mapping",
+        "outliers",
+        "median_kib",
+        "spread_kib",
+        "host",
+        "name",
+        "process",
+        "path",
+        "user",
+        "perms",
+        "kind",
+        "status",
+        "pid",
+        "absent",
+    ),
     *("pss_kib", "rss_kib", "share", "uss_kib", "command", "start", "swap_kib", "processes", "dirty_kib", "size_kib"),
     *("hosts", "mappings", "swap_pss_kib", "hugetlb_kib"),
 )

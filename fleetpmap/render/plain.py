@@ -25,16 +25,16 @@ def plain(report: Report, *, human: bool = False) -> str:
     columns = shown_columns(table)
     totals = _totals(columns, human) if table.has_totals else [None] * len(columns)
     void = "-" if table.more else None
-    *firsts, last = [_texts(column, column is columns[-1], human, void) for column in columns]
+    *firsts, last = [_texts(column, column is columns[-1], human, table.counts, void) for column in columns]
     printed = [_padded(column, texts, total) for column, texts, total in zip(columns, firsts, totals, strict=False)]
     printed.append(_unpadded(columns[-1], last, totals[-1]))
     return "".join(map(_line, zip(*printed, strict=True)))
 
 
-def _texts(column: Column, is_last: bool, human: bool, void: str | None) -> list[str]:
+def _texts(column: Column, is_last: bool, human: bool, counts: int, void: str | None) -> list[str]:
     """Header and cells; all but the last column's are one field each."""
     header = column.name.removesuffix("_kib") if human else column.name
-    cells = cell_texts(column, escape if is_last else escape_word, human_sizes=human, void=void)
+    cells = cell_texts(column, escape if is_last else escape_word, human_sizes=human, counts=counts, void=void)
     if is_last:
         return [header, *cells]
     if void is not None:  # nothing in the last row comes from a host

@@ -20,7 +20,7 @@ from fleetpmap.render.layout import GAP, Laid, fit, fold_end, text_width
 from fleetpmap.render.shares import share_texts
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.notes import coverage_sentence
+from fleetpmap.report.notes import LISTED_ONLY, coverage_sentence
 
 _BOLD = Style(bold=True)
 _DIM = Style(dim=True)
@@ -70,6 +70,10 @@ class Screen:
             if len(table):
                 yield from self._table(table, width, left_out)
                 yield "\n", None
+        for finding in report.findings:
+            yield from _sentence(self._safe(finding), width, _BOLD, indent="  ")
+        if report.findings:
+            yield "\n", None
         yield from self._coverage(width)
         for note in report.notes:
             yield from _sentence(self._safe(note), width, _WARN)
@@ -102,7 +106,7 @@ class Screen:
         laid = []
         for slot, column in enumerate(columns):
             total = self._label if slot == label else self._total(column)
-            cells = cell_texts(column, self._safe, human_sizes=self._human, void=_void(table))
+            cells = cell_texts(column, self._safe, human_sizes=self._human, counts=table.counts, void=_void(table))
             header = column.name.removesuffix("_kib")
             laid.append(Laid.natural(column.name, header, cells, total, numeric=column.unit in NUMERIC))
             if column.name == table.share and (shares := share_texts(table)):
@@ -119,7 +123,7 @@ class Screen:
 
     def _coverage(self, width: int) -> Iterator[Piece]:
         coverage = self._report.coverage
-        sentence = coverage_sentence(coverage, listed_only=self._report.view == "ps")
+        sentence = coverage_sentence(coverage, listed_only=self._report.view in LISTED_ONLY)
         asked = coverage.asked > coverage.hosts["not-asked"]
         style = _GOOD if coverage.complete else _WARN + _BOLD if asked else _DIM
         yield from _sentence(sentence, width, style)

@@ -3,30 +3,34 @@
 base      Report, Table, Column: what a view hands on
 rows      what several views count by          shape     --sort, --top, --columns
 notes     the sentences that go with the totals   failures  who did not answer, folded
+page      a report and what an html page shows beside it
 VIEWS     the views by name: a new one is a module and a line here
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
 from fleetpmap.report.base import Cell, Column, Report, Table
+from fleetpmap.report.compare import compare
 from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.fields import fields
 from fleetpmap.report.hosts import hosts
 from fleetpmap.report.mappings import mappings
 from fleetpmap.report.merged import merge_keys, merged
-from fleetpmap.report.notes import check_sentences, coverage_sentence
+from fleetpmap.report.notes import LISTED_ONLY, check_sentences, coverage_sentence
+from fleetpmap.report.page import page
 from fleetpmap.report.pmap import Letters, PmapFormat, pmap
 from fleetpmap.report.processes import processes
 from fleetpmap.report.ps import ps
 from fleetpmap.report.shape import Shape
+from fleetpmap.report.stale import stale
 from fleetpmap.report.summary import summary
 from fleetpmap.smaps.fields import FIELDS
-from fleetpmap.snapshot import Run, Snapshot
+from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,14 @@ class ViewOptions:
     """summary, merged: the keys of a row."""
     letters: Letters = field(default_factory=Letters)
     """pmap: its own options."""
+    metric: str = "pss_kib"
+    """compare: the size that its cells are, one of METRICS."""
+    per_process: bool = False
+    """compare: divided by the processes read on the host."""
+    baseline: str | None = None
+    """compare: the host that the others are compared with; None: with each other."""
+    all_deleted: bool = False
+    """stale: also the deleted files that are no program's code."""
     sort: str | None = None
     """All but pmap, as the two below; summary: its mappings. The column to sort by (see Shape)."""
     top: int | None = None
@@ -60,13 +72,22 @@ VIEWS: Mapping[str, View] = MappingProxyType(
         "processes": lambda snapshot, options: processes(snapshot, options.shape),
         "mappings": lambda snapshot, options: mappings(snapshot, options.shape),
         "pmap": lambda snapshot, options: pmap(snapshot, options.letters),
+        "compare": lambda snapshot, options: compare(
+            snapshot,
+            options.metric,
+            per_process=options.per_process,
+            baseline=options.baseline,
+            shape=options.shape,
+        ),
+        "stale": lambda snapshot, options: stale(snapshot, all_deleted=options.all_deleted, shape=options.shape),
     }
 )
 """What --view may name, in the order of the help."""
 
 
-def column_names(view: str, options: ViewOptions | None = None) -> tuple[str, ...]:
-    """What --columns and --sort may name in a view (or in `ps`), in order; of mappings, every kernel field we know.
+def column_names(view: str, options: ViewOptions | None = None, hosts: Iterable[str] = ()) -> tuple[str, ...]:
+    """What --columns and --sort may name in a view (or in `ps`), in order; of mappings, every kernel field we know, of
+    compare also the `hosts`.
 
     With `options`, the columns that these leave: the check of them, before anybody is asked.
 
@@ -74,16 +95,21 @@ def column_names(view: str, options: ViewOptions | None = None) -> tuple[str, ..
         UsageError: `options` name a column that the view does not have.
     """
     options = options or ViewOptions()
-    report = ps(_NOBODY, options.shape) if view == "ps" else VIEWS[view](_NOBODY, options)
+    nobody = _unasked(hosts)
+    report = ps(nobody, options.shape) if view == "ps" else VIEWS[view](nobody, options)
     names = [column.name for column in report.tables[0].columns]
     if view == "mappings" and options.columns is None:
         names += [field.column for field in FIELDS if field.column not in names]
     return tuple(names)
 
 
-_NOBODY = Snapshot.assemble((), Run(datetime.fromtimestamp(0, UTC), 0.0, ""))
+def _unasked(hosts: Iterable[str]) -> Snapshot:
+    failures = (HostFailure(host, "not-asked", "queue", "", "") for host in hosts)
+    return Snapshot.assemble(map(HostSnapshot.failed, failures), Run(datetime.fromtimestamp(0, UTC), 0.0, ""))
+
 
 __all__ = [
+    "LISTED_ONLY",
     "VIEWS",
     "Cell",
     "Column",
@@ -97,6 +123,7 @@ __all__ = [
     "ViewOptions",
     "check_sentences",
     "column_names",
+    "compare",
     "coverage_sentence",
     "fields",
     "folded",
@@ -104,8 +131,10 @@ __all__ = [
     "mappings",
     "merge_keys",
     "merged",
+    "page",
     "pmap",
     "processes",
     "ps",
+    "stale",
     "summary",
 ]

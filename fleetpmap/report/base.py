@@ -6,8 +6,8 @@ the renderer's business, how they are written the exporter's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -18,8 +18,12 @@ from fleetpmap.snapshot import Coverage, Run
 from fleetpmap.table import Rule
 
 Cell = str | int | bool | None
-Unit = Literal["KiB", "count", "text", "address", "number", "flag"]
-"""KiB and count are right-aligned numbers; address is hex text; number (a pid, an inode) never adds up."""
+Unit = Literal["KiB", "delta", "count", "text", "address", "number", "flag"]
+"""KiB and count are right-aligned numbers, delta is a difference in KiB, with its sign; address is hex text; number (a
+pid, an inode) never adds up."""
+
+ABSENT = "absent"
+"""The cell of a host that was read whole and does not have it: neither 0 nor unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Table:
     """The column by which rows are large or small: a terminal draws each row's share of its total. None: no shares."""
     more: int = 0
     """How many rows the last one, `(N more)`, stands for; 0: there is no such row."""
+    counts: int = 0
+    """How many of the first rows hold counts in the columns of sizes."""
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -103,7 +109,11 @@ class Report:
     """What a reader must know to read the totals right: which hosts a sum leaves out, and why."""
     coverage: Coverage
     run: Run
+    findings: tuple[str, ...] = ()
+    """What stands out in the table, a sentence each."""
     text: str | None = None
     """The finished text of a view that is text by nature (pmap); table and plain print it as it is."""
     brief: Report | None = None
     """The same answer as short as a person wants it on a terminal; None: it is short enough as it is."""
+    beside: Mapping[str, Report] = field(default_factory=dict)
+    """What a page shows beside it, by the names of page.PARTS; of no other format's business."""

@@ -9,7 +9,7 @@ from fleetpmap.report.notes import notes_on
 from fleetpmap.report.rows import coded, host_slots, share_metric, size_columns, sums_by
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
-from fleetpmap.snapshot import ANSWERED, HostFailure, Snapshot
+from fleetpmap.snapshot import ANSWERED, HostResult, Snapshot
 from fleetpmap.table import IntArray
 
 
@@ -37,7 +37,7 @@ def hosts_table(snapshot: Snapshot) -> Table:
             Column("status", "text", coded(host.status for host in snapshot.hosts)),
             *_count_columns(snapshot),
             *size_columns(snapshot, _sizes(snapshot)),
-            Column("error", "text", [_error(host.failure) for host in snapshot.hosts]),
+            Column("error", "text", [_error(host) for host in snapshot.hosts]),
         ),
         share=share_metric(snapshot),
     )
@@ -58,11 +58,13 @@ def _count_columns(snapshot: Snapshot) -> tuple[Column, ...]:
 
 
 def _sizes(snapshot: Snapshot) -> dict[str, IntArray]:
-    """A host where nothing matched is known to hold nothing; one that did not answer, or was not read, is unknown."""
+    """A host where nothing matched, or that is counted as another, holds nothing; who did not answer is unknown."""
     sizes = sums_by(snapshot.table, host_slots(snapshot), len(snapshot.hosts))
-    nothing = np.array([host.status == "no-match" for host in snapshot.hosts], dtype=np.bool_)
+    nothing = np.array([host.status == "no-match" or bool(host.same_as) for host in snapshot.hosts], dtype=np.bool_)
     return {name: np.where(nothing, 0, values) for name, values in sizes.items()}
 
 
-def _error(failure: HostFailure | None) -> str:
-    return failure.message.removeprefix(f"{failure.host}: ") if failure else ""
+def _error(host: HostResult) -> str:
+    if host.same_as:
+        return f"the same machine as {host.same_as}"
+    return host.failure.message.removeprefix(f"{host.name}: ") if host.failure else ""

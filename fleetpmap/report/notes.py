@@ -30,6 +30,8 @@ from fleetpmap.table import KERNEL_KEYS
 
 MOST_NAMED = 5
 """Pids of one host, and hosts, that a sentence names; the rest is a number."""
+LISTED_ONLY = frozenset({"ps", "doctor"})
+"""Views that say who would be read."""
 _CHECKS: Mapping[Check, str] = {
     "rss_identity": "RSS identity",
     "mappings_apart": "mappings apart",
@@ -66,7 +68,23 @@ def notes_on(snapshot: Snapshot, fields: Sequence[str] | None = None) -> tuple[s
 
     `fields`: kernel keys that the view has columns of, in place of the sizes.
     """
-    return (*_kernel_gaps(snapshot, fields), *_unread(snapshot.processes), *_doubts(snapshot.coverage.checked))
+    return (
+        *_kernel_gaps(snapshot, fields),
+        *_unread(snapshot.processes),
+        *same_machine_notes(snapshot),
+        *_doubts(snapshot.coverage.checked),
+    )
+
+
+def same_machine_notes(snapshot: Snapshot) -> list[str]:
+    """One sentence if a machine is in the totals under several names, else none."""
+    machines = [fold(names) for names in snapshot.same_machines()]
+    if not machines:
+        return []
+    if len(machines) == 1:
+        return [f"{machines[0]} are one machine, counted under each name; --once-per-machine counts it once"]
+    named = "; ".join(machines[:MOST_NAMED]) + ("; …" if len(machines) > MOST_NAMED else "")
+    return [f"{len(machines)} machines are counted under several names; --once-per-machine counts each once: {named}"]
 
 
 def check_sentences(checked: Checked) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fleetpmap.report.base import Column, Report, Table
+from fleetpmap.report.notes import same_machine_notes
 from fleetpmap.report.rows import identity_columns, rule_over
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.snapshot import Snapshot
@@ -20,4 +21,10 @@ def ps(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
     rss = np.array([process.rss_kib for process in snapshot.processes], dtype=np.int64)
     rss_column = Column("rss_kib", "KiB", rss, rule=rule_over(len(rss), "upper bound"), total=int(rss.sum()))
     table = Table("rows", (host, pid, user, name, rss_column, command, status), last="command")
-    return Report(view="ps", tables=(shaped(table, shape),), notes=(), coverage=snapshot.coverage, run=snapshot.run)
+    return Report(
+        view="ps",
+        tables=(shaped(table, shape),),
+        notes=tuple(same_machine_notes(snapshot)),
+        coverage=snapshot.coverage,
+        run=snapshot.run,
+    )

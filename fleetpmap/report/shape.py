@@ -25,6 +25,9 @@ Rows = NDArray[np.intp]
 Counted = Callable[[Rows], Mapping[str, int]]
 """Distinct counts over some rows together, by column: what several of them share is counted once."""
 
+_SIZES = frozenset({"KiB", "delta", "count"})
+_BELOW_ALL = -(2**62)
+"""Less than any size or difference."""
 _LARGEST_BY = ("pss_kib", "rss_kib")
 """What --top means by large, where neither --sort nor the table says it."""
 
@@ -105,6 +108,8 @@ def _rank(column: Column) -> NDArray[Any]:
     values = column.values
     if isinstance(values, HexTexts):
         return values.values
+    if column.unit in _SIZES and not isinstance(values, np.ndarray):
+        return -np.array([cell if isinstance(cell, int) else _BELOW_ALL for cell in column.cells()], dtype=np.int64)
     if not isinstance(values, np.ndarray):
         texts = values if isinstance(values, Coded) else coded(None if cell is None else str(cell) for cell in values)
         by_text = {text: rank for rank, text in enumerate(sorted(texts.names))}
@@ -112,7 +117,7 @@ def _rank(column: Column) -> NDArray[Any]:
         return ranks[texts.codes]  # null, code -1, is the last
     if values.dtype == np.bool_:
         return ~values
-    if column.unit in ("KiB", "count"):
+    if column.unit in _SIZES:
         return -_ints(values)  # NULL is below every size, so it comes last
     return np.where(values == NULL, np.iinfo(np.int64).max, values) if values.dtype == np.int64 else values
 
@@ -144,8 +149,10 @@ def _taken(column: Column, rows: Rows) -> Column:
 
 
 def _sum(column: Column) -> int | None:
-    # What has a rule is int64.
-    return total(_ints(column.values)) if isinstance(column.values, np.ndarray) else None
+    if isinstance(column.values, np.ndarray):
+        return total(_ints(column.values))
+    known = [cell for cell in column.cells() if isinstance(cell, int)]
+    return sum(known) if known else None
 
 
 def _with_cell(column: Column, cell: Cell) -> Column:

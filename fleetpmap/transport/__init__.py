@@ -3,6 +3,7 @@
 base          the seam: Transport, Channel, Deadline
 local         this machine, by a process                        ┐ pipes
 openssh       the system's ssh, by a process                    ┘
+bastions      what lies on the way to a host; one connection to each bastion
 ssh/          inside this process, by paramiko                    tcp, known_hosts
 ssh_config    what `ssh -G` says about a host
 """
@@ -11,14 +12,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fleetpmap.errors import ProtocolError
 from fleetpmap.inventory.model import Host, TransportName
 from fleetpmap.transport import ssh_config
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport
+from fleetpmap.transport.bastions import Bastions, Hop, Way
+from fleetpmap.transport.bastions import way as way_to
+from fleetpmap.transport.known_hosts import Lookup
 from fleetpmap.transport.local import LocalTransport
 from fleetpmap.transport.openssh import OpensshTransport
+from fleetpmap.transport.secret import Secret
 from fleetpmap.transport.ssh_config import SshSettings
 
-__all__ = ["Channel", "Deadline", "Route", "SshOptions", "Transport", "open_transport", "route"]
+__all__ = [
+    "Bastions",
+    "Channel",
+    "Deadline",
+    "Hop",
+    "Route",
+    "Secret",
+    "SshOptions",
+    "Transport",
+    "Way",
+    "open_transport",
+    "route",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,53 +46,77 @@ class Route:
     transport: TransportName
     settings: SshSettings | None
     """Address, user, port and the rest, from the inventory and ssh_config; None for this machine."""
+    way: Way
+    """The bastions in between, or the command that connects."""
     note: str
     """Why another transport than the host's own is taken; empty if none is."""
+
+    @property
+    def via(self) -> str:
+        """The bastions in between, as ssh's -J takes them, or the command that connects; empty for neither."""
+        return ",".join(hop.jump for hop in self.way.hops) or self.way.proxy_command or ""
 
 
 def route(host: Host, options: SshOptions) -> Route:
     """The way to a host that its `transport` names.
 
-    A host of transport `ssh` that needs what paramiko does not do here (a jump host, a ProxyCommand, certificates) goes
-    by `openssh`, and the note says so.
+    A host of transport `ssh` for which ssh_config wants what only the system's ssh does goes by `openssh`, and the
+    note says so.
 
     Raises:
         UsageError: ssh does not accept its configuration.
-        HostError: ssh does not accept the name, or does not answer.
+        HostError: ssh does not accept the name, or does not answer; or the jump hosts make no way.
     """
     if host.transport == "local":
-        return Route("local", None, "")
+        return Route("local", None, Way(), "")
     settings = ssh_config.resolve(host.address or host.name, options, user=host.user, port=host.port)
-    reason = _needs_openssh(host, settings)
-    if host.transport == "ssh" and reason:
-        return Route("openssh", settings, f"goes by the system's ssh: {reason}")
-    return Route(host.transport, settings, "")
+    way = way_to(host, settings, options)
+    reason = _needs_openssh(host, settings, way, options) if host.transport == "ssh" else ""
+    if reason:
+        return Route("openssh", settings, way, f"goes by the system's ssh: {reason}")
+    return Route(host.transport, settings, way, "")
 
 
-def open_transport(host: Host, *, deadline: Deadline, options: SshOptions = SshOptions()) -> Transport:  # noqa: B008 - frozen
+def open_transport(
+    host: Host,
+    *,
+    deadline: Deadline,
+    options: SshOptions = SshOptions(),  # noqa: B008 - frozen
+    bastions: Bastions | None = None,
+) -> Transport:
     """The way to a host, open until it is closed or the deadline passes (see route).
+
+    `bastions` are the connections to jump hosts that hosts share, and stay open; without it, this host's bastions are
+    its own, and closed with it.
 
     Raises:
         HostError: the host cannot be reached, is not the one we know, or does not let us in.
         UsageError: ssh does not accept its configuration.
     """
-    way = route(host, options)
-    if way.settings is None:
+    taken = route(host, options)
+    if taken.settings is None:
         return LocalTransport(host, deadline=deadline)
-    if way.transport == "openssh":
-        notes = (way.note,) if way.note else ()
-        return OpensshTransport(host, way.settings, deadline=deadline, options=options, notes=notes)
+    if taken.transport == "openssh":
+        notes = (taken.note,) if taken.note else ()
+        return OpensshTransport(host, taken.settings, deadline=deadline, options=options, notes=notes)
     from fleetpmap.transport import ssh  # importing paramiko takes a quarter of a second: only for who needs it
 
-    return ssh.connect(host, way.settings, deadline=deadline, options=options)
+    try:
+        return ssh.connect(host, taken.settings, deadline=deadline, options=options, way=taken.way, bastions=bastions)
+    except ProtocolError as error:
+        if not ssh.no_common_algorithm(error):
+            raise
+        note = f"goes by the system's ssh, which knows older algorithms: {error.message}"
+        return OpensshTransport(
+            host, taken.settings, deadline=deadline, options=options, notes=(note,), instead_of=error
+        )
 
 
-def _needs_openssh(host: Host, settings: SshSettings) -> str:
-    """Why this host cannot go by paramiko; empty if it can. `proxy_jump = "none"` in the inventory turns both off."""
-    if host.proxy_jump and host.proxy_jump != "none":
-        return f"the inventory names the jump host {host.proxy_jump}"
-    if settings.proxy_jump and not host.proxy_jump:
-        return f"ssh_config names the jump host {settings.proxy_jump}"
-    if settings.proxy_command and not host.proxy_jump:
-        return "ssh_config names a ProxyCommand"
-    return "ssh_config names a certificate" if settings.certificate_files else ""
+def _needs_openssh(host: Host, settings: SshSettings, way: Way, options: SshOptions) -> str:
+    """Why this host, or a bastion on its way, cannot go by paramiko; empty if all can."""
+    for hop in (*way.hops, Hop(host, settings)):
+        for reason in hop.settings.only_openssh:
+            return f"ssh_config says {reason}"
+        if reason := Lookup.of(hop.host, hop.settings, options).beyond_us():
+            return reason
+    return ""

@@ -8,11 +8,14 @@ inside the channel is none of this room's business.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from fleetpmap.errors import DeadlineError
+from fleetpmap.transport.secret import Secret
 
 STDERR_LIMIT = 64 * 1024
 """Bytes of stderr kept of one command; the rest is read and dropped, so that a flood can neither block nor fill us."""
@@ -65,6 +68,20 @@ def out_of_time(host: str, stage: str, seconds: float) -> DeadlineError:
     )
 
 
+_watch: ContextVar[Callable[[str, str], None] | None] = ContextVar("watch", default=None)
+
+
+def watch_stages(watch: Callable[[str, str], None] | None) -> None:
+    """Have `watch(host, stage)` called for each stage that this thread gets through from now on; None: nobody."""
+    _watch.set(watch)
+
+
+def passed(host: str, stage: str) -> None:
+    """Tell whoever watches that `host` got through `stage` just now."""
+    if watch := _watch.get():
+        watch(host, stage)
+
+
 def printable(text: str) -> str:
     """What a server said, short and harmless on a terminal, for a message: `?` for what cannot be printed.
 
@@ -91,11 +108,18 @@ class Head:
 class SshOptions:
     """What the command line says about SSH for every host of the run."""
 
-    host_key: Literal["strict", "accept-new"] = "strict"
+    host_key: Literal["strict", "accept-new"] | None = None
+    """What to do with the key of an unknown host; None: as ssh_config says, and strict if it says nothing."""
     known_hosts: tuple[str, ...] = ()
     """Files of host keys that replace the inventory's and ssh_config's; empty: theirs."""
     ssh_config: str | None = None
     """A file instead of ~/.ssh/config and the system's; `none` for no file, as ssh -F."""
+    retries: int | None = None
+    """How often to try again what failed before login; None: ssh_config's ConnectionAttempts, but once at least."""
+    password: Secret | None = None
+    """For hosts, and bastions, that take a password: by keyboard-interactive or as such, after the keys."""
+    passphrases: Mapping[str, Secret] = field(default_factory=dict, hash=False)
+    """Of encrypted key files, by their absolute path."""
 
 
 class Channel(Protocol):
@@ -115,6 +139,13 @@ class Channel(Protocol):
 
         Raises:
             HostError: the deadline passed, or the connection broke.
+        """
+
+    def hear(self) -> bytes | None:
+        """As receive(), and None as soon as something came on stderr alone: for who answers a prompt.
+
+        Raises:
+            HostError: as receive().
         """
 
     def finish(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Host keys that we trust.   known_hosts files ─► [known_hosts] ─► ssh
+"""Host keys that we trust.   known_hosts files ─► [known_hosts] ─► ssh, and which transport it takes
 
 Grammar: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT":
 
@@ -15,18 +15,27 @@ import base64
 import binascii
 import fcntl
 import hashlib
-import hmac
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-SSH_PORT = 22
+from fleetpmap.inventory.model import Host
+from fleetpmap.transport.base import SshOptions
+from fleetpmap.transport.ssh_config import SshSettings
+from fleetpmap.transport.ssh_keywords import BUILT_IN
 
+SSH_PORT = 22
+_OUR_TYPES = frozenset({*BUILT_IN["hostkeyalgorithms"], "ssh-rsa"})
+"""Types of the host keys that the built-in client can ask for; an RSA key's type is the old name of its signature."""
+
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+"""HMAC's two pads (RFC 2104), to translate a key with."""
+_SHA1_SIZE, _SHA1_BLOCK = 20, 64
 _LINE = re.compile(
     r"(?:(?P<marker>@\S+)[ \t]+)?(?P<names>[^\s@]\S*)[ \t]+(?P<type>[A-Za-z][\w@.-]*)[ \t]+"
     r"(?P<key>AAAA[A-Za-z0-9+/]+={0,2})(?:[ \t].*)?"
@@ -58,6 +67,33 @@ class Verdict:
     """`file:line` of the entry that decided; empty if none did."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Where a host's key is looked up: the name and port as known_hosts has them, and the files, in order."""
+
+    name: str
+    port: int
+    files: tuple[str, ...]
+    accepts_new_keys: bool
+
+    @classmethod
+    def of(cls, host: Host, settings: SshSettings, options: SshOptions) -> Lookup:
+        """The command line's files beat the inventory's, which beat ssh's. An alias has no port, as for ssh."""
+        files = options.known_hosts or host.known_hosts or (*settings.user_known_hosts, *settings.global_known_hosts)
+        files = tuple(str(Path(file).expanduser()) for file in files)
+        if settings.host_key_alias:
+            return cls(settings.host_key_alias, SSH_PORT, files, settings.accepts_new_keys)
+        return cls(settings.hostname, settings.port, files, settings.accepts_new_keys)
+
+    def load(self) -> KnownHosts:
+        """The files' entries as they are now."""
+        return load(self.files)
+
+    def beyond_us(self) -> str:
+        """Why only the system's ssh can judge the host's key (see KnownHosts.beyond); empty if we can."""
+        return self.load().beyond(self.name, self.port, _OUR_TYPES)
+
+
 class KnownHosts:
     """The entries of one file, or of several one after the other."""
 
@@ -86,8 +122,21 @@ class KnownHosts:
 
     def key_types(self, name: str, port: int) -> tuple[str, ...]:
         """Types of the keys known for the host, in the files' order: what to ask it for."""
-        entries = (entry for looked_up in lookup_names(name, port) for entry in self._entries(looked_up))
-        return tuple(dict.fromkeys(entry.key_type for entry in entries if entry.marker is None))
+        return tuple(dict.fromkeys(entry.key_type for entry in self._known(name, port, None)))
+
+    def beyond(self, name: str, port: int, ours: Collection[str]) -> str:
+        """Why only ssh can judge the host's key, where we can judge those of the types `ours`; empty if we can."""
+        known = self._known(name, port, None)
+        if any(entry.key_type in ours for entry in known):
+            return ""
+        if authorities := self._known(name, port, "@cert-authority"):
+            return f"{authorities[0].where} trusts an authority for its host key"
+        return f"{known[0].where} knows it by a key of type {known[0].key_type}" if known else ""
+
+    def _known(self, name: str, port: int, marker: str | None) -> list[Entry]:
+        """The entries with that marker for the host, or else for its bare name."""
+        found = ([one for one in self._entries(name) if one.marker == marker] for name in lookup_names(name, port))
+        return next(filter(None, found), [])
 
     def _entries(self, looked_up: str) -> Iterator[Entry]:
         for file in self._files:
@@ -159,7 +208,8 @@ class _File:
     def __init__(self, path: str, text: str) -> None:
         self._path = path
         self._plain: defaultdict[str, list[tuple[int, Entry]]] = defaultdict(list)
-        self._hashed: list[tuple[bytes, bytes, int, Entry]] = []
+        self._hashed: list[tuple[bytes, bytes, bytes, int, Entry]] = []
+        """Salt xor each pad, the hash, and where it stands."""
         self._patterns: list[tuple[str, int, Entry]] = []
         self._found: dict[str, tuple[Entry, ...]] = {}
         self.warnings: list[str] = []
@@ -176,11 +226,12 @@ class _File:
 
     def _find(self, looked_up: str) -> tuple[Entry, ...]:
         found = list(self._plain.get(looked_up, ()))
-        wanted = looked_up.encode()
+        # HMAC-SHA1 spelled out, with its pads made once: half the price of hmac.digest, once for each line and name.
+        sha1, wanted = hashlib.sha1, looked_up.encode()
         found += [
             (number, entry)
-            for salt, digest, number, entry in self._hashed
-            if hmac.digest(salt, wanted, "sha1") == digest
+            for inner, outer, digest, number, entry in self._hashed
+            if sha1(outer + sha1(inner + wanted).digest()).digest() == digest
         ]
         found += [(number, entry) for names, number, entry in self._patterns if _matches(names, looked_up)]
         found.sort(key=lambda pair: pair[0])
@@ -188,7 +239,7 @@ class _File:
 
     def _add(self, number: int, line: str) -> None:
         match = _LINE.fullmatch(line)
-        if match is None or match["marker"] not in _MARKERS:
+        if match is None or match["marker"] not in _MARKERS or not _is_key(match["type"], match["key"]):
             self._skip(number)
             return
         entry = Entry(f"{self._path}:{number}", match["marker"], match["type"], match["key"])
@@ -204,16 +255,28 @@ class _File:
     def _add_hashed(self, number: int, names: str, entry: Entry) -> None:
         try:
             _, version, salt, digest = names.split("|")
-            decoded = base64.b64decode(salt, validate=True), base64.b64decode(digest, validate=True)
+            decoded = [base64.b64decode(part, validate=True) for part in (salt, digest)]
         except (ValueError, binascii.Error):
-            version = ""
-        if version == "1":
-            self._hashed.append((*decoded, number, entry))
+            version, decoded = "", [b"", b""]
+        if version == "1" and len(decoded[0]) == len(decoded[1]) == _SHA1_SIZE:
+            key = decoded[0].ljust(_SHA1_BLOCK, b"\0")
+            self._hashed.append((key.translate(_INNER), key.translate(_OUTER), decoded[1], number, entry))
         else:
             self._skip(number)
 
     def _skip(self, number: int) -> None:
         self.warnings.append(f"{self._path}:{number}: not a line of known_hosts, skipped")
+
+
+def _is_key(key_type: str, text: str) -> bool:
+    """Whether the base64 can be a key of that type: its first word is the type."""
+    return len(text) % 4 == 0 and text.startswith(_beginning(key_type))
+
+
+@lru_cache(maxsize=64)
+def _beginning(key_type: str) -> str:
+    word = len(key_type).to_bytes(4, "big") + key_type.encode()
+    return base64.b64encode(word[: len(word) // 3 * 3]).decode()
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,6 @@
 """The system's ssh, in batch mode.   inventory.Host ─► [openssh] ─► pipes.PipeChannel
 
-For what paramiko does not do: certificates, ProxyCommand, jump hosts, GSSAPI, security keys. ssh reads its own
+For what paramiko does not do: GSSAPI, security keys, and whatever else ssh_config may ask for. ssh reads its own
 configuration; what the inventory and the command line say goes before it as options. Each command is a connection of
 its own, made when the command is run: ssh that fails exits 255 with a sentence on stderr, which becomes the error here.
 """
@@ -44,12 +44,14 @@ class OpensshTransport(Transport):
         deadline: Deadline,
         options: SshOptions,
         notes: tuple[str, ...] = (),
+        instead_of: HostError | None = None,
     ) -> None:
         self._host = host
         self._settings = settings
         self._deadline = deadline
         self._options = options
         self._notes = notes
+        self._instead_of = instead_of
         self._channels: list[_SshChannel] = []
 
     @property
@@ -68,8 +70,9 @@ class OpensshTransport(Transport):
         Raises:
             RemoteError: there is no ssh on this machine.
         """
-        argv = [*arguments(self._host, self._options, self._deadline), command]
+        argv = [*arguments(self._host, self._settings, self._options, self._deadline), command]
         channel = _SshChannel(argv, host=self._host.name, deadline=self._deadline)
+        channel.instead_of = self._instead_of
         self._channels.append(channel)
         return channel
 
@@ -79,29 +82,29 @@ class OpensshTransport(Transport):
             channel.close()
 
 
-def arguments(host: Host, options: SshOptions, deadline: Deadline) -> list[str]:
+def arguments(host: Host, settings: SshSettings, options: SshOptions, deadline: Deadline) -> list[str]:
     """The ssh command line up to and with the host's name."""
-    seconds = max(1, round(min(host.connect_timeout_s, deadline.remaining())))
-    settings = {
+    seconds = min(host.connect_timeout_s or settings.connect_timeout_s, deadline.remaining())
+    given = {
         "BatchMode": "yes",
         "LogLevel": "ERROR",  # errors on stderr are what we read; banners and warnings are not ours to show
-        "ConnectTimeout": str(seconds),
+        "ConnectTimeout": str(max(1, round(seconds))),
         "ControlMaster": "no",  # an open master of the user's is used; none is left behind
         "ClearAllForwardings": "yes",  # a port forwarding of the user's would be refused a second time
         "RemoteCommand": "none",
         "PermitLocalCommand": "no",
-        "StrictHostKeyChecking": "accept-new" if options.host_key == "accept-new" else "yes",
+        "StrictHostKeyChecking": "accept-new" if settings.accepts_new_keys else "yes",
     }
     if known_hosts := options.known_hosts or host.known_hosts:
-        settings["UserKnownHostsFile"] = " ".join(f'"{_path(path)}"' for path in known_hosts)
-        settings["GlobalKnownHostsFile"] = "none"
+        given["UserKnownHostsFile"] = " ".join(f'"{_path(path)}"' for path in known_hosts)
+        given["GlobalKnownHostsFile"] = "none"
     if host.identity_file:
-        settings["IdentitiesOnly"] = "yes"
+        given["IdentitiesOnly"] = "yes"
     if host.proxy_jump:
-        settings["ProxyJump"] = host.proxy_jump
+        given["ProxyJump"] = host.proxy_jump
     argv = ["ssh", "-T", "-a", "-x"]
     argv += ["-F", options.ssh_config] if options.ssh_config else []
-    argv += [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    argv += [word for name, value in given.items() for word in ("-o", f"{name}={value}")]
     argv += ["-l", host.user] if host.user else []
     argv += ["-p", str(host.port)] if host.port else []
     argv += [word for path in host.identity_file for word in ("-i", _path(path))]
@@ -117,6 +120,9 @@ def _path(path: str) -> str:
 class _SshChannel(PipeChannel):
     """A command behind ssh: its failures are told from the command's."""
 
+    instead_of: HostError | None = None
+    """Why another transport could not: the reason here too, if ssh fails and gives none. (With LogLevel ERROR it does
+    not say that it could not agree on an algorithm.)"""
     _received = False
 
     def receive(self) -> bytes:
@@ -141,7 +147,8 @@ class _SshChannel(PipeChannel):
             return
         while self._wait("stderr", at_most_s=0):
             pass
-        if error := classify(self.stderr.decode(errors="replace"), self._host, anything_came=self._received):
+        error = classify(self.stderr.decode(errors="replace"), self._host, anything_came=self._received)
+        if error := error or (None if self._received else self.instead_of):
             raise error
 
 
@@ -165,6 +172,12 @@ _COMPLAINTS = (
         HostKeyError,
         "host-key",
         "compare the host's key with known_hosts, or use --host-key accept-new for a host that is new",
+    ),
+    _Complaint(
+        r"Permission denied \(.*(password|keyboard-interactive)",
+        AuthError,
+        "auth",
+        'the system\'s ssh is given no password (batch mode): give it a key, or set transport = "ssh" for --ask-pass',
     ),
     _Complaint(
         r"Permission denied \(|Too many authentication failures",

@@ -73,6 +73,12 @@ class PipeChannel(Channel):
             raise self._out_of_time()
         return self._waiting.popleft() if self._waiting else b""
 
+    def hear(self) -> bytes | None:
+        """stdout, or None for stderr (see Channel.hear)."""
+        if not self._waiting and "stdout" in self._open and "stdout" not in self._wait("stdout", "stderr"):
+            return None
+        return self.receive()
+
     def finish(self) -> int | None:
         """Close stdin and wait; None if a signal ended the command."""
         self._shut("stdin")

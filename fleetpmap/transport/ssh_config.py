@@ -2,37 +2,54 @@
 
 `ssh -G NAME` prints every setting as it holds for one host, `Include` and `Match` included; nothing else knows them
 all. Its output is `keyword value` lines, lower case, unquoted; `identityfile` and `certificatefile` repeat. A call
-costs 4-9 ms, so where the files say the same of every host, one call serves them all. Without ssh on this machine the
-built-in defaults hold, and ssh's files are not read.
+costs 4-9 ms, so where the files say the same of every host, one call serves them all. Without ssh on this machine
+ssh_config_file reads what it can.
 """
 
 from __future__ import annotations
 
-import glob
 import os
-import pwd
 import re
+import shutil
+import socket
 import subprocess
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
-from pathlib import Path
+from threading import Lock
+from typing import Literal, NamedTuple
 
 from fleetpmap.errors import ResolveError, UsageError
+from fleetpmap.transport import ssh_config_file
 from fleetpmap.transport.base import SshOptions, out_of_time
+from fleetpmap.transport.ssh_keywords import BUILT_IN, ONLY_OPENSSH, SAME_ALGORITHM, SPELLING
 from fleetpmap.transport.tcp import AddressFamily
+from fleetpmap.transport.this_user import home, login_name
+
+CONNECT_TIMEOUT_S = 10.0
+"""Until the login is done, unless the command line, the inventory or ssh_config says otherwise."""
+HostKeyChecking = Literal["yes", "ask", "accept-new", "no"]
 
 _TIMEOUT_S = 10.0
 """`Match exec` runs a command of the user's choice; nobody waits longer than this for it."""
 _ANY_HOST = "any.invalid"
 """Stands for every host where the files make no difference between hosts."""
-_SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 _DEPENDS_ON_HOST = frozenset({"match", "hostname", "canonicalizehostname", "canonicaldomains"})
 _DEFAULT_KEYS = ("~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519")
 _DEFAULT_USER_KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 _DEFAULT_GLOBAL_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 _SSH_PORT = 22
 _FAMILIES: Mapping[str, AddressFamily] = {"inet": "inet", "inet6": "inet6"}
+_CHECKING: Mapping[str, HostKeyChecking] = {
+    **{"yes": "yes", "true": "yes", "ask": "ask", "accept-new": "accept-new"},
+    **{"no": "no", "false": "no", "off": "no"},
+}
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+Said = Mapping[str, tuple[str, ...]]
+"""The values of each option, whose name is in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +74,33 @@ class SshSettings:
     address_family: AddressFamily
     proxy_jump: str | None
     proxy_command: str | None
+    """As it is written: its tokens are for who runs it."""
     certificate_files: tuple[str, ...]
+    strict_host_key_checking: HostKeyChecking = "ask"
+    """What becomes of an unknown host key; `--host-key` is already in it. See accepts_new_keys."""
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
+    """Until the login is done, where the inventory does not say."""
+    retries: int = 1
+    """How often to try again what failed before login."""
+    bind_address: str | None = None
+    """Our end of the connection."""
+    ciphers: tuple[str, ...] = ()
+    """As the four below: those of ssh_config that the built-in client has, in that order. Empty: its own choice."""
+    kex_algorithms: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    host_key_algorithms: tuple[str, ...] = ()
+    pubkey_algorithms: tuple[str, ...] = ()
+    """Of our own keys' signatures."""
+    only_openssh: tuple[str, ...] = ()
+    """What only the system's ssh can honour, as `BindInterface eth1`."""
+
+    @property
+    def accepts_new_keys(self) -> bool:
+        """Whether the key of a host nobody knows is written down and believed; one that changed never is.
+
+        ssh's `no` would go on with a changed key too, which is no better than no key at all: not here.
+        """
+        return self.strict_host_key_checking in ("accept-new", "no")
 
 
 def resolve(name: str, options: SshOptions, *, user: str | None = None, port: int | None = None) -> SshSettings:
@@ -68,47 +111,79 @@ def resolve(name: str, options: SshOptions, *, user: str | None = None, port: in
         ResolveError: ssh does not accept the name.
         DeadlineError: ssh took longer than 10 s.
     """
-    files = (options.ssh_config,) if options.ssh_config else (str(_home() / ".ssh/config"), _SYSTEM_CONFIG)
+    if _ssh(os.environ.get("PATH")) is None:
+        return settings_from(name, ssh_config_file.read(name, options.ssh_config, user=user, port=port), options)
     try:
-        if _same_for_all(files):
-            said = dict(_ask(_ANY_HOST, None, None, options.ssh_config))
-            said["hostname"] = (name.lower(),)
-        else:
-            said = dict(_ask(name, user, port, options.ssh_config))
-    except FileNotFoundError:
-        said = {"hostname": (name.lower(),)}
-    if user is not None:
-        said["user"] = (user,)
-    if port is not None:
-        said["port"] = (str(port),)
-    return _settings(name, said)
-
-
-@lru_cache(maxsize=4096)
-def _ask(name: str, user: str | None, port: int | None, config: str | None) -> Mapping[str, tuple[str, ...]]:
-    """What `ssh -G` prints, by keyword.
-
-    Raises:
-        FileNotFoundError: there is no ssh here.
-    """
-    argv = ["ssh", "-G", "-T"]
-    argv += ["-F", config] if config else []
-    argv += ["-l", user] if user else []
-    argv += ["-p", str(port)] if port else []
-    try:
-        # The name is data: after `--` it cannot be an option.
-        done = subprocess.run(  # noqa: S603 - an argument list, no shell
-            [*argv, "--", name], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
-        )
+        return settings_from(name, _said(_Call(name, user, port, options.ssh_config)), options)
     except subprocess.TimeoutExpired as error:
         raise out_of_time(name, "config", _TIMEOUT_S) from error
-    if done.returncode != 0:
-        raise _refused(name, done.stderr.decode(errors="replace").strip())
-    said: dict[str, tuple[str, ...]] = {}
-    for line in done.stdout.decode(errors="surrogateescape").splitlines():
-        keyword, _, value = line.partition(" ")
-        said[keyword.lower()] = (*said.get(keyword.lower(), ()), value)
+
+
+class _Call(NamedTuple):
+    """What `ssh -G` is asked."""
+
+    name: str
+    user: str | None
+    port: int | None
+    config: str | None
+
+    def run(self) -> Said:
+        """What it prints, by option."""
+        argv = ["ssh", "-G", "-T"]
+        argv += ["-F", self.config] if self.config else []
+        argv += ["-l", self.user] if self.user else []
+        argv += ["-p", str(self.port)] if self.port else []
+        # The name is data: after `--` it cannot be an option.
+        done = subprocess.run(  # noqa: S603 - an argument list, no shell
+            [*argv, "--", self.name], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
+        )
+        if done.returncode != 0:
+            raise _refused(self.name, done.stderr.decode(errors="replace").strip())
+        said: dict[str, tuple[str, ...]] = {}
+        for line in done.stdout.decode(errors="surrogateescape").splitlines():
+            keyword, _, value = line.partition(" ")
+            said[keyword.lower()] = (*said.get(keyword.lower(), ()), value)
+        return said
+
+
+def _said(call: _Call) -> Said:
+    """Ssh's answer, by one call for all hosts if that will do, without algorithms that are only ssh's own choice."""
+    survey = _survey(call.config)
+    if survey.same_for_all:
+        said = {**_ask(_Call(_ANY_HOST, None, None, call.config)), "hostname": (call.name.lower(),)}
+        said |= {"user": (call.user,)} if call.user is not None else {}
+        said |= {"port": (str(call.port),)} if call.port is not None else {}
+    else:
+        said = dict(_ask(call))
+    own_choice = _ask(_Call(_ANY_HOST, None, None, "none")) if survey.names_algorithms else said
+    for option in BUILT_IN:
+        if said.get(option) == own_choice.get(option):
+            said.pop(option, None)
     return said
+
+
+_answers: dict[_Call, Future[Said]] = {}
+_asking = Lock()
+
+
+def _ask(call: _Call) -> Said:
+    """Ssh's answer, kept for the run. Who comes while another thread asks the same waits for its answer."""
+    with _asking:
+        is_first = call not in _answers
+        answer = _answers.setdefault(call, Future())
+    if is_first:
+        try:
+            answer.set_result(call.run())
+        except BaseException as error:
+            del _answers[call]
+            answer.set_exception(error)
+    return answer.result()
+
+
+@lru_cache(maxsize=4)
+def _ssh(path: str | None) -> str | None:
+    """Where ssh is on this PATH. Looked for once, not for each host."""
+    return shutil.which("ssh", path=path)
 
 
 def _refused(name: str, complaint: str) -> UsageError | ResolveError:
@@ -123,105 +198,151 @@ def _refused(name: str, complaint: str) -> UsageError | ResolveError:
     )
 
 
-def _settings(name: str, said: Mapping[str, tuple[str, ...]]) -> SshSettings:
-    def one(keyword: str, default: str = "") -> str:
-        value = said.get(keyword, (default,))[0]
-        return "" if value == "none" else value
+class _Survey(NamedTuple):
+    same_for_all: bool
+    """Whether the files say the same of every host."""
+    names_algorithms: bool
+    """Whether they name ciphers and the like."""
 
-    hostname, user, port = one("hostname"), one("user", _login_name()), int(one("port", str(_SSH_PORT)))
-    tokens = {
-        "%": "%",
-        "d": str(_home()),
-        "h": hostname,
-        "i": str(os.getuid()),
-        "n": name,
-        "p": str(port),
-        "r": user,
-        "u": _login_name(),
-    }
+
+@lru_cache(maxsize=64)
+def _survey(config: str | None) -> _Survey:
+    """What the files are about. When in doubt, about anything: ssh decides, and says what is wrong with them."""
+    try:
+        lines = list(ssh_config_file.everything(config))
+    except UsageError:
+        return _Survey(same_for_all=False, names_algorithms=True)
+    return _Survey(
+        same_for_all=not any(
+            line.keyword in _DEPENDS_ON_HOST or "%" in line.rest or (line.keyword == "host" and line.words != ("*",))
+            for line in lines
+        ),
+        names_algorithms=any(line.keyword in BUILT_IN for line in lines),
+    )
+
+
+def settings_from(name: str, said: Said, options: SshOptions) -> SshSettings:
+    """The settings that `said` comes to: what ssh -G prints, or only what the files set.
+
+    Raises:
+        UsageError: a path has a token or a variable that nobody knows.
+    """
+
+    def one(keyword: str, default: str = "") -> str:
+        return _one(said, keyword, default)
+
+    tokens = _tokens(name, said)
 
     def paths(values: Iterable[str]) -> tuple[str, ...]:
         return tuple(_expand(value, tokens) for value in values if value and value != "none")
 
+    checking = {"strict": "yes", "accept-new": "accept-new", None: one("stricthostkeychecking", "ask")}
     return SshSettings(
-        hostname=hostname,
-        user=user,
-        port=port,
+        hostname=tokens["h"],
+        user=tokens["r"],
+        port=int(tokens["p"]),
         identity_files=paths(said.get("identityfile", _DEFAULT_KEYS)),
-        identities_only=one("identitiesonly", "no") in ("yes", "true"),
+        identities_only=one("identitiesonly").lower() in ("yes", "true"),
         identity_agent=_agent(said.get("identityagent", ("SSH_AUTH_SOCK",))[0], tokens),
-        user_known_hosts=paths(_split(said.get("userknownhostsfile"), _DEFAULT_USER_KNOWN_HOSTS)),
-        global_known_hosts=paths(_split(said.get("globalknownhostsfile"), _DEFAULT_GLOBAL_KNOWN_HOSTS)),
+        user_known_hosts=paths(_split(said.get("userknownhostsfile", _DEFAULT_USER_KNOWN_HOSTS))),
+        global_known_hosts=paths(_split(said.get("globalknownhostsfile", _DEFAULT_GLOBAL_KNOWN_HOSTS))),
         host_key_alias=one("hostkeyalias") or None,
-        address_family=_FAMILIES.get(one("addressfamily"), "any"),
+        address_family=_FAMILIES.get(one("addressfamily").lower(), "any"),
         proxy_jump=one("proxyjump") or None,
         proxy_command=one("proxycommand") or None,
         certificate_files=paths(said.get("certificatefile", ())),
+        strict_host_key_checking=_CHECKING[checking[options.host_key].lower()],
+        connect_timeout_s=_seconds(one("connecttimeout")) or CONNECT_TIMEOUT_S,
+        retries=max(1, int(one("connectionattempts", "1")) - 1) if options.retries is None else options.retries,
+        bind_address=one("bindaddress") or None,
+        ciphers=_algorithms(said, "ciphers"),
+        kex_algorithms=_algorithms(said, "kexalgorithms"),
+        macs=_algorithms(said, "macs"),
+        host_key_algorithms=_algorithms(said, "hostkeyalgorithms"),
+        pubkey_algorithms=_algorithms(said, "pubkeyacceptedalgorithms"),
+        only_openssh=_only_openssh(said),
     )
 
 
-def _split(said: tuple[str, ...] | None, default: tuple[str, ...]) -> tuple[str, ...]:
-    """Paths out of one unquoted line: a blank before `/` or `~` parts two, any other belongs to a name."""
-    return default if said is None else tuple(re.split(r"\s+(?=[/~])", said[0]))
+def _one(said: Said, keyword: str, default: str = "") -> str:
+    """The first value of an option; empty for `none`."""
+    value = said.get(keyword, (default,))[0]
+    return "" if value == "none" else value
+
+
+def _only_openssh(said: Said) -> tuple[str, ...]:
+    """The options that only the system's ssh can honour, and those algorithms that nobody else has."""
+    other = [option for option in ONLY_OPENSSH if _one(said, option).lower() not in ssh_config_file.UNSET]
+    algorithms = [option for option in BUILT_IN if _one(said, option) and not _algorithms(said, option)]
+    return tuple(f"{SPELLING[option]} {said[option][0]}" for option in (*other, *algorithms))
+
+
+def _seconds(value: str) -> int:
+    return sum(int(number) * _SECONDS[unit.lower()] for number, unit in re.findall(r"(\d+)([smhdw]?)", value, re.I))
+
+
+def _algorithms(said: Said, option: str) -> tuple[str, ...]:
+    """Those of a list that the built-in client has, in the list's order.
+
+    `+`, `-` and `^` before a list add to its own choice, take away from it, or put first.
+    """
+    value, ours = _one(said, option), BUILT_IN[option]
+    named = [SAME_ALGORITHM.get(pattern, pattern) for pattern in value.lstrip("+-^").split(",")]
+    chosen = [name for pattern in named for name in ours if fnmatchcase(name, pattern)]
+    match value[:1]:
+        case "-":
+            chosen = [name for name in ours if name not in chosen]
+        case "+":
+            chosen = [*ours, *chosen]
+        case "^":
+            chosen += ours
+    return tuple(dict.fromkeys(chosen))
+
+
+def _split(said: tuple[str, ...]) -> list[str]:
+    """Paths out of unquoted values: a blank before `/` or `~` parts two, any other belongs to a name."""
+    return [path for value in said for path in re.split(r"\s+(?=[/~])", value)]
 
 
 def _agent(value: str, tokens: Mapping[str, str]) -> str:
     """The socket that IdentityAgent means: a path, `none`, or the name of a variable with or without `$`."""
     if value == "none":
         return ""
-    if value == "SSH_AUTH_SOCK" or value.startswith("$"):
-        return os.environ.get(value.lstrip("${").rstrip("}"), "")
+    if value == "SSH_AUTH_SOCK" or re.fullmatch(r"\$\w+", value):
+        return os.environ.get(value.lstrip("$"), "")
     return _expand(value, tokens)
 
 
+def _tokens(name: str, said: Said) -> dict[str, str]:
+    """What `%` and a letter stand for (ssh_config(5), TOKENS), but %C, which differs between versions."""
+    here = socket.gethostname()
+    return {
+        "%": "%",
+        "L": here.partition(".")[0],
+        "d": str(home()),
+        "h": _one(said, "hostname"),
+        "i": str(os.getuid()),
+        "j": _one(said, "proxyjump"),
+        "k": _one(said, "hostkeyalias") or name,
+        "l": here,
+        "n": name,
+        "p": _one(said, "port", str(_SSH_PORT)),
+        "r": _one(said, "user", login_name()),
+        "u": login_name(),
+    }
+
+
 def _expand(path: str, tokens: Mapping[str, str]) -> str:
-    """`~` is the home of the passwd entry, as for ssh, whatever $HOME says; an unknown token stays as it is."""
-    expanded = re.sub(r"%(.)", lambda match: tokens.get(match[1], match[0]), path)
-    return str(_home() / expanded[2:]) if expanded.startswith("~/") else expanded
+    """`~` is the home of the passwd entry, as for ssh, whatever $HOME says."""
 
+    def meaning(match: re.Match[str]) -> str:
+        known = tokens.get(match[1]) if match[1] else os.environ.get(match[2])
+        if known is None:
+            raise UsageError(
+                f"ssh_config: cannot tell what {match[0]} means in {path}",
+                hint='write the path without it, or set transport = "openssh" for the host',
+            )
+        return known
 
-def _same_for_all(files: Iterable[str]) -> bool:
-    """Whether these files say the same of every host. When in doubt they do not, and every host is asked for."""
-    return all(_reads_the_same(path, depth=0) for path in files if path != "none")
-
-
-def _reads_the_same(path: str, depth: int) -> bool:
-    try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    for line in lines:
-        words = line.replace("=", " ").replace('"', " ").split()
-        if not words or words[0].startswith("#"):
-            continue
-        keyword, values = words[0].lower(), words[1:]
-        if keyword in _DEPENDS_ON_HOST or "%" in line or (keyword == "host" and values != ["*"]):
-            return False
-        if keyword == "include" and not all(_include_reads_the_same(value, depth) for value in values):
-            return False
-    return True
-
-
-def _include_reads_the_same(pattern: str, depth: int) -> bool:
-    """Only an absolute pattern: what a relative one means depends on whose file it stands in."""
-    if not pattern.startswith("/") or depth > 8:
-        return False
-    return all(_reads_the_same(path, depth + 1) for path in glob.glob(pattern))  # noqa: PTH207 - absolute patterns
-
-
-@lru_cache(maxsize=1)
-def _home() -> Path:
-    try:
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:  # a container that runs under a number nobody named
-        return Path.home()
-
-
-@lru_cache(maxsize=1)
-def _login_name() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return os.environ.get("LOGNAME", str(os.getuid()))
+    expanded = re.sub(r"%(.)|\$\{(\w+)\}", meaning, path)
+    return str(home() / expanded[2:]) if expanded.startswith("~/") else expanded

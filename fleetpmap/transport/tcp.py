@@ -1,17 +1,23 @@
 """A TCP connection, under a deadline.   hostname, port ─► [tcp] ─► ssh
 
-Every address of the name is tried in the resolver's order, and each gets an equal share of the time that is left, so an
-IPv6 address that swallows packets does not keep us from IPv4.
+Happy eyeballs (RFC 8305): a name's IPv6 and IPv4 addresses take turns, each starts a quarter of a second after the one
+before, or when that one failed, and the first to connect wins. So an address that swallows packets costs a quarter of a
+second, whatever its family.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
+import math
+import os
 import queue
+import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, Literal
 
 from fleetpmap.transport.base import Deadline
@@ -19,6 +25,10 @@ from fleetpmap.transport.base import Deadline
 AddressFamily = Literal["any", "inet", "inet6"]
 Address = tuple[socket.AddressFamily, Any]
 """A family and the address in its form."""
+LookUp = Callable[[str, int, socket.AddressFamily, socket.SocketKind], list[tuple[Any, ...]]]
+"""A resolver, as socket.getaddrinfo."""
+STAGGER_S = 0.25
+"""Until the next address is tried, as RFC 8305 recommends."""
 
 _FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
@@ -42,63 +52,154 @@ class DeadlineSocket(socket.socket):
         return super().send(data, flags)
 
 
-def resolve(hostname: str, port: int, family: AddressFamily, deadline: Deadline) -> list[Address]:
-    """The addresses of a name, in the order to try them.
+def resolve(
+    hostname: str, port: int, family: AddressFamily, deadline: Deadline, *, look_up: LookUp = socket.getaddrinfo
+) -> list[Address]:
+    """The addresses of a name, in the order to try them: IPv6 and IPv4 in turns, the resolver's first choice first.
 
     Raises:
         socket.gaierror: there are none.
         TimeoutError: the resolver did not answer in time. Its thread lives on until it gives up: getaddrinfo cannot
             be interrupted.
     """
-    if _is_address(hostname):
-        return _look_up(hostname, port, family)
     answers: queue.SimpleQueue[list[Address] | OSError] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
-            answers.put(_look_up(hostname, port, family))
+            found = look_up(hostname, port, _FAMILIES[family], socket.SOCK_STREAM)
+            answers.put([(kind, address) for kind, _, _, _, address in found])
         except OSError as error:
             answers.put(error)
         except UnicodeError:  # a label that is empty or too long for IDNA
             answers.put(socket.gaierror(socket.EAI_NONAME, "not a host name"))
 
-    thread = threading.Thread(target=ask, name=f"fleetpmap-dns-{hostname}", daemon=True)
-    thread.start()
+    if _is_address(hostname):
+        ask()
+    else:
+        thread = threading.Thread(target=ask, name=f"fleetpmap-dns-{hostname}", daemon=True)
+        thread.start()
+        thread.join(deadline.remaining())
     try:
-        answer = answers.get(timeout=deadline.remaining())
+        answer = answers.get_nowait()
     except queue.Empty:
         raise TimeoutError from None
-    thread.join()
     if isinstance(answer, OSError):
         raise answer
-    return answer
+    return _in_turns(answer)
 
 
-def connect(addresses: list[Address], deadline: Deadline) -> DeadlineSocket:
-    """A connection to the first address that takes one, with Nagle's algorithm off.
+def connect(
+    addresses: Sequence[Address], deadline: Deadline, *, bind_to: Sequence[Address] = (), stagger_s: float = STAGGER_S
+) -> DeadlineSocket:
+    """A connection to the address that takes one first, with Nagle's algorithm off; all others are closed.
+
+    Args:
+        addresses: in the order to try them. The next one is tried when the last one failed, or has not answered for
+            `stagger_s`, while it goes on trying (RFC 8305).
+        bind_to: addresses of ours, of which the first of the right family is our end. Empty: the kernel's choice.
 
     Raises:
         OSError: none did; the most telling of the addresses' errors (refused, then timed out, then the rest).
     """
-    errors: list[OSError] = []
-    for left, (family, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-        with _closed_on_error(DeadlineSocket(family, socket.SOCK_STREAM)) as sock:
-            sock.deadline = deadline
-            try:
-                sock.settimeout(max(deadline.remaining() / left, 0.001))
-                sock.connect(address)
-            except OSError as error:
-                errors.append(error)
-                sock.close()
+    race = _Race(deadline, bind_to)
+    try:
+        for address in addresses:
+            race.enter(address)
+            if winner := race.winner(stagger_s):
+                return winner
+        while race.is_on():
+            if winner := race.winner(deadline.remaining()):
+                return winner
+        raise min(race.errors, key=_rank, default=TimeoutError())
+    finally:
+        race.close()
+
+
+class _Race:
+    """Connections that are being made, all but the winner's closed in the end."""
+
+    def __init__(self, deadline: Deadline, bind_to: Sequence[Address]) -> None:
+        self.errors: list[OSError] = []
+        self._deadline = deadline
+        self._bind_to = bind_to
+        self._sockets: dict[int, DeadlineSocket] = {}
+        self._poll = select.poll()  # not select(), which ends at descriptor 1024
+
+    def is_on(self) -> bool:
+        """Whether somebody may still win."""
+        if self._sockets and self._deadline.remaining() == 0:
+            self.errors.append(TimeoutError())
+            return False
+        return bool(self._sockets)
+
+    def enter(self, address: Address) -> None:
+        """Start to connect to one more address."""
+        family, where = address
+        try:
+            sock = DeadlineSocket(family, socket.SOCK_STREAM)
+        except OSError as error:  # no IPv6 in this kernel, or no descriptor left
+            self.errors.append(error)
+            return
+        sock.deadline = self._deadline
+        sock.setblocking(False)
+        self._sockets[sock.fileno()] = sock
+        self._poll.register(sock, select.POLLOUT)
+        try:
+            self._bind(sock)
+            sock.connect(where)
+        except BlockingIOError:
+            pass  # it has begun
+        except OSError as error:
+            self._failed(sock, error)
+
+    def winner(self, seconds: float) -> DeadlineSocket | None:
+        """Whoever connects within `seconds`. None as soon as one fails, or when nobody is left, or the time is over."""
+        seconds = min(seconds, self._deadline.remaining())
+        for descriptor, _ in self._poll.poll(math.ceil(seconds * 1000)) if self._sockets else ():
+            sock = self._sockets[descriptor]
+            if number := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                self._failed(sock, _error(number))
                 continue
+            self._leave(sock)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(max(self._deadline.remaining(), 0.001))
             return sock
-    raise min(errors, key=_rank)
+        return None
+
+    def close(self) -> None:
+        """Close all that are still at it."""
+        for sock in list(self._sockets.values()):
+            self._leave(sock)
+            sock.close()
+
+    def _bind(self, sock: DeadlineSocket) -> None:
+        ours = [address for family, address in self._bind_to if family == sock.family]
+        if ours:
+            sock.bind(ours[0])
+        elif self._bind_to:
+            raise OSError(errno.EADDRNOTAVAIL, "the address to bind to is of another family")
+
+    def _failed(self, sock: DeadlineSocket, error: OSError) -> None:
+        self.errors.append(error)
+        self._leave(sock)
+        sock.close()
+
+    def _leave(self, sock: DeadlineSocket) -> None:
+        self._poll.unregister(sock)
+        del self._sockets[sock.fileno()]
 
 
-def _look_up(hostname: str, port: int, family: AddressFamily) -> list[Address]:
-    found = socket.getaddrinfo(hostname, port, _FAMILIES[family], socket.SOCK_STREAM)
-    return [(kind, address) for kind, _, _, _, address in found]
+def _error(number: int) -> OSError:
+    """OSError chooses the class that belongs to the number."""
+    return OSError(number, os.strerror(number))
+
+
+def _in_turns(addresses: list[Address]) -> list[Address]:
+    """The two families alternating, each in its order, from the family of the first."""
+    first = [address for address in addresses if address[0] == addresses[0][0]]
+    others = [address for address in addresses if address[0] != addresses[0][0]]
+    pairs = zip_longest(first, others)
+    return [address for pair in pairs for address in pair if address is not None]
 
 
 def _is_address(hostname: str) -> bool:
@@ -110,12 +211,3 @@ def _is_address(hostname: str) -> bool:
 
 def _rank(error: OSError) -> int:
     return 0 if isinstance(error, ConnectionRefusedError) else 1 if isinstance(error, TimeoutError) else 2
-
-
-@contextlib.contextmanager
-def _closed_on_error(sock: DeadlineSocket) -> Iterator[DeadlineSocket]:
-    try:
-        yield sock
-    except BaseException:
-        sock.close()
-        raise

@@ -8,5 +8,6 @@ The only place that knows paramiko. Importing it costs a quarter of a second: im
 """
 
 from fleetpmap.transport.ssh.session import connect
+from fleetpmap.transport.ssh.translate import no_common_algorithm
 
-__all__ = ["connect"]
+__all__ = ["connect", "no_common_algorithm"]

@@ -6,40 +6,17 @@ nobody knows is written down and believed; one that is known by another key is r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import shlex
 
 from fleetpmap.errors import HostKeyError
-from fleetpmap.inventory.model import Host
 from fleetpmap.transport import known_hosts
-from fleetpmap.transport.base import SshOptions
+from fleetpmap.transport.known_hosts import Lookup
 from fleetpmap.transport.ssh.translate import Peer
-from fleetpmap.transport.ssh_config import SshSettings
+
+__all__ = ["Lookup", "verify"]
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """Where a host's key is looked up: the name and port as known_hosts has them, and the files, in order."""
-
-    name: str
-    port: int
-    files: tuple[str, ...]
-
-    @classmethod
-    def of(cls, host: Host, settings: SshSettings, options: SshOptions) -> Lookup:
-        """The command line's files beat the inventory's, which beat ssh's. An alias has no port, as for ssh."""
-        files = options.known_hosts or host.known_hosts or (*settings.user_known_hosts, *settings.global_known_hosts)
-        files = tuple(str(Path(file).expanduser()) for file in files)
-        if settings.host_key_alias:
-            return cls(settings.host_key_alias, known_hosts.SSH_PORT, files)
-        return cls(settings.hostname, settings.port, files)
-
-    def load(self) -> known_hosts.KnownHosts:
-        """The files' entries as they are now."""
-        return known_hosts.load(self.files)
-
-
-def verify(lookup: Lookup, peer: Peer, key_type: str, key: bytes, options: SshOptions) -> tuple[str, ...]:
+def verify(lookup: Lookup, peer: Peer, key_type: str, key: bytes) -> tuple[str, ...]:
     """Check the key that the host showed; notes for the user.
 
     Raises:
@@ -51,13 +28,13 @@ def verify(lookup: Lookup, peer: Peer, key_type: str, key: bytes, options: SshOp
     if verdict.status == "known":
         return known.warnings
     if verdict.status == "unknown":
-        if options.host_key == "accept-new":
+        if lookup.accepts_new_keys:
             return (*known.warnings, _accept(lookup, key_type, key, shown))
         raise _error(
             peer,
             f"the host key of {peer.where} is unknown: {shown}",
-            f"compare it with the host's own (ssh-keygen -lf), then run `{peer.ssh_command}` once and answer yes, "
-            "add the output of ssh-keyscan to known_hosts, or use --host-key accept-new",
+            f"compare it with the host's own (ssh-keygen -lf), then {_trust(lookup, peer)}; "
+            "or trust every host that is new: --host-key accept-new",
         )
     if verdict.status == "revoked":
         raise _error(
@@ -79,6 +56,14 @@ def _accept(lookup: Lookup, key_type: str, key: bytes, shown: str) -> str:
         # ssh goes on as well: the user asked to believe new hosts, and will be told that this one was not remembered.
         return f"accepted the new host key {shown}, but could not write it down: {error}"
     return f"accepted the new host key {shown}, written to {lookup.files[0]}"
+
+
+def _trust(lookup: Lookup, peer: Peer) -> str:
+    """How to write the host's key down. Behind a bastion, and of an alias, ssh-keyscan knows nothing."""
+    if peer.jump or lookup.name != peer.hostname or not lookup.files:
+        return f"run `{peer.ssh_command}` and answer yes"
+    port = "" if lookup.port == known_hosts.SSH_PORT else f"-p {lookup.port} "
+    return f"run `ssh-keyscan {port}{lookup.name} >> {shlex.quote(lookup.files[0])}`"
 
 
 def _error(peer: Peer, message: str, hint: str) -> HostKeyError:

@@ -1,7 +1,7 @@
-"""A connection to one host.   tcp ─► [session: banner, key exchange, host key, login] ─► channel
+"""A connection to one host.   tcp | jump | proxy_command ─► [session: banner, kex, host key, login] ─► channel
 
 paramiko's Transport used as it is, without SSHClient, whose defaults wait for an hour and read neither ssh_config nor
-all of known_hosts. Three small subclasses mend what hurts; each says why.
+all of known_hosts. Small subclasses mend what hurts; each says why.
 """
 
 from __future__ import annotations
@@ -10,34 +10,34 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import paramiko
-from paramiko.auth_handler import AuthOnlyHandler
-from paramiko.common import cMSG_SERVICE_REQUEST, cMSG_USERAUTH_REQUEST
+from paramiko.common import cMSG_SERVICE_REQUEST
 from paramiko.packet import Packetizer
 from paramiko.transport import ServiceRequestingTransport
 
-from fleetpmap.errors import ProtocolError
+from fleetpmap.errors import HostError, ProtocolError, UnreachableError
 from fleetpmap.inventory.model import Host
 from fleetpmap.transport import tcp
-from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport, out_of_time, printable
+from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport, out_of_time, passed, printable
+from fleetpmap.transport.bastions import Bastions, Way, seen_from
+from fleetpmap.transport.retry import retried
 from fleetpmap.transport.ssh import host_keys
+from fleetpmap.transport.ssh.auth_handler import AuthHandler
 from fleetpmap.transport.ssh.channel import SshChannel
+from fleetpmap.transport.ssh.jump import Refusal, Tunnel, open_tunnel
 from fleetpmap.transport.ssh.login import login
+from fleetpmap.transport.ssh.proxy_command import CommandSocket, expand
 from fleetpmap.transport.ssh.translate import Peer, translate, translated
 from fleetpmap.transport.ssh_config import SshSettings
+from fleetpmap.transport.ssh_keywords import CIPHERS, RSA_SIGNATURES
 
-_CIPHERS = (
-    "aes128-gcm@openssh.com",  # first: a third faster here than aes128-ctr with its separate MAC
-    "aes256-gcm@openssh.com",
-    "aes128-ctr",
-    "aes192-ctr",
-    "aes256-ctr",
-)
-_RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 _JOIN_S = 2.0
 """How long to wait for paramiko's thread to notice that its socket is gone; it takes a millisecond."""
+
+Carrier = tcp.DeadlineSocket | Tunnel
+"""What a session goes over: TCP or a command's socket, or a bastion's channel."""
 
 # paramiko prints tracebacks of its thread unless its logger has a handler; all that matters reaches us as exceptions.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -46,6 +46,11 @@ logging.getLogger("paramiko").propagate = False
 
 class SshTransport(Transport):
     """A logged-in connection."""
+
+    bastion: SshTransport | None = None
+    """What it goes through."""
+    own_bastions = contextlib.ExitStack()
+    """What is closed with it: bastions that nobody else goes through."""
 
     def __init__(self, session: _Session, peer: Peer, deadline: Deadline, notes: tuple[str, ...]) -> None:
         self._session = session
@@ -65,37 +70,157 @@ class SshTransport(Transport):
 
     def run(self, command: str) -> Channel:
         """Start `command` (see Transport.run)."""
-        return SshChannel(self._session, command, peer=self._peer, deadline=self._deadline)
+        return SshChannel(self._session, command, peer=self._peer, broke=self.broke, deadline=self._deadline)
+
+    def tunnel(self, to: Peer, deadline: Deadline) -> Tunnel:
+        """A connection from that host onward (see jump.open_tunnel)."""
+        return open_tunnel(self._session, to, self._peer.host, broke=self.broke, deadline=deadline)
+
+    def last_until(self, deadline: Deadline) -> None:
+        """Stay, with all the bastions before it, as long as somebody who goes through needs it."""
+        self._session.sock.deadline = max(self._session.sock.deadline, deadline, key=lambda one: one.at)
+        if self.bastion:
+            self.bastion.last_until(deadline)
+
+    def broke(self) -> HostError | None:
+        """Why the connection is over; None while it is not. A bastion that took it along is the error's `host`."""
+        if self._session.is_active():
+            return None
+        return _carriers_failure(self._session.sock, "read") or UnreachableError(
+            f"the connection to {self._peer.where} broke", host=self._peer.host, stage="read", hint="try again"
+        )
 
     def close(self) -> None:
         """Close the connection and wait until its thread is gone."""
         self._session.end()
+        self.own_bastions.close()
 
 
-def connect(host: Host, settings: SshSettings, *, deadline: Deadline, options: SshOptions) -> SshTransport:
-    """Connect to a host and log in; all of it within the host's connect_timeout_s.
+def connect(
+    host: Host,
+    settings: SshSettings,
+    *,
+    deadline: Deadline,
+    options: SshOptions,
+    way: Way = Way(),  # noqa: B008 - frozen
+    bastions: Bastions | None = None,
+) -> SshTransport:
+    """Connect to a host and log in; all of it within the host's connect_timeout_s, and each bastion within its own.
+
+    Args:
+        way: what lies in between.
+        bastions: keeps the connections to bastions; None: they are closed with this one.
 
     Raises:
         HostError: the stage says how far we came.
     """
-    login_by = deadline.sooner(host.connect_timeout_s)
-    peer = Peer(host.name, settings.hostname, settings.port, settings.user)
+    with contextlib.ExitStack() as own:
+        kept = bastions if bastions is not None else own.enter_context(Bastions())
+        try:
+            transport = _connect(host, settings, way, deadline=deadline, options=options, bastions=kept)
+        except HostError as error:
+            raise seen_from(host.name, error) from error.__cause__
+        transport.own_bastions = own.pop_all()
+        return transport
+
+
+def _connect(
+    host: Host,
+    settings: SshSettings,
+    way: Way,
+    *,
+    deadline: Deadline,
+    options: SshOptions,
+    bastions: Bastions,
+) -> SshTransport:
+    """A host or a bastion, logged in. The `host` of a HostError is the bastion that is at fault, if one is."""
+    peer = Peer(host.name, settings.hostname, settings.port, settings.user, ",".join(hop.jump for hop in way.hops))
+    bastion = _bastion(way, bastions, deadline=deadline, options=options)
+    login_by = deadline.sooner(host.connect_timeout_s or settings.connect_timeout_s)
     lookup = host_keys.Lookup.of(host, settings, options)
     known_types = lookup.load().key_types(lookup.name, lookup.port)
-    with translated(peer, stage="dns", deadline=login_by):
-        addresses = tcp.resolve(settings.hostname, settings.port, settings.address_family, login_by)
-    with translated(peer, stage="tcp", deadline=login_by):
-        sock = tcp.connect(addresses, login_by)
-    session = _Session(sock, known_types)
+
+    def introduced() -> tuple[_Session, paramiko.PKey]:
+        return _introduced(
+            _carrier(bastion, way, host, settings, peer, login_by), settings, known_types, peer, login_by
+        )
+
+    session, key = retried(introduced, settings.retries, login_by)
     try:
-        key = _shake_hands(session, peer, login_by)
-        notes = host_keys.verify(lookup, peer, key.get_name(), key.asbytes(), options)
-        login(session, peer, host, settings, login_by)
-    except BaseException:
+        notes = host_keys.verify(lookup, peer, key.get_name(), key.asbytes())
+        login(session, peer, host, settings, login_by, options)
+        passed(peer.host, "auth")
+    except BaseException as error:
+        cause = _cause(error, session.sock)
         session.end()
-        raise
-    sock.deadline = deadline
-    return SshTransport(session, peer, deadline, notes)
+        raise cause from error.__cause__
+    session.sock.deadline = deadline
+    transport = SshTransport(session, peer, deadline, notes)
+    transport.bastion = bastion
+    return transport
+
+
+def _bastion(way: Way, bastions: Bastions, *, deadline: Deadline, options: SshOptions) -> SshTransport | None:
+    """The connection to the last bastion of the way, and so to all before it; None if there is none."""
+    if not way.hops:
+        return None
+    hop, before = way.hops[-1], way.before()
+
+    def reach() -> SshTransport:
+        return _connect(hop.host, hop.settings, before, deadline=deadline, options=options, bastions=bastions)
+
+    bastion = bastions.connection(way, reach, deadline)
+    bastion.last_until(deadline)
+    return bastion
+
+
+def _carrier(
+    bastion: SshTransport | None, way: Way, host: Host, settings: SshSettings, peer: Peer, deadline: Deadline
+) -> Carrier:
+    """What the session goes over."""
+    passed(peer.host, "config")
+    if bastion:
+        with translated(peer, stage="tcp", deadline=deadline):
+            return bastion.tunnel(peer, deadline)
+    if way.proxy_command:
+        return CommandSocket(expand(way.proxy_command, peer, host.address or host.name), peer, deadline)
+    with translated(peer, stage="dns", deadline=deadline):
+        addresses = tcp.resolve(settings.hostname, settings.port, settings.address_family, deadline)
+        ours = tcp.resolve(settings.bind_address, 0, "any", deadline) if settings.bind_address else ()
+    passed(peer.host, "dns")
+    with translated(peer, stage="tcp", deadline=deadline):
+        return tcp.connect(addresses, deadline, bind_to=ours)
+
+
+def _carriers_failure(carrier: Carrier, stage: str) -> HostError | None:
+    match carrier:
+        case Tunnel():
+            return carrier.failure()
+        case CommandSocket():
+            return carrier.failure(stage)
+        case _:
+            return None
+
+
+def _cause(error: BaseException, carrier: Carrier) -> BaseException:
+    """The failure of what the session goes over, if that is why it failed."""
+    if isinstance(error, UnreachableError | ProtocolError):
+        return _carriers_failure(carrier, error.stage) or error
+    return error
+
+
+def _introduced(
+    carrier: Carrier, settings: SshSettings, known_types: tuple[str, ...], peer: Peer, deadline: Deadline
+) -> tuple[_Session, paramiko.PKey]:
+    """A session, and the host's key, which nobody has checked yet."""
+    session = _Session(carrier, settings, known_types)
+    passed(peer.host, "tcp")
+    try:
+        return session, _shake_hands(session, peer, deadline)
+    except BaseException as error:
+        cause = _cause(error, carrier)
+        session.end()
+        raise cause from error.__cause__
 
 
 def _shake_hands(session: _Session, peer: Peer, deadline: Deadline) -> paramiko.PKey:
@@ -108,6 +233,7 @@ def _shake_hands(session: _Session, peer: Peer, deadline: Deadline) -> paramiko.
     if not in_time:
         raise out_of_time(peer.host, stage, deadline.seconds)
     if session.is_active() and session.host_key is not None:
+        passed(peer.host, "kex")
         return session.host_key
     error = session.get_exception() or EOFError()
     if stage == "banner" and deadline.remaining() > 0:
@@ -117,12 +243,14 @@ def _shake_hands(session: _Session, peer: Peer, deadline: Deadline) -> paramiko.
 
 def _no_banner(peer: Peer, first_line: str) -> ProtocolError:
     said = f'said "{printable(first_line)}" instead of' if first_line else "hung up before"
-    return ProtocolError(
+    error = ProtocolError(
         f"{peer.where} {said} an SSH banner",
         host=peer.host,
         stage="banner",
         hint="check the port; an sshd with too many new connections (MaxStartups) hangs up like this too",
     )
+    error.may_pass = not first_line or "MaxStartups" in first_line  # "Exceeded MaxStartups", and sshd hangs up
+    return error
 
 
 class _Session(ServiceRequestingTransport):
@@ -132,14 +260,28 @@ class _Session(ServiceRequestingTransport):
     """Seconds after which the thread looks up from an idle socket; paramiko's 0.1 costs more than it is good for, since
     end() wakes the thread. A send that the host does not take is late for its deadline by as much."""
 
-    def __init__(self, sock: socket.socket, known_types: tuple[str, ...]) -> None:
+    sock: Carrier
+
+    def __init__(self, sock: Carrier, settings: SshSettings, known_types: tuple[str, ...]) -> None:
         super().__init__(sock, packetizer_class=_Packetizer)
         security = self.get_security_options()
-        security.ciphers = _CIPHERS
-        security.key_types = _known_first(known_types, security.key_types)
+        security.ciphers = settings.ciphers or CIPHERS
+        security.kex = settings.kex_algorithms or security.kex
+        security.digests = settings.macs or security.digests
+        security.key_types = _known_first(known_types, settings.host_key_algorithms or security.key_types)
+        if settings.pubkey_algorithms:
+            self._preferred_pubkeys = settings.pubkey_algorithms
 
     def _parse_debug(self, message: paramiko.Message) -> None:
         """Drop it. sshd sends one with each login, and paramiko would escape it byte by byte for its log."""
+
+    def _parse_channel_open_failure(self, message: paramiko.Message) -> None:
+        """Keep the host's own words, which paramiko drops, with the channel that they are about."""
+        channel = self._channels.get(message.get_int())  # type: ignore[attr-defined]  # private, so not in the stubs
+        if isinstance(channel, Tunnel):
+            channel.refusal = Refusal(message.get_int(), message.get_text())
+        message.rewind()
+        super()._parse_channel_open_failure(message)  # type: ignore[misc]  # private, so not in the stubs
 
     @property
     def first_line(self) -> str:
@@ -159,9 +301,9 @@ class _Session(ServiceRequestingTransport):
             self.auth_handler = self.get_auth_handler()
             self._send_message(message)  # type: ignore[attr-defined]  # private, so not in the stubs
 
-    def get_auth_handler(self) -> AuthOnlyHandler:
+    def get_auth_handler(self) -> AuthHandler:
         """The handler that cannot miss a quick answer."""
-        return _AuthHandler(self)
+        return AuthHandler(self)
 
     def end(self) -> None:
         """Close everything, and wait for the thread."""
@@ -171,6 +313,8 @@ class _Session(ServiceRequestingTransport):
         self.sock.close()  # close() does nothing for a session that is over
         if self.is_alive():
             self.join(_JOIN_S)
+        if isinstance(self.sock, CommandSocket):
+            self.sock.end()
 
 
 class _Packetizer(Packetizer):
@@ -191,32 +335,10 @@ class _Packetizer(Packetizer):
         return line
 
 
-class _AuthHandler(AuthOnlyHandler):
-    """Makes its event before it sends.
-
-    paramiko 5.1 makes it after: a quick host answers in between, nobody hears it, and the login hangs.
-    """
-
-    def send_auth_request(
-        self, username: str, method: str, finish_message: Callable[[paramiko.Message], None] | None = None
-    ) -> list[str]:
-        """Send one login request and wait for the answer: what the host still wants, [] for nothing."""
-        self.auth_method = method
-        self.username = username
-        message = paramiko.Message()
-        message.add_byte(cMSG_USERAUTH_REQUEST)
-        message.add_string(username)
-        message.add_string("ssh-connection")
-        message.add_string(method)
-        if finish_message is not None:
-            finish_message(message)
-        self.auth_event = event = threading.Event()
-        with self.transport.lock:
-            self.transport._send_message(message)  # type: ignore[attr-defined]  # private, so not in the stubs
-        return self.wait_for_response(event)
-
-
 def _known_first(known: Iterable[str], all_types: Iterable[str]) -> tuple[str, ...]:
-    """The host key algorithms to ask for: those whose key we know first, so that it is the one we are shown."""
-    algorithms = [name for key_type in known for name in (_RSA_SIGNATURES if key_type == "ssh-rsa" else (key_type,))]
-    return tuple(dict.fromkeys([*(name for name in algorithms if name in all_types), *all_types]))
+    """The host key algorithms to ask for: those whose key we know first, so that it is the one we are shown.
+
+    Among those our own order holds, as for ssh: the quickest to sign and to check come first.
+    """
+    algorithms = {name for key_type in known for name in (RSA_SIGNATURES if key_type == "ssh-rsa" else (key_type,))}
+    return tuple(sorted(all_types, key=lambda name: name not in algorithms))  # sorting is stable

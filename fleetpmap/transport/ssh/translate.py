@@ -43,6 +43,9 @@ FOREIGN = (
 """What paramiko and the socket module raise because of what a network or a server does."""
 
 
+_BEFORE_LOGIN = frozenset({"dns", "tcp", "banner", "kex"})
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """The other end, for messages."""
@@ -52,6 +55,8 @@ class Peer:
     hostname: str
     port: int
     user: str
+    jump: str = ""
+    """The bastions on the way, as ssh's -J takes them; empty if there are none."""
 
     @property
     def where(self) -> str:
@@ -61,8 +66,9 @@ class Peer:
     @property
     def ssh_command(self) -> str:
         """What to type to try the same by hand."""
+        jump = f"-J {self.jump} " if self.jump else ""
         port = "" if self.port == 22 else f"-p {self.port} "
-        return f"ssh {port}{self.user}@{self.hostname} true"
+        return f"ssh {jump}{port}{self.user}@{self.hostname} true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,8 @@ _TABLE = (
         IncompatiblePeer,
         ProtocolError,
         "no common ground with {peer.where}: {error}",
-        'set transport = "openssh" for this host; the system\'s ssh knows more algorithms',
+        "it is too old, or allows too little; ssh_config can allow what it offers, as `KexAlgorithms +NAME` "
+        "(`ssh -v` shows what that is)",
     ),
     _Row(
         (OSError, EOFError),
@@ -135,7 +142,14 @@ def translate(error: BaseException, peer: Peer, *, stage: str, deadline: Deadlin
         return out_of_time(peer.host, stage, deadline.seconds)
     row = next((row for row in _TABLE if isinstance(error, row.foreign)), _TABLE[-1])
     message = row.message.format(peer=peer, error=_words(error))
-    return row.ours(message, host=peer.host, stage=stage, hint=row.hint.format(peer=peer))
+    ours = row.ours(message, host=peer.host, stage=stage, hint=row.hint.format(peer=peer))
+    ours.may_pass = stage in _BEFORE_LOGIN and _may_pass(error)
+    return ours
+
+
+def no_common_algorithm(error: HostError) -> bool:
+    """Whether a host could not agree with us on how to talk: it is too old for paramiko, or allows too little."""
+    return isinstance(error.__cause__, IncompatiblePeer)
 
 
 @contextlib.contextmanager
@@ -145,6 +159,12 @@ def translated(peer: Peer, *, stage: str, deadline: Deadline) -> Iterator[None]:
         yield
     except FOREIGN as error:
         raise translate(error, peer, stage=stage, deadline=deadline) from error
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    return isinstance(error, EOFError | ConnectionResetError)
 
 
 def _words(error: BaseException) -> str:

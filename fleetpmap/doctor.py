@@ -1,0 +1,272 @@
+"""The steps to each host: which were taken, how long each took, where it ended.   collector ─► [doctor] ─► Report
+
+    resolve ─► tcp ─► banner ─► key ─► login ─► shell ─► sudo ─► tools ─► proc
+
+Nothing is tried that a run does not do: `collect` asks the hosts, a failure's stage says where one ended, and what the
+transport and the conversation tell of the stages they pass says when. The Stopwatch listens to that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from fleetpmap.errors import HostError
+from fleetpmap.inventory import Host
+from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report import Cell, Column, Report, Table
+from fleetpmap.report.base import Unit
+from fleetpmap.report.notes import same_machine_notes
+from fleetpmap.snapshot import INCOMPLETE, HostResult, Process, Snapshot
+from fleetpmap.transport import Route, SshOptions, route
+from fleetpmap.transport.base import watch_stages
+from fleetpmap.wire import Capabilities
+
+State = Literal["ok", "failed", "not-reached", "not-needed"]
+STEPS = ("resolve", "tcp", "banner", "key", "login", "shell", "sudo", "tools", "proc")
+_CONNECTING = STEPS[: STEPS.index("shell")]
+_STEP_OF = {
+    "config": "resolve",
+    "dns": "resolve",
+    "tcp": "tcp",
+    "banner": "banner",
+    "kex": "banner",
+    "host-key": "key",
+    "auth": "login",
+    "exec": "shell",
+    "sudo": "sudo",
+    "list": "tools",
+    "read": "proc",
+}
+"""The step that each stage of a HostError belongs to."""
+_TIMED = {"resolve": "dns", "tcp": "tcp", "banner": "kex", "login": "auth", "shell": "list", "proc": "read"}
+"""The stage whose end is the step's; the others take no time of their own."""
+
+Times = Mapping[str, float]
+"""Seconds from the beginning to the end of each stage that a host passed."""
+
+
+class Stopwatch:
+    """When each host passed each stage. `start` is for `on_start` of collect."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, dict[str, float]] = {}
+
+    def start(self, host: Host) -> None:
+        """Watch the host that this thread is going to ask."""
+        self.times[host.name] = {}
+        watch_stages(partial(self._passed, host.name, time.monotonic()))
+
+    def _passed(self, asked: str, began: float, host: str, stage: str) -> None:
+        if host == asked:  # not a bastion on the way
+            self.times[asked][stage] = time.monotonic() - began
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One host: every step with its state, and what a person wants to know besides."""
+
+    result: HostResult
+    states: Mapping[str, State]
+    seconds: Mapping[str, float]
+    """Of the timed steps that were passed."""
+    transport: str
+    via: str
+    """The bastions or the command in between; empty for neither."""
+    matched: int
+    readable: int
+    """How many of them this login may read: tried, or where nobody was read, as far as their owners tell."""
+
+    @property
+    def error(self) -> str:
+        """What is wrong, and the fix; empty when all is well."""
+        if failure := self.result.failure:
+            message = failure.message.removeprefix(f"{failure.host}: ")
+            return f"{message}; {failure.hint}" if failure.hint else message
+        unread = self.matched - self.readable
+        return f"{unread} of {self.matched} processes cannot be read" if self.states["proc"] == "failed" else ""
+
+
+def diagnose(
+    snapshot: Snapshot, fleet: Sequence[Host], times: Mapping[str, Times], options: SshOptions, *, listed_only: bool
+) -> list[Diagnosis]:
+    """What the hosts' answers say of each step. `listed_only`: nobody's smaps was read."""
+    processes: dict[str, list[Process]] = {}
+    for process in snapshot.processes:
+        processes.setdefault(process.host, []).append(process)
+    diagnoses = []
+    for host, result in zip(fleet, snapshot.hosts, strict=True):
+        passed, matched = times.get(host.name, {}), processes.get(host.name, [])
+        way = _route(host, options)
+        not_needed = _not_needed(host, way)
+        readable = sum(_may_read(process, result, listed_only=listed_only) for process in matched)
+        states = _states(result, passed, not_needed, watched=bool(way and way.transport == "ssh"))
+        if any(process.status in INCOMPLETE for process in matched):
+            states["proc"] = "failed"
+        transport, via = (way.transport, way.via) if way else (host.transport, "")
+        seconds = _seconds(states, passed)
+        diagnoses.append(Diagnosis(result, states, seconds, transport, via, len(matched), readable))
+    return diagnoses
+
+
+def _route(host: Host, options: SshOptions) -> Route | None:
+    """The way that was taken; None where there is none."""
+    try:
+        return route(host, options)
+    except HostError:
+        return None
+
+
+def _not_needed(host: Host, way: Route | None) -> set[str]:
+    steps: set[str] = set()
+    if host.transport == "local":
+        steps.update(_CONNECTING)
+    elif way and (way.way.hops or way.way.proxy_command):
+        steps.add("resolve")  # the bastion's business
+    if not host.sudo or (way and way.settings and way.settings.user == "root"):
+        steps.add("sudo")
+    return steps
+
+
+def _states(result: HostResult, passed: Times, not_needed: set[str], *, watched: bool) -> dict[str, State]:
+    """The state of every step. `watched`: the transport tells of the stages it passes, so others were not passed."""
+    states: dict[str, State] = {step: "not-needed" if step in not_needed else "ok" for step in STEPS}
+    if result.failure is None:
+        return states
+    needed = [step for step in STEPS if step not in not_needed]
+    ended = _STEP_OF.get(result.failure.stage, "")
+    if ended == "proc" and "list" not in passed:
+        ended = "shell"  # time ran out, or the connection broke, before it had said anything
+    failed = needed.index(ended) if ended in needed else len(needed) if result.status == "not-asked" else 0
+    if watched:
+        # A bastion's failure has the stage at which that one ended: for the host behind it, it is the next step.
+        passable = [step for step in needed if step in _CONNECTING and step in _TIMED]
+        undone = next((step for step in passable if _TIMED[step] not in passed), None)
+        failed = min(failed, needed.index(undone) if undone else failed)
+    if result.status == "not-asked":
+        failed = -1
+    for place, step in enumerate(needed):
+        states[step] = "ok" if place < failed else "failed" if place == failed else "not-reached"
+    return states
+
+
+def _seconds(states: Mapping[str, State], passed: Times) -> dict[str, float]:
+    """What each timed step took, from the end of the one before it."""
+    seconds: dict[str, float] = {}
+    before = passed.get("config", 0.0)
+    for step, stage in _TIMED.items():
+        if states[step] == "ok" and stage in passed:
+            seconds[step] = passed[stage] - before
+            before = passed[stage]
+    return seconds
+
+
+def _may_read(process: Process, result: HostResult, *, listed_only: bool) -> bool:
+    if not listed_only:
+        return process.status not in INCOMPLETE
+    can = result.capabilities
+    return can is not None and can.uid in (0, process.uid)
+
+
+def doctor(
+    snapshot: Snapshot,
+    fleet: Sequence[Host],
+    times: Mapping[str, Times],
+    options: SshOptions,
+    *,
+    listed_only: bool,
+    full: bool,
+) -> Report:
+    """A row for each host, in the order asked.
+
+    Args:
+        fleet: the hosts that `snapshot` is of.
+        times: of a Stopwatch that ran meanwhile.
+        full: a column for each step and for each time, for programs; else one for each step, for eyes.
+    """
+    diagnoses = diagnose(snapshot, fleet, times, options, listed_only=listed_only)
+    columns = _full(diagnoses) if full else _brief(diagnoses)
+    return Report(
+        view="doctor",
+        tables=(Table("rows", tuple(columns), last="error" if full else None),),
+        notes=(*_notes(diagnoses, listed_only=listed_only), *same_machine_notes(snapshot)),
+        coverage=snapshot.coverage,
+        run=snapshot.run,
+    )
+
+
+def _full(diagnoses: Sequence[Diagnosis]) -> list[Column]:
+    def text(name: str, cells: Sequence[Cell]) -> Column:
+        return Column(name, "text", cells)
+
+    def of_answers(name: str, unit: Unit, cell: Callable[[Diagnosis, Capabilities], Cell]) -> Column:
+        cans = [(one, one.result.capabilities) for one in diagnoses]
+        return Column(name, unit, [cell(one, can) if can else None for one, can in cans])
+
+    return [
+        text("host", [one.result.name for one in diagnoses]),
+        text("status", [one.result.status for one in diagnoses]),
+        text("transport", [one.transport for one in diagnoses]),
+        text("via", [one.via for one in diagnoses]),
+        *(text(step, [one.states[step] for one in diagnoses]) for step in STEPS),
+        *(Column(f"{step}_ms", "number", [_milliseconds(one, step) for one in diagnoses]) for step in _TIMED),
+        of_answers("uid", "number", lambda one, can: can.uid),
+        of_answers("kernel", "text", lambda one, can: can.kernel),
+        of_answers("reader", "text", lambda one, can: can.reader),
+        of_answers("compression", "text", lambda one, can: can.compression),
+        of_answers("processes", "number", lambda one, can: one.matched),
+        of_answers("readable", "number", lambda one, can: one.readable),
+        text("error", [one.error for one in diagnoses]),
+    ]
+
+
+def _brief(diagnoses: Sequence[Diagnosis]) -> list[Column]:
+    """For eyes: a time or a word for each step, without those that no host needs."""
+    steps = [step for step in STEPS if any(one.states[step] != "not-needed" for one in diagnoses)]
+    cans = [one.result.capabilities for one in diagnoses]
+    return [
+        Column("host", "text", [one.result.name for one in diagnoses]),
+        *(Column(step, "text", [_cell(one, step) for one in diagnoses]) for step in steps),
+        Column("uid", "text", [str(can.uid) if can else "" for can in cans]),
+        Column("kernel", "text", [can.kernel if can else "" for can in cans]),
+    ]
+
+
+def _cell(one: Diagnosis, step: str) -> str:
+    state, can = one.states[step], one.result.capabilities
+    if step == "proc" and can:
+        return f"{one.readable}/{one.matched}" if one.matched else "no match"
+    if state != "ok":
+        return {"failed": "failed", "not-reached": "", "not-needed": "-"}[state]
+    if step == "tools" and can:
+        return can.reader if can.compression == "gzip" else f"{can.reader}, no gzip"
+    return _shown(one.seconds[step]) if step in one.seconds else "ok"
+
+
+def _milliseconds(one: Diagnosis, step: str) -> int | None:
+    return round(one.seconds[step] * 1000) if step in one.seconds else None
+
+
+def _shown(seconds: float) -> str:
+    """`0.4ms`, `31ms`, `2.5s`."""
+    if seconds >= 1:
+        return f"{seconds:.1f}s"
+    return f"{seconds * 1000:.0f}ms" if seconds >= 0.01 else f"{seconds * 1000:.1f}ms"
+
+
+def _notes(diagnoses: Sequence[Diagnosis], *, listed_only: bool) -> list[str]:
+    """What the answers leave to be done, with the fix."""
+    denied = [one.result.name for one in diagnoses if one.matched > one.readable]
+    if not denied:
+        return []
+    if listed_only:
+        return [f"{fold(denied)}: the login may read its own processes only; --sudo reads all of them"]
+    asked_sudo = [one.result.name for one in diagnoses if one.matched > one.readable and one.states["sudo"] == "ok"]
+    as_they_are = [name for name in denied if name not in asked_sudo]
+    notes = [f"{fold(as_they_are)}: not every process that matched may be read: run with --sudo"] if as_they_are else []
+    if asked_sudo:
+        notes.append(f"{fold(asked_sudo)}: not every process that matched may be read, even with sudo")
+    return notes

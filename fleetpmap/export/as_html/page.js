@@ -1,0 +1,80 @@
+// Sorting and searching. Without it the page is the same, and stands still.
+"use strict";
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+/** What a cell sorts by: a number, a text, or null where it is unknown, absent or empty. */
+function keyOf(cell, numeric) {
+  const text = cell.textContent.trim();
+  if (!numeric) return text || null;
+  const digits = text.replace(/[^\d.+-]/g, "");
+  return digits === "" || Number.isNaN(Number(digits)) ? null : Number(digits);
+}
+
+/** The rows in order; null is last either way, and `(N more)` after everything. */
+function sorted(rows, column, numeric, descending) {
+  const keyed = rows.map((row) => ({ row, key: keyOf(row.cells[column], numeric) }));
+  keyed.sort((one, other) => {
+    if (one.key === null || other.key === null) return (one.key === null) - (other.key === null);
+    const order = numeric ? one.key - other.key : collator.compare(one.key, other.key);
+    return descending ? -order : order;
+  });
+  return keyed.map(({ row }) => row);
+}
+
+function makeSortable(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  const body = table.tBodies[0];
+  heads.forEach((head, column) => {
+    if (head.classList.contains("nosort")) return;
+    const numeric = head.classList.contains("n");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const before = head.getAttribute("aria-sort");
+      const descending = before === null ? numeric : before === "ascending";
+      for (const other of heads) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      const rows = [...body.rows];
+      const others = rows.filter((row) => row.className === "");
+      const last = rows.filter((row) => row.className === "more");
+      body.append(...sorted(others, column, numeric, descending), ...last);  // what is not moved stays the first
+    });
+  });
+}
+
+function makeSearchable(table) {
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length < 2) return;
+  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const search = document.createElement("div");
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  const found = document.createElement("output");
+  search.className = "search";
+  search.setAttribute("role", "search");
+  search.setAttribute("aria-label", table.caption.textContent);
+  input.type = "search";
+  input.spellcheck = false;
+  label.append("Search ", input);
+  search.append(label, found);
+  const show = () => {
+    const wanted = input.value.trim().toLowerCase();
+    let count = 0;
+    rows.forEach((row, slot) => {
+      row.hidden = !texts[slot].includes(wanted);
+      count += row.hidden ? 0 : 1;
+    });
+    found.textContent = `${count.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows`;
+  };
+  input.addEventListener("input", show);
+  show();
+  table.parentElement.before(search);
+}
+
+for (const table of document.querySelectorAll("table[id]")) {
+  makeSortable(table);
+  makeSearchable(table);
+}

@@ -1,0 +1,158 @@
+"""A report to paste into an issue or a wiki.   report ─► [as_markdown] ─► file
+
+GitHub's Markdown (https://github.github.com/gfm/): every table with its totals as the last row, then what stands out,
+who answered, who did not, what the totals leave out, and the command. A view that is text by nature is a fenced block.
+
+Texts are escaped as everywhere (see escape) and then stand in code spans. Nothing is interpreted there, so a process
+cannot bring a link, markup or the name of somebody to be notified; and none can end its span, whose fence is longer
+than any run of backticks inside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from fleetpmap.escape import escape
+from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table
+from fleetpmap.report.failures import folded
+from fleetpmap.report.notes import coverage_sentence
+
+_CHUNK = 16_384
+"""Rows turned into texts at a time."""
+_TEXTS = frozenset({"text", "flag"})
+"""Units that stand on the left."""
+_SENTENCES = frozenset({"error", "meaning", "note"})
+"""Columns of our own words, and a host's among them."""
+_BACKTICKS = re.compile("`+")
+_COLUMN = re.compile(r"[a-z]+(_[a-z]+)*")
+_WORD = re.compile(r"(?P<open>\(?)(?:`(?P<code>[^`]+)`|(?P<word>\S+?))(?P<close>[?]?\)?[,;:.]?)(?=\s|$)")
+_PLAIN = re.compile(r"[A-Za-z0-9]+(?:[-'][A-Za-z0-9]+)*|[+−-]?\d+(?:[.,]\d+)*|[%=≤±×·–−]")
+"""Words that Markdown reads as they are: no link, no emphasis, nobody's name."""
+_NUMBERED = re.compile(r"^(\d+)([.)])")
+"""What would begin a list."""
+
+
+def write_markdown(report: Report, file: BinaryIO) -> None:
+    """Write the whole report."""
+    for block in _blocks(report):
+        file.write(block.encode())
+
+
+def _blocks(report: Report) -> Iterator[str]:
+    if report.text is not None:
+        yield _fenced(report.text)
+    else:
+        for table in report.tables:
+            yield from _table(table)
+            yield "\n"
+    yield from _list(report.findings)
+    coverage = coverage_sentence(report.coverage, listed_only=report.view == "ps")
+    if coverage:
+        yield f"{_sentence(coverage)}\n\n"
+    failures = folded(report.coverage.failures)
+    yield from _list(f"{one.hosts}: {one.message}" + (f" ({one.advice})" if one.advice else "") for one in failures)
+    if report.notes:
+        yield "Notes:\n\n"  # else they would be items of the list above
+    yield from _list(report.notes)
+    if any(column.rule == "upper bound" and column.total for table in report.tables for column in table.columns):
+        yield "≤ at most: what processes share is counted once for each of them\n\n"
+    yield from (_code(escape(report.run.command)), ", ") if report.run.command else ()
+    yield f"{report.run.started:%Y-%m-%d %H:%M:%S %z}\n"
+
+
+def _table(table: Table) -> Iterator[str]:
+    columns = [_written(column) for column in table.columns]
+    names = [column.name if _COLUMN.fullmatch(column.name) else _cell(column.name) for column in columns]
+    yield _row(names)
+    yield _row("---" if column.unit in _TEXTS else "---:" for column in columns)
+    for start in range(0, len(table), _CHUNK):
+        stop = min(start + _CHUNK, len(table))
+        cells = [_cells(column, table, start, stop) for column in columns]
+        yield "".join(map(_row, zip(*cells, strict=True)))
+    if table.has_totals:
+        yield _row(_totals(columns))
+
+
+def _written(column: Column) -> Column:
+    """The column with its texts as they stand in cells."""
+    if column.unit != "text":
+        return column
+    return column.with_texts(lambda text: _sentence(_one_cell(text)) if column.name in _SENTENCES else _cell(text))
+
+
+def _cells(column: Column, table: Table, start: int, stop: int) -> list[str]:
+    cells = column.cells(start, stop)
+    texts = [_shown(column, cell, is_count=row < table.counts) for row, cell in enumerate(cells, start)]
+    if table.more and stop == len(table) and column.rule is None and cells[-1] is None:
+        texts[-1] = ""  # `(N more)` has nothing to say there, which is not the same as unknown
+    return texts
+
+
+def _shown(column: Column, cell: Cell, *, is_count: bool) -> str:
+    if cell is None:
+        return "?"
+    if column.unit == "flag":
+        return "yes" if cell else "no"
+    if cell == ABSENT:
+        return "-"
+    return f"{cell:+d}" if column.unit == "delta" and cell and not is_count else str(cell)
+
+
+def _totals(columns: list[Column]) -> list[str]:
+    totals = [f"**{_total(column)}**" if column.rule else "" for column in columns]
+    for slot in (0, -1):
+        if not totals[slot]:
+            totals[slot] = "**total**"
+            break
+    return totals
+
+
+def _total(column: Column) -> str:
+    if column.total is None:
+        return "?"
+    return f"≤{column.total}" if column.rule == "upper bound" and column.total else str(column.total)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _cell(text: str) -> str:
+    return _code(_one_cell(text)) if text else ""
+
+
+def _one_cell(text: str) -> str:
+    r"""The text escaped; `\|` is a bar to every reader, but `\\|` to some a bar and to others the end of the cell."""
+    return re.sub(r"\\\|", r"\\\\\\x7c", escape(text)).replace("|", r"\|")
+
+
+def _code(text: str) -> str:
+    """The text in a code span, from which readers take one space at each end if there are two."""
+    fence = "`" * (max(map(len, _BACKTICKS.findall(text)), default=0) + 1)
+    space = " " if text.strip(" ") and (text[0] + text[-1]).strip(" `") != text[0] + text[-1] else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def _fenced(text: str) -> str:
+    r"""The lines of a text in a block. Bytes that are not UTF-8, and what moves a cursor, are escaped."""
+    lines = [escape(line) for line in text.removesuffix("\n").split("\n")]
+    fence = "`" * max([3, *(len(run) + 1 for line in lines for run in _BACKTICKS.findall(line))])
+    return "\n".join([f"{fence}text", *lines, f"{fence}\n\n"])
+
+
+def _list(sentences: Iterable[str]) -> Iterator[str]:
+    items = [f"- {_sentence(escape(sentence))}\n" for sentence in sentences]
+    yield "".join([*items, "\n"] if items else [])
+
+
+def _sentence(text: str) -> str:
+    """A sentence of ours, escaped, in which the words that may be a host's, and the commands, are code."""
+    return _NUMBERED.sub(r"\1\\\2", _WORD.sub(_word, text))
+
+
+def _word(match: re.Match[str]) -> str:
+    code = match["code"] or match["word"]
+    is_plain = match["word"] and _PLAIN.fullmatch(code)
+    return match["open"] + (code if is_plain else _code(code)) + match["close"]

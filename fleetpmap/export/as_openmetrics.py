@@ -1,0 +1,119 @@
+r"""Gauges for Prometheus.   report ─► [as_openmetrics] ─► file
+
+OpenMetrics 1.0 text (https://prometheus.io/docs/specs/om/open_metrics_spec/), in what is Prometheus' text format 0.0.4
+too, where UNIT and EOF are comments: for the textfile collector of node_exporter, which knows no other.
+
+    # TYPE fleetpmap_pss_bytes gauge
+    # UNIT fleetpmap_pss_bytes bytes
+    # HELP fleetpmap_pss_bytes Proportional set size: what is shared is divided by its users.
+    fleetpmap_pss_bytes{host="web-01"} 21538816
+
+What is unknown has no sample. A row's labels are what tells it from the others; what --top leaves out has one label,
+`more="true"`. A metric says the same in every view, so that files of several views do not contradict each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import BinaryIO
+
+from fleetpmap.escape import escape
+from fleetpmap.report.base import Column, Report, Table
+from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
+from fleetpmap.units import KIB
+
+VIEWS = ("summary", "merged", "hosts", "processes")
+"""Views whose rows are worth a series each."""
+_KEYS = {"hosts": ("host",), "processes": ("host", "pid")}
+"""Of summary and merged it is the keys of --by."""
+_LABELS = {**_KEYS, "processes": ("host", "pid", "name")}
+"""Of summary and merged it is every text, for these are the same keys."""
+_AT_MOST = "Summed over processes, what they share is counted once for each."
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One gauge."""
+
+    name: str
+    help: str
+    unit: str = ""
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "size_kib": Metric("fleetpmap_size_bytes", f"Address space that is mapped. {_AT_MOST}", "bytes"),
+        "rss_kib": Metric("fleetpmap_rss_bytes", f"Resident set size. {_AT_MOST}", "bytes"),
+        "pss_kib": Metric(
+            "fleetpmap_pss_bytes", "Proportional set size: what is shared is divided by its users.", "bytes"
+        ),
+        "uss_kib": Metric("fleetpmap_uss_bytes", "Unique set size: what only one process maps.", "bytes"),
+        "dirty_kib": Metric("fleetpmap_dirty_bytes", f"Resident memory that was written to. {_AT_MOST}", "bytes"),
+        "swap_kib": Metric("fleetpmap_swap_bytes", f"Memory in swap. {_AT_MOST}", "bytes"),
+        "swap_pss_kib": Metric(
+            "fleetpmap_swap_pss_bytes", "Memory in swap: what is shared is divided by its users.", "bytes"
+        ),
+        "hugetlb_kib": Metric("fleetpmap_hugetlb_bytes", f"hugetlb pages, in no other size. {_AT_MOST}", "bytes"),
+        "hosts": Metric("fleetpmap_hosts_read", "Hosts on which it is mapped."),
+        "processes": Metric("fleetpmap_processes_read", "Processes whose memory is in the sizes."),
+        "absent": Metric("fleetpmap_processes_absent", "Processes that matched and were not read."),
+        "mappings": Metric("fleetpmap_mappings", "Mappings that were read."),
+        "paths": Metric("fleetpmap_paths", "Different paths of these mappings."),
+    }
+)
+"""Columns to metrics; a column that is not here is a label, or nothing."""
+HOSTS = Metric("fleetpmap_hosts", "Hosts asked, by what became of them.")
+PROCESSES = Metric("fleetpmap_processes", "Processes that matched, by what became of them.")
+
+
+def keys(view: str, by: Sequence[str]) -> tuple[str, ...]:
+    """The columns that tell the rows of a view apart: without them two samples would be the same series."""
+    return _KEYS.get(view, tuple(by))
+
+
+def write_openmetrics(report: Report, file: BinaryIO) -> None:
+    """Write a gauge for each size and count of the first table, then the coverage."""
+    table = report.tables[0]
+    labels = _labels(report.view, table)
+    for column in table.columns:
+        if metric := METRICS.get(column.name):
+            _write(file, metric, _samples(column, labels))
+    coverage = report.coverage
+    # All statuses, 0 too: an alert on a series that comes and goes does not fire.
+    _write(file, HOSTS, [(_label("status", status), coverage.hosts[status]) for status in HOST_STATUSES])
+    _write(file, PROCESSES, [(_label("status", status), coverage.processes[status]) for status in PROCESS_STATUSES])
+    file.write(b"# EOF\n")
+
+
+def _labels(view: str, table: Table) -> list[str]:
+    """Each row's labels, as they stand between the braces."""
+    wanted = _LABELS.get(view, [column.name for column in table.columns if column.unit == "text"])
+    columns = [column.with_texts(escape) for column in table.columns if column.name in wanted]
+    texts = [[_label(column.name, cell) for cell in column.cells()] for column in columns]
+    labels = [",".join(filter(None, row)) for row in zip(*texts, strict=True)]
+    return [*labels[:-1], _label("more", "true")] if table.more else labels
+
+
+def _label(name: str, value: object) -> str:
+    """The pair, or nothing for what is unknown. A line end cannot be in the value: it is escaped already."""
+    if value is None:
+        return ""
+    quoted = str(value).replace("\\", r"\\").replace('"', r"\"")
+    return f'{name}="{quoted}"'
+
+
+def _samples(column: Column, labels: Sequence[str]) -> Iterator[tuple[str, int]]:
+    factor = KIB if column.unit == "KiB" else 1
+    for label, cell in zip(labels, column.cells(), strict=True):
+        if isinstance(cell, int):
+            yield label, cell * factor
+
+
+def _write(file: BinaryIO, metric: Metric, samples: Iterable[tuple[str, int]]) -> None:
+    lines = [f"# TYPE {metric.name} gauge"]
+    lines += [f"# UNIT {metric.name} {metric.unit}"] if metric.unit else []
+    lines.append(f"# HELP {metric.name} {metric.help}")
+    lines += [f"{metric.name}{{{label}}} {value}" for label, value in samples]
+    file.write("".join(f"{line}\n" for line in lines).encode())

@@ -1,0 +1,248 @@
+"""One service on all its hosts, side by side.   snapshot ─► [compare] ─► Report
+
+    matrix     mappings by hosts: absent, zero and unknown are three things
+    outliers   the rule by which a host stands apart, or the hosts fall into groups
+    drift      one library under several names, paths or layouts
+    findings   what stands out, in sentences
+
+A host is judged if all of its matching processes were read and its kernel tells the metric. PSS alone can mislead: a
+library's share grows where fewer processes have it. So an outlier in PSS whose RSS and USS are both within the rule is
+none; and where hosts do not run the same number of processes, an outlier has to be one per process too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain, islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table, Unit
+from fleetpmap.report.compare.drift import drifts
+from fleetpmap.report.compare.findings import (
+    MOST,
+    count_sentences,
+    drift_sentence,
+    only_some_sentences,
+    outlier_sentences,
+    split_text,
+)
+from fleetpmap.report.compare.matrix import matrix
+from fleetpmap.report.compare.outliers import Judgement, groups_of, judge
+from fleetpmap.report.notes import notes_on
+from fleetpmap.report.rows import coded, rule_over
+from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
+from fleetpmap.smaps import NULL
+from fleetpmap.snapshot import Snapshot
+from fleetpmap.table import METRICS, IntArray
+
+OWN_COLUMNS = frozenset({"mapping", "median_kib", "spread_kib", "outliers", "absent"})
+"""A host of such a name is `mapping (host)`. Parquet has a column `absent`."""
+PROCESSES = "processes"
+"""The first row: a count, not a size."""
+_WITNESSES = ("rss_kib", "uss_kib")
+"""What an outlier in PSS has to be confirmed by."""
+MOST_ROWS = 20
+"""Mappings on a terminal, unless --top says how many."""
+_MOST_COLUMNS = 8
+"""Hosts, or groups of hosts, that a terminal shows side by side."""
+
+
+def compare(
+    snapshot: Snapshot,
+    metric: str = "pss_kib",
+    *,
+    per_process: bool = False,
+    baseline: str | None = None,
+    shape: Shape = AS_IT_IS,
+) -> Report:
+    """A row for each mapping, a column for each host asked; first what differs most between hosts.
+
+    `baseline`: the other hosts' cells are the difference from this one's.
+
+    Raises:
+        UsageError: a column of `shape` that the table does not have.
+    """
+    comparison = _Comparison(snapshot, metric, per_process)
+    cells = comparison.cells(baseline)
+    whole = comparison.table(cells, baseline, shape)
+    notes = (*comparison.notes(baseline), *notes_on(snapshot))
+    report = Report("compare", (whole,), notes, snapshot.coverage, snapshot.run, findings=comparison.findings())
+    brief = replace(shape, top=MOST_ROWS) if shape.top is None else shape
+    if len(snapshot.hosts) > _MOST_COLUMNS and not shape.columns:
+        table, left_out = comparison.folded(baseline, brief)
+        return replace(report, brief=replace(report, tables=(table,), notes=(*left_out, *notes)))
+    return replace(report, brief=replace(report, tables=(comparison.table(cells, baseline, brief),)))
+
+
+class _Comparison:
+    """The matrix of a snapshot, judged."""
+
+    def __init__(self, snapshot: Snapshot, metric: str, per_process: bool) -> None:
+        metrics = tuple(dict.fromkeys((metric, *_WITNESSES)))
+        self._snapshot = snapshot
+        self._metric = metric
+        self._matrix = matrix(snapshot, metrics, per_process=per_process)
+        self._known = self._matrix.known(metric)
+        self._slots: list[int] = np.flatnonzero(self._known).tolist()
+        self._values = self._matrix.values[metric][:, self._slots]
+        self._judged = self._judge(per_process)
+        self._order = self._ranked()
+
+    def _judge(self, per_process: bool) -> Judgement:
+        judged = judge(self._values)
+        if self._metric == "pss_kib" and all(self._matrix.known(metric)[self._slots].all() for metric in _WITNESSES):
+            rss, uss = (judge(self._matrix.values[metric][:, self._slots]) for metric in _WITNESSES)
+            judged = judged.confirmed_by(rss, uss)
+        counts = self._matrix.processes[self._slots]
+        if not per_process and len(set(counts.tolist())) > 1:
+            judged = judged.confirmed_by(judge(np.rint(self._values / counts).astype(np.int64)))
+        return judged
+
+    def _ranked(self) -> NDArray[np.intp]:
+        """The rows: largest spread first, then largest median, then by name."""
+        names, spread, median = self._matrix.mappings, self._judged.spread, self._judged.median
+        order = sorted(range(len(names)), key=lambda row: (-spread[row], -median[row], names[row]))
+        return np.array(order, dtype=np.intp)
+
+    def findings(self) -> tuple[str, ...]:
+        """At most MOST sentences."""
+        drifting = drifts(self._snapshot, (self._matrix.hosts[slot] for slot in self._slots))
+        renamed = frozenset(
+            name for drift in drifting if drift.kind == "names" for words, _ in drift.forms for name in words
+        )
+        told = (
+            count_sentences(self._matrix),
+            outlier_sentences(self._matrix, self._values, self._judged, self._slots, renamed),
+            map(drift_sentence, drifting),
+            only_some_sentences(self._matrix, self._matrix.values[self._metric], self._known, renamed),
+        )
+        return tuple(islice(chain.from_iterable(told), MOST))
+
+    def notes(self, baseline: str | None) -> tuple[str, ...]:
+        """Which hosts are shown but not judged."""
+        matrix = self._matrix
+        unjudged = [matrix.hosts[slot] for slot in np.flatnonzero(matrix.whole & ~self._known).tolist()]
+        notes = [f"not judged: {fold(unjudged)}, whose kernel has no {self._metric}"] if unjudged else []
+        in_part = [host.name for host in self._snapshot.hosts if host.status == "partial"]
+        if in_part:
+            notes.append(f"not judged: {fold(in_part)}, read only in part")
+        if baseline is not None and not self._known[matrix.hosts.index(baseline)]:
+            notes.append(f"the baseline {baseline} was not read whole, so there is no difference from it")
+        return tuple(notes)
+
+    def cells(self, baseline: str | None) -> list[list[Cell]]:
+        """Of each host the cells in the order of the rows."""
+        values, present = self._matrix.values[self._metric][self._order], self._matrix.present[self._order]
+        if baseline is not None:
+            return self._deltas(values, self._matrix.hosts.index(baseline))
+        cells: list[list[Cell]] = []
+        for slot in range(len(self._matrix.hosts)):
+            column: list[Cell] = values[:, slot].tolist()
+            for row in np.flatnonzero((values[:, slot] == NULL) | ~present[:, slot]).tolist():
+                column[row] = None if column[row] == NULL else ABSENT
+            cells.append(column)
+        return cells
+
+    def _deltas(self, values: IntArray, base: int) -> list[list[Cell]]:
+        columns: list[list[Cell]] = []
+        for slot in range(values.shape[1]):
+            unknown = (values[:, slot] == NULL) | (values[:, base] == NULL)
+            delta = values[:, slot] - (0 if slot == base else values[:, base])
+            columns.append(
+                [None if gone else cell for cell, gone in zip(delta.tolist(), unknown.tolist(), strict=True)]
+            )
+        return columns
+
+    def table(self, cells: Sequence[Sequence[Cell]], baseline: str | None, shape: Shape) -> Table:
+        """The whole table: a column for each host, the processes first."""
+        matrix = self._matrix
+        rule = rule_over(len(self._snapshot.processes), METRICS[self._metric])
+        columns = []
+        for slot, host in enumerate(matrix.hosts):
+            unit: Unit = "KiB" if baseline in (None, host) else "delta"
+            known = [cell for cell in cells[slot] if isinstance(cell, int)]
+            total = sum(known) if known and None not in cells[slot] else None
+            name = f"{host} (host)" if host in OWN_COLUMNS else host
+            columns.append(Column(name, unit, cells[slot], rule=rule, total=total))
+        counts = [None if count == NULL else count for count in matrix.processes.tolist()]
+        return self._framed(columns, counts, shape)
+
+    def folded(self, baseline: str | None, shape: Shape) -> tuple[Table, tuple[str, ...]]:
+        """The table for a terminal: hosts that are alike as one column, with their median; outliers on their own. And
+        a note of the columns for which a terminal has no place."""
+        values, present = self._values[self._order], self._matrix.present[self._order][:, self._slots]
+        names = [self._matrix.hosts[slot] for slot in self._slots]
+        base = names.index(baseline) if baseline in names else None
+        columns, counts = [], []
+        groups = self._alike(base)
+        for slots in groups[:_MOST_COLUMNS]:
+            median = np.rint(np.median(values[:, slots], axis=1)).astype(np.int64)
+            if base is None or slots == [base]:
+                cells: list[Cell] = median.tolist()
+                for row in np.flatnonzero(~present[:, slots].any(axis=1)).tolist():
+                    cells[row] = ABSENT
+                columns.append(Column(fold(names[slot] for slot in slots), "KiB", cells))
+            else:
+                columns.append(
+                    Column(fold(names[slot] for slot in slots), "delta", (median - values[:, base]).tolist())
+                )
+            counts.append(int(np.median(self._matrix.processes[self._slots][slots])))
+        left_out = fold(names[slot] for slots in groups[_MOST_COLUMNS:] for slot in slots)
+        notes = (f"not shown here, but judged: {left_out}; --format plain has every host",) if left_out else ()
+        return self._framed(columns, counts, shape), notes
+
+    def _alike(self, base: int | None) -> list[list[int]]:
+        """The compared hosts in groups: one pattern in all split rows and no outlier; those with outliers, and the
+        baseline, alone. The baseline is the first, then the largest group."""
+        patterns: dict[tuple[object, ...], list[int]] = {}
+        keys: list[list[object]] = [[] for _ in self._slots]
+        for row in np.flatnonzero(self._judged.split).tolist():
+            for number, members in enumerate(groups_of(self._values[row])):
+                for slot in members.tolist():
+                    keys[slot].append((row, number))
+        alone = np.flatnonzero(self._judged.out.any(axis=0)).tolist()
+        for slot in alone if base is None else [*alone, base]:
+            keys[slot].append(slot)
+        for slot, key in enumerate(keys):
+            patterns.setdefault(tuple(key), []).append(slot)
+        return sorted(patterns.values(), key=lambda slots: (slots != [base], -len(slots), slots))
+
+    def _framed(self, columns: Sequence[Column], counts: Sequence[Cell], shape: Shape) -> Table:
+        """The columns between the names and the statistics, shaped, with the processes as the first row."""
+        judged, order = self._judged, self._order
+        median, unknown = np.rint(judged.median[order]).astype(np.int64), [None] * len(order)
+        table = Table(
+            "rows",
+            (
+                Column("mapping", "text", coded(self._matrix.mappings[row] for row in order.tolist())),
+                *columns,
+                Column("median_kib", "KiB", median.tolist() if self._slots else unknown),
+                Column("spread_kib", "KiB", judged.spread[order].tolist() if self._slots else unknown),
+                Column("outliers", "text", [self._outliers(row) for row in order.tolist()]),
+            ),
+        )
+        if shape.top and shape.sort is None:
+            shape = replace(shape, sort="spread_kib")
+        compared: list[int] = self._matrix.processes[self._slots].tolist()
+        first: dict[str, Cell] = {
+            "mapping": PROCESSES,
+            **{column.name: count for column, count in zip(columns, counts, strict=True)},
+            "median_kib": int(np.median(compared)) if compared else None,
+            "spread_kib": max(compared) - min(compared) if compared else None,
+            "outliers": "",
+        }
+        table = shaped(table, shape)
+        return replace(
+            table,
+            columns=tuple(replace(column, values=[first[column.name], *column.cells()]) for column in table.columns),
+            counts=1,
+        )
+
+    def _outliers(self, row: int) -> str:
+        if self._judged.split[row]:
+            return f"split: {split_text(self._matrix, self._values[row], self._slots)}"
+        return fold(self._matrix.hosts[self._slots[slot]] for slot in np.flatnonzero(self._judged.out[row]).tolist())

@@ -1,0 +1,69 @@
+"""Mappings by hosts.   snapshot ─► [matrix] ─► outliers, drift, compare
+
+Absent, zero and unknown are three things: a host that was read whole and does not map it (absent), one whose pages of
+it are all out of memory (0), and one that did not answer, was read in part or has a kernel that does not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.report.rows import host_slots
+from fleetpmap.smaps import NULL
+from fleetpmap.snapshot import Snapshot
+from fleetpmap.table import IntArray, sums
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """One slot per mapping and host."""
+
+    hosts: tuple[str, ...]
+    mappings: tuple[str, ...]
+    processes: IntArray
+    """Read on each host; NULL where it did not answer."""
+    whole: Flags
+    """Hosts of which every matching process was read, and of which there is at least one."""
+    present: Flags
+    """(mapping, host)"""
+    values: Mapping[str, IntArray]
+    """Metric to (mapping, host): KiB; 0 where absent, NULL where unknown."""
+
+    def known(self, metric: str) -> Flags:
+        """The hosts that can be compared by a metric: read whole, by a kernel that tells it."""
+        lacking: Flags = (self.values[metric] == NULL).any(axis=0)
+        return self.whole & ~lacking
+
+
+def matrix(snapshot: Snapshot, metrics: Sequence[str], *, per_process: bool = False) -> Matrix:
+    """Each metric's sum for every mapping and host; `per_process`: divided by the processes read there."""
+    names, hosts = snapshot.table.mapping.names, tuple(host.name for host in snapshot.hosts)
+    shape = (len(names), len(hosts))
+    cells = snapshot.table.mapping.codes.astype(np.int64) * len(hosts) + host_slots(snapshot)
+    size = len(names) * len(hosts)
+    present = np.bincount(cells, minlength=size).reshape(shape) > 0
+    processes = _processes(snapshot)
+    statuses = [host.status for host in snapshot.hosts]
+    # Of a host that was read in part nobody knows what the unread processes map.
+    told = np.array([status in ("ok", "no-match") for status in statuses], dtype=np.bool_)
+    values: dict[str, IntArray] = {}
+    for metric in metrics:
+        added = sums(snapshot.table.metrics[metric], cells, size).reshape(shape)
+        if per_process:
+            added = np.where(added == NULL, NULL, np.rint(added / np.maximum(processes, 1)).astype(np.int64))
+        values[metric] = np.where(~present & told, 0, added)
+    return Matrix(hosts, names, processes, told & (processes > 0), present, values)
+
+
+def _processes(snapshot: Snapshot) -> IntArray:
+    slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
+    counts = np.array([NULL if host.failure else 0 for host in snapshot.hosts], dtype=np.int64)
+    for process in snapshot.processes:
+        counts[slot_of_host[process.host]] += process.status == "read"
+    return counts

@@ -1,0 +1,150 @@
+"""A command in place of TCP.   ssh_config's ProxyCommand ─► [proxy_command] ─► the socket of a session
+
+Its stdin and stdout are one end of a pair of sockets, and the session has the other: nothing is copied in between, and
+a command that has ended is an end of file. (paramiko's own ProxyCommand spins then, leaves a zombie, and breaks at
+descriptor 1024.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import time
+
+from fleetpmap.errors import HostError, UnreachableError
+from fleetpmap.transport.base import STDERR_LIMIT, Deadline, Head, printable
+from fleetpmap.transport.ssh.translate import Peer
+from fleetpmap.transport.tcp import DeadlineSocket
+
+_GRACE_S = 0.5
+"""How long a command may take to end once it is told to."""
+_TICK_S = 0.005
+_DANGEROUS = re.compile(r"[\s`'\"$\\;&<>|(){}!*?#\x00-\x1f\x7f]|^-")
+"""What no name in a shell command may hold, as OpenSSH has it since 9.6 (CVE-2023-51385)."""
+
+
+class CommandSocket(DeadlineSocket):
+    """Our end of the pair; end() ends the command and all of its process group.
+
+    Raises:
+        HostError: the command could not be started.
+    """
+
+    def __init__(self, command: str, peer: Peer, deadline: Deadline) -> None:
+        ours, theirs = socket.socketpair()
+        super().__init__(fileno=ours.detach())
+        self.deadline = deadline
+        self._peer = peer
+        self._said = Head()
+        shell = os.environ.get("SHELL") or "/bin/sh"
+        try:
+            with theirs:
+                # The user's own command for the user's own shell, as ssh runs it.
+                self._child = subprocess.Popen(  # noqa: S603 - see above
+                    [shell, "-c", f"exec {command}"],
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=subprocess.PIPE,
+                    bufsize=0,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            super().close()
+            raise UnreachableError(
+                f"cannot start {shell} for the ProxyCommand: {error.strerror}", host=peer.host, stage="tcp"
+            ) from error
+        assert self._child.stderr is not None  # noqa: S101 - Popen was given PIPE
+        self._stderr = self._child.stderr
+        os.set_blocking(self._stderr.fileno(), False)
+        self._poll = select.poll()
+        self._poll.register(self, select.POLLIN)
+        self._poll.register(self._stderr, select.POLLIN)
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """As socket.recv; meanwhile what the command complains of is read, so that it never waits for us."""
+        give_up = time.monotonic() + (self.gettimeout() or 0)
+        complaint = self._stderr.fileno()
+        while ready := [number for number, _ in self._poll.poll(max(give_up - time.monotonic(), 0) * 1000)]:
+            if complaint in ready and not self._hear():
+                self._poll.unregister(complaint)
+            if ready != [complaint]:
+                return super().recv(size, flags)
+        raise TimeoutError
+
+    def failure(self, stage: str) -> HostError | None:
+        """Why nothing comes any more, if the command's end is the reason.
+
+        Before the banner any end is; later, the far side may as well have hung up, unless the command complains.
+        """
+        if self._child.returncode is not None:  # ended by end()
+            return None
+        give_up = time.monotonic() + _GRACE_S  # it closes its output a moment before it can be waited for
+        while (how := self._ended()) is None:
+            if time.monotonic() > give_up:
+                return None
+            time.sleep(_TICK_S)
+        self._hear()  # a pipe holds no more than that
+        lines = [line.strip() for line in bytes(self._said).decode(errors="replace").splitlines() if line.strip()]
+        if stage != "banner" and (how.si_status == 0 or not lines):
+            return None
+        ended = "with exit status" if how.si_code == os.CLD_EXITED else "by signal"
+        last_words = printable(lines[-1]) if lines else "nothing on stderr"
+        return UnreachableError(
+            f"the ProxyCommand for {self._peer.where} ended {ended} {how.si_status}: {last_words}",
+            host=self._peer.host,
+            stage=stage,
+            hint=f"run `{self._peer.ssh_command}`, or the command by hand: it has to bring an SSH banner",
+        )
+
+    def end(self) -> None:
+        """After close(), by which the command sees the end of its input: end it by SIGHUP as ssh does, then SIGKILL.
+
+        Safe to call twice. (close() itself is paramiko's to call, before anybody has asked for the failure.)
+        """
+        for number in (signal.SIGHUP, signal.SIGKILL):
+            if self._child.returncode is None:
+                # Not reaped yet, so the group's number is still its own and nobody else can be hit.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._child.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._child.wait(_GRACE_S)
+        self._stderr.close()
+
+    def _ended(self) -> os.waitid_result | None:
+        """How the command ended, None while it runs. Leaves it unreaped: end() still needs its number."""
+        return os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+    def _hear(self) -> bool:
+        """Keep what is on stderr; whether there was anything."""
+        with contextlib.suppress(BlockingIOError):
+            piece = os.read(self._stderr.fileno(), STDERR_LIMIT)
+            self._said.add(piece)
+            return bool(piece)
+        return False
+
+
+def expand(command: str, peer: Peer, name: str) -> str:
+    """The command with its tokens replaced: %h %p %r as resolved, %n as the user calls the host.
+
+    Raises:
+        UnreachableError: a name holds what a shell would act on.
+    """
+    tokens = {"%": "%", "h": peer.hostname, "n": name, "p": str(peer.port), "r": peer.user}
+
+    def value(match: re.Match[str]) -> str:
+        word = tokens.get(match[1], match[0])
+        if match[1] in "hnr" and _DANGEROUS.search(word):
+            raise UnreachableError(
+                f'"{printable(word)}" cannot stand in a ProxyCommand: a shell would act on it',
+                host=peer.host,
+                stage="config",
+                hint="set address and user for this host to plain names",
+            )
+        return word
+
+    return re.sub(r"%(.)", value, command)

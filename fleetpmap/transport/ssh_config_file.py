@@ -1,0 +1,269 @@
+"""ssh_config without ssh.   ~/.ssh/config, /etc/ssh/ssh_config ─► [ssh_config_file] ─► ssh_config
+
+`everything` is every line of the files, to see what they are about. `read` is what they say of one host, in the form
+of `ssh -G`, for machines that have no ssh to ask: the first value of an option counts, `Host` and `Match` decide which
+lines do. What this reader cannot know is an error with file and line, never a guess.
+Source: readconf.c and argv_split() in misc.c of OpenSSH.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from fleetpmap.errors import UsageError
+from fleetpmap.transport.ssh_keywords import OTHER_NAMES, SPELLING, WITHOUT_SSH
+from fleetpmap.transport.this_user import home, login_name
+
+SYSTEM_CONFIG = "/etc/ssh/ssh_config"
+Said = dict[str, tuple[str, ...]]
+"""The values of each option, whose name is in lower case."""
+
+_MAX_DEPTH = 16
+_LINE = re.compile(r'\s*([^\s="#]+)(?:\s*=\s*|\s+|$)(.*?)\s*', re.DOTALL)
+_WORD = re.compile(r"""\s*((?:[^\s'"\\]|\\.|\\|'(?:[^'\\]|\\.|\\)*'|"(?:[^"\\]|\\.|\\)*")+)""", re.DOTALL)
+_PIECE = re.compile(r"""\\(['"\\ ])|'((?:[^'\\]|\\.|\\)*)'|"((?:[^"\\]|\\.|\\)*)"|(.)""", re.DOTALL)
+_REPEATED = frozenset({"identityfile", "certificatefile"})
+_ALL_WORDS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
+_REST_OF_LINE = frozenset({"proxycommand", "proxyjump"})
+_EITHER = {"proxycommand": "proxyjump", "proxyjump": "proxycommand"}
+"""Where one is set, the other is not looked at any more."""
+_SWITCH = re.compile(r"yes|no|true|false", re.IGNORECASE)
+_ALLOWED = {
+    "port": re.compile(r"[0-9]{1,5}"),
+    "connectionattempts": re.compile(r"[0-9]{1,5}"),
+    "connecttimeout": re.compile(r"none|([0-9]+[smhdw]?)+", re.IGNORECASE),
+    "addressfamily": re.compile(r"any|inet|inet6", re.IGNORECASE),
+    "identitiesonly": _SWITCH,
+    "stricthostkeychecking": re.compile(r"yes|no|true|false|off|ask|accept-new", re.IGNORECASE),
+    "user": re.compile(r"[^%$]+"),  # newer versions of ssh expand them, older ones do not
+}
+"""What is understood of an option's value, all of it."""
+
+
+class Line(NamedTuple):
+    """One option with its value, and where it stands."""
+
+    keyword: str
+    """In lower case, by its present name."""
+    rest: str
+    """The value as it is written."""
+    words: tuple[str, ...]
+    """The value's words, unquoted, without a comment."""
+    where: str
+    """`FILE line N`."""
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise the error that names this line."""
+        raise UsageError(
+            f"{self.where}: {why}",
+            hint="install ssh, which knows, or choose another file with --ssh-config (none for no file)",
+        )
+
+
+def everything(config: str | None) -> Iterator[Line]:
+    """Every line of the files that hold for `--ssh-config config`, included ones too, for whichever host it is.
+
+    Raises:
+        UsageError: a file or a line that cannot be read.
+    """
+    for path, base in _files(config):
+        yield from _with_included(path, base, depth=0)
+
+
+def read(name: str, config: str | None, *, user: str | None = None, port: int | None = None) -> Said:
+    """What the files say of `ssh [-l user] [-p port] name`, as ssh -G would print it; only what they set.
+
+    Raises:
+        UsageError: a line that needs ssh to be understood.
+    """
+    said: Said = {}
+    if user is not None:
+        said["user"] = (user,)
+    if port is not None:
+        said["port"] = (str(port),)
+    reader = _Reader(name, said)
+    for path, base in _files(config):
+        reader.read(path, base)
+    said["hostname"] = (reader.hostname().lower(),)
+    return said
+
+
+def _files(config: str | None) -> list[tuple[str, Path]]:
+    """The files that there are (one that was asked for has to be), each with the directory of what it includes."""
+    own = home() / ".ssh"
+    if config is not None:
+        return [] if config == "none" else [(config, own)]
+    files = ((str(own / "config"), own), (SYSTEM_CONFIG, Path(SYSTEM_CONFIG).parent))
+    return [(path, base) for path, base in files if os.access(path, os.F_OK)]
+
+
+@dataclass(slots=True)
+class _Reader:
+    name: str
+    said: Said
+
+    def hostname(self) -> str:
+        """The name as far as it is known by now."""
+        tokens = {"%h": self.name, "%%": "%"}
+        return re.sub("%.", lambda token: tokens[token[0]], self.said.get("hostname", ("%h",))[0])
+
+    def read(self, path: str, base: Path, *, active: bool = True, depth: int = 0) -> None:
+        """Take over what one file says. In a file that is included where it does not hold, nothing ever holds."""
+        holds = active
+        for line in _lines(path):
+            if line.keyword == "host":
+                holds = active and _host(line, self.name)
+            elif line.keyword == "match":
+                holds = active and self._match(line)
+            elif line.keyword == "include":
+                for included in _included(line, base, depth):
+                    self.read(included, base, active=holds, depth=depth + 1)
+            else:
+                self._take(line, holds=holds)
+
+    def _take(self, line: Line, *, holds: bool) -> None:
+        keyword = line.keyword
+        known = WITHOUT_SSH.get(keyword)
+        if known is None:
+            if _fits_list(self.said.get("ignoreunknown", ("",))[0], keyword, any_case=True):
+                return
+            line.refuse(f"nobody here knows the option {keyword}")
+        if not line.words:
+            line.refuse(f"{SPELLING[keyword]} has no value")
+        if not holds or known == "no effect":
+            return
+        if known == "refused":
+            if line.words[0].lower() not in UNSET:
+                line.refuse(f"{SPELLING[keyword]} needs ssh, which this machine does not have")
+            return
+        values = _values(line)
+        if keyword in _REPEATED:
+            self.said[keyword] = tuple(dict.fromkeys((*self.said.get(keyword, ()), *values)))
+        elif keyword not in self.said and _EITHER.get(keyword) not in self.said:
+            self.said[keyword] = values
+
+    def _match(self, line: Line) -> bool:
+        """Whether every criterion holds. Those behind one that does not are not looked at, as ssh runs no exec then."""
+        words = [part for word in line.words for part in word.split("=", 1)]
+        if [word.lower() for word in words] == ["all"]:
+            return True
+        values = {
+            "host": self.hostname(),
+            "originalhost": self.name,
+            "user": self.said.get("user", (login_name(),))[0],
+            "localuser": login_name(),
+        }
+        for criterion, patterns in zip_longest(words[::2], words[1::2]):
+            kind = criterion.lower().removeprefix("!")
+            if kind not in values or not patterns:
+                line.refuse(f'"Match {criterion}" needs ssh, which this machine does not have')
+            fits = _fits_list(patterns, values[kind], any_case=kind.endswith("host"))
+            if fits == criterion.startswith("!"):
+                return False
+        return bool(words)
+
+
+UNSET = frozenset({"", "no", "none", "false", "ask", "internal"})
+"""Values, in lower case, with which an option that only ssh knows changes nothing."""
+
+
+def _values(line: Line) -> tuple[str, ...]:
+    keyword = line.keyword
+    if keyword in _REST_OF_LINE:
+        return (line.rest,)
+    if keyword in _ALL_WORDS:
+        return line.words
+    if len(line.words) > 1:
+        line.refuse(f"{SPELLING[keyword]} has more than one value")
+    value = line.words[0]
+    allowed = _ALLOWED.get(keyword)
+    if allowed and not allowed.fullmatch(value):
+        line.refuse(f'{SPELLING[keyword]} cannot be "{value}" without ssh')
+    if keyword == "hostname" and re.sub("%[h%]", "", value).count("%"):
+        line.refuse(f'HostName cannot be "{value}" without ssh')
+    return (value,)
+
+
+def _host(line: Line, name: str) -> bool:
+    if not line.words:
+        line.refuse("Host has no pattern")
+    if any(word.startswith("!") and _fits(word[1:], name) for word in line.words):
+        return False
+    return any(_fits(word, name) for word in line.words if not word.startswith("!"))
+
+
+def _fits_list(patterns: str, text: str, *, any_case: bool = False) -> bool:
+    """A list with commas, in which one pattern with `!` that fits is a no to all."""
+    if any_case:
+        patterns, text = patterns.lower(), text.lower()
+    each = patterns.split(",")
+    if any(pattern.startswith("!") and _fits(pattern[1:], text) for pattern in each):
+        return False
+    return any(_fits(pattern, text) for pattern in each)
+
+
+def _fits(pattern: str, text: str) -> bool:
+    """Only `*` and `?` are special."""
+    regex = "".join(".*" if sign == "*" else "." if sign == "?" else re.escape(sign) for sign in pattern)
+    return re.fullmatch(regex, text, re.DOTALL) is not None
+
+
+def _with_included(path: str, base: Path, depth: int) -> Iterator[Line]:
+    for line in _lines(path):
+        yield line
+        if line.keyword == "include":
+            for included in _included(line, base, depth):
+                yield from _with_included(included, base, depth + 1)
+
+
+def _included(line: Line, base: Path, depth: int) -> Iterator[str]:
+    """The files that a line includes, in order."""
+    if depth >= _MAX_DEPTH:
+        line.refuse("too many files that include each other")
+    for word in line.words:
+        if re.search("[%$]|^~[^/]", word):
+            line.refuse(f"cannot tell which files {word} means")
+        pattern = home() / word[2:] if word.startswith("~/") else base / word
+        yield from sorted(glob.glob(str(pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
+
+
+def _lines(path: str) -> Iterator[Line]:
+    try:
+        texts = Path(path).read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the ssh_config {path}: {error.strerror}",
+            hint="choose another file with --ssh-config (none for no file)",
+        ) from error
+    for number, text in enumerate(texts, start=1):
+        if match := _LINE.fullmatch(text):
+            keyword = match[1].lower()
+            line = Line(OTHER_NAMES.get(keyword, keyword), match[2], (), f"{path} line {number}")
+            yield line._replace(words=_words(line))
+
+
+def _words(line: Line) -> tuple[str, ...]:
+    if line.keyword in _REST_OF_LINE:
+        return (line.rest,) if line.rest else ()
+    words, at, text = [], 0, line.rest
+    while (rest := text[at:].lstrip()) and not rest.startswith("#"):
+        match = _WORD.match(text, at)
+        if match is None:
+            line.refuse("a quotation mark is missing")
+        words.append(re.sub(_PIECE, _unquoted, match[1]))
+        at = match.end()
+    return tuple(words)
+
+
+def _unquoted(piece: re.Match[str]) -> str:
+    quoted = piece[2] if piece[2] is not None else piece[3]
+    if quoted is not None:
+        return re.sub(r"""\\(['"\\])""", r"\1", quoted)
+    return piece[1] or piece[4]

@@ -1,0 +1,26 @@
+"""Who runs this, as ssh sees it: by the passwd entry, whatever $HOME and $USER say.   [this_user] ─► ssh_config"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from functools import lru_cache
+from pathlib import Path
+
+
+@lru_cache(maxsize=1)
+def home() -> Path:
+    """The home directory."""
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # a container that runs under a number nobody named
+        return Path.home()
+
+
+@lru_cache(maxsize=1)
+def login_name() -> str:
+    """The name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return os.environ.get("LOGNAME", str(os.getuid()))

@@ -1,0 +1,243 @@
+"""fleetpmap doctor: the steps to a host, where they end, and the fix."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fleetpmap.doctor import STEPS, diagnose
+from fleetpmap.errors import ProtocolError
+from fleetpmap.inventory import Host
+from fleetpmap.snapshot import HostFailure, HostSnapshot
+from fleetpmap.transport.base import SshOptions
+from fleetpmap.wire import Capabilities
+from program import fleetpmap
+from snapshots import failed, host, process, snapshot
+from targets import Target
+
+NO_CONFIG = SshOptions(ssh_config="none", known_hosts=("/nonexistent",))
+ALL_PASSED = {"config": 0.5, "dns": 0.51, "tcp": 0.53, "kex": 0.57, "auth": 0.65, "list": 0.81, "read": 1.13}
+
+
+def _states(fleet_host: Host, answer: HostSnapshot, passed: dict[str, float] | None = None) -> str:
+    """The steps' states, as a letter each: o(k), F(ailed), . for not reached, - for not needed."""
+    times = {fleet_host.name: passed or {}}
+    (one,) = diagnose(snapshot(answer), [fleet_host], times, NO_CONFIG, listed_only=False)
+    letters = {"ok": "o", "failed": "F", "not-reached": ".", "not-needed": "-"}
+    return "".join(letters[one.states[step]] for step in STEPS)
+
+
+def _passed(until: str) -> dict[str, float]:
+    names = list(ALL_PASSED)
+    return {name: ALL_PASSED[name] for name in names[: names.index(until) + 1]}
+
+
+BOX = Host("box")
+
+
+@pytest.mark.parametrize(
+    ("stage", "passed", "states"),
+    [
+        ("config", "", "F.....-.."),
+        ("dns", "config", "F.....-.."),
+        ("tcp", "dns", "oF....-.."),
+        ("banner", "tcp", "ooF...-.."),
+        ("kex", "tcp", "ooF...-.."),
+        ("host-key", "kex", "oooF..-.."),
+        ("auth", "kex", "ooooF.-.."),
+        ("exec", "auth", "oooooF-.."),
+        ("read", "auth", "oooooF-.."),
+        ("list", "auth", "oooooo-F."),
+        ("read", "list", "oooooo-oF"),
+    ],
+)
+def test_step_that_failed(stage, passed, states):
+    """What came before it is done, what comes after it was not reached."""
+    answer = failed("box", "unreachable", "no", stage=stage)
+    assert _states(BOX, answer, _passed(passed) if passed else {}) == states
+
+
+def test_sudo_is_a_step_where_it_is_asked_for():
+    """Not where the login is root's already."""
+    refused = failed("box", "sudo", "no", stage="sudo")
+    assert _states(replace(BOX, sudo=True, user="ops"), refused, _passed("auth")) == "ooooooF.."
+    assert _states(replace(BOX, sudo=True, user="root"), host("box", process(1, "x")), ALL_PASSED) == "oooooo-oo"
+
+
+def test_failure_of_a_bastion_is_no_step_of_the_host():
+    """It ended at the bastion's login; of the way to the host behind it nothing was done, and its name is not ours."""
+    behind = replace(BOX, proxy_jump="ops@bastion")
+    assert _states(behind, failed("box", "auth", "bastion: no", stage="auth")) == "-F....-.."
+
+
+def test_host_that_was_not_asked():
+    """Nothing was tried."""
+    assert _states(BOX, failed("box", "not-asked", "interrupted", stage="queue")) == "......-.."
+
+
+def test_this_machine_needs_no_connection():
+    """Without SSH there is nothing before the shell."""
+    assert _states(replace(BOX, transport="local"), host("box", process(1, "x"))) == "-----o-oo"
+
+
+def test_denied_process_is_a_failed_step():
+    """Logged in, but not allowed to read what matched."""
+    answer = host("box", process(1, "x"), process(2, "x", status="denied"))
+    assert _states(BOX, answer, ALL_PASSED) == "oooooo-oF"
+
+
+def test_system_ssh_tells_no_stages():
+    """Its failure's stage is all there is: what comes before it is done."""
+    answer = failed("box", "auth", "ssh: Permission denied", stage="auth")
+    assert _states(replace(BOX, transport="openssh"), answer) == "ooooF.-.."
+
+
+def test_seconds_of_each_step():
+    """From the end of the step before it; what was done before the first is not counted."""
+    (one,) = diagnose(snapshot(host("box", process(1, "x"))), [BOX], {"box": ALL_PASSED}, NO_CONFIG, listed_only=False)
+    assert {step: round(seconds, 3) for step, seconds in one.seconds.items()} == {
+        "resolve": 0.01,
+        "tcp": 0.02,
+        "banner": 0.04,
+        "login": 0.08,
+        "shell": 0.16,
+        "proc": 0.32,
+    }
+
+
+def test_listed_processes_count_as_readable_by_their_owner():
+    """Where nobody was read, the uid says who may be; root may all."""
+    answer = host("box", process(1, "init", uid=0), process(7, "x", uid=1000), process(8, "y", uid=None))
+    for uid, readable in ((1000, 1), (0, 3), (5, 0)):
+        can = Capabilities(uid, "6.1", 4096, "", "", "gnu", "gzip", 9)
+        listed = snapshot(replace(answer, capabilities=can))
+        (one,) = diagnose(listed, [BOX], {}, NO_CONFIG, listed_only=True)
+        assert (one.readable, one.matched) == (readable, 3)
+
+
+def test_error_is_the_message_and_the_fix():
+    """One cell for both, since a file has no line below."""
+    error = ProtocolError("box: no", host="box", stage="list", hint="look there")
+    answer = HostSnapshot.failed(HostFailure.from_error(error))
+    (one,) = diagnose(snapshot(answer), [BOX], {}, NO_CONFIG, listed_only=False)
+    assert one.error == "no; look there"
+
+
+# The command, against real servers
+
+
+@pytest.fixture
+def inventory(sshd_of_fifty, tmp_path) -> Path:
+    """A host that is well, the same by the system's ssh and through a bastion, and three that are not."""
+    server = sshd_of_fifty
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        closed = unused.getsockname()[1]
+    path = tmp_path / "inventory.toml"
+    path.write_text(
+        f'[defaults]\naddress = "127.0.1.2"\nport = {server.port}\nuser = "{server.user}"\n'
+        f'identity_file = "{server.identity_file}"\n[hosts.well]\n[hosts.by-ssh]\ntransport = "openssh"\n'
+        f'[hosts.behind]\nproxy_jump = "{server.user}@127.0.1.1:{server.port}"\n'
+        f'[hosts.stranger]\nidentity_file = "{server.new_key(f"stranger-{tmp_path.name}")}"\n'
+        f'[hosts.refused]\naddress = "127.0.0.1"\nport = {closed}\n'
+        '[hosts.nowhere]\naddress = "nowhere.invalid"\n[hosts.local]\n'
+    )
+    return path
+
+
+@pytest.fixture
+def doctor(sshd_of_fifty, inventory, tmp_path):
+    """Runs `fleetpmap doctor WORDS` on that inventory."""
+    config = tmp_path / "config"
+    config.write_text(f"IdentityFile {sshd_of_fifty.identity_file}\n")  # for the bastion, which has no table
+
+    def run(*words: str):
+        files = ("-i", str(inventory), "--known-hosts", sshd_of_fifty.known_hosts, "--ssh-config", str(config))
+        return fleetpmap("doctor", *files, *words)
+
+    return run
+
+
+def _rows(text: str) -> dict[str, dict[str, str]]:
+    return {row["host"]: row for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_every_step_to_real_hosts(doctor):
+    """Where each of them ended; the exit status is run's."""
+    done = doctor("--format", "csv", "--retries", "0")
+    letters = {"ok": "o", "failed": "F", "not-reached": ".", "not-needed": "-"}
+    rows = _rows(done.stdout)
+    assert {name: "".join(letters[row[step]] for step in STEPS) for name, row in rows.items()} == {
+        "well": "oooooo-oo",
+        "by-ssh": "oooooo-oo",
+        "behind": "-ooooo-oo",
+        "stranger": "ooooF.-..",
+        "refused": "oF....-..",
+        "nowhere": "F.....-..",
+        "local": "-----o-oo",
+    }
+    assert done.returncode == 3
+    assert {name: (row["transport"], bool(row["via"])) for name, row in rows.items() if row["status"] == "ok"} == {
+        "well": ("ssh", False),
+        "by-ssh": ("openssh", False),
+        "behind": ("ssh", True),
+        "local": ("local", False),
+    }
+    assert rows["refused"]["error"].endswith("refused the connection; is sshd running there, and on that port?")
+    assert rows["well"]["kernel"] == os.uname().release
+    assert int(rows["well"]["uid"]) == os.geteuid()
+
+
+def test_hosts_are_arguments_too(doctor):
+    """Node sets as in -H, in addition to it; all is well is exit status 0 and a line each."""
+    done = doctor("well", "-H", "local")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["host", "local", "well"]
+    assert done.returncode == 0
+
+
+def test_matched_processes_are_tried(doctor):
+    """With a process option the maps are read, as run would; nobody who matches is 5, as there."""
+    with Target("to-be-tried") as target:
+        (row,) = _rows(doctor("well", "--pid", str(target.pid), "--format", "csv").stdout).values()
+    assert (row["processes"], row["readable"], row["proc"]) == ("1", "1", "ok")
+    assert row["proc_ms"] != ""
+    assert doctor("well", "--pid", "4194304").returncode == 5
+
+
+def test_denied_process_says_sudo(sshd_of_fifty, doctor, account):
+    """Another user's process may be listed, not read."""
+    ops = account("doctor")
+    sshd_of_fifty.authorize(ops, sshd_of_fifty.identity_file)
+    with Target("of-root") as target:
+        done = doctor("-H", f"{ops}@well", "--pid", str(target.pid))
+        listed = doctor("-H", f"{ops}@well")
+    assert done.returncode == 3
+    assert done.stdout.splitlines()[1].split()[-3] == "0/1"
+    assert "well: not every process that matched may be read: run with --sudo\n" in done.stderr
+    assert "well: the login may read its own processes only; --sudo reads all of them\n" in listed.stderr
+    assert listed.returncode == 0
+
+
+def test_json_has_the_failures_with_their_stage(doctor):
+    """The same form as every report's."""
+    told = json.loads(doctor("refused", "--format", "json", "--quiet").stdout)
+    assert told["view"] == "doctor"
+    assert told["rows"][0]["tcp"] == "failed"
+    assert told["failures"][0]["stage"] == "tcp"
+
+
+def test_summary_in_columns(doctor):
+    """A time or a word for each step; sudo only where some host wants it."""
+    header, *lines = doctor("well", "refused").stdout.splitlines()
+    assert header.split() == ["host", *(step for step in STEPS if step != "sudo"), "uid", "kernel"]
+    well, refused = (line.split() for line in lines)
+    assert well[0] == "well"
+    assert all(time.endswith(("ms", "s")) for time in well[1:4])
+    assert refused[2] == "failed"

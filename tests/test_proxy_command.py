@@ -1,0 +1,193 @@
+"""ProxyCommand: a command of the user's in place of TCP."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shlex
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fleetpmap.errors import AuthError, DeadlineError, HostError, UnreachableError
+from fleetpmap.inventory.model import Host
+from fleetpmap.transport import Transport, open_transport
+from fleetpmap.transport.base import Deadline, SshOptions
+from fleetpmap.transport.ssh.proxy_command import expand
+from fleetpmap.transport.ssh.translate import Peer
+
+# What `nc HOST PORT` does, on machines that have no nc: both ways until either side is done.
+NETCAT = """\
+import os, select, socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as there:
+    while True:
+        for ready in select.select([0, there], [], [])[0]:
+            piece = os.read(ready if ready == 0 else there.fileno(), 65536)
+            if not piece:
+                sys.exit()
+            there.sendall(piece) if ready == 0 else os.write(1, piece)
+"""
+
+
+@pytest.fixture
+def netcat(tmp_path) -> str:
+    """A command that connects to %h and %p."""
+    program = tmp_path / "netcat.py"
+    program.write_text(NETCAT)
+    return f"{shlex.quote(sys.executable)} {program} %h %p"
+
+
+@pytest.fixture
+def options(sshd, tmp_path):
+    """Options with a ProxyCommand for every host, and more lines before it."""
+
+    numbers = itertools.count(1)
+
+    def make(command: str, *lines: str) -> SshOptions:
+        config = tmp_path / f"config-{next(numbers)}"
+        config.write_text("\n".join([*lines, "Host *", f"ProxyCommand {command}"]) + "\n")
+        return SshOptions(ssh_config=str(config), known_hosts=(sshd.known_hosts,), retries=0)
+
+    return make
+
+
+def _open(host: Host, options: SshOptions) -> Transport:
+    return open_transport(host, deadline=Deadline.after(30), options=options)
+
+
+def _says(host: Host, options: SshOptions) -> bytes:
+    with _open(host, options) as transport, transport.run("echo here") as channel:
+        return b"".join(iter(channel.receive, b""))
+
+
+def _fails(host: Host, options: SshOptions) -> HostError:
+    with pytest.raises(HostError) as caught:
+        _says(host, options)
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", ["ssh", "openssh"])
+def test_command_carries_the_connection(sshd, options, netcat, kind):
+    """As nc would, with the resolved address and port."""
+    assert _says(sshd.host(transport=kind), options(netcat)) == b"here\n"
+
+
+def test_ssh_w_through_another_host(sshd, options):
+    """The way of jumping from before there was ProxyJump."""
+    command = (
+        f"ssh -F none -o BatchMode=yes -o UserKnownHostsFile={sshd.known_hosts} -i {sshd.identity_file} "
+        f"-p {sshd.port} -W %h:%p {sshd.user}@127.0.0.1"
+    )
+    assert _says(sshd.host(), options(command)) == b"here\n"
+
+
+def test_bastion_may_have_a_command(sshd, sshd_of_fifty, tmp_path, netcat):
+    """The first hop's connection is the command's, the host's goes through the hop."""
+    config = tmp_path / "config"
+    config.write_text(
+        f"Host gate\n HostName 127.0.0.1\n Port {sshd.port}\n IdentityFile {sshd.identity_file}\n"
+        f" ProxyCommand {netcat}\n"
+    )
+    trusted = SshOptions(ssh_config=str(config), known_hosts=(sshd.known_hosts, sshd_of_fifty.known_hosts))
+    assert _says(sshd_of_fifty.host(proxy_jump="gate"), trusted) == b"here\n"
+
+
+def test_none_is_no_command(sshd, options):
+    """A host that is excepted from what holds for all."""
+    assert _says(sshd.host(), options("false", "Host 127.0.0.1", "ProxyCommand none")) == b"here\n"
+
+
+def test_tokens_are_replaced(sshd, options, tmp_path, netcat):
+    """Address, name, port and login; %% is a percent sign, and the rest is the shell's."""
+    said = tmp_path / "said"
+    command = f"sh -c 'echo \"%n %h %p %r 100%%\" >{said}; exec {netcat}'"
+    host = sshd.host("box", address="alias")
+    assert _says(host, options(command, "Host alias", "HostName 127.0.0.1")) == b"here\n"
+    assert said.read_text() == f"alias 127.0.0.1 {sshd.port} {sshd.user} 100%\n"
+
+
+@pytest.mark.parametrize("user", ["$(touch made)", "a;b", "`id`", "a b", "-oProxyCommand=true"])
+def test_name_that_a_shell_would_act_on_is_refused(user):
+    """It never reaches the shell (CVE-2023-51385)."""
+    with pytest.raises(UnreachableError) as caught:
+        expand("nc %h %p %r", Peer("web-01", "127.0.0.1", 22, user), "web-01")
+    assert caught.value.stage == "config"
+    assert caught.value.message == f'"{user}" cannot stand in a ProxyCommand: a shell would act on it'
+
+
+def test_command_that_fails_is_quoted(sshd, options):
+    """Its status and its last words, not a missing banner."""
+    error = _fails(sshd.host("box"), options("sh -c 'echo trying >&2; echo no route to %h >&2; exit 3'"))
+    assert (type(error), error.stage, error.host) == (UnreachableError, "banner", "box")
+    assert error.message == (
+        f"the ProxyCommand for 127.0.0.1 port {sshd.port} ended with exit status 3: no route to 127.0.0.1"
+    )
+
+
+def test_command_that_is_missing(sshd, options):
+    """The shell says so."""
+    error = _fails(sshd.host(), options("no-such-program-anywhere"))
+    assert "ended with exit status 127: " in error.message
+    assert "no-such-program-anywhere" in error.message
+
+
+def test_command_that_says_nothing_ends_with_the_deadline(sshd, options):
+    """Under the connect timeout like any other connection."""
+    error = _fails(sshd.host(connect_timeout_s=1.0), options("sleep 60"))
+    assert (type(error), error.stage) == (DeadlineError, "banner")
+
+
+def test_refused_login_is_not_the_commands_fault(sshd, options, netcat):
+    """The command ends with the connection, but that is not why."""
+    assert type(_fails(sshd.host(user="nobody-of-that-name"), options(netcat))) is AuthError
+
+
+def test_command_that_complains_without_end_blocks_nothing(sshd, options, netcat):
+    """A flood on stderr is read and dropped."""
+    flood = f"sh -c 'head -c 3000000 /dev/zero >&2; exec {netcat}'"
+    assert _says(sshd.host(), options(flood)) == b"here\n"
+
+
+def test_command_that_dies_in_the_middle(sshd, options, netcat, tmp_path):
+    """What it was killed by is in the error."""
+    number = tmp_path / "pid"
+    host, trusted = sshd.host("box"), options(f"sh -c 'echo $$ >{number}; exec {netcat}'")
+    with _open(host, trusted) as transport, transport.run("sh -s") as channel:
+        channel.send(b"echo half; sleep 20\n")
+        assert channel.receive() == b"half\n"
+        psutil.Process(int(number.read_text())).kill()
+        with pytest.raises(UnreachableError) as caught:
+            channel.receive()
+    assert (caught.value.host, caught.value.stage) == ("box", "read")
+    assert caught.value.message == f"the connection to 127.0.0.1 port {sshd.port} broke"
+
+
+def test_nothing_is_left_of_the_command(sshd, options, netcat, tmp_path):
+    """Nor of what it started, nor of one that does not listen to SIGHUP: its whole process group is ended."""
+    _says(sshd.host(), options(netcat))
+    before, number = _belongings(), tmp_path / "pid"
+    for command in (f"sleep 1000 & echo $! >{number}; {netcat}", f"trap : HUP; echo $$ >{number}; sleep 9; sleep 9"):
+        with contextlib.suppress(DeadlineError):
+            _says(sshd.host(connect_timeout_s=1.0), options(f"sh -c '{command}'"))
+        assert _has_ended(int(number.read_text()))
+    assert _belongings() == before
+
+
+def _has_ended(pid: int) -> bool:
+    """Within a few seconds; a child of somebody else's may stay a zombie."""
+    for _ in range(500):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+                continue
+        return True
+    return False
+
+
+def _belongings() -> tuple[int, int, list[psutil.Process]]:
+    descriptors = [entry for entry in Path("/proc/self/fd").iterdir() if entry.exists()]
+    return threading.active_count(), len(descriptors), psutil.Process().children()

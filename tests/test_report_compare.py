@@ -1,0 +1,243 @@
+"""compare: one service on all its hosts, side by side."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from fleet_of_twenty import twenty_hosts
+from fleetpmap.errors import UsageError
+from fleetpmap.export import write_csv
+from fleetpmap.render import plain, table
+from fleetpmap.report import Report, Shape, compare
+from snapshots import expected, failed, host, mapping, process, snapshot
+
+MIB = 1024
+
+
+def _app(*mappings, pid=1, **facts):
+    return process(pid, "app", *mappings, **facts)
+
+
+def _kib(path, kib, **how):
+    """A mapping whose pages are all its own."""
+    fields = {"Rss": kib, "Pss": kib, "Shared_Clean": 0, "Shared_Dirty": 0, "Private_Clean": 0, "Private_Dirty": kib}
+    return mapping(path, size=kib, **(fields | how))
+
+
+def _fleet(*kib_of_heap):
+    return snapshot(*(host(f"w{n}", _app(_kib("[heap]", kib))) for n, kib in enumerate(kib_of_heap, 1)))
+
+
+def _row(report: Report, name: str):
+    columns = report.tables[0].columns
+    row = columns[0].cells().index(name)
+    return {column.name: column.cells()[row] for column in columns}
+
+
+def _csv(report: Report) -> str:
+    file = io.BytesIO()
+    write_csv(report, file)
+    return file.getvalue().decode()
+
+
+def _screen(report: Report, width: int) -> str:
+    console = Console(width=width, soft_wrap=True, color_system=None)
+    with console.capture() as drawn:
+        console.print(table(report))
+    return drawn.get()
+
+
+def test_twenty_hosts_on_a_terminal():
+    """The leak and the old library have columns of their own; equal hosts are one column, failed hosts a sentence."""
+    text = _screen(compare(twenty_hosts()), 110)
+    assert text == expected("compare.txt", text)
+
+
+def test_twenty_hosts_as_csv():
+    """A column for each host asked: absent, empty (unknown) and numbers are three things."""
+    text = _csv(compare(twenty_hosts()))
+    assert text == expected("compare.csv", text)
+
+
+def test_twenty_hosts_against_a_baseline():
+    """Each column is the difference from web-01, with its sign."""
+    text = _screen(compare(twenty_hosts(), baseline="web-01"), 110)
+    assert text == expected("compare_baseline.txt", text)
+
+
+def test_findings_have_their_figures():
+    """The leak, and who has which library: nothing else stands out in these hosts."""
+    assert compare(twenty_hosts()).findings == (
+        "web-07: [heap] 412.2M above the median of 17 hosts (496.8M, 84.6M)",
+        "libcrypto.so.3 on web-[01-12,14,16-17,20], libcrypto.so.1.1 on web-13",
+    )
+
+
+def test_equal_hosts_say_nothing():
+    """Six hosts that differ by a few pages."""
+    report = compare(_fleet(*(50 * MIB + 4 * n for n in range(6))))
+    assert report.findings == ()
+    assert _row(report, "[heap]")["outliers"] == ""
+
+
+def test_absent_zero_and_unknown_are_three_things():
+    """A wholly read host without the mapping, one with nothing of it in memory, and one read in part."""
+    fleet = snapshot(
+        host("a", _app(_kib("[heap]", 8), _kib("/x.so", 4))),
+        host("b", _app(_kib("[heap]", 8))),
+        host("c", _app(_kib("[heap]", 8), _kib("/x.so", 0))),
+        host("d", _app(_kib("[heap]", 8)), _app(pid=2, status="denied")),
+        failed("e", "refused", "e: refused"),
+    )
+    report = compare(fleet)
+    row = _row(report, "x.so")
+    assert [row[name] for name in "abcde"] == [4, "absent", 0, None, None]
+    line = next(line for line in plain(report).splitlines() if line.startswith("x.so"))
+    assert line.split()[1:6] == ["4", "-", "0", "?", "?"]
+    assert "not judged: d, read only in part" in report.notes
+
+
+def test_processes_are_the_first_row_and_counts_even_for_humans():
+    """A number of processes is not a size."""
+    report = compare(
+        snapshot(host("a", _app(_kib("[heap]", 2 * MIB)), _app(_kib("[heap]", 2 * MIB), pid=2)), host("b"))
+    )
+    assert plain(report, human=True).splitlines()[1].split()[:3] == ["processes", "2", "0"]
+    assert report.tables[0].columns[1].total == 4 * MIB
+
+
+def test_other_counts_are_said_first_and_make_no_outlier():
+    """A host with twice the processes has twice the memory: that is explained, and no alarm."""
+    few = [host(f"w{n}", _app(_kib("[heap]", 50 * MIB))) for n in range(6)]
+    many = host("big", *(_app(_kib("[heap]", 50 * MIB), pid=pid) for pid in (1, 2)))
+    report = compare(snapshot(*few, many))
+    assert report.findings == (
+        "the hosts do not run the same number of processes: 1 on w[0-5], 2 on big; --per process divides by it",
+    )
+    assert _row(compare(snapshot(*few, many), per_process=True), "[heap]")["big"] == 50 * MIB
+
+
+def test_a_leak_beside_other_counts_is_still_found():
+    """It is one per process too."""
+    few = [host(f"w{n}", _app(_kib("[heap]", 50 * MIB))) for n in range(6)]
+    many = host("big", *(_app(_kib("[heap]", 150 * MIB), pid=pid) for pid in (1, 2)))
+    assert _row(compare(snapshot(*few, many)), "[heap]")["outliers"] == "big"
+
+
+def test_shared_with_fewer_processes_is_no_outlier():
+    """PSS of a shared library is larger where fewer map it; RSS and USS are the same."""
+    shared = {"Private_Dirty": 0, "Shared_Clean": 40 * MIB}
+    equal = [host(f"w{n}", _app(_kib("/lib/x.so", 40 * MIB, **shared, Pss=10 * MIB))) for n in range(6)]
+    alone = host("alone", _app(_kib("/lib/x.so", 40 * MIB, **shared, Pss=40 * MIB)))
+    report = compare(snapshot(*equal, alone))
+    assert _row(report, "x.so")["alone"] == 40 * MIB
+    assert (_row(report, "x.so")["outliers"], report.findings) == ("", ())
+
+
+def test_two_groups_are_named():
+    """Twelve hosts of one version and five of another: no outlier among them, and who is in which group."""
+    report = compare(_fleet(*[86 * MIB] * 12, *[412 * MIB] * 5))
+    sentence = "2 groups, about 86.0M on w[1-12] and about 412.0M on w[13-17]"
+    assert _row(report, "[heap]")["outliers"] == f"split: {sentence}"
+    assert report.findings == (f"[heap]: {sentence}",)
+    assert report.brief is not None
+    assert [column.name for column in report.brief.tables[0].columns[1:3]] == ["w[1-12]", "w[13-17]"]
+
+
+def test_one_library_in_two_places():
+    """The same name under two paths."""
+    at = [
+        host(f"w{n}", _app(_kib(f"/{'opt' if n > 4 else 'usr'}/lib/libssl.so.3", 400, perms="r-xp"))) for n in range(6)
+    ]
+    assert compare(snapshot(*at)).findings == (
+        "libssl.so.3: /usr/lib/libssl.so.3 on w[0-4], /opt/lib/libssl.so.3 on w5",
+    )
+
+
+def test_two_builds_by_layout():
+    """Code of another length in the same file; its data may grow, which says nothing."""
+    one = [host(f"w{n}", _app(_kib("/lib/libssl.so.3", 400 if n else 408, perms="r-xp"))) for n in range(6)]
+    assert compare(snapshot(*one)).findings == ("/lib/libssl.so.3: 2 builds by layout, on w[1-5] and on w0",)
+    data = [host(f"w{n}", _app(_kib("/lib/libssl.so.3", 400 + 4 * n, perms="rw-p"))) for n in range(6)]
+    assert compare(snapshot(*data)).findings == ()
+
+
+def test_a_file_that_only_some_hosts_map():
+    """From a mebibyte on."""
+    fleet = [host(f"w{n}", _app(_kib("[heap]", 9), *[_kib("/srv/index.bin", 3 * MIB)] * (n < 2))) for n in range(4)]
+    assert compare(snapshot(*fleet)).findings == ("/srv/index.bin only on w[0-1], up to 3.0M",)
+
+
+def test_a_kernel_without_the_metric_is_shown_and_not_judged():
+    """Its cells are unknown, and a note says why it is in no median."""
+    lacking = host("old", _app(mapping("[heap]", size=900 * MIB, Rss=900 * MIB)))
+    report = compare(snapshot(*(host(f"w{n}", _app(_kib("[heap]", 50 * MIB))) for n in range(5)), lacking))
+    assert _row(report, "[heap]")["old"] is None
+    assert _row(report, "[heap]")["median_kib"] == 50 * MIB
+    assert "not judged: old, whose kernel has no pss_kib" in report.notes
+
+
+def test_another_metric():
+    """RSS of the same hosts."""
+    report = compare(twenty_hosts(), "rss_kib")
+    assert _row(report, "[heap]")["web-15"] is not None
+    assert report.findings[0].startswith("web-07: [heap] 412.2M above the median of 18 hosts")
+
+
+def test_rows_are_in_the_order_of_their_spread():
+    """What differs most between hosts comes first, whatever its size; --top keeps it."""
+    fleet = [
+        host(f"w{n}", _app(_kib("/big", 900 * MIB), _kib("[heap]", 10 * MIB * n), _kib("[stack]", n))) for n in (1, 2)
+    ]
+    names = compare(snapshot(*fleet)).tables[0].columns[0].cells()
+    assert names == ["processes", "[heap]", "[stack]", "/big"]
+    top = compare(snapshot(*fleet), shape=Shape(top=1)).tables[0]
+    assert top.columns[0].cells() == ["processes", "[heap]", "(2 more)"]
+    assert top.column("w1").cells() == [1, 10 * MIB, 900 * MIB + 1]
+
+
+def test_sorted_by_a_host():
+    """Any column sorts, the processes stay first."""
+    names = compare(twenty_hosts(), shape=Shape(sort="web-13")).tables[0].columns[0].cells()
+    assert names[:3] == ["processes", "[anon]", "[heap]"]
+
+
+def test_columns_are_checked():
+    """A host that was not asked is no column."""
+    with pytest.raises(UsageError, match="no column"):
+        compare(twenty_hosts(), shape=Shape(columns=("mapping", "web-99")))
+
+
+def test_hosts_that_stand_apart_in_large_numbers_are_not_dropped_silently():
+    """A terminal has place for eight columns; who is left out is said."""
+    fleet = [host(f"w{n:02}", _app(_kib("[heap]", 50 * MIB), _kib(f"/srv/{n}.bin", 9 * MIB))) for n in range(12)]
+    report = compare(snapshot(*fleet))
+    assert report.brief is not None
+    assert len(report.brief.tables[0].columns) == 12
+    assert report.brief.notes[0] == "not shown here, but judged: w[08-11]; --format plain has every host"
+
+
+def test_nobody_answered():
+    """Columns and no figures."""
+    report = compare(snapshot(failed("a", "refused", "a: refused"), failed("b", "refused", "b: refused")))
+    assert plain(report).splitlines()[1].split() == ["processes", "?", "?", "?", "?"]
+
+
+def test_no_host_can_be_judged():
+    """All read in part: their figures are shown, the median is unknown."""
+    fleet = snapshot(*(host(f"w{n}", _app(_kib("[heap]", 50 * MIB)), _app(pid=2, status="denied")) for n in range(5)))
+    assert [_row(compare(fleet), "[heap]")[name] for name in ("w0", "median_kib", "spread_kib")] == [
+        50 * MIB,
+        None,
+        None,
+    ]
+
+
+def test_a_host_called_like_a_column():
+    """No two columns have one name."""
+    fleet = snapshot(*(host(name, _app(_kib("[heap]", 8))) for name in ("mapping", "outliers", "a")))
+    names = [column.name for column in compare(fleet).tables[0].columns]
+    assert names == ["mapping", "mapping (host)", "outliers (host)", "a", "median_kib", "spread_kib", "outliers"]
