@@ -464,10 +464,12 @@ def test_every_fault_at_once_beside_good_hosts(sshd, tmp_path):
         asked = Question(Selection(pids=(1,)), smaps=False, ssh=SshOptions(ssh_config="none"))
         snapshot = collect(hosts, asked)
     assert time.monotonic() - started < 30
-    assert {host.name: (host.status, host.failure.stage) for host in snapshot.hosts if host.failure} == {
+    found = {host.name: (host.status, host.failure.stage) for host in snapshot.hosts if host.failure}
+    # A reset can be there before connect() has returned.
+    assert found.pop("resets") in (("protocol", "banner"), ("unreachable", "tcp"))
+    assert found == {
         "silent": ("timeout", "banner"),
         "dribbles": ("timeout", "banner"),
-        "resets": ("protocol", "banner"),
         "hangs-up": ("protocol", "banner"),
         "half-banner": ("timeout", "banner"),
         "hole": ("timeout", "tcp"),
