@@ -26,7 +26,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_every_console_shows_what_the_program_prints(fleet: Path):
     """Each command is typed in a terminal; the lines under it are its output."""
-    assert len(consoles(README)) == 4
+    assert len(consoles(README)) == 5
     check_consoles(README, lambda console: fleet)
 
 
