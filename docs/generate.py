@@ -31,7 +31,7 @@ from fleetpmap.export.as_openmetrics import METRICS as OPENMETRICS
 from fleetpmap.inventory.document import MEMBERS
 from fleetpmap.inventory.model import SETTINGS, Host, TransportName
 from fleetpmap.processes import MAX_RSS, MAX_RSS_SUM
-from fleetpmap.report import VIEWS, Report, ViewOptions, fields, ps
+from fleetpmap.report import VIEWS, Report, ViewOptions, diff, fields, ps
 from fleetpmap.smaps.fields import FIELDS
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Run, Snapshot
 from fleetpmap.table import KERNEL_KEYS, METRICS
@@ -80,6 +80,7 @@ _ROW_IS = {
     "`fleetpmap hosts`": "one host that the options select",
     "`fleetpmap doctor`": "one host, with [each step](../guides/doctor.md) on the way to its processes",
     "`fleetpmap fields`": "one of the [kernel's fields](fields.md)",
+    "`fleetpmap diff`": "one [mapping, kind, process or host](../guides/over-time.md) that changed",
 }
 _COLUMN_IS = {
     "absent": "processes that matched and could not be read",
@@ -96,6 +97,8 @@ _COLUMN_IS = {
     "field": "the kernel's name of the field",
     "groups": "the host's groups, nearest first",
     "host": "the name by which you know the host",
+    "growth_kib": "`new_kib` less `old_kib`",
+    "growth_kib_per_hour": "the same by the time between the runs; empty for what is new, gone or restarted",
     "hosts": "hosts that have the mapping",
     "inode": "the file's inode",
     "kernel": "the host's kernel",
@@ -109,8 +112,11 @@ _COLUMN_IS = {
     "meaning": "what the field says, in one sentence",
     "mode": "permissions as pmap prints them",
     "name": "process name, completed from the command line where the kernel cut it",
+    "new_kib": "the size in the later run; 0 where it is gone",
     "note": "why the host is reached in another way than its settings say",
     "offset": "where in the file the mapping begins, hex",
+    "old_kib": "the size in the earlier run; 0 where it is new",
+    "old_pid": "process id in the earlier run; another one after a restart, empty where it is new",
     "outliers": "hosts that stand apart, folded; or `split:` and the groups",
     "path": "the kernel's path, without ` (deleted)`",
     "paths": "different paths among the mappings of that name",
@@ -129,7 +135,8 @@ _COLUMN_IS = {
     "since": "the first kernel that prints the field",
     "spread_kib": "largest less smallest, of the hosts that are judged",
     "start": "where the mapping begins, hex",
-    "status": "the host's or the process's [status](../concepts/coverage.md)",
+    "status": "the host's or the process's [status](../concepts/coverage.md);"
+    " in `fleetpmap diff` [what changed](../guides/over-time.md#diff)",
     "sudo": "whether the host is read as root; in `fleetpmap doctor` the step",
     "tcp": "the connection",
     "tcp_ms": "as `banner_ms`",
@@ -284,13 +291,14 @@ def columns() -> str:
 
 
 def _reports() -> dict[str, Report]:
-    """Every view of an empty snapshot, and what `ps`, `hosts`, `doctor` and `fields` print."""
+    """Every view of an empty snapshot, and what `ps`, `hosts`, `doctor`, `fields` and `diff` print."""
     snapshot = Snapshot.assemble([], Run(datetime.now(UTC), 0.0, ""))
     reports = {name: view(snapshot, ViewOptions()) for name, view in VIEWS.items()}
     reports["`fleetpmap ps`"] = ps(snapshot)
     reports["`fleetpmap hosts`"] = routes([Host("local", transport="local")], SshOptions(), "")
     reports["`fleetpmap doctor`"] = doctor(snapshot, [], {}, SshOptions(), listed_only=True, full=True)
     reports["`fleetpmap fields`"] = fields()
+    reports["`fleetpmap diff`"] = diff(snapshot, snapshot)
     return reports
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fleetpmap.smaps import SmapsColumns
     from fleetpmap.smaps import parse as parse_smaps
     from fleetpmap.snapshot import Coverage, Snapshot
+    from fleetpmap.snapshot_file import load_snapshot, write_snapshot
     from fleetpmap.transport import SshOptions
 
 _HOMES = {
@@ -45,9 +46,11 @@ _HOMES = {
     "collect_host": "collector",
     "compile_match": "processes",
     "load_inventory": "inventory",
+    "load_snapshot": "snapshot_file",
     "parse_smaps": "smaps",
     "plain": "render",
     "select": "inventory",
+    "write_snapshot": "snapshot_file",
 }
 _OTHER_NAMES_THERE = {"load_inventory": "load", "parse_smaps": "parse"}
 
@@ -70,10 +73,12 @@ __all__ = [
     "collect_host",
     "compile_match",
     "load_inventory",
+    "load_snapshot",
     "parse_smaps",
     "plain",
     "report",
     "select",
+    "write_snapshot",
 ]
 
 

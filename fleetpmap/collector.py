@@ -13,18 +13,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from threading import Event, Lock
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypedDict
 
 import numpy as np
 
 from fleetpmap.check import Checks, Rollup, check_processes, not_passed
+from fleetpmap.connections import Connections
 from fleetpmap.conversation import Conversation, converse
 from fleetpmap.errors import HostError, SmapsError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import LeftOut, Selection, full_name
 from fleetpmap.smaps import SmapsColumns, parse_processes
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Process, Run, Snapshot, host_status, once_per_machine
-from fleetpmap.table import MappingTable, from_columns
+from fleetpmap.table import ROLLUP, MappingTable, from_columns
 from fleetpmap.transport import Bastions, Deadline, Secret, SshOptions, Transport, open_transport
 from fleetpmap.wire import PROCESS_LIMIT, ListedProcess, Reading
 
@@ -46,6 +47,15 @@ _REASONS = {
 }
 
 
+class Wishes(TypedDict):
+    """What a host is asked besides who to read."""
+
+    smaps: bool
+    rollups: bool
+    rollup_only: bool
+    become_password: Secret | None
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What to ask of every host."""
@@ -55,9 +65,25 @@ class Question:
     """False: only list who would be read."""
     rollups: bool = False
     """Also read smaps_rollup, for the self-check: the kernel walks each process's page tables a second time."""
+    rollup_only: bool = False
+    """Read smaps_rollup, one sum for each process, in the place of smaps, where a host's kernel has it."""
     ssh: SshOptions = field(default_factory=SshOptions)
     become_password: Secret | None = None
     """For hosts with `sudo` whose sudo asks for one."""
+
+    @property
+    def wishes(self) -> Wishes:
+        """What `converse` is told besides the selection."""
+        return {
+            "smaps": self.smaps,
+            "rollups": self.rollups,
+            "rollup_only": self.rollup_only,
+            "become_password": self.become_password,
+        }
+
+
+Keep = Callable[[Host, Conversation, HostSnapshot], None]
+"""Takes what a host answered, raw and parsed, before the raw text is let go."""
 
 
 class TransportFor(Protocol):
@@ -78,8 +104,10 @@ def collect(
     stop: Event | None = None,
     executor: Executor | None = None,
     transport_for: TransportFor | None = None,
+    connections: Connections | None = None,
     on_start: Callable[[Host], None] | None = None,
     on_host: Callable[[HostSnapshot], None] | None = None,
+    keep: Keep | None = None,
 ) -> Snapshot:
     """Ask every host, at most `jobs` at once, and put the answers together in the order of `hosts`.
 
@@ -88,9 +116,10 @@ def collect(
     a machine that answers under several names is counted under the first.
 
     `executor` replaces the pool of threads that is made otherwise, and `jobs` with it. A pool of processes will do too,
-    without `stop` and `on_start`, which belong to this process. `on_start` is called in the thread that asks, `on_host`
-    in this one, as the answers come in. `transport_for`: None for open_transport, with one connection to each bastion
-    for all the hosts behind it.
+    without `stop`, `on_start` and `keep`, which belong to this process. `on_start` and `keep` are called in the thread
+    that asks, `on_host` in this one, as the answers come in. `transport_for`: None for open_transport, with one
+    connection to each bastion for all the hosts behind it. `connections` take its place for who asks the same again
+    and again: they stay open.
     """
     started, clock = datetime.now().astimezone(), time.monotonic()
     run_deadline = None if deadline_s is None else Deadline.after(deadline_s)
@@ -99,9 +128,11 @@ def collect(
             _ask,
             question=question,
             transport_for=transport_for or partial(open_transport, bastions=bastions),
+            connections=connections,
             run_deadline=run_deadline,
             stop=stop,
             on_start=on_start,
+            keep=keep,
         )
         answers = _mapped(ask, hosts, jobs, executor, on_host or (lambda answer: None))
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
@@ -120,6 +151,8 @@ def collect_host(
     *,
     run_deadline: Deadline | None = None,
     transport_for: TransportFor = open_transport,
+    connections: Connections | None = None,
+    keep: Keep | None = None,
 ) -> HostSnapshot:
     """Ask one host for its mappings, within `host.timeout_s` and before `run_deadline`.
 
@@ -129,20 +162,39 @@ def collect_host(
         HostError: the host could not be asked, or answered something that is not the wire format.
     """
     deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
-    with transport_for(host, deadline=deadline, options=question.ssh) as transport:
-        answer = converse(
-            transport,
-            host,
-            question.selection,
-            smaps=question.smaps,
-            rollups=question.rollups,
-            become_password=question.become_password,
+    if connections is not None:
+        answer, notes = connections.converse(
+            host, question.selection, deadline=deadline, options=question.ssh, **question.wishes
         )
-        notes = (*transport.notes, *answer.notes())
+    else:
+        with transport_for(host, deadline=deadline, options=question.ssh) as transport:
+            answer = converse(transport, host, question.selection, **question.wishes)
+            notes = transport.notes
+    notes = (*notes, *answer.notes())
+    if question.rollup_only:
+        answer = _with_totals(answer)
+    snapshot = host_snapshot(host, answer, notes, rollups=question.rollups)
+    if question.rollup_only and len(snapshot.table) and ROLLUP not in snapshot.table.path.names:
+        snapshot = replace(snapshot, notes=(*notes, "its kernel has no smaps_rollup (before 4.14), so smaps was read"))
+    if keep is not None:
+        keep(host, answer, snapshot)
+    return snapshot
+
+
+def _with_totals(answer: Conversation) -> Conversation:
+    """The answer with each smaps_rollup as the text of one mapping."""
+    if answer.reading is None:
+        return answer
+    smaps = answer.reading.smaps.replace(b" [rollup]\n", b" %b\n" % ROLLUP.encode())
+    return replace(answer, reading=replace(answer.reading, smaps=smaps))
+
+
+def host_snapshot(host: Host, answer: Conversation, notes: tuple[str, ...], *, rollups: bool) -> HostSnapshot:
+    """What a host's answer comes to, whether it has just arrived or was kept; `rollups`: they were asked for."""
     with _PARSING:
         columns, torn = _parsed(answer.reading)
     processes = [_left_out(host, left, answer) for left in answer.choice.left_out]
-    checks = _checks(columns, answer, rollups=question.rollups)
+    checks = _checks(columns, answer, rollups=rollups)
     for slot in range(len(answer.choice.read)):
         processes.append(_chosen(host, slot, answer, torn.get(slot), checks.get(slot)))
     processes.sort(key=lambda process: process.pid)
@@ -155,6 +207,7 @@ def collect_host(
         notes=notes,
         said=answer.said,
         local=host.transport == "local",
+        read_s=answer.reading.seconds if answer.reading else None,
     )
 
 
@@ -163,9 +216,11 @@ def _ask(
     *,
     question: Question,
     transport_for: TransportFor,
+    connections: Connections | None,
     run_deadline: Deadline | None,
     stop: Event | None,
     on_start: Callable[[Host], None] | None,
+    keep: Keep | None,
 ) -> HostSnapshot:
     if stop is not None and stop.is_set():
         return _not_asked(host, "the run was interrupted before its turn", "run it again")
@@ -175,7 +230,13 @@ def _ask(
     if on_start is not None:
         on_start(host)
     try:
-        return collect_host(host, question, run_deadline=run_deadline, transport_for=transport_for)
+        return collect_host(
+            *(host, question),
+            run_deadline=run_deadline,
+            transport_for=transport_for,
+            connections=connections,
+            keep=keep,
+        )
     except HostError as error:
         return HostSnapshot.failed(HostFailure.from_error(error))
 

@@ -5,10 +5,12 @@ the script on stdin ─► phase one: the Listing ─► processes.choose, here 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 from fleetpmap import probe
 from fleetpmap.errors import HostError, ProtocolError, RemoteError, SudoError
@@ -16,7 +18,7 @@ from fleetpmap.inventory import Host
 from fleetpmap.probe import Script
 from fleetpmap.probe.sudo import explain_refusal, second_way
 from fleetpmap.processes import Choice, Selection, choose
-from fleetpmap.transport import Channel, Secret, Transport
+from fleetpmap.transport import Channel, Deadline, Secret, Transport
 from fleetpmap.transport.base import passed, printable
 from fleetpmap.wire import Decoder, Listing, Reading, join_readings
 
@@ -56,12 +58,40 @@ def converse(
     *,
     smaps: bool,
     rollups: bool = False,
+    rollup_only: bool = False,
     become_password: Secret | None = None,
 ) -> Conversation:
     """Ask for the processes, choose, and ask for the chosen ones' maps (and `rollups`), unless `smaps` is False.
 
+    `rollup_only`: smaps_rollup in the place of smaps, where the kernel has it.
+
     Raises:
         HostError: the host broke off, or answered something else; its `said` is what came besides.
+    """
+    with start(
+        *(transport, host, selection),
+        smaps=smaps,
+        rollups=rollups,
+        rollup_only=rollup_only,
+        become_password=become_password,
+    ) as dialogue:
+        return dialogue.ask(selection, smaps=smaps)
+
+
+def start(
+    transport: Transport,
+    host: Host,
+    selection: Selection,
+    *,
+    smaps: bool,
+    rollups: bool = False,
+    rollup_only: bool = False,
+    become_password: Secret | None = None,
+) -> Dialogue:
+    """The probe, running on a host and ready to be asked; the arguments are those of `converse`.
+
+    Raises:
+        HostError: it did not come to that.
     """
     script = probe.render(
         probe.Request(
@@ -70,45 +100,97 @@ def converse(
             owners=bool(selection.users) or not smaps,
             cgroups=bool(selection.cgroup or selection.unit),
             exes=bool(selection.exe),
-            rollups=rollups,
+            rollups=rollups and not rollup_only,
+            rollup_only=rollup_only,
         )
     )
     try:
-        return _converse(transport.run(script.command), script, host, selection, smaps=smaps)
+        return Dialogue(transport.run(script.command), script, host)
     except SudoError as error:
         refusal = error
-    channel = second_way(transport, host, refusal, become_password)
-    return _converse(channel, script, host, selection, smaps=smaps, sent=become_password)
+    return Dialogue(second_way(transport, host, refusal, become_password), script, host, sent=become_password)
 
 
-def _converse(
-    channel: Channel, script: Script, host: Host, selection: Selection, *, smaps: bool, sent: Secret | None = None
-) -> Conversation:
-    """Both phases on a channel that takes the script; `sent` is what went in before it."""
-    decoder = Decoder(script, host=host.name)
-    with channel:
+class Dialogue:
+    """The probe on a host, waiting for a line: it can be asked again and again, and lists the processes each time.
+
+    A context manager: leaving it closes the channel, and the probe ends. After an error it is of no more use.
+    """
+
+    def __init__(self, channel: Channel, script: Script, host: Host, *, sent: Secret | None = None) -> None:
+        """Both the script and the first list go over the channel here; `sent` is what went in before the script.
+
+        Raises:
+            HostError: the probe did not start.
+        """
+        self._channel = channel
+        self._script = script
+        self._host = host
+        self._sent = sent
+        self._decoder = Decoder(script, host=host.name)
         try:
-            channel.send(script.stdin)
-            listing = _receive(channel, decoder, lambda: decoder.listing, host)
-            passed(host.name, "list")
-            choice = choose(listing, selection, local_pid=os.getpid() if host.transport == "local" else None)
+            self._listing: Listing | None = self._list(script.stdin)
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, selection: Selection, *, smaps: bool) -> Conversation:
+        """Ask as `converse` does; but for the first time, for a list of the processes as they are now.
+
+        Raises:
+            HostError: the host broke off, or answered something else; its `said` is what came besides.
+        """
+        if self._listing is None:
+            self._decoder.begin_again()
+        listing = self._listing or self._list(self._script.list_line())
+        self._listing = None
+        with self._said_with_errors():
+            choice = choose(listing, selection, local_pid=os.getpid() if self._host.transport == "local" else None)
             reading = None
             if choice.read and smaps:
-                reading = _read(channel, decoder, script, tuple(process.pid for process in choice.read), host)
-                passed(host.name, "read")
+                pids = tuple(process.pid for process in choice.read)
+                reading = _read(self._channel, self._decoder, self._script, pids, self._host)
+                passed(self._host.name, "read")
+        users = listing.users | (reading.users if reading else {})
+        return Conversation(listing, choice, reading, users, self._said())
+
+    def renew(self, deadline: Deadline) -> None:
+        """Let what is asked from now on take until another deadline."""
+        self._channel.renew(deadline)
+
+    def close(self) -> None:
+        """Let go of the probe, which then ends. Safe to call twice."""
+        self._channel.close()
+
+    def _list(self, words: bytes) -> Listing:
+        with self._said_with_errors():
+            self._channel.send(words)
+            listing = _receive(self._channel, self._decoder, lambda: self._decoder.listing, self._host)
+            passed(self._host.name, "list")
+            return listing
+
+    @contextlib.contextmanager
+    def _said_with_errors(self) -> Iterator[None]:
+        try:
+            yield
         except HostError as error:
-            error.said = _said(channel, decoder, sent)
-            if sent:
-                error.message = sent.redact(error.message)
+            error.said = self._said()
+            if self._sent:
+                error.message = self._sent.redact(error.message)
                 error.args = (error.message,)
             raise
-        users = listing.users | (reading.users if reading else {})
-        return Conversation(listing, choice, reading, users, _said(channel, decoder, sent))
 
+    def _said(self) -> str:
+        said = (self._decoder.noise + self._channel.stderr).decode(errors="surrogateescape").strip()
+        return self._sent.redact(said) if self._sent else said
 
-def _said(channel: Channel, decoder: Decoder, sent: Secret | None) -> str:
-    said = (decoder.noise + channel.stderr).decode(errors="surrogateescape").strip()
-    return sent.redact(said) if sent else said
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 Reply = TypeVar("Reply", Listing, Reading)

@@ -13,7 +13,10 @@ the kernel's own `\012` in a path looks as it does in smaps.
 
 from __future__ import annotations
 
+import re
+
 _SPECIAL_AFTER_BACKSLASH = ("\\", "x", "u", "U")
+_CODES = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
 
 
 def escape(text: str) -> str:
@@ -28,6 +31,19 @@ def escape_word(text: str) -> str:
     if " " not in text:
         return escape(text)
     return _escape([char if char.isprintable() and char != " " else _code(char) for char in text])
+
+
+def unescape(text: str) -> str:
+    """The text that `escape` or `escape_word` was given."""
+    return _CODES.sub(_character, text) if "\\" in text else text
+
+
+def _character(code: re.Match[str]) -> str:
+    byte, short, long = code.groups()
+    if byte is not None:
+        number = int(byte, 16)
+        return chr(number if number < 0x80 else 0xDC00 + number)
+    return chr(int(short or long, 16)) if short or long else "\\"
 
 
 def _escape(pieces: list[str]) -> str:

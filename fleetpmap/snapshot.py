@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from fleetpmap.check import ALWAYS_CHECKED, Check, Checks, Finding, Verdict
@@ -117,6 +117,8 @@ class HostSnapshot:
     """It is this machine, read without SSH."""
     same_as: str = ""
     """The name under which this machine is counted, if that is another (`once_per_machine`)."""
+    read_s: float | None = None
+    """Seconds that reading took on the host, by its own clock, which tells hundredths; None where that is unknown."""
 
     @classmethod
     def failed(cls, failure: HostFailure) -> HostSnapshot:
@@ -156,6 +158,8 @@ class HostResult:
     """It is this machine, read without SSH."""
     same_as: str = ""
     """The name under which this machine is counted, if that is another (`once_per_machine`)."""
+    read_s: float | None = None
+    """Seconds that reading took on the host, by its own clock, which tells hundredths; None where that is unknown."""
     keys: tuple[str, ...] = ()
     """The kernel's fields in the order of that host's smaps; the table of many hosts has them in another."""
 
@@ -238,11 +242,31 @@ class Snapshot:
                     local=host.local,
                     same_as=host.same_as,
                     keys=tuple(host.table.fields),
+                    read_s=host.read_s,
                 )
             )
             tables.append((host.table, len(processes)))
             processes.extend(host.processes)
         return cls(tuple(results), tuple(processes), concatenate(tables), run)
+
+    @classmethod
+    def joined(cls, snapshots: Sequence[Snapshot]) -> Snapshot:
+        """One snapshot of several that have no host in common; its run is from the first's begin to the last's end."""
+        first, *others = snapshots
+        if not others:
+            return first
+        processes: list[Process] = []
+        tables: list[tuple[MappingTable, int]] = []
+        for one in snapshots:
+            tables.append((one.table, len(processes)))
+            processes.extend(one.processes)
+        runs = [one.run for one in snapshots]
+        started = min(run.started for run in runs)
+        ended = max(run.started + timedelta(seconds=run.elapsed_s) for run in runs)
+        command = "; ".join(run.command for run in runs)
+        cut_short: list[Literal["interrupted", "deadline"]] = [run.ended for run in runs if run.ended != "whole"]
+        run = Run(started, (ended - started).total_seconds(), command, cut_short[0] if cut_short else "whole")
+        return cls(tuple(host for one in snapshots for host in one.hosts), tuple(processes), concatenate(tables), run)
 
     @property
     def coverage(self) -> Coverage:

@@ -21,6 +21,9 @@ Rule = Literal["sum", "upper bound", "distinct"]
 IntArray = NDArray[np.signedinteger]
 """Whole numbers: int64 in every snapshot and every sum, narrower in the table of one host (see from_columns)."""
 _INT32_MAX = 2**31 - 1
+ROLLUP = "[totals]"
+"""The path of the only row of a process whose smaps_rollup was read: it stands for all mappings, from first to last.
+As long as the kernel's own `[rollup]`, which the parser takes for a mistake."""
 
 METRICS: Mapping[str, Rule] = {
     "size_kib": "upper bound",
@@ -96,18 +99,32 @@ def from_columns(columns: SmapsColumns) -> MappingTable:
         deleted=names.deleted,
         fields=fields,
         flags=columns.flags,
-        metrics={key: _compact(column) for key, column in _metrics(columns.start, columns.end, fields).items()},
+        metrics={
+            key: _compact(column) for key, column in _metrics(columns.start, columns.end, columns.path, fields).items()
+        },
     )
 
 
-def _metrics(start: NDArray[np.uint64], end: NDArray[np.uint64], fields: Mapping[str, IntArray]) -> dict[str, IntArray]:
+def _metrics(
+    start: NDArray[np.uint64], end: NDArray[np.uint64], path: Coded, fields: Mapping[str, IntArray]
+) -> dict[str, IntArray]:
     # In bytes the difference always fits int64; the addresses themselves do not (vsyscall lies above 2^63).
-    metrics: dict[str, IntArray] = {"size_kib": (end - start).astype(np.int64) // KIB}
+    size = (end - start).astype(np.int64) // KIB
+    if ROLLUP in path.names:
+        size[is_rollup(path)] = NULL
+    metrics: dict[str, IntArray] = {"size_kib": size}
     unknown = _repeated(NULL, len(start))
     for name, keys in KERNEL_KEYS.items():
         parts = [fields.get(key, unknown) for key in keys]
         metrics[name] = parts[0] if len(parts) == 1 else _added(*parts)
     return metrics
+
+
+def is_rollup(path: Coded) -> NDArray[np.bool_]:
+    """Which rows stand for all mappings of their process."""
+    code = path.names.index(ROLLUP) if ROLLUP in path.names else len(path.names)
+    rolled: NDArray[np.bool_] = path.codes == code
+    return rolled
 
 
 def _added(one: IntArray, other: IntArray) -> IntArray:
@@ -140,6 +157,7 @@ def concatenate(tables: Sequence[tuple[MappingTable, int]]) -> MappingTable:
     keys = dict.fromkeys(key for table in parts for key in table.fields)
     start, end = (_join([getattr(table, name) for table in parts], np.uint64) for name in ("start", "end"))
     fields = {key: _join_field(parts, key) for key in keys}
+    path = _join_coded([table.path for table in parts])
     return MappingTable(
         process=_join([table.process + np.int32(base) for table, base in tables], np.int32),
         start=start,
@@ -148,13 +166,13 @@ def concatenate(tables: Sequence[tuple[MappingTable, int]]) -> MappingTable:
         offset=_join([table.offset for table in parts], np.uint64),
         device=_join_coded([table.device for table in parts]),
         inode=_join([table.inode for table in parts], np.uint64),
-        path=_join_coded([table.path for table in parts]),
+        path=path,
         mapping=_join_coded([table.mapping for table in parts]),
         kind=_join_coded([table.kind for table in parts]),
         deleted=_join([table.deleted for table in parts], np.bool_),
         fields=fields,
         flags=_join_coded([table.flags for table in parts]),
-        metrics=_metrics(start, end, fields),
+        metrics=_metrics(start, end, path, fields),
     )
 
 

@@ -18,12 +18,12 @@ from typing import Self
 
 
 class Relay:
-    """Listens on `port` of 127.0.0.1 and carries every connection to `to`."""
+    """Listens on `port` of 127.0.0.1 (0: any that is free) and carries every connection to `to`."""
 
-    def __init__(self, to: tuple[str, int], delay_s: float) -> None:
+    def __init__(self, to: tuple[str, int], delay_s: float, port: int = 0) -> None:
         self._to = to
         self._delay_s = delay_s
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
         self._connections: list[_Connection] = []
         self._thread = threading.Thread(target=self._accept)
@@ -33,6 +33,16 @@ class Relay:
     def round_trips(self) -> float:
         """Of the latest connection, until the latest piece reached the client; TCP's own handshake is not in it."""
         return self._connections[-1].reached["client"]
+
+    @property
+    def connections(self) -> int:
+        """How many there were so far."""
+        return len(self._connections)
+
+    def hang_up(self) -> None:
+        """Break every connection; new ones are taken."""
+        for connection in self._connections:
+            connection.close()
 
     def close(self) -> None:
         """Hang up, and wait for the threads."""

@@ -98,7 +98,10 @@ def in_terminal(command: str, directory: Path) -> str:
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     environment = {"PATH": path, "HOME": str(directory), "TERM": "xterm", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
     # ssh looks for its files in the home of passwd, not in ours: what they say of all hosts must not show.
-    only_ours = 'fleetpmap() { command fleetpmap "$@" --ssh-config none; }; '
+    only_ours = (
+        "fleetpmap() { case $1 in show | diff | fields) ;; *) set -- "
+        '"$@" --ssh-config none ;; esac; command fleetpmap "$@"; }; '
+    )
     with Terminal(["sh", "-c", only_ours + command], environment, columns=WIDTH, cwd=directory) as terminal:
         terminal.status()
         return _COLOURS.sub("", _PROGRESS.sub("", terminal.shown))

@@ -12,6 +12,7 @@ import pytest
 from fleetpmap.errors import ProtocolError, RemoteError
 from fleetpmap.probe import Script
 from fleetpmap.wire import Capabilities, Decoder, Limits, ListedProcess, ProcessReading, Reading
+from fleetpmap.wire.sections import parse_seconds
 
 NONCE = "00112233445566778899aabbccddeeff"
 SCRIPT = Script(command="sh -s", stdin=b"", nonce=NONCE, proc_root="/proc")
@@ -494,3 +495,26 @@ def test_lines_of_a_rollup_that_are_no_sizes_are_left_out() -> None:
     section = b"NONCE rollup\n" + b"".join(b"7/smaps_rollup:" + line + b"\n" for line in lines)
     reading = read_after(READ.replace(f"{NONCE} access".encode(), section + b"NONCE access"))
     assert [one.rollup for one in reading.processes if one.pid == 7] == [{"Rss": 12}]
+
+
+@pytest.mark.parametrize(
+    ("section", "seconds"),
+    [(b"1234.50 1236.25\n", 1.75), (b"", None), (b"1234.50 \n", None), (b"-1.00 2.00\n", None), (b"9.00 8.00\n", 0.0)],
+)
+def test_time_of_a_phase(section: bytes, seconds: float | None):
+    """The uptime at its end less that at its begin; unknown where the host does not say, or not in that form."""
+    assert parse_seconds(section) == seconds
+
+
+def test_a_host_asked_again_lists_anew():
+    """After begin_again() another list is no mistake; of two equal stat lines the second is as good as the first."""
+    decoder = Decoder(SCRIPT, host="box")
+    decoder.feed(BEGIN + phase("list", LIST) + phase("read", READ))
+    before = decoder.listing
+    decoder.begin_again()
+    assert decoder.listing is None
+    decoder.feed(phase("list", LIST.replace(b"4711 8192000 33", b"4711 8192000 35")))
+    assert before is not None
+    assert decoder.listing is not None
+    assert [one.rss_kib for one in before.processes] == [132, 0, 0]
+    assert [one.rss_kib for one in decoder.listing.processes] == [140, 0, 0]

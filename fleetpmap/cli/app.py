@@ -18,23 +18,31 @@ import typer
 
 from fleetpmap.cli import complete
 from fleetpmap.cli.choices import hosts_from, inventory_from, notes_about, selection_from, ssh_options_from
-from fleetpmap.cli.destinations import Output, check_hosts, column_list, output_from
+from fleetpmap.cli.destinations import Output, check_hosts, check_rollup, column_list, output_from, watch_output
 from fleetpmap.cli.groups import with_groups
 from fleetpmap.cli.interrupt import interruptible
+from fleetpmap.cli.keeping import keeping
 from fleetpmap.cli.options import (
+    DiffOptions,
     HostArguments,
     HostOptions,
+    KeepOptions,
     OutputOptions,
+    PathArguments,
     ProcessOptions,
     RunningOptions,
     ShapeOptions,
     ShowOptions,
+    TalkOptions,
+    TwoArguments,
+    WatchOptions,
 )
 from fleetpmap.cli.output import deliver, exit_status, export, rows_to_stdout, say, talk
 from fleetpmap.cli.values import Format, Shell, View
 from fleetpmap.version import __version__
 
 if TYPE_CHECKING:
+    from fleetpmap.collector import Keep, Question
     from fleetpmap.inventory import Host
     from fleetpmap.processes import Selection
     from fleetpmap.report import Report, ViewOptions
@@ -106,16 +114,73 @@ def run(
     show: ShowOptions,
     shape: ShapeOptions,
     to: OutputOptions,
+    keep: KeepOptions,
     how: RunningOptions,
 ) -> int:
     """Read the memory maps of the matching processes on all the hosts, and report."""
     output = output_from(show, shape, to)
+    if how.rollup:
+        check_rollup(output, kept=bool(keep.save or keep.capture))
     selection = selection_from(matching, required=True)
     fleet = _fleet(which, how)
     check_hosts(output, [host.name for host in fleet])
     is_stream = output.is_stream and not how.once_per_machine
-    snapshot = _collect(fleet, selection, how, on_answer=rows_to_stdout(output) if is_stream else None)
-    return _show(snapshot, output, to, how, rows_written=is_stream)
+    on_answer = rows_to_stdout(output) if is_stream else None
+    with keeping(keep) as keeper:
+        snapshot = _collect(fleet, selection, how, on_answer=on_answer, keep=keeper.host)
+        kept = keeper.finish(snapshot, how)
+    status = _show(snapshot, output, to, how, rows_written=is_stream)
+    return status if kept else 2
+
+
+@app.command()
+@with_groups
+def show(
+    what: PathArguments,
+    matching: ProcessOptions,
+    show: ShowOptions,
+    shape: ShapeOptions,
+    to: OutputOptions,
+    talk: TalkOptions,
+) -> int:
+    """Show what was kept (a capture, a copy of /proc, a saved snapshot) in any view, without a network."""
+    from fleetpmap.cli.kept import snapshot_from
+
+    output = output_from(show, shape, to)
+    snapshot = snapshot_from(what.paths, selection_from(matching, required=False), _command())
+    check_hosts(output, [host.name for host in snapshot.hosts])
+    return _show(snapshot, output, to, RunningOptions(verbose=talk.verbose, quiet=talk.quiet))
+
+
+@app.command()
+@with_groups
+def watch(
+    which: HostOptions,
+    matching: ProcessOptions,
+    show: ShowOptions,
+    shape: ShapeOptions,
+    often: WatchOptions,
+    how: RunningOptions,
+) -> int:
+    """Look again every few seconds, over connections that stay open: on a screen with keys, or a line a round."""
+    from fleetpmap.cli.watching import keep_watching
+
+    output = watch_output(show, shape)
+    if how.rollup:
+        check_rollup(output, kept=bool(often.save))
+    selection = selection_from(matching, required=True)
+    fleet = _fleet(which, how)
+    check_hosts(output, [host.name for host in fleet])
+    return keep_watching(fleet, _question(fleet, selection, how), output, often, how, _command())
+
+
+@app.command()
+@with_groups
+def diff(two: TwoArguments, what: DiffOptions, shape: ShapeOptions, to: OutputOptions, talk: TalkOptions) -> int:
+    """Show what grew between two runs that were kept: by mapping, kind, process or host."""
+    from fleetpmap.cli.growth import show_growth
+
+    return show_growth(two, what, shape, to, talk)
 
 
 @app.command()
@@ -182,22 +247,31 @@ def fields(shape: ShapeOptions, to: OutputOptions) -> int:
 @app.command()
 @with_groups
 def demo(
-    matching: ProcessOptions, show: ShowOptions, shape: ShapeOptions, to: OutputOptions, how: RunningOptions
+    matching: ProcessOptions,
+    show: ShowOptions,
+    shape: ShapeOptions,
+    to: OutputOptions,
+    keep: KeepOptions,
+    how: RunningOptions,
 ) -> int:
     """Run against a small fleet of real SSH servers on loopback, inside this process."""
     from fleetpmap.demo import demo_inventory
 
     output = output_from(show, shape, to)
+    if how.rollup:
+        check_rollup(output, kept=bool(keep.save or keep.capture))
     selection = selection_from(matching, required=False)
-    with demo_inventory() as inventory:
+    with keeping(keep) as keeper, demo_inventory() as inventory:
         fleet = hosts_from(inventory, HostOptions(), how)
         check_hosts(output, [host.name for host in fleet])
         say(f"demo: {len(fleet)} SSH servers on 127.0.0.1, each with the recorded /proc of another host")
         # The servers and their keys are made for this run: nothing of the user's own ssh set-up may take part.
-        status = _show(_collect(fleet, selection, replace(how, ssh_config="none")), output, to, how)
+        snapshot = _collect(fleet, selection, replace(how, ssh_config="none"), keep=keeper.host)
+        kept = keeper.finish(snapshot, how)
+        status = _show(snapshot, output, to, how)
     if status:
         say(f"demo: `fleetpmap run` would exit with status {status} here, to tell scripts so")
-    return 0
+    return 0 if kept else 2
 
 
 def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
@@ -211,6 +285,24 @@ def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
     return fleet
 
 
+def _question(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Question:
+    """What to ask of every host; asks the user for passwords, and gets this process ready for many hosts."""
+    from fleetpmap.cli.footprint import trim_footprint
+    from fleetpmap.cli.passwords import with_secrets
+    from fleetpmap.collector import Question
+
+    trim_footprint()
+    ssh, become_password = with_secrets(ssh_options_from(how), fleet, how)
+    return Question(
+        selection,
+        smaps=smaps,
+        rollups=how.verbose > 1,
+        rollup_only=how.rollup,
+        ssh=ssh,
+        become_password=become_password,
+    )
+
+
 def _collect(
     fleet: Sequence[Host],
     selection: Selection,
@@ -219,15 +311,12 @@ def _collect(
     smaps: bool = True,
     watch: Callable[[Host], None] = lambda host: None,
     on_answer: Callable[[HostSnapshot], None] | None = None,
+    keep: Keep | None = None,
 ) -> Snapshot:
-    from fleetpmap.cli.footprint import trim_footprint
-    from fleetpmap.cli.passwords import with_secrets
-    from fleetpmap.collector import Question, collect
+    from fleetpmap.collector import collect
     from fleetpmap.render.progress import Progress
 
-    trim_footprint()
-    ssh, become_password = with_secrets(ssh_options_from(how), fleet, how)
-    question = Question(selection, smaps=smaps, rollups=how.verbose > 1, ssh=ssh, become_password=become_password)
+    question = _question(fleet, selection, how, smaps=smaps)
 
     def on_start(host: Host) -> None:
         watch(host)
@@ -250,6 +339,7 @@ def _collect(
             stop=stop,
             on_start=on_start,
             on_host=on_host,
+            keep=keep,
         )
 
 

@@ -21,6 +21,8 @@ from fleetpmap.errors import UsageError
 if TYPE_CHECKING:
     from fleetpmap.report import ViewOptions
 
+ROLLUP_VIEWS = (View.hosts, View.processes)
+"""What can be shown of sums for each process."""
 _TEXT_FORMATS = (Format.table, Format.plain)
 _STDOUT = ("-", "/dev/stdout")
 """What -o calls stdout. Opened as a file it would be emptied first, and `>> log` means to keep it."""
@@ -97,6 +99,40 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, 
     view_options = _view_options(view, show, shape, on_terminal)
     _check_row_keys(view, format_, view_options)
     return Output(view, format_, file, view_options, shape.human, options.csv_safe, exports)
+
+
+def check_rollup(output: Output, *, kept: bool) -> None:
+    """Whether all that is shown, or `kept`, can be had from smaps_rollup.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    for view in (output.view, *(export.view for export in output.exports)):
+        if view not in ROLLUP_VIEWS:
+            raise UsageError(
+                f"--rollup is for the views {' and '.join(ROLLUP_VIEWS)}, not for --view {view}",
+                hint=f"add --view {ROLLUP_VIEWS[0]}, or leave out --rollup",
+            )
+    if kept:
+        raise UsageError("--rollup reads only sums, which is nothing to keep", hint="leave out --rollup")
+
+
+def watch_output(show: ShowOptions, shape: ShapeOptions) -> Output:
+    """What `watch` shows, as far as the options go together.
+
+    Raises:
+        UsageError: a view that cannot be watched, a file to export, or what `output_from` refuses.
+    """
+    from fleetpmap.watch.keys import VIEWS
+
+    view = show.view or (View.pmap if letters_in(show) else View.summary)
+    if view not in VIEWS:
+        raise UsageError(f"--view {view} cannot be watched", hint=f"the views to watch are {', '.join(VIEWS)}")
+    if show.export:
+        raise UsageError(
+            f"--export {show.export[0]}: watch writes no reports", hint="use --save DIR/ to keep every round"
+        )
+    return output_from(show, shape, OutputOptions(format=Format.table))
 
 
 def _check_format(format_: Format, view: str, option: str, *, on_terminal: bool) -> None:

@@ -12,7 +12,18 @@ from typing import Annotated
 import typer
 
 from fleetpmap.cli import complete
-from fleetpmap.cli.values import Color, Format, HostKey, Metric, Per, TransportChoice, View, seconds, whole_number
+from fleetpmap.cli.values import (
+    Color,
+    Format,
+    Growing,
+    HostKey,
+    Metric,
+    Per,
+    TransportChoice,
+    View,
+    seconds,
+    whole_number,
+)
 
 _HOSTS = "Which hosts"
 _PROCESSES = "Which processes"
@@ -381,6 +392,117 @@ class OutputOptions:
     ] = Color.auto
 
 
+Save = Annotated[
+    str | None,
+    typer.Option(
+        "--save",
+        metavar="FILE|DIR/",
+        rich_help_panel=_OUTPUT,
+        help="Keep the snapshot for `fleetpmap show` and `diff`: FILE.parquet, or one more file in DIR/.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepOptions:
+    """What is kept of the run."""
+
+    capture: Annotated[
+        str | None,
+        typer.Option(
+            "--capture",
+            metavar="DIR",
+            rich_help_panel=_OUTPUT,
+            help="Keep the raw files for `fleetpmap show`: a new directory, or one .tar.gz or .tar.zst.",
+        ),
+    ] = None
+    save: Save = None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """How often, and what is kept of it."""
+
+    interval: Annotated[
+        float,
+        typer.Option(
+            "--interval", metavar="S", parser=seconds, rich_help_panel=_RUNNING, help="Seconds from round to round."
+        ),
+    ] = 5.0
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--count",
+            metavar="N",
+            parser=whole_number(1),
+            rich_help_panel=_RUNNING,
+            help="End after so many rounds. Default: never.",
+            show_default=False,
+        ),
+    ] = None
+    save: Save = None
+
+
+@dataclass(frozen=True, slots=True)
+class TwoArguments:
+    """What was kept, twice."""
+
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="FILE.parquet, a capture, or DIR@first, DIR@TIME of --save DIR/.")
+    ]
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The same of a later run; DIR alone is its last.")]
+
+
+@dataclass(frozen=True, slots=True)
+class DiffOptions:
+    """What to show of a difference."""
+
+    by: Annotated[
+        Growing,
+        typer.Option("--by", metavar="WHAT", rich_help_panel=_SHOW, help=f"What grew: {', '.join(Growing)}."),
+    ] = Growing.mapping
+    metric: Annotated[
+        Metric,
+        typer.Option("--metric", metavar="METRIC", rich_help_panel=_SHOW, help=f"In what: {', '.join(Metric)}."),
+    ] = Metric.pss
+
+
+@dataclass(frozen=True, slots=True)
+class PathArguments:
+    """What was kept."""
+
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="A capture, a copy of /proc, smemcap's tar, or a saved snapshot."),
+    ]
+
+
+_Verbose = Annotated[
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        metavar="",
+        show_default=False,
+        rich_help_panel=_RUNNING,
+        help="Say how each host was read, and the self-check. -vv: check the sums too, against smaps_rollup (the "
+        "kernel walks the page tables a second time), and show what else the hosts said.",
+    ),
+]
+_Quiet = Annotated[
+    bool, typer.Option("--quiet", metavar="", rich_help_panel=_RUNNING, help="No notes on stderr, only errors.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TalkOptions:
+    """What is said besides, where nobody is asked."""
+
+    verbose: _Verbose = 0
+    quiet: _Quiet = False
+
+
 @dataclass(frozen=True, slots=True)
 class RunningOptions:
     """How it runs."""
@@ -510,19 +632,15 @@ class RunningOptions:
             help="Count a machine that answers under several names once, under the first.",
         ),
     ] = False
-    verbose: Annotated[
-        int,
+    rollup: Annotated[
+        bool,
         typer.Option(
-            "-v",
-            "--verbose",
-            count=True,
+            "--rollup",
             metavar="",
-            show_default=False,
             rich_help_panel=_RUNNING,
-            help="Say how each host was read, and the self-check. -vv: check the sums too, against smaps_rollup (the "
-            "kernel walks the page tables a second time), and show what else the hosts said.",
+            help="Read smaps_rollup, a sum for each process: fewer bytes, but the kernel walks no less. Only for the "
+            "views hosts and processes.",
         ),
-    ] = 0
-    quiet: Annotated[
-        bool, typer.Option("--quiet", metavar="", rich_help_panel=_RUNNING, help="No notes on stderr, only errors.")
     ] = False
+    verbose: _Verbose = 0
+    quiet: _Quiet = False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from fleetpmap.cli import files
 from fleetpmap.cli.destinations import Destination, Output
 from fleetpmap.cli.interrupt import INTERRUPTED, end_now
-from fleetpmap.cli.options import RunningOptions
+from fleetpmap.cli.options import RunningOptions, TalkOptions
 from fleetpmap.cli.values import Color, Format, View
 from fleetpmap.errors import UsageError
 from fleetpmap.escape import escape
@@ -140,7 +140,7 @@ def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> 
     return write
 
 
-def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions) -> None:
+def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions | TalkOptions) -> None:
     """On stderr: who failed and what to do; and what the report on stdout does not say itself."""
     from fleetpmap.inventory import fold
     from fleetpmap.report import LISTED_ONLY, check_sentences, coverage_sentence, folded
@@ -177,6 +177,8 @@ def _notes(host: HostResult, verbose: int) -> Iterator[str]:
     yield from host.notes
     if verbose and (can := host.capabilities):
         yield f"kernel {can.kernel}, read as uid {can.uid} with {can.reader} tools, sent as {can.compression}"
+    if verbose and host.read_s is not None:
+        yield f"reading took {host.read_s:.2f} s there"
 
 
 def say(line: str) -> None:

@@ -41,6 +41,15 @@ class Per(StrEnum):
     process = "process"
 
 
+class Growing(StrEnum):
+    """--by of diff."""
+
+    mapping = "mapping"
+    kind = "kind"
+    process = "process"
+    host = "host"
+
+
 class Format(StrEnum):
     """--format."""
 

@@ -219,7 +219,7 @@ class _Command(threading.Thread):
         feed.join()
 
     def _answer(self, status: int, complaint: str = "") -> None:
-        with contextlib.suppress(OSError), contextlib.closing(self._channel):
+        with contextlib.suppress(OSError, EOFError), contextlib.closing(self._channel):
             if complaint:
                 self._channel.sendall_stderr(complaint.encode())
             # A death by signal has no status, and paramiko cannot send the signal's name.

@@ -62,7 +62,7 @@ EXPORTERS: Mapping[str, Exporter] = MappingProxyType(
         "jsonl": Exporter(
             (".jsonl", ".ndjson"),
             write_jsonl,
-            views=("hosts", "processes", "mappings", "ps", "routes", "doctor", "fields"),
+            views=("hosts", "processes", "mappings", "ps", "routes", "doctor", "fields", "diff"),
             instead="name one of --view hosts, processes and mappings, or use json",
         ),
         "markdown": Exporter((".md",), write_markdown),

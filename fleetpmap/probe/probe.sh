@@ -3,11 +3,12 @@
 #
 # It comes in on the stdin of `sh -s`, behind one line: set -- NONCE PROC_ROOT WISH...
 #   wishes: gzip (pack what is sent); what else to list of every process: uid (with passwd), cgroup, exe; what else to
-#           read: rollup (smaps_rollup, for which the kernel walks the page tables once more)
+#           read: rollup (smaps_rollup, for which the kernel walks the page tables once more); rollup_only (it takes the
+#           place of smaps where the kernel has it)
 # To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc uid cgroup
 #
 #   prints  NONCE begin 1 KEY=VALUE...       what this host can do; before it, whatever the login printed
-#           NONCE list gzip|plain BODY       at once: every process (stat, cmdline, and what was wished for)
+#           NONCE list gzip|plain BODY       at once, and again for the line `list`: every process (stat, cmdline, and what was wished for)
 #           NONCE read gzip|plain BODY       for a line `read PID...` on stdin (smaps, rollup, access, stat, uid, passwd)
 #           NONCE bye                        for the line `quit`
 #           NONCE fail REASON                and nothing more
@@ -125,7 +126,7 @@ arguments() {
 # header above a single file.
 texts() {
     section smaps
-    files smaps "$@"
+    files "$maps" "$@"
     # shellcheck disable=SC2086 # a list of paths: split it
     case $reader in
         sh) run shell_texts $files ;;
@@ -214,9 +215,9 @@ programs() {
 # shellcheck disable=SC2317,SC2329 # reached through run; shellcheck's number for that depends on its version
 access() {
     for pid; do
-        if { :; } <"$pid/smaps"; then
+        if { :; } <"$pid/$maps"; then
             echo "$pid ok"
-        elif [ -e "$pid/smaps" ]; then
+        elif [ -e "$pid/$maps" ]; then
             echo "$pid denied"
         elif [ -e "$pid/stat" ]; then
             echo "$pid unsupported"
@@ -261,6 +262,8 @@ some() { # list|read PID...
 body() {
     phase=$1
     shift
+    clock
+    began=$now
     pids='' count=0
     for pid; do
         case $pid in *[!0-9]*) continue ;; esac
@@ -273,14 +276,26 @@ body() {
     done
     # shellcheck disable=SC2086 # a list of pids: split it
     [ "$count" -eq 0 ] || some "$phase" $pids
+    clock
+    if [ -n "$began" ]; then
+        section time
+        echo "$began $now"
+    fi
     section end
+}
+
+# clock: sets $now to the seconds since boot, of which the kernel tells hundredths; date(1) would be a fork.
+clock() {
+    now=
+    if [ -r uptime ]; then read -r now _ <uptime; fi
 }
 
 # phase list|read PID...: fd 3 is the real stdin, for the watchers.
 phase() {
     echo "$nonce $1 $compression"
     if [ "$compression" = gzip ]; then
-        body "$@" 3<&0 </dev/null | gzip -1 -c || exit 1
+        # shellcheck disable=SC2086 # words: split them
+        body "$@" 3<&0 </dev/null | $nicely gzip -1 -c || exit 1
     else
         (body "$@") 3<&0 </dev/null || exit 1
     fi
@@ -296,6 +311,9 @@ choose_tools() {
     esac
     compression=plain
     if wished gzip && command -v gzip >/dev/null 2>&1; then compression=gzip; fi
+    # Only the packing makes way for others: who reads smaps holds the process's mmap_lock, and must not dawdle.
+    nicely=
+    if command -v nice >/dev/null 2>&1; then nicely='nice -n 10'; fi
     if wished exe; then choose_archiver; fi
 }
 
@@ -322,6 +340,18 @@ choose_archiver() {
     $archiver -cf - /dev/null >/dev/null 2>&1 || fail tar
 }
 
+# choose_maps PID...: what to read of each. `self` is not in a recorded tree.
+choose_maps() {
+    maps=smaps
+    wished rollup_only || return 0
+    for one in self "$@"; do
+        if [ -e "$one/smaps_rollup" ]; then
+            maps=smaps_rollup
+            return 0
+        fi
+    done
+}
+
 begin() {
     kernel=$(first_word sys/kernel/osrelease)
     page_size=$(number_behind KernelPageSize: self/smaps)
@@ -345,6 +375,7 @@ answer() { # COMMAND PIDS: one line of stdin
             echo "$nonce bye"
             exit 0
             ;;
+        list:) phase list [0-9]* ;;
         read:*[!0-9\ ]*) fail request ;;
         read:*)
             # shellcheck disable=SC2086 # a list of pids: split it
@@ -359,6 +390,7 @@ main() {
     set -- [0-9]*
     [ "$1" != '[0-9]*' ] || fail proc_root
     choose_tools
+    choose_maps "$@"
     begin
     phase list "$@"
     while read -r command words; do

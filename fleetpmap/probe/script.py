@@ -27,6 +27,8 @@ class Request:
     """Phase one also reads where every process's exe points: takes tar there, and root for other users' processes."""
     rollups: bool = False
     """Phase two also reads every process's smaps_rollup, right after all the smaps."""
+    rollup_only: bool = False
+    """Phase two reads smaps_rollup in the place of smaps, where the kernel has it (since 4.14)."""
     compress: bool = True
     """Let the host gzip what it sends, where it can."""
 
@@ -49,6 +51,10 @@ class Script:
         """Phase two: the line for stdin that asks for these processes' smaps, owners and state; each pid once."""
         return " ".join(["read", *map(str, pids)]).encode() + b"\n"
 
+    def list_line(self) -> bytes:
+        """Phase one once more: the line for stdin that asks for the processes as they are now."""
+        return b"list\n"
+
     def quit_line(self) -> bytes:
         """The line for stdin that ends the script."""
         return b"quit\n"
@@ -63,6 +69,7 @@ def render(request: Request) -> Script:
         "cgroup": request.cgroups,
         "exe": request.exes,
         "rollup": request.rollups,
+        "rollup_only": request.rollup_only,
     }
     words = (nonce, request.proc_root, *(wish for wish, wanted in wishes.items() if wanted))
     parameters = f"set -- {shlex.join(words)}\n".encode("utf-8", "surrogateescape")

@@ -48,6 +48,8 @@ def total_text(column: Column, *, human_sizes: bool = False) -> str:
         return ""
     if column.total is None:
         return UNKNOWN
+    if column.unit == "delta":
+        return _signed_human(column.total) if human_sizes else _signed(column.total)
     return human(column.total) if column.unit == "KiB" and human_sizes else str(column.total)
 
 

@@ -37,7 +37,7 @@ _STATUS_STYLES = {
 _AT_MOST = "≤"
 _ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts"}
 """Where all rows of a summary's tables are."""
-_ASCII = str.maketrans("─…≤█▉▊▋▌▍▎▏", "-~<#######.")
+_ASCII = str.maketrans("─…≤█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~<#######.__--==+")
 """For a terminal that is not UTF-8: as wide as what they stand for."""
 _COMMAND = re.compile("`[^`]*`")
 _NO_BREAK = "\N{NO-BREAK SPACE}"

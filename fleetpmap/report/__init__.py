@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from fleetpmap.report.base import Cell, Column, Report, Table
 from fleetpmap.report.compare import compare
+from fleetpmap.report.diff import diff
 from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.fields import fields
 from fleetpmap.report.hosts import hosts
@@ -125,6 +126,7 @@ __all__ = [
     "column_names",
     "compare",
     "coverage_sentence",
+    "diff",
     "fields",
     "folded",
     "hosts",

@@ -6,7 +6,7 @@ import numpy as np
 
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import coded, host_slots, share_metric, size_columns, sums_by
+from fleetpmap.report.rows import coded, host_slots, mapping_counts, share_metric, size_columns, sums_by
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import ANSWERED, HostResult, Snapshot
@@ -49,11 +49,15 @@ def _count_columns(snapshot: Snapshot) -> tuple[Column, ...]:
     for process in snapshot.processes:
         counts = processes if process.status == "read" else absent
         counts[slot_of_host[process.host]] += 1
-    mappings = np.bincount(host_slots(snapshot), minlength=len(snapshot.hosts)).astype(np.int64)
+    mappings, all_mappings = mapping_counts(snapshot.table, host_slots(snapshot), len(snapshot.hosts))
     answered = np.array([host.status in ANSWERED for host in snapshot.hosts], dtype=np.bool_)
     return tuple(
-        Column(name, "count", np.where(answered, counts, NULL), rule="distinct", total=int(counts.sum()))
-        for name, counts in (("processes", processes), ("absent", absent), ("mappings", mappings))
+        Column(name, "count", np.where(answered, counts, NULL), rule="distinct", total=total)
+        for name, counts, total in (
+            ("processes", processes, int(processes.sum())),
+            ("absent", absent, int(absent.sum())),
+            ("mappings", mappings, all_mappings),
+        )
     )
 
 

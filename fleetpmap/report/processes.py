@@ -6,7 +6,7 @@ import numpy as np
 
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import identity_columns, share_metric, size_columns, sums_by
+from fleetpmap.report.rows import identity_columns, mapping_counts, share_metric, size_columns, sums_by
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
@@ -20,12 +20,12 @@ def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
     """
     mappings, count = snapshot.table, len(snapshot.processes)
     read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
-    counts = np.where(read, np.bincount(mappings.process, minlength=count).astype(np.int64), NULL)
+    counts, total = mapping_counts(mappings, mappings.process, count)
     table = Table(
         "rows",
         (
             *identity_columns(snapshot.processes),
-            Column("mappings", "count", counts, rule="distinct", total=len(mappings)),
+            Column("mappings", "count", np.where(read, counts, NULL), rule="distinct", total=total),
             *size_columns(snapshot, sums_by(mappings, mappings.process, count)),
         ),
         last="command",

@@ -15,7 +15,7 @@ from fleetpmap.naming import ANON, DELETED, code_texts
 from fleetpmap.report.base import Column
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, distinct, sums, total
+from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, distinct, is_rollup, sums, total
 
 
 class HexTexts(Sequence[str]):
@@ -82,6 +82,16 @@ def plain_paths(table: MappingTable) -> Coded:
     return code_texts(
         [path.removesuffix(DELETED) or ANON for path in table.path.names], table.path.codes.astype(np.intp)
     )
+
+
+def mapping_counts(table: MappingTable, group: NDArray[np.integer], groups: int) -> tuple[IntArray, int | None]:
+    """How many mappings each group has, and all together; NULL and None where only their sum was read."""
+    counts = np.bincount(group, minlength=groups).astype(np.int64)
+    rolled = is_rollup(table.path)
+    if not rolled.any():
+        return counts, len(table)
+    counts[group[rolled]] = NULL
+    return counts, None
 
 
 def rule_over(processes: int, rule: Rule) -> Rule:

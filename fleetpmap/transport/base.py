@@ -159,6 +159,9 @@ class Channel(Protocol):
     def stderr(self) -> bytes:
         """What came on stderr so far, at most STDERR_LIMIT bytes, from its beginning."""
 
+    def renew(self, deadline: Deadline) -> None:
+        """From now on, whatever blocks is bounded by another deadline."""
+
     def close(self) -> None:
         """Let go of the command, running or not. Safe to call twice."""
 
@@ -188,6 +191,9 @@ class Transport(Protocol):
         Raises:
             HostError: the command could not be started.
         """
+
+    def renew(self, deadline: Deadline) -> None:
+        """From now on, whatever blocks is bounded by another deadline; a channel that is open has its own."""
 
     def close(self) -> None:
         """Close everything. Safe to call twice."""

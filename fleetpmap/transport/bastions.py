@@ -192,6 +192,11 @@ class Bastions:
         self._opened.append(connection)
         return connection
 
+    def forgive(self) -> None:
+        """Another round: what could not be reached, or was lost twice, may be tried again. Only while nobody asks."""
+        for shared in self._shared.values():
+            shared.error, shared.times_opened = None, min(shared.times_opened, 1)
+
     def close(self) -> None:
         """Close every connection, the furthest first. Safe to call twice."""
         while self._opened:

@@ -41,6 +41,10 @@ class LocalTransport(Transport):
         self._channels.append(channel)
         return channel
 
+    def renew(self, deadline: Deadline) -> None:
+        """Give the commands started from now on another deadline."""
+        self._deadline = deadline
+
     def close(self) -> None:
         """End every command that still runs."""
         for channel in self._channels:

@@ -76,6 +76,10 @@ class OpensshTransport(Transport):
         self._channels.append(channel)
         return channel
 
+    def renew(self, deadline: Deadline) -> None:
+        """Give the commands started from now on another deadline."""
+        self._deadline = deadline
+
     def close(self) -> None:
         """End every ssh that still runs."""
         for channel in self._channels:

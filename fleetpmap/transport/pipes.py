@@ -93,6 +93,10 @@ class PipeChannel(Channel):
         """What came on stderr so far, at most STDERR_LIMIT bytes."""
         return bytes(self._kept_stderr)
 
+    def renew(self, deadline: Deadline) -> None:
+        """Wait until another deadline from now on (see Channel.renew)."""
+        self._deadline = deadline
+
     def close(self) -> None:
         """End the command and whatever it started in its session's process group."""
         for name in tuple(self._open):

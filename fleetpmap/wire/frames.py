@@ -13,7 +13,7 @@ from fleetpmap.probe import Script
 from fleetpmap.wire.body import FRAME_LIMIT, Body
 from fleetpmap.wire.model import Capabilities, Listing, Reading
 from fleetpmap.wire.replies import build_listing, build_reading, parse_capabilities
-from fleetpmap.wire.sections import MalformedError, text_of
+from fleetpmap.wire.sections import MalformedError, Stat, text_of
 
 DECODED_LIMIT = 2 << 30
 """Bytes of answer taken from one host, after gunzip."""
@@ -77,6 +77,7 @@ class Decoder:
         self._body: Body | None = None  # the phase that is coming in
         self._gunzip: zlib._Decompress | None = None
         self._done = False
+        self._known: dict[bytes, Stat] = {}
 
     @property
     def begun(self) -> bool:
@@ -107,6 +108,11 @@ class Decoder:
                     data = self._packed(self._body, self._gunzip, data)
         except MalformedError as error:
             raise self._wrong(str(error)) from error
+
+    def begin_again(self) -> None:
+        """Both phases are over, and the host is asked for another list: the limits count anew."""
+        self.listing = self.reading = None
+        self._received = self._packed_in = self._decoded = self._noise_came = 0
 
     def eof(self) -> None:
         """The host has closed its stdout, which is right only after the answer to `quit`.
@@ -236,7 +242,7 @@ class Decoder:
         if self._capabilities is None:
             raise MalformedError("a phase came before the first frame")
         if self.listing is None:
-            self.listing = build_listing(self._capabilities, body)
+            self.listing = build_listing(self._capabilities, body, self._known)
         else:
             self.reading = build_reading(self.listing, body, self._limits.process)
 

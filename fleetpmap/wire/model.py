@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "cut", "unread"]
@@ -67,6 +67,8 @@ class Listing:
     processes: tuple[ListedProcess, ...]
     users: dict[int, str]
     """Names of the uids seen, as far as the host knows them."""
+    raw: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """Sections as they came (stat, uid, cgroup), for who keeps them: `PID/FILE:LINE`, as grep -H prints it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +98,7 @@ class Reading:
     processes: tuple[ProcessReading, ...]
     """One for every pid asked for, in the order asked; the texts in `smaps` follow that order too and are gapless."""
     users: dict[int, str]
+    raw: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """Sections as they came (uid, rollup), as in Listing."""
+    seconds: float | None = field(default=None, compare=False)
+    """How long it took on the host, by its own clock, which tells hundredths; None where it does not say."""

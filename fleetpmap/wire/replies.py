@@ -24,12 +24,14 @@ from fleetpmap.wire.sections import (
     parse_arguments,
     parse_cgroups,
     parse_rollups,
+    parse_seconds,
     parse_stats,
     parse_uids,
     parse_users,
 )
 
-_PAGE_SIZES = range(1 << 10, (1 << 20) + 1)
+PAGE_SIZES = range(1 << 10, (1 << 20) + 1)
+"""Bytes of a page, as far as we believe a host."""
 _STOPPED = "T"
 """State of a process stopped by a signal, with all its threads; a tracer (t) may stop only one of them."""
 
@@ -39,7 +41,7 @@ def parse_capabilities(words: list[str]) -> Capabilities:
     values = dict(word.partition("=")[::2] for word in words)
     try:
         page_size = number(bytes_of(values["page_size"]))
-        if page_size not in _PAGE_SIZES:
+        if page_size not in PAGE_SIZES:
             raise MalformedError(f"the first frame has a page size of {page_size}")
         return Capabilities(
             uid=number(bytes_of(values["uid"])),
@@ -55,9 +57,9 @@ def parse_capabilities(words: list[str]) -> Capabilities:
         raise MalformedError(f"the first frame does not say {error.args[0]}") from error
 
 
-def build_listing(capabilities: Capabilities, body: Body) -> Listing:
-    """Phase one."""
-    stats = parse_stats(body.section("stat"))
+def build_listing(capabilities: Capabilities, body: Body, known: dict[bytes, Stat] | None = None) -> Listing:
+    """Phase one; `known` is for parse_stats."""
+    stats = parse_stats(body.section("stat"), known)
     arguments = parse_arguments(body.section("cmdline"))
     uids = parse_uids(body.section("uid"))
     cgroups = parse_cgroups(body.section("cgroup"))
@@ -82,6 +84,7 @@ def build_listing(capabilities: Capabilities, body: Body) -> Listing:
             for pid, stat in sorted(stats.items())
         ),
         parse_users(body.section("passwd"), uids.values()),
+        {name: body.section(name) for name in ("stat", "uid", "cgroup")},
     )
 
 
@@ -89,8 +92,10 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
     """Phase two; uses `body` up. A text of more than `process_limit` bytes is dropped, its process `cut`."""
     uids = parse_uids(body.section("uid"))
     users = parse_users(body.section("passwd"), uids.values())
-    rollups = parse_rollups(body.section("rollup"))
+    raw = {name: body.section(name) for name in ("uid", "rollup")}
+    rollups = parse_rollups(raw["rollup"])
     stats = parse_stats(body.section("stat"))
+    seconds = parse_seconds(body.section("time"))
     texts = _locate_all(body)
     statuses = _statuses(listing, body, stats, texts, process_limit)
     stopped_before = {process.pid for process in listing.processes if process.state == _STOPPED}
@@ -103,7 +108,7 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
         stack = stats[pid].start_stack if pid in stats else None
         processes.append(ProcessReading(pid, status, at, end, uids.get(pid), pid in stopped, rollups.get(pid), stack))
         at = end
-    return Reading(body.pack(kept), tuple(processes), users)
+    return Reading(body.pack(kept), tuple(processes), users, raw, seconds)
 
 
 def join_readings(readings: Sequence[Reading]) -> Reading:
@@ -122,7 +127,9 @@ def join_readings(readings: Sequence[Reading]) -> Reading:
         processes.append(replace(process, start=at, stop=at + len(texts[-1])))
         at += len(texts[-1])
     users = {uid: name for reading in readings for uid, name in reading.users.items()}
-    return Reading(b"".join(texts), tuple(processes), users)
+    raw = {name: b"".join(reading.raw.get(name, b"") for reading in readings) for name in first.raw}
+    took = [reading.seconds for reading in readings if reading.seconds is not None]
+    return Reading(b"".join(texts), tuple(processes), users, raw, sum(took) if took else None)
 
 
 def _locate_all(body: Body) -> dict[int, Span]:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 PF_KTHREAD = 0x00200000
 """Bit of stat's flags that the kernel sets on its own threads (include/linux/sched.h, since 2.6.27)."""
 
-_HEADER = re.compile(rb"==> (?:(\d+)/smaps|/dev/null) <==\n")
+_HEADER = re.compile(rb"==> (?:(\d+)/smaps(?:_rollup)?|/dev/null) <==\n")
+_UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})\n")
 _ROLLUP_FIELD = re.compile(rb"(\w+):\s*(\d{1,18}) kB")
 _SHORTEST_STAT = 22
 """Fields of stat after the name, up to rss; later kernels add more."""
@@ -55,15 +56,32 @@ class Stat(NamedTuple):
     """Address at which its stack begins; 0 where the login may not know, None in a stat without the field."""
 
 
-def parse_stats(section: bytes) -> dict[int, Stat]:
-    """Each process's stat, in the order printed."""
+def texts_by_pid(section: bytes, name: str) -> dict[int, bytes]:
+    """Each process's file of that name, from lines as grep prints them; a last line break is not in it."""
+    texts: dict[int, list[bytes]] = {}
+    for pid, line in _paths_and_lines(section, b"/%b:" % name.encode()):
+        texts.setdefault(pid, []).append(line)
+    return {pid: b"\n".join(lines) for pid, lines in texts.items()}
+
+
+def parse_stats(section: bytes, known: dict[bytes, Stat] | None = None) -> dict[int, Stat]:
+    """Each process's stat, in the order printed.
+
+    `known` has what the same host printed before, text to Stat, and becomes what it printed now: most processes sleep,
+    and nothing in their stat changes.
+    """
     texts: dict[int, bytes] = {}
     for pid, line in _paths_and_lines(section, b"/stat:"):
         # The kernel prints the name raw: one with newlines in it comes as several lines, each behind the same path.
         texts[pid] = texts[pid] + b"\n" + line if pid in texts else line
         if len(texts) > PROCESSES_LIMIT:
             raise MalformedError(f"more than {PROCESSES_LIMIT:,} processes")
-    return {pid: _parse_stat(pid, text) for pid, text in texts.items()}
+    before = known or {}
+    stats = {pid: before.get(text) or _parse_stat(pid, text) for pid, text in texts.items()}
+    if known is not None:
+        known.clear()
+        known.update(zip(texts.values(), stats.values(), strict=True))
+    return stats
 
 
 def _parse_stat(pid: int, text: bytes) -> Stat:
@@ -138,6 +156,12 @@ def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
         if len(fields) > 1 and fields[1].isdigit() and len(fields[1]) <= _NUMBER_DIGITS and int(fields[1]) in wanted:
             users.setdefault(int(fields[1]), text_of(name))
     return users
+
+
+def parse_seconds(section: bytes) -> float | None:
+    """How long the phase took, from the uptimes at its begin and its end; None where the host has no uptime."""
+    match = _UPTIMES.fullmatch(section)
+    return max(0.0, float(match[2]) - float(match[1])) if match else None
 
 
 def parse_access(section: bytes) -> dict[int, str]:

@@ -116,6 +116,10 @@ class SshChannel(Channel):
         """What came on stderr so far, at most STDERR_LIMIT bytes."""
         return bytes(self._kept_stderr)
 
+    def renew(self, deadline: Deadline) -> None:
+        """Wait until another deadline from now on (see Channel.renew)."""
+        self._deadline = deadline
+
     def close(self) -> None:
         """Tell the host that we are done with the command."""
         with contextlib.suppress(*FOREIGN):

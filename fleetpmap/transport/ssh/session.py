@@ -11,6 +11,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterable
+from functools import partial
 
 import paramiko
 from paramiko.common import cMSG_SERVICE_REQUEST
@@ -33,6 +34,8 @@ from fleetpmap.transport.ssh.translate import Peer, translate, translated
 from fleetpmap.transport.ssh_config import SshSettings
 from fleetpmap.transport.ssh_keywords import CIPHERS, RSA_SIGNATURES
 
+_TICK_S = 0.1
+"""How often a wait looks whether the session is over."""
 _JOIN_S = 2.0
 """How long to wait for paramiko's thread to notice that its socket is gone; it takes a millisecond."""
 
@@ -75,6 +78,12 @@ class SshTransport(Transport):
     def tunnel(self, to: Peer, deadline: Deadline) -> Tunnel:
         """A connection from that host onward (see jump.open_tunnel)."""
         return open_tunnel(self._session, to, self._peer.host, broke=self.broke, deadline=deadline)
+
+    def renew(self, deadline: Deadline) -> None:
+        """Give the connection, and the bastions before it, another deadline (see Transport.renew)."""
+        self._deadline = self._session.sock.deadline = deadline
+        if self.bastion:
+            self.bastion.last_until(deadline)
 
     def last_until(self, deadline: Deadline) -> None:
         """Stay, with all the bastions before it, as long as somebody who goes through needs it."""
@@ -140,20 +149,25 @@ def _connect(
     lookup = host_keys.Lookup.of(host, settings, options)
     known_types = lookup.load().key_types(lookup.name, lookup.port)
 
-    def introduced() -> tuple[_Session, paramiko.PKey]:
-        return _introduced(
-            _carrier(bastion, way, host, settings, peer, login_by), settings, known_types, peer, login_by
-        )
+    def introduced(patient: bool) -> tuple[_Session, paramiko.PKey]:
+        carrier = _carrier(bastion, way, host, settings, peer, login_by)
+        return _introduced(_Session(carrier, settings, known_types, patient=patient), peer, login_by)
 
-    session, key = retried(introduced, settings.retries, login_by)
-    try:
-        notes = host_keys.verify(lookup, peer, key.get_name(), key.asbytes())
-        login(session, peer, host, settings, login_by, options)
-        passed(peer.host, "auth")
-    except BaseException as error:
-        cause = _cause(error, session.sock)
-        session.end()
-        raise cause from error.__cause__
+    def logged_in(patient: bool = False) -> tuple[_Session, tuple[str, ...]]:
+        session, key = retried(partial(introduced, patient), settings.retries, login_by)
+        try:
+            notes = host_keys.verify(lookup, peer, key.get_name(), key.asbytes())
+            login(session, peer, host, settings, login_by, options)
+        except BaseException as error:
+            cause, too_quick = _cause(error, session.sock), session.was_too_quick
+            session.end()
+            if too_quick and isinstance(error, HostError):
+                return logged_in(patient=True)
+            raise cause from error.__cause__
+        return session, notes
+
+    session, notes = logged_in()
+    passed(peer.host, "auth")
     session.sock.deadline = deadline
     transport = SshTransport(session, peer, deadline, notes)
     transport.bastion = bastion
@@ -209,16 +223,13 @@ def _cause(error: BaseException, carrier: Carrier) -> BaseException:
     return error
 
 
-def _introduced(
-    carrier: Carrier, settings: SshSettings, known_types: tuple[str, ...], peer: Peer, deadline: Deadline
-) -> tuple[_Session, paramiko.PKey]:
-    """A session, and the host's key, which nobody has checked yet."""
-    session = _Session(carrier, settings, known_types)
+def _introduced(session: _Session, peer: Peer, deadline: Deadline) -> tuple[_Session, paramiko.PKey]:
+    """The session, and the host's key, which nobody has checked yet."""
     passed(peer.host, "tcp")
     try:
         return session, _shake_hands(session, peer, deadline)
     except BaseException as error:
-        cause = _cause(error, carrier)
+        cause = _cause(error, session.sock)
         session.end()
         raise cause from error.__cause__
 
@@ -262,8 +273,12 @@ class _Session(ServiceRequestingTransport):
 
     sock: Carrier
 
-    def __init__(self, sock: Carrier, settings: SshSettings, known_types: tuple[str, ...]) -> None:
+    def __init__(
+        self, sock: Carrier, settings: SshSettings, known_types: tuple[str, ...], *, patient: bool = False
+    ) -> None:
         super().__init__(sock, packetizer_class=_Packetizer)
+        self._patient = patient
+        self._service_accepted = threading.Event()
         security = self.get_security_options()
         security.ciphers = settings.ciphers or CIPHERS
         security.kex = settings.kex_algorithms or security.kex
@@ -288,8 +303,14 @@ class _Session(ServiceRequestingTransport):
         """The first line that the host sent, be it a banner or not."""
         return self.packetizer.first_line if isinstance(self.packetizer, _Packetizer) else ""
 
+    @property
+    def was_too_quick(self) -> bool:
+        """Whether the host hung up on a login request that came before it had granted the service."""
+        asked = self.auth_handler is not None
+        return asked and not (self._patient or self._service_accepted.is_set() or self.is_active())
+
     def ensure_session(self) -> None:
-        """Ask for the login service, once, and do not wait: the login request follows right behind.
+        """Ask for the login service, once, and unless patient do not wait: the login request follows right behind.
 
         paramiko would sleep a tenth of a second here, and for ever if the host hung up. RFC 4253 section 10 wants an
         answer first only where the key exchange did not prove who the host is; ours did. It saves a round trip.
@@ -300,6 +321,16 @@ class _Session(ServiceRequestingTransport):
             message.add_string("ssh-userauth")
             self.auth_handler = self.get_auth_handler()
             self._send_message(message)  # type: ignore[attr-defined]  # private, so not in the stubs
+            if self._patient:
+                self._await_service(Deadline.after(self.auth_timeout))
+
+    def _await_service(self, deadline: Deadline) -> None:
+        while self.is_active() and deadline.remaining() > 0 and not self._service_accepted.wait(_TICK_S):
+            pass
+
+    def _parse_service_accept(self, message: paramiko.Message) -> None:
+        super()._parse_service_accept(message)  # type: ignore[misc]  # private, so not in the stubs
+        self._service_accepted.set()
 
     def get_auth_handler(self) -> AuthHandler:
         """The handler that cannot miss a quick answer."""

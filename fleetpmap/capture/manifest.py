@@ -1,0 +1,258 @@
+"""What a capture's files do not say.   writer ─► [manifest] ─► manifest.json ─► [manifest] ─► reader
+
+    {"fleetpmap": {"capture": 1, "version": "0.3.0"},
+     "run": {"started", "elapsed_s", "command", "ended", "rollups", "machines_once"},
+     "coverage": {"hosts": {STATUS: n…}, "processes": {STATUS: n…}},
+     "rebuilt": {FILE: what of it was not read as it stands there},
+     "hosts": [{"name", "directory", "status", "failure", "capabilities", "sudo", "local", "notes", "said",
+                "read_s", "processes": [{"pid", "status", "reason", "uid", "user", "left_out", "reading": {…}}],
+                "files": {PATH: SHA256}}]}
+
+It may come from anywhere: every value is checked for its type, and no path in it is ever opened.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from fleetpmap.capture.layout import directory_of, is_known
+from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostFailure, Run, Snapshot
+from fleetpmap.version import __version__
+from fleetpmap.wire import Capabilities, ProcessReading
+from fleetpmap.wire.replies import PAGE_SIZES
+
+FORMAT = 1
+"""The capture's version: one that is not known is not read."""
+REBUILT = {
+    "status": "only its Uid line was read",
+    "cmdline": "an argument that no NUL closes has one now",
+    "sys/kernel/osrelease": "without the line's other words, if it had any",
+}
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_NOT_FACTS = frozenset({"pid", "status", "start", "stop", "rollup", "uid"})
+"""Of a ProcessReading: said elsewhere, or read from the files."""
+_LARGEST = 1 << 64
+
+T = TypeVar("T")
+
+
+class ManifestError(Exception):
+    """The manifest is not one; the message says what and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptProcess:
+    """One process that matched."""
+
+    pid: int
+    status: str
+    reason: str
+    uid: int | None
+    user: str | None
+    left_out: bool
+    """It was not to be read at all: the guard's word, or a zombie's."""
+    reading: Mapping[str, Any]
+    """What phase two said of it besides its text: the other fields of a ProcessReading."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHost:
+    """One host that was asked."""
+
+    name: str
+    directory: str
+    status: str
+    failure: HostFailure | None
+    capabilities: Capabilities | None
+    """None where it failed."""
+    sudo: bool
+    local: bool
+    notes: tuple[str, ...]
+    said: str
+    processes: tuple[KeptProcess, ...]
+    """Those read, in the order read, then those left out."""
+    files: Mapping[str, str]
+    """Path below `directory` to SHA-256."""
+    read_s: float | None = None
+    """Seconds that reading took on the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All of it."""
+
+    run: Run
+    rollups: bool
+    """smaps_rollup was read for the self-check."""
+    machines_once: bool
+    """A machine with several names was counted once."""
+    hosts: tuple[KeptHost, ...]
+
+
+def facts_of(reading: ProcessReading) -> dict[str, Any]:
+    """What a manifest keeps of a process's reading."""
+    return {one.name: getattr(reading, one.name) for one in fields(reading) if one.name not in _NOT_FACTS}
+
+
+def dump(manifest: Manifest, snapshot: Snapshot) -> bytes:
+    """The file's text; `snapshot` is what the run came to."""
+    run, coverage = manifest.run, snapshot.coverage
+    document = {
+        "fleetpmap": {"capture": FORMAT, "version": __version__},
+        "run": asdict(run)
+        | {"started": run.started.isoformat(), "rollups": manifest.rollups, "machines_once": manifest.machines_once},
+        "coverage": {"hosts": coverage.hosts, "processes": coverage.processes},
+        "rebuilt": REBUILT,
+        "hosts": [asdict(host) for host in manifest.hosts],
+    }
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def parse(text: bytes) -> Manifest:
+    """The manifest that this text is.
+
+    Raises:
+        ManifestError: it is none, or of a version that is not known.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"the manifest is not JSON ({error})") from error
+    head = _value(document, "fleetpmap", dict, "the manifest")
+    version = _value(head, "capture", int, "the manifest")
+    if version != FORMAT:
+        raise ManifestError(f"a capture of version {version}, and this program knows only version {FORMAT}")
+    run = _value(document, "run", dict, "the manifest")
+    hosts = tuple(
+        _host(one, f"host {place}") for place, one in enumerate(_value(document, "hosts", list, "the run"), 1)
+    )
+    if len({host.name for host in hosts}) < len(hosts):
+        raise ManifestError("the manifest names a host twice")
+    return Manifest(
+        _run(run), _value(run, "rollups", bool, "the run"), _value(run, "machines_once", bool, "the run"), hosts
+    )
+
+
+def _run(run: dict[str, Any]) -> Run:
+    elapsed = float(_value(run, "elapsed_s", float | int, "the run"))
+    try:
+        started = datetime.fromisoformat(_value(run, "started", str, "the run"))
+        _ = started + timedelta(seconds=elapsed)
+    except (ValueError, OverflowError) as error:
+        raise ManifestError(f"the run's started is no time ({error})") from error
+    if started.tzinfo is None:
+        raise ManifestError("the run's started has no time zone")
+    ended = _one_of(run, "ended", get_args(get_type_hints(Run)["ended"]), "the run")
+    return Run(started, elapsed, _value(run, "command", str, "the run"), ended)  # type: ignore[arg-type]  # it is one of them
+
+
+def _host(entry: object, where: str) -> KeptHost:
+    name = _value(entry, "name", str, where)
+    if not name or _value(entry, "directory", str, name) != directory_of(name):
+        raise ManifestError(f'{name or where}: its directory cannot be "{_value(entry, "directory", str, name)[:60]}"')
+    failure, can = _value(entry, "failure", dict | None, name), _value(entry, "capabilities", dict | None, name)
+    if (failure is None) == (can is None):
+        raise ManifestError(f"{name}: it either failed or has capabilities")
+    return KeptHost(
+        name,
+        directory_of(name),
+        _one_of(entry, "status", HOST_STATUSES, name),
+        None if failure is None else _failure(failure, name),
+        None if can is None else _capabilities(can, name),
+        sudo=_value(entry, "sudo", bool, name),
+        local=_value(entry, "local", bool, name),
+        notes=tuple(_texts(entry, "notes", name)),
+        said=_value(entry, "said", str, name),
+        processes=_processes(_value(entry, "processes", list, name), name),
+        files=_files(_value(entry, "files", dict, name), name),
+        read_s=_value(entry, "read_s", float | int | None, name),
+    )
+
+
+def _failure(values: dict[str, Any], host: str) -> HostFailure:
+    failure = _built(HostFailure, values, host)
+    if failure.host != host or failure.status not in HOST_STATUSES:
+        raise ManifestError(f"{host}: its failure is another host's, or of no known status")
+    return failure
+
+
+def _capabilities(values: dict[str, Any], host: str) -> Capabilities:
+    can = _built(Capabilities, values, host)
+    if can.page_size not in PAGE_SIZES:
+        raise ManifestError(f"{host}: a page size of {can.page_size}")
+    return can
+
+
+def _files(digests: dict[str, Any], host: str) -> dict[str, str]:
+    for path, digest in digests.items():
+        if not is_known(path):
+            raise ManifestError(f'{host}: "{path[:60]}" is not the path of a file of a capture')
+        if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            raise ManifestError(f"{host}: {path} has no SHA-256")
+    return digests
+
+
+def _processes(entries: list[object], host: str) -> tuple[KeptProcess, ...]:
+    processes = tuple(_process(one, host) for one in entries)
+    if len({process.pid for process in processes}) < len(processes):
+        raise ManifestError(f"{host}: a process is there twice")
+    return processes
+
+
+def _process(entry: object, host: str) -> KeptProcess:
+    process = _built(KeptProcess, _checked(entry, dict, f"{host}: a process"), host)
+    if process.status not in PROCESS_STATUSES:
+        raise ManifestError(f'{host}: process {process.pid} has no status "{process.status[:40]}"')
+    hints = get_type_hints(ProcessReading)
+    for name, value in process.reading.items():
+        if name not in hints or name in _NOT_FACTS:
+            raise ManifestError(f'{host}: this version does not know "{name[:40]}" of process {process.pid}')
+        _checked(value, hints[name], f"{host}: {name} of process {process.pid}")
+    return process
+
+
+def _built(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """A dataclass from an object whose keys are its fields."""
+    hints = get_type_hints(kind)
+    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
+    if unknown := next((name for name in values if name not in known), None):
+        raise ManifestError(f'{where}: this version does not know "{unknown[:40]}"')
+    needed = [name for name, one in known.items() if one.default is MISSING and one.default_factory is MISSING]
+    if missing := next((name for name in needed if name not in values), None):
+        raise ManifestError(f'{where}: "{missing}" is missing')
+    return kind(**{name: _checked(value, hints[name], f"{where}: {name}") for name, value in values.items()})
+
+
+def _one_of(entry: object, key: str, allowed: tuple[str, ...], where: str) -> str:
+    text = _value(entry, key, str, where)
+    if text not in allowed:
+        raise ManifestError(f'{where}: there is no {key} "{text[:40]}"')
+    return str(text)
+
+
+def _texts(entry: object, key: str, where: str) -> list[str]:
+    return [_checked(text, str, f"{where}: {key}") for text in _value(entry, key, list, where)]
+
+
+def _value(entry: object, key: str, kind: Any, where: str) -> Any:
+    if not isinstance(entry, dict):
+        raise ManifestError(f"{where} is not an object")
+    if key not in entry:
+        raise ManifestError(f'{where}: "{key}" is missing')
+    return _checked(entry[key], kind, f"{where}: {key}")
+
+
+def _checked(value: Any, kind: Any, where: str) -> Any:
+    """The value, if it is of this kind. Any number has to fit into a column."""
+    wanted = dict if getattr(kind, "__origin__", None) is not None else kind
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is int):
+        raise ManifestError(f"{where} is not what it should be")
+    if isinstance(value, int | float) and not 0 <= value < _LARGEST:
+        raise ManifestError(f"{where} is out of range")
+    return value

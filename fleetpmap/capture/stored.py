@@ -1,0 +1,333 @@
+"""A directory or an archive to the files of one host after another.   DIR, FILE.tar… ─► [stored] ─► reader, found
+
+Whoever made it may be hostile. Only files that the layout knows are opened; no link is followed; an archive is never
+unpacked to a disk, and what is taken from either has a bound. At most one host's files are held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import re
+import stat
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Protocol, Self
+
+from fleetpmap.capture.layout import HOST_FILES, MANIFEST, PASSWD, PID_FILES, is_known, pid_file, refused
+from fleetpmap.capture.zstd import zstandard
+from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
+
+FILE_LIMIT = PROCESS_LIMIT
+HOST_LIMIT = DECODED_LIMIT
+"""Bytes of one host's files."""
+MEMBERS_LIMIT = 1 << 20
+"""Files and directories of one archive."""
+EXPANSION = 500
+"""Bytes out of an archive for each byte in, once EXPANSION_FREE are out: smaps give 13 to 90, a bomb 1,000 and more."""
+EXPANSION_FREE = 256 << 20
+_TALK_LIMIT = 1 << 16
+"""Bytes of what an archive says of a member (a long name, pax)."""
+
+_DISTRUST = "no capture of ours holds that: do not trust where it came from"
+_TOP_FILES = (MANIFEST, PASSWD)
+_PID = re.compile("[1-9][0-9]{0,8}")
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+@dataclass(frozen=True, slots=True)
+class HostFiles:
+    """What is there of one host."""
+
+    directory: str
+    """Empty where the whole tree is one host's."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Path below the host to content."""
+    owners: dict[int, int] = field(default_factory=dict)
+    """Pid to the uid that an archive says its files have."""
+
+
+class Stored(Protocol):
+    """A tree of hosts, wherever it lies."""
+
+    path: Path
+
+    def top(self, name: str) -> bytes | None:
+        """The manifest or the passwd file beside the hosts; None if there is none."""
+
+    def hosts(self) -> Iterator[HostFiles]:
+        """Each host's files, read anew."""
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Stored]:
+    """What lies at this path.
+
+    Raises:
+        UsageError: it is neither a directory nor an archive, or one that is better not read.
+    """
+    try:
+        if path.is_dir():
+            yield StoredDirectory(path)
+        else:
+            yield StoredArchive(path)
+    except _KindError as error:
+        raise refused(path, str(error), hint=_DISTRUST) from error
+    except tarfile.TarError as error:
+        raise refused(path, f"not an archive that tar can read ({error})") from error
+    except (EOFError, zlib.error) as error:
+        raise refused(path, f"the archive is cut or damaged ({error})") from error
+    except OSError as error:
+        raise refused(path, error.strerror or f"the archive is cut or damaged ({error})") from error
+
+
+class StoredDirectory:
+    """A tree on disk: a host's own, or one with a directory for each host."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def top(self, name: str) -> bytes | None:
+        """As in Stored."""
+        with _Directory.opened(self.path) as root:
+            return self._read(root, name)
+
+    def hosts(self) -> Iterator[HostFiles]:
+        """As in Stored; in the order of their names."""
+        with _Directory.opened(self.path) as root:
+            names = root.names()
+            if any(map(_PID.fullmatch, names)):
+                yield self._host("", root)
+                return
+            for name in names:
+                if not name.startswith(".") and root.is_directory(name):
+                    with root.below(name) as host:
+                        if (found := self._host(name, host)).files:
+                            yield found
+
+    def _host(self, directory: str, host: _Directory) -> HostFiles:
+        found = HostFiles(directory)
+        paths = [f"{pid}/{name}" for pid in host.names() if _PID.fullmatch(pid) for name in PID_FILES]
+        size = 0
+        for path in (*HOST_FILES, *paths):
+            content = self._read(host, path, directory)
+            if content is not None:
+                found.files[path] = content
+                size += len(content)
+                if size > HOST_LIMIT:
+                    raise refused(self.path, f"{directory}: more than {HOST_LIMIT:,} bytes of one host")
+        return found
+
+    def _read(self, directory: _Directory, path: str, name: str = "") -> bytes | None:
+        try:
+            return directory.read(path)
+        except _WrongKindError as error:
+            raise refused(self.path, f"{name}/{path} {error}".removeprefix("/")) from error
+
+
+class _WrongKindError(Exception):
+    """Not what should be there."""
+
+
+class _Directory:
+    """A directory held open, and what is below it without a link anywhere on the way."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, path: Path | str, below: int | None = None) -> Iterator[Self]:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if below is None else os.O_NOFOLLOW)
+        descriptor = os.open(path, flags, dir_fd=below)
+        try:
+            yield cls(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def below(self, name: str) -> contextlib.AbstractContextManager[_Directory]:
+        return _Directory.opened(name, self._descriptor)
+
+    def names(self) -> list[str]:
+        return sorted(os.listdir(self._descriptor))  # noqa: PTH208 - pathlib knows no descriptors
+
+    def is_directory(self, name: str) -> bool:
+        return stat.S_ISDIR(self._mode(name))
+
+    def read(self, path: str) -> bytes | None:
+        """The file's bytes; None if it is not there.
+
+        Raises:
+            _WrongKindError: something else than a file of bearable size.
+        """
+        name, _, rest = path.partition("/")
+        try:
+            mode = self._mode(name)
+        except FileNotFoundError:
+            return None
+        if rest:
+            if not stat.S_ISDIR(mode):
+                raise _WrongKindError(f"cannot be: {name} is {_kind(mode)}, where a directory should be")
+            with self.below(name) as directory:
+                return directory.read(rest)
+        if not stat.S_ISREG(mode):
+            raise _WrongKindError(f"is {_kind(mode)}, where a file should be")
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._descriptor)
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(FILE_LIMIT + 1)
+        if len(content) > FILE_LIMIT:
+            raise _WrongKindError(f"has more than {FILE_LIMIT:,} bytes")
+        return content
+
+    def _mode(self, name: str) -> int:
+        return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mode
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "a link"
+    return "a directory" if stat.S_ISDIR(mode) else "a file" if stat.S_ISREG(mode) else "a device, a pipe or a socket"
+
+
+class StoredArchive:
+    """A tar, packed or not; read from its beginning to its end, first as a whole to see that all of it may be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._top: dict[str, bytes] = {}
+        size = path.stat().st_size
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise refused(path, "neither a directory nor a file")
+        self._limit = max(EXPANSION_FREE, EXPANSION * size)
+        self._survey()
+
+    def top(self, name: str) -> bytes | None:
+        """As in Stored."""
+        return self._top.get(name)
+
+    def hosts(self) -> Iterator[HostFiles]:
+        """As in Stored; in the order of the archive."""
+        host: HostFiles | None = None
+        size = 0
+        for member, file in self._members():
+            directory, path = _split(member.name)
+            if file is None or not is_known(path):
+                continue
+            if host is None or host.directory != directory:
+                if host is not None:
+                    yield host
+                host, size = HostFiles(directory), 0
+            size += member.size
+            if size > HOST_LIMIT:
+                raise refused(self.path, f"{directory}: more than {HOST_LIMIT:,} bytes of one host")
+            host.files[path] = file.read()
+            if process := pid_file(path):
+                host.owners[process[0]] = member.uid
+        if host is not None:
+            yield host
+
+    def _survey(self) -> None:
+        """See that each file is there once and each host's lie together; keep the files beside the hosts."""
+        names: set[str] = set()
+        directories: list[str] = []
+        for member, file in self._members():
+            directory, path = _split(member.name)
+            if file is None or not (is_known(path) or member.name in _TOP_FILES):
+                continue
+            if member.name in names:
+                raise refused(self.path, f"{member.name} is there twice")
+            names.add(member.name)
+            if member.name in _TOP_FILES:
+                self._top[member.name] = file.read()
+            elif directory not in directories[-1:]:
+                directories.append(directory)
+        if len(set(directories)) < len(directories):
+            apart = next(name for name in directories if directories.count(name) > 1)
+            raise refused(self.path, f"the files of {apart or 'the host'} do not lie together")
+
+    def _members(self) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+        """Each member with its content, None for a directory's."""
+        count = 0
+        with self.path.open("rb") as packed, _unpacked(packed) as file:
+            stream: Any = _Bounded(file, self._limit, self.path)
+            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member, errors="surrogateescape") as archive:
+                for member in archive:
+                    count += 1
+                    if count > MEMBERS_LIMIT:
+                        raise refused(self.path, f"more than {MEMBERS_LIMIT:,} files")
+                    self._check(member)
+                    member.name = member.name.removeprefix("./").rstrip("/")
+                    yield member, archive.extractfile(member) if member.isreg() else None
+
+    def _check(self, member: tarfile.TarInfo) -> None:
+        name = member.name
+        if name.startswith("/") or ".." in name.split("/"):
+            raise refused(self.path, f'"{name[:80]}" leads out of the archive', hint=_DISTRUST)
+        if member.issparse() or not 0 <= member.size <= FILE_LIMIT:
+            raise refused(self.path, f'"{name[:80]}" unpacks to more than {FILE_LIMIT:,} bytes')
+
+
+class _Member(tarfile.TarInfo):
+    """A member's header, of which only files and directories are let in. Here, since tarfile itself would follow what a
+    header says of its own length and read it into memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE):
+            if member.size > _TALK_LIMIT:
+                raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        elif not (member.isreg() or member.isdir()):
+            kind = "a link" if member.issym() or member.islnk() else "neither a file nor a directory"
+            raise _KindError(f'"{member.name[:80]}" is {kind}')
+        return member
+
+
+class _KindError(tarfile.TarError):
+    """A member that no capture has."""
+
+
+class _Bounded:
+    """A stream that ends the reading when more comes out than can be honest."""
+
+    def __init__(self, file: IO[bytes], limit: int, path: Path) -> None:
+        self._file, self._left, self._path = file, limit, path
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        piece = self._file.read(size)
+        self._left -= len(piece)
+        if self._left < 0:
+            raise refused(self._path, f"unpacks to more than {EXPANSION} times its size: a bomb")
+        return piece
+
+
+@contextlib.contextmanager
+def _unpacked(file: BinaryIO) -> Iterator[IO[bytes]]:
+    magic = file.read(4)
+    file.seek(0)
+    if magic.startswith(_GZIP):
+        with gzip.open(file) as unpacked:
+            yield unpacked  # type: ignore[misc]  # a GzipFile reads bytes, as an IO[bytes] does
+    elif magic == _ZSTD:
+        package = zstandard()
+        try:
+            with package.ZstdDecompressor().stream_reader(file, closefd=False) as unpacked:
+                yield unpacked
+        except package.ZstdError as error:
+            raise EOFError(error) from error
+    else:
+        yield file
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A member's host and its path below it: all before the process's directory, or before a file of the host's."""
+    parts = name.split("/")
+    for place, part in enumerate(parts):
+        if _PID.fullmatch(part) or "/".join(parts[place:]) in HOST_FILES:
+            return "/".join(parts[:place]), "/".join(parts[place:])
+    return "", name

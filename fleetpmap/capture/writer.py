@@ -1,0 +1,224 @@
+"""A run's raw files into a directory or an archive.   collector ─► [writer] ─► DIR, FILE.tar.zst, FILE.tar.gz
+
+Each host is written when it has answered, so that the raw text of many is never held; the manifest comes last. All is
+written aside and renamed, closed to other users: a command line can hold a password.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import secrets
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from fleetpmap.capture import manifest
+from fleetpmap.capture.layout import BOOT_ID, DENIED, MANIFEST, RELEASE, directory_of
+from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest
+from fleetpmap.capture.zstd import zstandard
+from fleetpmap.conversation import Conversation
+from fleetpmap.errors import UsageError
+from fleetpmap.inventory import Host
+from fleetpmap.snapshot import HostResult, HostSnapshot, Process, Snapshot
+from fleetpmap.wire import ListedProcess
+from fleetpmap.wire.sections import bytes_of, texts_by_pid
+
+ARCHIVES = (".tar.zst", ".tar.gz", ".tgz", ".tar")
+"""Suffixes of a capture in one file."""
+_GZIP_LEVEL = 1
+"""smaps shrinks 13 to 36 times at the lowest level already."""
+
+
+class CaptureWriter:
+    """Keeps a run: `keep` is what `collect` calls for each host that answered, `finish` makes the capture appear.
+
+    Left without `finish`, nothing stays behind. A disk that fills up does not end the run: `finish` says so.
+
+    Raises:
+        UsageError: there is something at `path` already, or it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._aside = path.resolve().with_name(f".{secrets.token_hex(8)}.part")
+        self._lock = Lock()
+        self._hosts: dict[str, KeptHost] = {}
+        self._error: OSError | None = None
+        if path.exists() or path.is_symlink():
+            raise UsageError(f"--capture {path}: is there already", hint="name a place that is not there yet")
+        try:
+            self._place: _Place = (
+                _Archive(self._aside, path.name) if path.name.endswith(ARCHIVES) else _Directory(self._aside)
+            )
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def keep(self, host: Host, answer: Conversation, snapshot: HostSnapshot) -> None:
+        """Write what this host answered. May be called from several threads."""
+        directory, digests = directory_of(host.name), {}
+        with self._lock:  # nothing is copied out of the answer before its turn
+            try:
+                for path, content in _files(answer):
+                    digests[path] = hashlib.sha256(content).hexdigest()
+                    if self._error is None:
+                        self._place.add(f"{directory}/{path}", content)
+            except OSError as error:
+                self._error = error
+            self._hosts[host.name] = _kept_host(host, answer, snapshot, digests)
+
+    def finish(self, snapshot: Snapshot, *, rollups: bool, machines_once: bool) -> None:
+        """Write the manifest of the run that this is, and let the capture appear under its name.
+
+        Raises:
+            UsageError: the capture could not be written; nothing is left of it.
+        """
+        hosts = tuple(self._hosts.get(host.name) or _failed_host(host) for host in snapshot.hosts)
+        document = manifest.dump(Manifest(snapshot.run, rollups, machines_once, hosts), snapshot)
+        try:
+            if self._error is not None:
+                raise self._error
+            self._place.add(MANIFEST, document)
+            self._place.close()
+            self._aside.rename(self._path.resolve())
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> UsageError:
+        hint = "choose a place you may write to, with room for it"
+        return UsageError(f"--capture {self._path}: {error.strerror or error}", hint=hint)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._place.close()
+        if self._aside.is_dir():
+            shutil.rmtree(self._aside, ignore_errors=True)
+        self._aside.unlink(missing_ok=True)
+
+
+class _Place(Protocol):
+    """Where the files go."""
+
+    def add(self, path: str, content: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Directory:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(mode=0o700)
+
+    def add(self, path: str, content: bytes) -> None:
+        file = self._root
+        *directories, name = path.split("/")
+        for directory in directories:
+            file /= directory
+            file.mkdir(mode=0o700, exist_ok=True)  # not parents=True, which would leave the umask's mode on them
+        file /= name
+        file.touch(mode=0o600)
+        file.write_bytes(content)
+
+    def close(self) -> None:
+        pass
+
+
+class _Archive:
+    def __init__(self, aside: Path, name: str) -> None:
+        pack = zstandard().ZstdCompressor().stream_writer if name.endswith(".tar.zst") else None
+        self._stack = contextlib.ExitStack()
+        aside.touch(mode=0o600)
+        file: Any = self._stack.enter_context(aside.open("wb"))
+        if pack is not None:
+            file = self._stack.enter_context(pack(file, closefd=False))
+        elif not name.endswith(".tar"):
+            file = self._stack.enter_context(gzip.GzipFile("", "wb", _GZIP_LEVEL, file))
+        self._tar = self._stack.enter_context(tarfile.open(fileobj=file, mode="w|"))  # noqa: SIM115 - the stack closes it
+
+    def add(self, path: str, content: bytes) -> None:
+        member = tarfile.TarInfo(path)
+        member.size, member.mode = len(content), 0o600
+        self._tar.addfile(member, io.BytesIO(content))
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+def _files(answer: Conversation) -> Iterator[tuple[str, bytes]]:
+    """The files of one host, by their path below it, as far as the run read them."""
+    can, listed, reading = answer.listing.capabilities, answer.listing.raw, answer.reading
+    yield from (
+        (path, bytes_of(text) + b"\n") for path, text in ((RELEASE, can.kernel), (BOOT_ID, can.boot_id)) if text
+    )
+    read = reading.raw if reading else {}
+    files = {
+        "stat": texts_by_pid(listed.get("stat", b""), "stat"),
+        "status": texts_by_pid(listed.get("uid", b""), "status") | texts_by_pid(read.get("uid", b""), "status"),
+        "cgroup": texts_by_pid(listed.get("cgroup", b""), "cgroup"),
+        "smaps_rollup": texts_by_pid(read.get("rollup", b""), "smaps_rollup"),
+    }
+    for process in _matched(answer):
+        yield f"{process.pid}/cmdline", bytes_of("".join(f"{word}\0" for word in process.arguments))
+        for name, texts in files.items():
+            if process.pid in texts:
+                yield f"{process.pid}/{name}", texts[process.pid] + b"\n"
+    for one in reading.processes if reading else ():
+        if one.status == "read":
+            yield f"{one.pid}/smaps", reading.smaps[one.start : one.stop]  # type: ignore[union-attr]  # it has processes
+        elif one.status == "denied":
+            yield f"{one.pid}/{DENIED}", b""
+
+
+def _matched(answer: Conversation) -> list[ListedProcess]:
+    return [*answer.choice.read, *(left.process for left in answer.choice.left_out)]
+
+
+def _kept_host(host: Host, answer: Conversation, snapshot: HostSnapshot, files: dict[str, str]) -> KeptHost:
+    process_of = {process.pid: process for process in snapshot.processes}
+    facts = {one.pid: manifest.facts_of(one) for one in (answer.reading.processes if answer.reading else ())}
+    read = {process.pid for process in answer.choice.read}
+    return KeptHost(
+        host.name,
+        directory_of(host.name),
+        snapshot.status,
+        None,
+        answer.listing.capabilities,
+        sudo=host.sudo,
+        local=snapshot.local,
+        notes=snapshot.notes,
+        said=snapshot.said,
+        processes=tuple(
+            _kept_process(process_of[one.pid], facts.get(one.pid, {}), left_out=one.pid not in read)
+            for one in _matched(answer)
+        ),
+        files=files,
+        read_s=snapshot.read_s,
+    )
+
+
+def _kept_process(process: Process, facts: dict[str, object], *, left_out: bool) -> KeptProcess:
+    return KeptProcess(process.pid, process.status, process.reason, process.uid, process.user, left_out, facts)
+
+
+def _failed_host(host: HostResult) -> KeptHost:
+    """A host of which there is no more than why it failed."""
+    return KeptHost(
+        *(host.name, directory_of(host.name), host.status, host.failure, host.capabilities),
+        sudo=False,
+        local=host.local,
+        notes=host.notes,
+        said=host.said,
+        processes=(),
+        files={},
+    )

@@ -1,0 +1,44 @@
+"""fleetpmap diff.   OLD, NEW ─► [growth] ─► Report, exit status"""
+
+from __future__ import annotations
+
+from fleetpmap.cli.choices import selection_from
+from fleetpmap.cli.destinations import column_list, output_from
+from fleetpmap.cli.kept import snapshot_from
+from fleetpmap.cli.options import (
+    DiffOptions,
+    OutputOptions,
+    ProcessOptions,
+    ShapeOptions,
+    ShowOptions,
+    TalkOptions,
+    TwoArguments,
+)
+from fleetpmap.cli.output import deliver, talk
+from fleetpmap.cli.values import View
+
+
+def show_growth(
+    two: TwoArguments,
+    what: DiffOptions,
+    shape: ShapeOptions,
+    to: OutputOptions,
+    how: TalkOptions,
+) -> int:
+    """Report what grew between two snapshots; 3 if either lacks a part of what was asked for.
+
+    Raises:
+        UsageError: one of them cannot be read, or an option that does not go with the report.
+    """
+    from fleetpmap.report import Shape
+    from fleetpmap.report.diff import diff
+
+    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(human=shape.human), to, report="diff")
+    columns = None if shape.columns is None else column_list(shape.columns)
+    everything = selection_from(ProcessOptions(), required=False)
+    old, new = (snapshot_from([path], everything, "") for path in (two.old, two.new))
+    wanted = Shape(shape.sort, shape.top, columns)
+    report = diff(old, new, what.by.value, f"{what.metric}_kib", shape=wanted)
+    deliver(report, output, to.color, quiet=how.quiet)
+    talk(report, new, output, how)
+    return 0 if old.coverage.complete and new.coverage.complete else 3

@@ -1,0 +1,45 @@
+"""What was kept, on disk, to one snapshot.   PATH… ─► [kept] ─► Snapshot"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetpmap.cli.choices import selection_from
+from fleetpmap.cli.options import ProcessOptions
+from fleetpmap.cli.saving import is_saved, saved_at
+from fleetpmap.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleetpmap.processes import Selection
+    from fleetpmap.snapshot import Snapshot
+
+
+def snapshot_from(paths: Sequence[str], selection: Selection, command: str) -> Snapshot:
+    """The snapshot that these captures and saved snapshots come to together.
+
+    Raises:
+        UsageError: one of them cannot be read, or two hold the same host.
+    """
+    from fleetpmap.snapshot import Snapshot
+
+    snapshot = Snapshot.joined([_loaded(path, selection, command) for path in paths])
+    names = Counter(host.name for host in snapshot.hosts)
+    if twice := next((name for name, count in names.items() if count > 1), None):
+        hint = "show them one by one, or see what grew from one to the other with diff"
+        raise UsageError(f"{twice} is in more than one of them", hint=hint)
+    return snapshot
+
+
+def _loaded(path: str, selection: Selection, command: str) -> Snapshot:
+    if not is_saved(path):
+        from fleetpmap.capture import load
+
+        return load(Path(path), selection, command=command)
+    if selection != selection_from(ProcessOptions(), required=False):
+        raise UsageError(
+            f"{path}: a saved snapshot is shown whole", hint="leave out the process options: only a capture takes them"
+        )
+    return saved_at(path)

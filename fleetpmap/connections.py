@@ -1,0 +1,141 @@
+"""Dialogues that outlive a round.   conversation ─► [connections] ─► collector, again and again
+
+A run connects to each host, asks and hangs up. Who asks every few seconds stays on the line: the probe waits there for
+the next `list`, so a round is neither a login nor a command, and sudo has nothing more to write into its log.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from fleetpmap.conversation import Conversation, Dialogue, start
+from fleetpmap.errors import AuthError, DeadlineError, HostError, HostKeyError, SudoError
+from fleetpmap.inventory import Host
+from fleetpmap.processes import Selection
+from fleetpmap.transport import Bastions, Deadline, Secret, SshOptions, Transport, open_transport
+
+_FINAL = (AuthError, HostKeyError, SudoError)
+"""What the next round would not change. Trying again every few seconds locks accounts, and sshd bans who does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One host, connected, with the probe waiting."""
+
+    transport: Transport
+    dialogue: Dialogue
+
+    def renew(self, deadline: Deadline) -> None:
+        self.transport.renew(deadline)
+        self.dialogue.renew(deadline)
+
+    def close(self) -> None:
+        self.dialogue.close()
+        self.transport.close()
+
+
+class Connections:
+    """The hosts of a run that is repeated, each on the line until it breaks. A context manager: leaving it hangs up.
+
+    Every round asks the same of the hosts. One that refused the login, or sudo, is not asked again: it has the same
+    error in each round. Any other that failed is connected to anew in the next.
+    """
+
+    def __init__(self) -> None:
+        self._bastions = Bastions()
+        self._waiting: dict[str, _Line] = {}
+        self._refused: dict[str, HostError] = {}
+        self._closed = False
+
+    def next_round(self) -> None:
+        """Bastions that could not be reached, or were lost, may be tried again."""
+        self._bastions.forgive()
+
+    def converse(
+        self,
+        host: Host,
+        selection: Selection,
+        *,
+        deadline: Deadline,
+        options: SshOptions,
+        smaps: bool,
+        rollups: bool = False,
+        rollup_only: bool = False,
+        become_password: Secret | None = None,
+    ) -> tuple[Conversation, tuple[str, ...]]:
+        """What the host answers (see conversation.converse), and the notes on the way there. A host has one caller.
+
+        A line that broke since the last round is opened anew, once.
+
+        Raises:
+            HostError: it could not be asked.
+        """
+        if error := self._refused.get(host.name):
+            raise copy.copy(error) from error.__cause__
+        line = self._waiting.pop(host.name, None)
+        if line is not None and (answer := self._asked_again(line, selection, deadline, smaps=smaps)):
+            return self._kept(host, line, answer)
+        try:
+            with ExitStack() as opened:
+                transport = open_transport(host, deadline=deadline, options=options, bastions=self._bastions)
+                opened.enter_context(transport)
+                dialogue = opened.enter_context(
+                    start(
+                        *(transport, host, selection),
+                        smaps=smaps,
+                        rollups=rollups,
+                        rollup_only=rollup_only,
+                        become_password=become_password,
+                    )
+                )
+                answer = dialogue.ask(selection, smaps=smaps)
+                opened.pop_all()
+        except _FINAL as error:
+            self._refused[host.name] = error
+            raise
+        return self._kept(host, _Line(transport, dialogue), answer)
+
+    def _asked_again(
+        self, line: _Line, selection: Selection, deadline: Deadline, *, smaps: bool
+    ) -> Conversation | None:
+        """None: the line is broken, and there is time to open another."""
+        try:
+            line.renew(deadline)
+            return line.dialogue.ask(selection, smaps=smaps)
+        except DeadlineError:
+            line.close()
+            raise
+        except HostError:
+            line.close()
+            return None
+        except BaseException:
+            line.close()
+            raise
+
+    def _kept(self, host: Host, line: _Line, answer: Conversation) -> tuple[Conversation, tuple[str, ...]]:
+        if self._closed:
+            line.close()
+        else:
+            line.renew(Deadline.after(math.inf))  # between two rounds nothing is late
+            self._waiting[host.name] = line
+        return answer, line.transport.notes
+
+    def close(self) -> None:
+        """Hang up. A host that is being asked goes when it has answered, or at its deadline. Safe to call twice."""
+        self._closed = True
+        while self._waiting:
+            self._waiting.popitem()[1].close()
+        self._bastions.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

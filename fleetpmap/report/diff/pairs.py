@@ -1,0 +1,104 @@
+"""Which process of one snapshot is which of another.   old, new ─► [pairs] ─► diff
+
+A process is the same if host, pid, name and start time are. One that is not there any more, and one of the same name
+and command line that was not there before, are one that was restarted; what is left over is gone, or new.
+
+Who could not be looked at in both is neither: a host that did not answer, or was not asked, in one of them, and a
+process that could not be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from fleetpmap.snapshot import ANSWERED, INCOMPLETE, HostResult, Process, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A process before and after, by slots of the snapshots' `processes`; None where it is not there."""
+
+    status: Literal["same", "restarted", "new", "gone"]
+    old: int | None
+    new: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """All processes of two snapshots that can be compared."""
+
+    pairs: tuple[Pair, ...]
+    hosts: tuple[str, ...]
+    """Hosts of either snapshot: in the order of the new one, then those that only the old one asked."""
+    unknown: Mapping[str, str]
+    """Hosts that cannot be compared, and why, as a clause."""
+
+
+def paired(old: Snapshot, new: Snapshot) -> Pairs:
+    """The processes of both, matched."""
+    before, after = ({host.name: host for host in snapshot.hosts} for snapshot in (old, new))
+    names = tuple(dict.fromkeys((*after, *before)))
+    unknown = {name: why for name in names if (why := _why_unknown(before.get(name), after.get(name)))}
+    rebooted = {name for name in names if name not in unknown and _rebooted(before[name], after[name])}
+    left: dict[tuple[object, ...], int] = {}
+    for slot, process in _comparable(old, unknown):
+        left[_identity(process, process.host in rebooted)] = slot
+    found: list[Pair] = []
+    fresh: list[int] = []
+    for slot, process in _comparable(new, unknown):
+        same = left.pop(_identity(process), None)
+        if same is None:
+            fresh.append(slot)
+        else:
+            found.append(Pair("same", same, slot))
+    found += _restarted(old, new, [*left.values()], fresh)
+    return Pairs(tuple(pair for pair in found if _was_read(pair, old, new)), names, unknown)
+
+
+def _why_unknown(before: HostResult | None, after: HostResult | None) -> str:
+    if before is None or after is None:
+        return f"asked only the {'second' if before is None else 'first'} time"
+    missing = [time for time, host in (("first", before), ("second", after)) if host.status not in ANSWERED]
+    if missing:
+        return "no answer" if len(missing) == 2 else f"no answer the {missing[0]} time"
+    return "" if before.same_as == after.same_as else "counted under another name one of the times"
+
+
+def _rebooted(before: HostResult, after: HostResult) -> bool:
+    boots = [host.capabilities.boot_id for host in (before, after) if host.capabilities]
+    return len(boots) == 2 and all(boots) and boots[0] != boots[1]
+
+
+def _comparable(snapshot: Snapshot, unknown: Mapping[str, str]) -> Iterable[tuple[int, Process]]:
+    """The processes that had memory, read or not; what exited meanwhile, a zombie and a kernel thread have none."""
+    for slot, process in enumerate(snapshot.processes):
+        if process.host not in unknown and (process.status == "read" or process.status in INCOMPLETE):
+            yield slot, process
+
+
+def _identity(process: Process, rebooted: bool = False) -> tuple[object, ...]:
+    """`rebooted`: start times of before mean nothing any more."""
+    return (process.host, process.pid, process.name, process.start_ticks, rebooted)
+
+
+def _restarted(old: Snapshot, new: Snapshot, left: list[int], fresh: list[int]) -> Iterable[Pair]:
+    """What left and what came, each with its successor where it has one: the first to start follows the first."""
+    successors: dict[tuple[object, ...], list[int]] = {}
+    for slot in sorted(fresh, key=lambda slot: new.processes[slot].start_ticks, reverse=True):
+        successors.setdefault(_program(new.processes[slot]), []).append(slot)
+    for slot in sorted(left, key=lambda slot: old.processes[slot].start_ticks):
+        waiting = successors.get(_program(old.processes[slot]))
+        yield Pair("restarted", slot, waiting.pop()) if waiting else Pair("gone", slot, None)
+    for slots in successors.values():
+        yield from (Pair("new", None, slot) for slot in slots)
+
+
+def _program(process: Process) -> tuple[object, ...]:
+    return (process.host, process.name, process.arguments)
+
+
+def _was_read(pair: Pair, old: Snapshot, new: Snapshot) -> bool:
+    sides = ((pair.old, old), (pair.new, new))
+    return all(slot is None or snapshot.processes[slot].status == "read" for slot, snapshot in sides)

@@ -1,0 +1,114 @@
+"""A directory of snapshots, one file a run.   Snapshot ─► [dataset] ─► DIR/, and back by time
+
+A file is called after when its run started and a random number (20261123T050000.000000Z-1a2b3c4d.parquet), so the
+order of the names is that of time and several writers do not meet. It is written aside, brought to the disk and then
+renamed: whoever lists the directory finds whole files only, whatever is killed when. What a killed writer leaves is
+hidden, and swept away a day later.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from fleetpmap.errors import UsageError
+from fleetpmap.snapshot import Snapshot
+from fleetpmap.snapshot_file.parquet import write_snapshot
+
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{8}\.parquet")
+_PART = ".part"
+_SWEPT_AFTER_S = 24 * 3600
+
+
+class Entry(NamedTuple):
+    """One run of a dataset."""
+
+    started: datetime
+    path: Path
+
+
+def save_in(directory: Path, snapshot: Snapshot) -> Path:
+    """Add the snapshot to the dataset, which is made if it is not there; the file that it became.
+
+    Raises:
+        OSError: it cannot be written; the dataset is as it was.
+    """
+    directory.mkdir(exist_ok=True)
+    _sweep(directory)
+    stamp = snapshot.run.started.astimezone(UTC).strftime(_STAMP)
+    target = directory / f"{stamp}-{secrets.token_hex(4)}.parquet"
+    aside = directory / f".{target.stem}{_PART}"
+    try:
+        with aside.open("xb") as file:
+            write_snapshot(snapshot, file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(target)
+    except BaseException:  # an interrupt leaves no litter either
+        aside.unlink(missing_ok=True)
+        raise
+    _sync(directory)
+    return target
+
+
+def entries(directory: Path) -> list[Entry]:
+    """The runs of a dataset, by time.
+
+    Raises:
+        OSError: the directory cannot be listed.
+    """
+    found = ((path, _NAME.fullmatch(path.name)) for path in directory.iterdir())
+    return sorted(Entry(datetime.strptime(name[1], _STAMP).replace(tzinfo=UTC), path) for path, name in found if name)
+
+
+def entry_at(directory: Path, when: str) -> Entry:
+    """The run that `when` means: `first`, `last`, or the last one that had started by a moment in ISO 8601.
+
+    A moment without a zone is this machine's time.
+
+    Raises:
+        UsageError: the directory has no runs, or none by then; or `when` is no moment.
+    """
+    try:
+        runs = entries(directory)
+    except OSError as error:
+        raise UsageError(f"{directory}: {error.strerror}", hint="name a directory that --save wrote to") from error
+    if not runs:
+        raise UsageError(f"{directory}: has no snapshots", hint="fill it with fleetpmap run … --save DIR/")
+    if when in ("first", "last"):
+        return runs[0] if when == "first" else runs[-1]
+    try:
+        moment = datetime.fromisoformat(when).astimezone()
+    except (ValueError, OverflowError) as error:
+        hint = "write first, last or a time such as 2026-11-23T05:00"
+        raise UsageError(f'{directory}: "{when}" is not a time', hint=hint) from error
+    before = [run for run in runs if run.started <= moment]
+    if not before:
+        first = runs[0].started.astimezone(moment.tzinfo).isoformat(" ", "seconds")
+        raise UsageError(f"{directory}: has no run by {when}", hint=f"the first one started at {first}")
+    return before[-1]
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what writers that were killed left, long after any could still be writing."""
+    for path in directory.glob(f".*{_PART}"):
+        with suppress(OSError):  # another writer was faster, or it is not ours
+            if _NAME.fullmatch(f"{path.stem[1:]}.parquet") and path.stat().st_mtime < time.time() - _SWEPT_AFTER_S:
+                path.unlink()
+
+
+def _sync(directory: Path) -> None:
+    """Bring the new name to the disk, where a directory can be: not every network file system does that."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

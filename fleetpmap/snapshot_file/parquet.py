@@ -1,0 +1,166 @@
+"""A snapshot in one file.   Snapshot ⇄ [parquet] ⇄ FILE.parquet
+
+The rows are the mappings (see frame). The file's key-value metadata hold the rest:
+
+    fleetpmap_kind        snapshot
+    fleetpmap_snapshot    json: format, version, run, hosts (each with its status, failure, capabilities, …) and
+                          columns, the kernel's keys in order and the column of each
+    fleetpmap_processes   every process that matched, with `mappings`, how many rows it has, in the order of the
+                          rows: json, packed by zlib, in base64
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import groupby
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from fleetpmap.errors import UsageError
+from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Process, Run, Snapshot
+from fleetpmap.snapshot_file.document import from_json, to_json
+from fleetpmap.snapshot_file.frame import field_columns, mappings_of, to_frame, to_table
+from fleetpmap.version import __version__
+
+KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_processes"
+FORMAT = 1
+"""Of the file; a change that older programs cannot read adds one."""
+_MOST_UNPACKED = 1 << 30
+"""Bytes of json that the processes may be: some millions of them."""
+_NOT_OURS = "name a file that --save wrote"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A process, and how many rows of the table are its."""
+
+    process: Process
+    mappings: int
+
+
+def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
+    """Write the snapshot to an open binary file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    counts = mappings_of(snapshot.processes, snapshot.table)
+    rows = tuple(_Rows(process, count) for process, count in zip(snapshot.processes, counts, strict=True))
+    columns = field_columns(snapshot.table.fields)
+    about = {
+        "format": FORMAT,
+        "version": __version__,
+        "run": to_json(snapshot.run),
+        "hosts": to_json(snapshot.hosts),
+        "columns": {key: columns[key] for key in snapshot.table.fields},
+    }
+    whole = BytesIO()  # what goes wrong with the file itself is to be an OSError, not one of polars' errors
+    to_frame(snapshot).write_parquet(
+        whole, metadata={KIND: "snapshot", SNAPSHOT: json.dumps(about), PROCESSES: _packed(to_json(rows))}
+    )
+    file.write(whole.getbuffer())
+
+
+def load_snapshot(path: str | Path) -> Snapshot:
+    """The snapshot that a file holds, equal in every view to the one that was written.
+
+    Raises:
+        UsageError: there is no such file; it is torn, another program's, a report's, or of a newer fleetpmap; or its
+            parts do not fit together.
+    """
+    import polars
+    from polars.exceptions import PanicException, PolarsError
+
+    source = _read(Path(path))
+    try:
+        metadata = polars.read_parquet_metadata(source)
+        _check_kind(path, metadata)
+        about = json.loads(metadata[SNAPSHOT])
+        _check_format(path, about)
+        hosts = tuple(from_json(HostResult, host) for host in about["hosts"])
+        rows = [from_json(_Rows, one) for one in _unpacked(metadata[PROCESSES])]
+        processes = tuple(one.process for one in rows)
+        _check_order(hosts, processes)
+        source.seek(0)
+        frame = polars.read_parquet(source, use_pyarrow=False)
+        table = to_table(frame, about["columns"], [one.mappings for one in rows])
+        return Snapshot(hosts, processes, table, from_json(Run, about["run"]))
+    except (PolarsError, PanicException) as error:
+        raise UsageError(f"{path}: is torn, or not parquet ({_first_line(error)})", hint=_NOT_OURS) from error
+    except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error) as error:
+        raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
+
+
+def _read(path: Path) -> BytesIO:
+    try:
+        return BytesIO(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", hint=_NOT_OURS) from error
+
+
+def _check_kind(path: str | Path, metadata: Mapping[str, str]) -> None:
+    kind = metadata.get(KIND)
+    if kind == "report":
+        view = json.loads(metadata["fleetpmap_report"]).get("view")
+        raise UsageError(
+            f"{path}: is a report, the view {view}, which does not hold what the others need",
+            hint="save the snapshot itself: fleetpmap run … --save FILE.parquet",
+        )
+    if kind != "snapshot":
+        raise UsageError(f"{path}: is a parquet file of another program", hint=_NOT_OURS)
+
+
+def _check_format(path: str | Path, about: Mapping[str, Any]) -> None:
+    if not isinstance(about["format"], int) or about["format"] < 1:
+        raise ValueError(f"there is no format {about['format']}")
+    if about["format"] > FORMAT:
+        raise UsageError(
+            f"{path}: is of format {about['format']}, written by fleetpmap {about['version']}; "
+            f"this is {__version__}, which reads up to {FORMAT}",
+            hint="upgrade fleetpmap",
+        )
+
+
+def _check_order(hosts: tuple[HostResult, ...], processes: tuple[Process, ...]) -> None:
+    """What every report takes for granted, and no type says."""
+    names = [host.name for host in hosts]
+    order = iter(names)
+    if len(set(names)) < len(names):
+        raise ValueError("a host comes twice")
+    if not all(any(name == host for name in order) for host, _ in groupby(process.host for process in processes)):
+        raise ValueError("its processes do not follow the order of its hosts")
+    statuses = {host.status for host in hosts} - {*HOST_STATUSES}
+    statuses |= {process.status for process in processes} - {*PROCESS_STATUSES}
+    if statuses:
+        raise ValueError(f"there is no status {sorted(statuses)[0]}")
+    if any(
+        not (0 <= one.pid < 2**31 and 0 <= one.start_ticks < 2**63 and -1 <= one.rss_kib < 2**53) for one in processes
+    ):
+        raise ValueError("a process has a number that no kernel gives")
+
+
+def _packed(value: object) -> str:
+    text = json.dumps(value, separators=(",", ":")).encode()
+    if len(text) > _MOST_UNPACKED:
+        raise UsageError("--save: more processes than a snapshot holds", hint="select fewer, or save by group")
+    return b64encode(zlib.compress(text)).decode()
+
+
+def _unpacked(text: str) -> list[Any]:
+    unpack = zlib.decompressobj()
+    unpacked = unpack.decompress(b64decode(text, validate=True), _MOST_UNPACKED)
+    if not unpack.eof:
+        raise ValueError("its processes are cut off, or too many")
+    processes = json.loads(unpacked)
+    if not isinstance(processes, list):
+        raise ValueError("its processes are no list")
+    return processes
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:200] or type(error).__name__

@@ -1,0 +1,81 @@
+"""What each round leaves behind.   rounds ─► [history] ─► growth
+
+Of each round the PSS of every host, every mapping of a host and every process: RSS where a kernel tells no PSS.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from fleetpmap.report.rows import host_slots, share_metric
+from fleetpmap.smaps import NULL
+from fleetpmap.snapshot import ANSWERED, Snapshot
+from fleetpmap.table import sums
+
+KEPT = 24
+"""Rounds that a trend shows at most: one sign each."""
+
+Key = tuple[str, ...]
+"""("host", HOST), ("mapping", HOST, MAPPING) or ("process", HOST, PID)."""
+Sizes = dict[Key, int]
+
+
+class History:
+    """The sizes of the last rounds, and those of the round in which each thing was seen first, in KiB."""
+
+    def __init__(self) -> None:
+        self.started: datetime | None = None
+        """When the first round began."""
+        self._rounds: deque[Sizes] = deque(maxlen=KEPT)
+        self._first: Sizes = {}
+
+    def add(self, snapshot: Snapshot) -> None:
+        """One round more."""
+        self.started = self.started or snapshot.run.started
+        sizes = _sizes(snapshot)
+        self._rounds.append(sizes)
+        for key, size in sizes.items():
+            self._first.setdefault(key, size)
+
+    def trend(self, keys: Sequence[Key]) -> list[int | None]:
+        """The sum over these keys in each of the last rounds; None where none of them was there."""
+        return [_total(sizes, keys) for sizes in self._rounds]
+
+    def since_start(self, keys: Sequence[Key]) -> int | None:
+        """How much they grew, all together, since each was seen first; None if none of them is there now."""
+        if not self._rounds:
+            return None
+        now = [key for key in keys if key in self._rounds[-1]]
+        return sum(self._rounds[-1][key] - self._first[key] for key in now) if now else None
+
+
+def _total(sizes: Sizes, keys: Iterable[Key]) -> int | None:
+    found = [sizes[key] for key in keys if key in sizes]
+    return sum(found) if found else None
+
+
+def _sizes(snapshot: Snapshot) -> Sizes:
+    table, hosts = snapshot.table, [host.name for host in snapshot.hosts]
+    values = table.metrics[share_metric(snapshot)]
+    of_host = host_slots(snapshot)
+    by_host = sums(values, of_host, len(hosts)).tolist()
+    sizes: Sizes = {
+        ("host", host.name): max(size, 0)  # one where nothing matched holds nothing
+        for host, size in zip(snapshot.hosts, by_host, strict=True)
+        if host.status in ANSWERED
+    }
+    by_process = sums(values, table.process, len(snapshot.processes)).tolist()
+    for process, size in zip(snapshot.processes, by_process, strict=True):
+        if size != NULL:
+            sizes["process", process.host, str(process.pid)] = size
+    names = table.mapping.names
+    pairs, group = np.unique(of_host.astype(np.int64) * max(len(names), 1) + table.mapping.codes, return_inverse=True)
+    for pair, size in zip(pairs.tolist(), sums(values, group, len(pairs)).tolist(), strict=True):
+        if size != NULL:
+            host, name = divmod(pair, len(names))
+            sizes["mapping", hosts[host], names[name]] = size
+    return sizes

@@ -1,0 +1,108 @@
+"""The same question again and again.   collector ─► [rounds] ─► history, cli
+
+Over connections that stay open. No terminal here: whoever draws takes the rounds as they come.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+from types import TracebackType
+from typing import Self
+
+from fleetpmap.collector import JOBS, Question, collect
+from fleetpmap.connections import Connections
+from fleetpmap.inventory import Host
+from fleetpmap.snapshot import HostSnapshot, Snapshot
+
+_PAUSE_S = 0.2
+"""How often a pause is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round found."""
+
+    snapshot: Snapshot
+    answers: Mapping[str, HostSnapshot]
+    """Each host's own part."""
+
+    def of(self, host: str | None) -> Snapshot:
+        """One host alone; None: the whole fleet."""
+        return self.snapshot if host is None else Snapshot.assemble([self.answers[host]], self.snapshot.run)
+
+
+class Rounds:
+    """Asks the same hosts the same question, over connections that stay open in between."""
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        question: Question,
+        *,
+        command: str = "",
+        jobs: int = JOBS,
+        deadline_s: float | None = None,
+        machines_once: bool = False,
+        stop: Event | None = None,
+    ) -> None:
+        """The arguments are `collect`'s; the deadline is each round's, and `stop` ends the rounds."""
+        self._hosts = hosts
+        self._question = question
+        self._command = command
+        self._deadline_s = deadline_s
+        self._machines_once = machines_once
+        self._stop = stop or Event()
+        self._connections = Connections()
+        self._threads = ThreadPoolExecutor(max(1, min(jobs, len(hosts))), thread_name_prefix="fleetpmap")
+
+    def look(self) -> Round:
+        """Ask every host once (see collect). One round at a time."""
+        self._connections.next_round()
+        answers: dict[str, HostSnapshot] = {}
+        snapshot = collect(
+            self._hosts,
+            self._question,
+            command=self._command,
+            deadline_s=self._deadline_s,
+            machines_once=self._machines_once,
+            stop=self._stop,
+            executor=self._threads,
+            connections=self._connections,
+            on_host=lambda answer: answers.update({answer.host: answer}),
+        )
+        return Round(snapshot, answers)
+
+    def repeat(self, interval_s: float, count: int | None, paused: Event | None = None) -> Iterator[Round]:
+        """A round every `interval_s` seconds, from begin to begin, until `stop` is set or there were `count` of them.
+
+        One that takes longer is followed by the next at once. While `paused` is set, nobody is asked.
+        """
+        done = 0
+        while not self._stop.is_set():
+            due = time.monotonic() + interval_s
+            found = self.look()
+            if self._stop.is_set():
+                return  # cut short: half the hosts are no round
+            yield found
+            done += 1
+            if done == count or self._stop.wait(max(0.0, due - time.monotonic())):
+                return
+            while paused is not None and paused.is_set() and not self._stop.wait(_PAUSE_S):
+                pass
+
+    def close(self) -> None:
+        """Close the connections. A host that is being asked fails; nobody waits for it."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._connections.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,141 @@
+"""`fleetpmap watch`, as a user sees it: the screen and its keys in a real terminal, lines in a pipe."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from program import fleetpmap
+from relay import Relay
+from snapshots import expected
+from sshd import Sshd
+from tmux import Tmux
+
+FAKE_PROC = Path(__file__).parent / "fake_proc"
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}  hosts 2/2  processes 4  pss 44870 kB  since start \+0 kB")
+
+
+@pytest.fixture
+def inventory(tmp_path):
+    """web-01 to web-03 as they were recorded, without SSH."""
+    hosts = (f'[hosts.{name}]\nproc_root = "{FAKE_PROC / name}"\n' for name in ("web-01", "web-02", "web-03"))
+    path = tmp_path / "inventory.toml"
+    path.write_text('[defaults]\ntransport = "local"\n' + "".join(hosts))
+    return path
+
+
+def _watch(inventory: Path, *words: str) -> list[str]:
+    return [sys.executable, "-m", "fleetpmap", "watch", "-i", str(inventory), "--match", "gunicorn|python", *words]
+
+
+def test_a_line_for_each_round_where_there_is_no_terminal(inventory: Path):
+    """When, who answered, how many processes, their PSS, and what became of it; nothing else on stdout."""
+    words = ("-i", str(inventory), "--match", "gunicorn|python", "-H", "web-01,web-03")
+    done = fleetpmap("watch", *words, "--interval", "0.1", "--count", "3")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert all(LINE.fullmatch(line) for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--view", "pmap"), "--view pmap cannot be watched"),
+        (("-x",), "--view pmap cannot be watched"),
+        (("--export", "hosts=x.csv"), "--export hosts=x.csv: watch writes no reports"),
+        (("--count", "0"), "--count"),
+        (("--interval", "0"), "--interval"),
+    ],
+)
+def test_what_cannot_be_watched(words: tuple[str, ...], message: str):
+    """It is said before any host is asked."""
+    done = fleetpmap("watch", "-H", "local", "--all", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_the_screen_and_its_keys(inventory: Path, tmp_path):
+    """Start, views, sorting, one host, help and pause; each screen as a file to look at."""
+    with Tmux(_watch(inventory, "--interval", "600"), tmp_path, columns=100, rows=34) as terminal:
+        screens = [terminal.wait_for("summary", "libc.so.6")]
+        for keys, sign in (("2", "hosts\n"), ("4", "processes\n"), ("s", "by pss"), ("h", "only web-01")):
+            terminal.keys(keys)
+            screens.append(terminal.wait_for(sign))
+        for keys, sign in (("?", "this help"), ("x", "host "), ("p", "PAUSED")):
+            terminal.keys(keys)
+            screens.append(terminal.wait_for(sign))
+    text = f"{'=' * 100}\n".join(screens)
+    assert text == expected("watch-screens.txt", text)
+
+
+def test_another_size(inventory: Path, tmp_path):
+    """The screen is drawn anew as soon as the terminal has another size."""
+    with Tmux(_watch(inventory, "--interval", "600", "--view", "hosts"), tmp_path) as terminal:
+        terminal.wait_for("3 of 3 hosts")
+        terminal.resize(60, 12)
+        text = terminal.wait_for("lines more", "q quit")
+        assert text == expected("watch-small.txt", text)
+        terminal.resize(100, 30)
+        assert "lines more" not in terminal.wait_for("3 of 3 hosts")
+
+
+@pytest.mark.parametrize(("keys", "status"), [("q", 0), ("C-c", 130)])
+def test_the_terminal_is_as_it_was(inventory: Path, tmp_path, keys: str, status: int):
+    """After q, and after ^C: lines are lines again, and the last round's line stands there."""
+    with Tmux(_watch(inventory, "--interval", "600"), tmp_path) as terminal:
+        terminal.wait_for("libc.so.6")
+        terminal.keys(keys)
+        left = terminal.wait_for(f"exit status {status}\n icanon")
+    assert "hosts 3/3" in left
+    assert "libc.so.6" not in left
+
+
+def test_the_rounds_are_counted_on_a_screen_too(inventory: Path, tmp_path):
+    """--count ends it without a key."""
+    with Tmux(_watch(inventory, "--interval", "0.2", "--count", "2"), tmp_path) as terminal:
+        assert "hosts 3/3" in terminal.wait_for("exit status 0\n icanon")
+
+
+def test_what_goes_wrong_leaves_the_terminal_as_it_was(inventory: Path, tmp_path):
+    """A round that cannot be saved ends the watch, with the reason on a terminal in order."""
+    gone = tmp_path / "rounds"
+    gone.mkdir()
+    words = ("--interval", "0.5", "--save", f"{gone}/")
+    with Tmux(_watch(inventory, *words), tmp_path) as terminal:
+        terminal.wait_for("libc.so.6")
+        for file in gone.iterdir():
+            file.unlink()
+        gone.rmdir()
+        gone.write_text("in the way")
+        assert "--save" in terminal.wait_for("exit status 2\n icanon")
+
+
+def test_a_host_that_is_lost_and_found(sshd: Sshd, tmp_path):
+    """Its row says so in the round in which it is gone; then its numbers are there again."""
+    with Relay(("127.0.0.1", sshd.port), delay_s=0) as there:
+        relay = Relay(("127.0.0.1", sshd.port), delay_s=0)
+        keys = [sshd.public_key(path) for path in sshd.host_keys.values()]
+        ports = f"[127.0.0.1]:{relay.port},[127.0.0.1]:{there.port}"
+        known_hosts = tmp_path / "known_hosts"
+        known_hosts.write_text("".join(f"{ports} {key}\n" for key in keys))
+        inventory = tmp_path / "inventory.toml"
+        inventory.write_text(
+            f'[defaults]\naddress = "127.0.0.1"\nuser = "{sshd.user}"\nidentity_file = "{sshd.identity_file}"\n'
+            f'[hosts.web-01]\nport = {there.port}\nproc_root = "{FAKE_PROC / "web-01"}"\n'
+            f'[hosts.web-03]\nport = {relay.port}\nproc_root = "{FAKE_PROC / "web-03"}"\n'
+        )
+        how = ("--interval", "0.5", "--ssh-config", "none", "--known-hosts", str(known_hosts), "--view", "hosts")
+        with Tmux(_watch(inventory, *how), tmp_path, columns=120) as terminal:
+            terminal.wait_for("2 of 2 hosts answered")
+            relay.close()
+            lost = terminal.wait_for("1 of 2 hosts answered")
+            with Relay(("127.0.0.1", sshd.port), delay_s=0, port=relay.port):
+                found = terminal.wait_for("2 of 2 hosts answered")
+                terminal.keys("q")
+                terminal.wait_for("exit status 0")
+    assert re.search(r"^web-03 +refused", lost, re.MULTILINE)
+    assert re.search(r"^web-03 +ok +\d", found, re.MULTILINE)

@@ -1,0 +1,105 @@
+"""diff on real leaks: who grows, how fast, and who was merely restarted.
+
+Three processes of this machine: one grows by 1 MiB a second in its heap, one in a memfd, and the third, which holds
+as much, is replaced by another of its kind between two runs of `--save DIR/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from program import fleetpmap
+
+pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
+SECONDS = 12
+KIB_A_SECOND = 1024
+NAME = f"lk{os.getpid() % 1_000_000}"
+
+# What malloc takes goes to [heap]: the threshold above which it would ask for a mapping of its own is lifted.
+_HEAP = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TOP_PAD_": "0", "PYTHONMALLOC": "malloc"}
+_PROGRAM = """
+import ctypes, mmap, os, signal, sys, time
+name, how = sys.argv[1:]
+with open("/proc/self/comm", "w") as comm:
+    comm.write(name)
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+CHUNK = 64 << 10
+memfd = os.memfd_create("leak")
+os.truncate(memfd, 512 << 20)
+mapped = mmap.mmap(memfd, 512 << 20)
+
+def grow(chunk):
+    if how == "heap":
+        ctypes.memset(libc.malloc(CHUNK), 1, CHUNK)
+    else:
+        mapped[chunk * CHUNK : (chunk + 1) * CHUNK] = bytes([1]) * CHUNK
+
+for chunk in range(64):
+    grow(chunk)
+print("ready", flush=True)
+if how == "steady":
+    signal.pause()
+began, chunk = time.monotonic(), 64
+while True:
+    if (chunk - 64) * CHUNK < (time.monotonic() - began) * (1 << 20):
+        grow(chunk)
+        chunk += 1
+    else:
+        time.sleep(0.02)
+"""
+
+
+@contextlib.contextmanager
+def _running(name: str, how: str) -> Iterator[int]:
+    argv = [sys.executable, "-S", "-c", _PROGRAM, name, how]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=os.environ | _HEAP)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process.pid
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _save(directory: Path) -> None:
+    done = fleetpmap("run", "-H", "local", "--match", f"^{NAME}", "--save", f"{directory}/", "--view", "hosts")
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_leaks_and_a_restart(tmp_path: Path):
+    """Both leaks by name and mapping, their rates within a tenth; the restart is called one."""
+    data = tmp_path / "data"
+    with _running(f"{NAME}h", "heap") as heap, _running(f"{NAME}m", "memfd") as memfd:
+        with _running(f"{NAME}s", "steady") as before:
+            _save(data)
+        with _running(f"{NAME}s", "steady") as after:
+            time.sleep(SECONDS)
+            _save(data)
+    done = fleetpmap("diff", f"{data}@first", f"{data}@last", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    rows = {(row["pid"], row["mapping"]): row for row in report["rows"]}
+    for leak in ((heap, "[heap]"), (memfd, "/memfd:leak")):
+        assert rows[leak]["status"] == "grown"
+        assert rows[leak]["growth_kib_per_hour"] / 3600 == pytest.approx(KIB_A_SECOND, rel=0.1)
+    assert {row["status"] for (pid, _), row in rows.items() if pid == after} <= {"restarted"}
+    first, second, third = report["findings"]
+    assert {sentence.partition(" grew by ")[0] for sentence in (first, second)} == {
+        f"local: [heap] of {NAME}h (pid {heap})",
+        f"local: /memfd:leak of {NAME}m (pid {memfd})",
+    }
+    assert all(re.search(r"in \d+(\.\d)? s, (1\.[01]M|9\d\dK|10\d\dK) a second$", one) for one in (first, second))
+    assert third.startswith(f"local: {NAME}s (pid {before}) was restarted as pid {after}: ")

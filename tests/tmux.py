@@ -1,0 +1,69 @@
+"""A program in a real terminal, and what a person would see there.   [tmux] ─► tests"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from program import BARE
+
+_CHANGING = {
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}": "2026-03-14T15:09:26+0000",
+    r"127\.0\.0\.1:\d+": "127.0.0.1:PORT",
+}
+
+
+class Tmux:
+    """A tmux server of its own with one window, in which `argv` runs. A context manager: leaving it ends both."""
+
+    def __init__(self, argv: Sequence[str], directory: Path, *, columns: int = 100, rows: int = 30) -> None:
+        if shutil.which("tmux") is None:
+            pytest.skip("no tmux on this machine")
+        self._socket = str(directory / "tmux.socket")
+        self._environment = BARE | {"TERM": "xterm-256color"}
+        command = f"trap : INT; {shlex.join(argv)}; echo exit status $?; stty -a | grep -o ' -*icanon'; exec sleep 600"
+        size = ("-x", str(columns), "-y", str(rows))
+        self._run("-f", os.devnull, "new-session", "-d", *size, "sh", "-c", command)
+
+    @property
+    def screen(self) -> str:
+        """The screen as text; what is another each time has been made the same."""
+        text = "\n".join(line.rstrip() for line in self._run("capture-pane", "-p").splitlines())
+        for pattern, same in _CHANGING.items():
+            text = re.sub(pattern, same, text)
+        return text.rstrip("\n") + "\n"
+
+    def wait_for(self, *texts: str, seconds: float = 30.0) -> str:
+        """The screen, once all of these are on it."""
+        give_up = time.monotonic() + seconds
+        while not all(text in (screen := self.screen) for text in texts):
+            assert time.monotonic() < give_up, f"{texts!r} did not appear in\n{screen}"
+            time.sleep(0.05)
+        return screen
+
+    def keys(self, *keys: str) -> None:
+        """Press them, as tmux calls them."""
+        self._run("send-keys", *keys)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size."""
+        self._run("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run("kill-server")
+
+    def _run(self, *words: str) -> str:
+        argv = ["tmux", "-u", "-S", self._socket, *words]
+        return subprocess.run(argv, env=self._environment, check=True, capture_output=True, text=True).stdout
