@@ -25,6 +25,7 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/known_hosts.py
 	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/watch.py
 
 .venv/.core: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fleetpmap needs Python 3.11 or newer: make PYTHON=python3.11 …")'

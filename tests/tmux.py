@@ -43,11 +43,13 @@ class Tmux:
         return text.rstrip("\n") + "\n"
 
     def wait_for(self, *texts: str, seconds: float = 30.0) -> str:
-        """The screen, once all of these are on it."""
+        """The screen, once all of these are on it and it has been drawn to its end."""
         give_up = time.monotonic() + seconds
-        while not all(text in (screen := self.screen) for text in texts):
+        before, screen = "", self.screen
+        while screen != before or not all(text in screen for text in texts):
             assert time.monotonic() < give_up, f"{texts!r} did not appear in\n{screen}"
-            time.sleep(0.05)
+            time.sleep(0.1)
+            before, screen = screen, self.screen
         return screen
 
     def keys(self, *keys: str) -> None:
