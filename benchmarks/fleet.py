@@ -17,6 +17,7 @@ servers share the machine with the client, so only what was measured in one run 
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
 import os
 import shutil
@@ -219,6 +220,7 @@ def main() -> None:
     asked = options.parse_args()
     if reason := missing() or ("" if shutil.which("pmap") else "no pmap on this machine"):
         sys.exit(reason)
+    compileall.compile_dir(HERE.parent / "fleetpmap", quiet=1)  # as an installation does
     with processes() as pid, fleet(MANY) as hosts:
         taken = measure(hosts, pid, asked.rounds)
     if not report(taken):

@@ -7,6 +7,8 @@ of another owner or with another hard link, a file in a directory that is closed
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -29,13 +31,15 @@ def writable(option: str, text: str) -> Path:
     try:
         if path.is_dir():
             raise UsageError(f"{option} {text}: is a directory", hint="name a file in it")
+        with contextlib.suppress(NotADirectoryError):
+            _status(path)  # a ring of links, which resolve() does not mind from Python 3.13 on
         if not path.resolve().parent.is_dir():
             raise UsageError(f"{option} {text}: there is no directory {path.parent}", hint="make it first")
         allowed = os.access(path if path.exists() else path.resolve().parent, os.W_OK)
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UsageError(f"{option} {text}: its links lead in a circle", hint=_ELSEWHERE) from error
         raise unwritable(option, text, error) from error
-    except RuntimeError as error:  # before Python 3.13, a ring of links
-        raise UsageError(f"{option} {text}: its links lead in a circle", hint=_ELSEWHERE) from error
     if not allowed:
         raise UsageError(f"{option} {text}: permission denied", hint=_ELSEWHERE)
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, get_type_hints
 
 import typer
@@ -40,6 +40,7 @@ def _refuse_empty(values: Mapping[str, Any]) -> None:
             raise UsageError(f"--{name.replace('_', '-')} is empty", hint="give it a value, or leave it out")
 
 
+@cache  # several commands have the same groups, and reading their hints takes time
 def _parameters(group: type) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     return [
