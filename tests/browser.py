@@ -88,10 +88,9 @@ def started(profile: Path) -> Iterator[Browser]:
     chromium = next(filter(None, map(shutil.which, _CHROMIUMS)), None)
     driver = shutil.which("chromedriver")
     if chromium is None or driver is None:
-        reason = "needs chromium and chromedriver (Debian: chromium-driver)"
         if os.environ.get("FLEETPMAP_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"FLEETPMAP_REQUIRE_BROWSER=1, but this {reason}")
-        pytest.skip(reason)
+            pytest.fail("FLEETPMAP_REQUIRE_BROWSER=1, but there is no chromium with chromedriver")
+        pytest.skip(reason="needs chromium and chromedriver (Debian: chromium-driver)")
     browser = Browser(chromium, driver, profile)
     try:
         yield browser

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def account() -> Iterator[Callable[..., str]]:
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
     useradd, usermod, userdel = (shutil.which(name, path=path) for name in ("useradd", "usermod", "userdel"))
     if os.geteuid() != 0 or not (useradd and usermod and userdel):
-        pytest.skip("making accounts takes root and useradd")
+        pytest.skip(reason="making accounts takes root and useradd")
     made: dict[str, str] = {}
 
     def make(purpose: str, shell: str = "/bin/sh") -> str:
@@ -52,11 +53,28 @@ def account() -> Iterator[Callable[..., str]]:
         subprocess.run([userdel, "--force", "--remove", name], check=False, capture_output=True)
 
 
+@pytest.fixture
+def agent(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """A real ssh-agent, empty; `agent(key)` adds a key, and the certificate beside it, to it."""
+    path = tmp_path / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(path))  # where ssh, and so we, look for it
+
+    def add(key: Path) -> None:
+        subprocess.run(["ssh-add", "-q", str(key)], check=True, capture_output=True)
+
+    while not path.exists() and process.poll() is None:
+        threading.Event().wait(0.01)
+    yield add
+    process.terminate()
+    process.wait(10)
+
+
 def _running(addresses: tuple[str, ...]) -> Iterator[Sshd]:
     if reason := missing():
         if os.environ.get("FLEETPMAP_REQUIRE_SSHD") == "1":
             pytest.fail(f"FLEETPMAP_REQUIRE_SSHD=1, but {reason}")
-        pytest.skip(reason)
+        pytest.skip(reason=f"no sshd to test with: {reason}")
     # Not tmp_path: accounts other than ours must be able to enter it.
     with tempfile.TemporaryDirectory(prefix="fleetpmap-sshd-") as directory:
         server = Sshd(Path(directory), addresses)

@@ -17,7 +17,7 @@ from sshd import Sshd
 def set_password(account: str, password: str) -> None:
     """Give an account of the tests' own a password."""
     if not (chpasswd := shutil.which("chpasswd", path="/usr/sbin:/sbin:/usr/bin:/bin")):
-        pytest.skip("setting passwords takes chpasswd")
+        pytest.skip(reason="setting passwords takes chpasswd")
     subprocess.run([chpasswd], input=f"{account}:{password}\n", text=True, check=True, capture_output=True)
 
 
@@ -30,7 +30,7 @@ def set_authentication(account: str, **settings: str) -> str:
 def server_for(*blocks: str) -> Iterator[Sshd]:
     """A real sshd with PAM and these blocks, in a file of their own: a block ends only where its file does."""
     if not Path("/etc/pam.d/sshd").exists():
-        pytest.skip("sshd asks by keyboard-interactive only with PAM, and this machine has no /etc/pam.d/sshd")
+        pytest.skip(reason="sshd asks by keyboard-interactive only with PAM; there is no /etc/pam.d/sshd here")
     # Not tmp_path: accounts other than ours must be able to enter it.
     with tempfile.TemporaryDirectory(prefix="fleetpmap-sshd-") as directory:
         include = Path(directory, "accounts.conf")

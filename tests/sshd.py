@@ -76,6 +76,14 @@ class Sshd:
         return [process.pid for process in self._processes]
 
     @property
+    def defaults(self) -> str:
+        """The lines of an inventory's `[defaults]` by which its hosts are this server."""
+        return (
+            f'[defaults]\naddress = "127.0.0.1"\nport = {self.port}\nuser = "{self.user}"\n'
+            f'identity_file = "{self.identity_file}"\nknown_hosts = "{self.known_hosts}"\n'
+        )
+
+    @property
     def options(self) -> SshOptions:
         """Trusts this server, and keeps the user's own configuration out."""
         return SshOptions(known_hosts=(self.known_hosts,), ssh_config=self.ssh_config)

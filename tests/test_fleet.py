@@ -112,12 +112,7 @@ def test_bad_hosts_beside_good_ones(sshd: Sshd, stopped: list[Target], tmp_path:
     with silent_server() as silent, refused_port() as refused:
         inventory = tmp_path / "inventory.toml"
         inventory.write_text(f"""
-            [defaults]
-            address = "127.0.0.1"
-            port = {sshd.port}
-            user = "{sshd.user}"
-            identity_file = "{sshd.identity_file}"
-            known_hosts = "{sshd.known_hosts}"
+            {sshd.defaults}
             connect_timeout_s = 2
             [hosts.good-1]
             [hosts.closed]

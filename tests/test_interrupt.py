@@ -36,12 +36,7 @@ def fleet(sshd: Sshd, silent: socket.socket, tmp_path: Path) -> tuple[str, ...]:
     """Words that ask good-1, then a host that accepts and keeps silent for 9 s, then good-2 and good-3."""
     file = tmp_path / "inventory.toml"
     file.write_text(f"""
-        [defaults]
-        address = "127.0.0.1"
-        port = {sshd.port}
-        user = "{sshd.user}"
-        identity_file = "{sshd.identity_file}"
-        known_hosts = "{sshd.known_hosts}"
+        {sshd.defaults}
         connect_timeout_s = 9
         [hosts.good-1]
         [hosts.silent]

@@ -181,23 +181,6 @@ def test_other_prompts_are_left_alone_and_quoted(tmp_path: Path, prompt: str, ec
     assert f'an answer to "{prompt.strip()}"' in error.message
 
 
-@pytest.fixture
-def agent(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
-    """A real ssh-agent, empty; `agent(key)` adds a key, and the certificate beside it, to it."""
-    path = tmp_path / "agent"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(path))  # where ssh, and so we, look for it
-
-    def add(key: Path) -> None:
-        subprocess.run(["ssh-add", "-q", str(key)], check=True, capture_output=True)
-
-    while not path.exists() and process.poll() is None:
-        threading.Event().wait(0.01)
-    yield add
-    process.terminate()
-    process.wait(10)
-
-
 def test_agent_with_nine_keys_does_not_get_us_shut_out(sshd: Sshd, agent: Callable[[Path], None]):
     """Five are offered, the others are left, and the error says so."""
     for number in range(1, 10):

@@ -33,23 +33,6 @@ def connect(sshd):
     return make
 
 
-@pytest.fixture
-def agent(sshd, tmp_path, monkeypatch):
-    """A real ssh-agent, empty; `agent(key)` adds a key to it."""
-    path = tmp_path / "agent"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(path))  # where ssh, and so we, look for it
-
-    def add(key: Path) -> None:
-        subprocess.run(["ssh-add", "-q", str(key)], check=True, capture_output=True)
-
-    while not path.exists() and process.poll() is None:
-        threading.Event().wait(0.01)
-    yield add
-    process.terminate()
-    process.wait(10)
-
-
 def _says(transport) -> bytes:
     with transport, transport.run("id -un") as channel:
         return b"".join(iter(channel.receive, b""))

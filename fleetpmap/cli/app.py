@@ -118,9 +118,7 @@ def run(
     how: RunningOptions,
 ) -> int:
     """Read the memory maps of the matching processes on all the hosts, and report."""
-    output = output_from(show, shape, to)
-    if how.rollup:
-        check_rollup(output, kept=bool(keep.save or keep.capture))
+    output = _output(show, shape, to, keep, how)
     selection = selection_from(matching, required=True)
     fleet = _fleet(which, how)
     check_hosts(output, [host.name for host in fleet])
@@ -257,9 +255,7 @@ def demo(
     """Run against a small fleet of real SSH servers on loopback, inside this process."""
     from fleetpmap.demo import demo_inventory
 
-    output = output_from(show, shape, to)
-    if how.rollup:
-        check_rollup(output, kept=bool(keep.save or keep.capture))
+    output = _output(show, shape, to, keep, how)
     selection = selection_from(matching, required=False)
     with keeping(keep) as keeper, demo_inventory() as inventory:
         fleet = hosts_from(inventory, HostOptions(), how)
@@ -272,6 +268,15 @@ def demo(
     if status:
         say(f"demo: `fleetpmap run` would exit with status {status} here, to tell scripts so")
     return 0 if kept else 2
+
+
+def _output(
+    show: ShowOptions, shape: ShapeOptions, to: OutputOptions, keep: KeepOptions, how: RunningOptions
+) -> Output:
+    output = output_from(show, shape, to)
+    if how.rollup:
+        check_rollup(output, kept=bool(keep.save or keep.capture))
+    return output
 
 
 def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:

@@ -1,0 +1,30 @@
+"""The options, each written once.   command line ─► [options] ─► the commands
+
+Options come in groups, one dataclass each; a command names the groups it takes, and `groups.with_groups` gives it their
+options.
+
+    which      hosts and processes        show    views and tables        where    formats and files
+    how        SSH, time, talk            over_time    watch, show, diff
+"""
+
+from fleetpmap.cli.options.how import RunningOptions, TalkOptions
+from fleetpmap.cli.options.over_time import DiffOptions, PathArguments, TwoArguments, WatchOptions
+from fleetpmap.cli.options.show import ShapeOptions, ShowOptions
+from fleetpmap.cli.options.where import KeepOptions, OutputOptions
+from fleetpmap.cli.options.which import HostArguments, HostOptions, ProcessOptions
+
+__all__ = [
+    "DiffOptions",
+    "HostArguments",
+    "HostOptions",
+    "KeepOptions",
+    "OutputOptions",
+    "PathArguments",
+    "ProcessOptions",
+    "RunningOptions",
+    "ShapeOptions",
+    "ShowOptions",
+    "TalkOptions",
+    "TwoArguments",
+    "WatchOptions",
+]
