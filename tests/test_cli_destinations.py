@@ -11,6 +11,7 @@ from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
 from fleetpmap.cli.values import Format, View
 from fleetpmap.errors import UsageError
 from fleetpmap.report import Letters
+from program import fleetpmap
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +178,17 @@ def test_a_shape_that_it_can_have(view: View, shape: ShapeOptions):
     output = output_from(ShowOptions(view=view, by="user" if view is View.merged else None), shape, OutputOptions())
     assert output.options.sort == shape.sort
     assert output.options.columns == tuple((shape.columns or "").split(","))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence", "hint"),
+    [
+        (("--metric", "rss"), "--metric is for --view compare, not for --view summary", "add --view compare"),
+        (("--baseline", "local"), "--baseline is for --view compare, not for --view summary", "add --view compare"),
+        (("--all-deleted",), "--all-deleted is for --view stale, not for --view summary", "add --view stale"),
+    ],
+)
+def test_an_option_of_one_view_says_which(words: tuple[str, ...], sentence: str, hint: str):
+    """What to add is said, before any host is asked."""
+    done = fleetpmap("run", "-H", "local", "--pid", "1", *words)
+    assert (done.returncode, done.stderr) == (2, f"{sentence}\nhint: {hint}\n")

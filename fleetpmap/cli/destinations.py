@@ -174,9 +174,9 @@ def _check_compare(view: View, show: ShowOptions, exports: tuple[Destination, ..
     of_compare = {"--metric": show.metric, "--per": show.per, "--baseline": show.baseline}
     for option, value in of_compare.items():
         if value is not None and View.compare not in views:
-            raise UsageError(f"{option} is for --view compare, not for --view {view}", hint="leave one of them out")
+            raise UsageError(f"{option} is for --view compare, not for --view {view}", hint="add --view compare")
     if show.all_deleted and View.stale not in views:
-        raise UsageError(f"--all-deleted is for --view stale, not for --view {view}", hint="leave one of them out")
+        raise UsageError(f"--all-deleted is for --view stale, not for --view {view}", hint="add --view stale")
 
 
 def check_hosts(output: Output, hosts: Collection[str]) -> None:
