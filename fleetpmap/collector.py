@@ -9,24 +9,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from threading import Event, Lock
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, Protocol
 
 import numpy as np
 
 from fleetpmap.check import Checks, Rollup, check_processes, not_passed
 from fleetpmap.connections import Connections
 from fleetpmap.conversation import Conversation, converse
+from fleetpmap.conversation import Question as Question  # what collect() takes stands beside it
 from fleetpmap.errors import HostError, SmapsError
 from fleetpmap.inventory import Host
-from fleetpmap.processes import LeftOut, Selection, full_name
+from fleetpmap.processes import LeftOut, full_name
 from fleetpmap.smaps import SmapsColumns, parse_processes
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Process, Run, Snapshot, host_status, once_per_machine
 from fleetpmap.table import ROLLUP, MappingTable, from_columns
-from fleetpmap.transport import Bastions, Deadline, Secret, SshOptions, Transport, open_transport
+from fleetpmap.transport import Bastions, Deadline, SshOptions, Transport, open_transport
 from fleetpmap.wire import PROCESS_LIMIT, ListedProcess, Reading
 
 JOBS = 32
@@ -45,41 +46,6 @@ _REASONS = {
     "unsupported": "the kernel there has no smaps",
     "cut": f"its smaps is longer than {PROCESS_LIMIT >> 20} MiB",
 }
-
-
-class Wishes(TypedDict):
-    """What a host is asked besides who to read."""
-
-    smaps: bool
-    rollups: bool
-    rollup_only: bool
-    become_password: Secret | None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What to ask of every host."""
-
-    selection: Selection = field(default_factory=Selection)
-    smaps: bool = True
-    """False: only list who would be read."""
-    rollups: bool = False
-    """Also read smaps_rollup, for the self-check: the kernel walks each process's page tables a second time."""
-    rollup_only: bool = False
-    """Read smaps_rollup, one sum for each process, in the place of smaps, where a host's kernel has it."""
-    ssh: SshOptions = field(default_factory=SshOptions)
-    become_password: Secret | None = None
-    """For hosts with `sudo` whose sudo asks for one."""
-
-    @property
-    def wishes(self) -> Wishes:
-        """What `converse` is told besides the selection."""
-        return {
-            "smaps": self.smaps,
-            "rollups": self.rollups,
-            "rollup_only": self.rollup_only,
-            "become_password": self.become_password,
-        }
 
 
 Keep = Callable[[Host, Conversation, HostSnapshot], None]
@@ -163,12 +129,10 @@ def collect_host(
     """
     deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
     if connections is not None:
-        answer, notes = connections.converse(
-            host, question.selection, deadline=deadline, options=question.ssh, **question.wishes
-        )
+        answer, notes = connections.converse(host, question, deadline=deadline)
     else:
         with transport_for(host, deadline=deadline, options=question.ssh) as transport:
-            answer = converse(transport, host, question.selection, **question.wishes)
+            answer = converse(transport, host, question)
             notes = transport.notes
     notes = (*notes, *answer.notes())
     if question.rollup_only:

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from fleetpmap.conversation import Conversation, Dialogue, start
+from fleetpmap.conversation import Conversation, Dialogue, Question, start
 from fleetpmap.errors import AuthError, DeadlineError, HostError, HostKeyError, SudoError
 from fleetpmap.inventory import Host
-from fleetpmap.processes import Selection
-from fleetpmap.transport import Bastions, Deadline, Secret, SshOptions, Transport, open_transport
+from fleetpmap.transport import Bastions, Deadline, Transport, open_transport
 
 _FINAL = (AuthError, HostKeyError, SudoError)
 """What the next round would not change. Trying again every few seconds locks accounts, and sshd bans who does it."""
@@ -56,18 +55,7 @@ class Connections:
         """Bastions that could not be reached, or were lost, may be tried again."""
         self._bastions.forgive()
 
-    def converse(
-        self,
-        host: Host,
-        selection: Selection,
-        *,
-        deadline: Deadline,
-        options: SshOptions,
-        smaps: bool,
-        rollups: bool = False,
-        rollup_only: bool = False,
-        become_password: Secret | None = None,
-    ) -> tuple[Conversation, tuple[str, ...]]:
+    def converse(self, host: Host, question: Question, *, deadline: Deadline) -> tuple[Conversation, tuple[str, ...]]:
         """What the host answers (see conversation.converse), and the notes on the way there. A host has one caller.
 
         A line that broke since the last round is opened anew, once.
@@ -78,35 +66,25 @@ class Connections:
         if error := self._refused.get(host.name):
             raise copy.copy(error) from error.__cause__
         line = self._waiting.pop(host.name, None)
-        if line is not None and (answer := self._asked_again(line, selection, deadline, smaps=smaps)):
+        if line is not None and (answer := self._asked_again(line, question, deadline)):
             return self._kept(host, line, answer)
         try:
             with ExitStack() as opened:
-                transport = open_transport(host, deadline=deadline, options=options, bastions=self._bastions)
+                transport = open_transport(host, deadline=deadline, options=question.ssh, bastions=self._bastions)
                 opened.enter_context(transport)
-                dialogue = opened.enter_context(
-                    start(
-                        *(transport, host, selection),
-                        smaps=smaps,
-                        rollups=rollups,
-                        rollup_only=rollup_only,
-                        become_password=become_password,
-                    )
-                )
-                answer = dialogue.ask(selection, smaps=smaps)
+                dialogue = opened.enter_context(start(transport, host, question))
+                answer = dialogue.ask(question.selection, smaps=question.smaps)
                 opened.pop_all()
         except _FINAL as error:
             self._refused[host.name] = error
             raise
         return self._kept(host, _Line(transport, dialogue), answer)
 
-    def _asked_again(
-        self, line: _Line, selection: Selection, deadline: Deadline, *, smaps: bool
-    ) -> Conversation | None:
+    def _asked_again(self, line: _Line, question: Question, deadline: Deadline) -> Conversation | None:
         """None: the line is broken, and there is time to open another."""
         try:
             line.renew(deadline)
-            return line.dialogue.ask(selection, smaps=smaps)
+            return line.dialogue.ask(question.selection, smaps=question.smaps)
         except DeadlineError:
             line.close()
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -18,12 +18,28 @@ from fleetpmap.inventory import Host
 from fleetpmap.probe import Script
 from fleetpmap.probe.sudo import explain_refusal, second_way
 from fleetpmap.processes import Choice, Selection, choose
-from fleetpmap.transport import Channel, Deadline, Secret, Transport
+from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
 from fleetpmap.transport.base import passed, printable
 from fleetpmap.wire import Decoder, Listing, Reading, join_readings
 
 _SFTP_ONLY = "sftp connections only"
 """What sshd says instead of running a command where `internal-sftp` is forced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask of every host."""
+
+    selection: Selection = field(default_factory=Selection)
+    smaps: bool = True
+    """False: only list who would be read."""
+    rollups: bool = False
+    """Also read smaps_rollup, for the self-check: the kernel walks each process's page tables a second time."""
+    rollup_only: bool = False
+    """Read smaps_rollup, one sum for each process, in the place of smaps, where a host's kernel has it."""
+    ssh: SshOptions = field(default_factory=SshOptions)
+    become_password: Secret | None = None
+    """For hosts with `sudo` whose sudo asks for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,64 +67,40 @@ class Conversation:
             yield "no usable grep and tail: its shell read /proc alone, without command lines, so only names matched"
 
 
-def converse(
-    transport: Transport,
-    host: Host,
-    selection: Selection,
-    *,
-    smaps: bool,
-    rollups: bool = False,
-    rollup_only: bool = False,
-    become_password: Secret | None = None,
-) -> Conversation:
-    """Ask for the processes, choose, and ask for the chosen ones' maps (and `rollups`), unless `smaps` is False.
-
-    `rollup_only`: smaps_rollup in the place of smaps, where the kernel has it.
+def converse(transport: Transport, host: Host, question: Question) -> Conversation:
+    """Ask for the processes, choose, and ask for the chosen ones' maps.
 
     Raises:
         HostError: the host broke off, or answered something else; its `said` is what came besides.
     """
-    with start(
-        *(transport, host, selection),
-        smaps=smaps,
-        rollups=rollups,
-        rollup_only=rollup_only,
-        become_password=become_password,
-    ) as dialogue:
-        return dialogue.ask(selection, smaps=smaps)
+    with start(transport, host, question) as dialogue:
+        return dialogue.ask(question.selection, smaps=question.smaps)
 
 
-def start(
-    transport: Transport,
-    host: Host,
-    selection: Selection,
-    *,
-    smaps: bool,
-    rollups: bool = False,
-    rollup_only: bool = False,
-    become_password: Secret | None = None,
-) -> Dialogue:
-    """The probe, running on a host and ready to be asked; the arguments are those of `converse`.
+def start(transport: Transport, host: Host, question: Question) -> Dialogue:
+    """The probe, running on a host and ready to be asked.
 
     Raises:
         HostError: it did not come to that.
     """
+    selection = question.selection
     script = probe.render(
         probe.Request(
             proc_root=host.proc_root,
             sudo=host.sudo and not transport.is_root,
-            owners=bool(selection.users) or not smaps,
+            owners=bool(selection.users) or not question.smaps,
             cgroups=bool(selection.cgroup or selection.unit),
             exes=bool(selection.exe),
-            rollups=rollups and not rollup_only,
-            rollup_only=rollup_only,
+            rollups=question.rollups and not question.rollup_only,
+            rollup_only=question.rollup_only,
         )
     )
     try:
         return Dialogue(transport.run(script.command), script, host)
     except SudoError as error:
         refusal = error
-    return Dialogue(second_way(transport, host, refusal, become_password), script, host, sent=become_password)
+    password = question.become_password
+    return Dialogue(second_way(transport, host, refusal, password), script, host, sent=password)
 
 
 class Dialogue:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.conversation import Conversation, converse
+from fleetpmap.conversation import Conversation, Question, converse
 from fleetpmap.errors import HostError, RemoteError, SudoError
 from fleetpmap.probe.sudo import explain_refusal
 from fleetpmap.processes import Selection
@@ -58,7 +58,7 @@ def ask(sshd: Sshd, user: str) -> Ask:
         host = server.host(user=user, sudo=True, transport=transport)
         with open_transport(host, deadline=Deadline.after(40), options=server.options) as way:
             secret = Secret(password) if password else None
-            return converse(way, host, Selection(pids=(1,)), smaps=False, become_password=secret)
+            return converse(way, host, Question(Selection(pids=(1,)), smaps=False, become_password=secret))
 
     return make
 
