@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -20,7 +20,7 @@ from fleetpmap.probe.sudo import explain_refusal, second_way
 from fleetpmap.processes import Choice, Selection, choose
 from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
 from fleetpmap.transport.base import passed, printable
-from fleetpmap.wire import Decoder, Listing, Reading, join_readings
+from fleetpmap.wire import Decoder, Listing, PackedReading, Reading
 
 _SFTP_ONLY = "sftp connections only"
 """What sshd says instead of running a command where `internal-sftp` is forced."""
@@ -48,12 +48,25 @@ class Conversation:
 
     listing: Listing
     choice: Choice
-    reading: Reading | None
-    """None where nobody was to be read; else one entry for each of `choice.read`, in its order."""
-    users: Mapping[int, str]
-    """Names of the uids seen."""
     said: str
     """What the host printed besides: a banner, a login script's talk, stderr."""
+    packed: PackedReading | None = None
+    """What was read, as it came; None where nobody was to be read."""
+    reading: Reading | None = None
+    """The same unpacked: one entry for each of `choice.read`, in its order."""
+
+    @property
+    def users(self) -> Mapping[int, str]:
+        """Names of the uids seen, as far as the reading is unpacked."""
+        return self.listing.users | (self.reading.users if self.reading else {})
+
+    def unpacked(self) -> Conversation:
+        """The same with its reading, and no longer packed.
+
+        Raises:
+            HostError: what came is not the wire format.
+        """
+        return self if self.packed is None else replace(self, packed=None, reading=self.packed.unpack())
 
     def notes(self) -> Iterator[str]:
         """What the way in which this host was read leaves open."""
@@ -138,13 +151,12 @@ class Dialogue:
         self._listing = None
         with self._said_with_errors():
             choice = choose(listing, selection, local_pid=os.getpid() if self._host.transport == "local" else None)
-            reading = None
+            packed = None
             if choice.read and smaps:
                 pids = tuple(process.pid for process in choice.read)
-                reading = _read(self._channel, self._decoder, self._script, pids, self._host)
+                packed = _read(self._channel, self._decoder, self._script, pids, self._host)
                 passed(self._host.name, "read")
-        users = listing.users | (reading.users if reading else {})
-        return Conversation(listing, choice, reading, users, self._said())
+        return Conversation(listing, choice, self._said(), packed)
 
     def renew(self, deadline: Deadline) -> None:
         """Let what is asked from now on take until another deadline."""
@@ -198,20 +210,13 @@ def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | Non
     return answer
 
 
-def _read(channel: Channel, decoder: Decoder, script: Script, pids: tuple[int, ...], host: Host) -> Reading:
-    """Phase two, and again for those that the host did not get to."""
-    readings: list[Reading] = []
-    while pids:
-        channel.send(script.read_line(pids))
-        reading = _receive(channel, decoder, lambda: decoder.reading, host)
-        if tuple(process.pid for process in reading.processes) != pids:
-            raise _not_our_probe("it answered for other processes than it was asked for", host)
-        unread = tuple(process.pid for process in reading.processes if process.status == "unread")
-        if unread == pids:
-            raise _not_our_probe("it read none of the processes that it was asked for", host)
-        readings.append(reading)
-        decoder.reading, pids = None, unread
-    return join_readings(readings)
+def _read(channel: Channel, decoder: Decoder, script: Script, pids: tuple[int, ...], host: Host) -> PackedReading:
+    """Phase two."""
+    channel.send(script.read_line(pids))
+    reading = _receive(channel, decoder, lambda: decoder.reading, host)
+    if tuple(process.pid for process in reading.processes) != pids:
+        raise _not_our_probe("it answered for other processes than it was asked for", host)
+    return PackedReading(reading)
 
 
 def _not_our_probe(message: str, host: Host) -> ProtocolError:

@@ -7,7 +7,7 @@ order, each with its status; every process that matched, each with its status; a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -119,16 +119,30 @@ class HostSnapshot:
     """The name under which this machine is counted, if that is another (`once_per_machine`)."""
     read_s: float | None = None
     """Seconds that reading took on the host, by its own clock, which tells hundredths; None where that is unknown."""
+    keys: tuple[str, ...] = ()
+    """The kernel's fields in the order of its smaps."""
 
     @classmethod
     def failed(cls, failure: HostFailure) -> HostSnapshot:
         """A host that could not be asked."""
         return cls(failure.host, failure.status, (), concatenate([]), None, failure, said=failure.said)
 
+    def result(self) -> HostResult:
+        """The same without processes and table."""
+        return HostResult(
+            *(self.host, self.status, self.failure, self.capabilities, self.notes, self.said),
+            local=self.local,
+            same_as=self.same_as,
+            keys=self.keys,
+            read_s=self.read_s,
+        )
+
     def counted_as(self, name: str) -> HostSnapshot:
         """The same without its processes, since they are those of the host `name`."""
         note = f"the same machine as {name}, and counted there"
-        return replace(self, status="ok", processes=(), table=concatenate([]), notes=(*self.notes, note), same_as=name)
+        return replace(
+            self, status="ok", processes=(), table=concatenate([]), keys=(), notes=(*self.notes, note), same_as=name
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,20 +248,15 @@ class Snapshot:
         """One snapshot of many hosts, in the order given."""
         results: list[HostResult] = []
         processes: list[Process] = []
-        tables: list[tuple[MappingTable, int]] = []
-        for host in hosts:
-            results.append(
-                HostResult(
-                    *(host.host, host.status, host.failure, host.capabilities, host.notes, host.said),
-                    local=host.local,
-                    same_as=host.same_as,
-                    keys=tuple(host.table.fields),
-                    read_s=host.read_s,
-                )
-            )
-            tables.append((host.table, len(processes)))
-            processes.extend(host.processes)
-        return cls(tuple(results), tuple(processes), concatenate(tables), run)
+
+        def tables() -> Iterator[tuple[MappingTable, int]]:  # each let go of as soon as it is taken
+            for host in hosts:
+                results.append(host.result())
+                processes.extend(host.processes)
+                yield host.table, len(processes) - len(host.processes)
+
+        table = concatenate(tables())
+        return cls(tuple(results), tuple(processes), table, run)
 
     @classmethod
     def joined(cls, snapshots: Sequence[Snapshot]) -> Snapshot:

@@ -1,26 +1,28 @@
 """Rows of (host, pid, mapping), in columns.   smaps ─► naming ─► [table] ─► snapshot
 
 A MappingTable is the parser's columns with the names and the derived sizes added, for one host or a fleet. What adds
-up adds up here: `sums` and `total` own the meeting of a null and a sum.
+up adds up here: `sums` and `total` own the meeting of a null and a sum. `summed` is the same memory in fewer rows, for
+who asks for nothing but sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.naming import Names, name_mappings
 from fleetpmap.smaps import NULL, Coded, SmapsColumns
+from fleetpmap.smaps.columns import in_row_order
 from fleetpmap.units import KIB
 
 Rule = Literal["sum", "upper bound", "distinct"]
 IntArray = NDArray[np.signedinteger]
-"""Whole numbers: int64 in every snapshot and every sum, narrower in the table of one host (see from_columns)."""
-_INT32_MAX = 2**31 - 1
+"""Whole numbers, NULL where unknown: int64 in METRICS and every sum, as narrow as values allow in a table's fields."""
+_INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
 ROLLUP = "[totals]"
 """The path of the only row of a process whose smaps_rollup was read: it stands for all mappings, from first to last.
 As long as the kernel's own `[rollup]`, which the parser takes for a mistake."""
@@ -55,6 +57,8 @@ class MappingTable:
 
     process: NDArray[np.int32]
     """Slot of the row's process in the list of processes that comes with the table."""
+    mappings: IntArray
+    """How many mappings the row stands for: one, but in what `summed` made."""
     start: NDArray[np.uint64]
     end: NDArray[np.uint64]
     perms: Coded
@@ -67,26 +71,59 @@ class MappingTable:
     """The name to compare by (see naming)."""
     kind: Coded
     deleted: NDArray[np.bool_]
+    flags: Coded
     fields: Mapping[str, IntArray]
     """Kernel key to values, NULL where the host's kernel lacks it."""
-    flags: Coded
-    metrics: Mapping[str, IntArray]
-    """The keys of METRICS to KiB, NULL where unknown."""
 
     def __len__(self) -> int:
         return len(self.process)
 
+    @property
+    def metrics(self) -> Mapping[str, IntArray]:
+        """The keys of METRICS to KiB as int64, NULL where unknown; each worked out when it is asked for."""
+        return _Metrics(self)
+
+    def rows(self, start: int, stop: int, *, base: int) -> MappingTable:
+        """Some of the rows, sharing memory with all; the process in slot `base` gets slot 0."""
+        columns: dict[str, Any] = {name: getattr(self, name)[start:stop] for name in _ARRAYS}
+        columns |= {name: Coded((text := getattr(self, name)).codes[start:stop], text.names) for name in _TEXTS}
+        cut = replace(self, **columns, fields={key: column[start:stop] for key, column in self.fields.items()})
+        return replace(cut, process=cut.process - np.int32(base)) if base else cut
+
+
+_ARRAYS = ("process", "mappings", "start", "end", "offset", "inode", "deleted")
+_TEXTS = ("perms", "device", "path", "mapping", "kind", "flags")
+
+
+class _Metrics(Mapping[str, IntArray]):
+    """The sizes of a table's rows."""
+
+    def __init__(self, table: MappingTable) -> None:
+        self._table = table
+
+    def __getitem__(self, name: str) -> IntArray:
+        if name == "size_kib":
+            return _sizes(self._table)
+        unknown = _repeated(NULL, len(self._table))
+        parts = [self._table.fields.get(key, unknown) for key in KERNEL_KEYS[name]]
+        return parts[0].astype(np.int64, copy=False) if len(parts) == 1 else _added(*parts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(METRICS)
+
+    def __len__(self) -> int:
+        return len(METRICS)
+
 
 def from_columns(columns: SmapsColumns) -> MappingTable:
-    """The table of one host. `columns.process` becomes the row's process as it is.
+    """The parser's columns as a table. `columns.process` becomes the row's process as it is.
 
-    Fields and metrics are as narrow as their values allow, for these tables wait until all hosts are in; `concatenate`
-    gives them 64 bits.
+    Fields are as narrow as their values allow: the tables of all hosts wait for one another.
     """
     names: Names = name_mappings(columns)
-    fields = {key: _compact(column) for key, column in columns.fields.items()}
     return MappingTable(
         process=columns.process,
+        mappings=_repeated(1, len(columns.process)),
         start=columns.start,
         end=columns.end,
         perms=columns.perms,
@@ -97,27 +134,17 @@ def from_columns(columns: SmapsColumns) -> MappingTable:
         mapping=names.mapping,
         kind=names.kind,
         deleted=names.deleted,
-        fields=fields,
         flags=columns.flags,
-        metrics={
-            key: _compact(column) for key, column in _metrics(columns.start, columns.end, columns.path, fields).items()
-        },
+        fields={key: _compact(column) for key, column in columns.fields.items()},
     )
 
 
-def _metrics(
-    start: NDArray[np.uint64], end: NDArray[np.uint64], path: Coded, fields: Mapping[str, IntArray]
-) -> dict[str, IntArray]:
+def _sizes(table: MappingTable) -> IntArray:
     # In bytes the difference always fits int64; the addresses themselves do not (vsyscall lies above 2^63).
-    size = (end - start).astype(np.int64) // KIB
-    if ROLLUP in path.names:
-        size[is_rollup(path)] = NULL
-    metrics: dict[str, IntArray] = {"size_kib": size}
-    unknown = _repeated(NULL, len(start))
-    for name, keys in KERNEL_KEYS.items():
-        parts = [fields.get(key, unknown) for key in keys]
-        metrics[name] = parts[0] if len(parts) == 1 else _added(*parts)
-    return metrics
+    size = (table.end - table.start).astype(np.int64) // KIB
+    if ROLLUP in table.path.names:
+        size[is_rollup(table.path)] = NULL
+    return size
 
 
 def is_rollup(path: Coded) -> NDArray[np.bool_]:
@@ -148,59 +175,118 @@ def _compact(column: IntArray) -> IntArray:
     return column.astype(np.int32, copy=False) if high <= _INT32_MAX else column
 
 
-def concatenate(tables: Sequence[tuple[MappingTable, int]]) -> MappingTable:
-    """Tables one below the other, each with the slot that its process 0 gets. A key that one lacks is NULL there."""
-    parts = [table for table, _ in tables]
-    if not parts:
-        return _EMPTY
-    # dict, not set: the order of the columns is the order in which the hosts brought them.
-    keys = dict.fromkeys(key for table in parts for key in table.fields)
-    start, end = (_join([getattr(table, name) for table in parts], np.uint64) for name in ("start", "end"))
-    fields = {key: _join_field(parts, key) for key in keys}
-    path = _join_coded([table.path for table in parts])
+def summed(table: MappingTable, *, perms: bool = False) -> MappingTable:
+    """The same memory in a row for each process, path and kind, and permissions if `perms`: every sum stays.
+
+    Of the kernel's fields, those that METRICS are made of; a row's are all known or all NULL. It begins at 0 and ends
+    at the size of its mappings together. Its offset, device, inode and flags, and without `perms` its permissions, say
+    nothing.
+    """
+    fields = {key: table.fields[key] for keys in KERNEL_KEYS.values() for key in keys if key in table.fields}
+    keys = [table.path, table.mapping, table.kind, *([table.perms] if perms else [])]
+    group, first = _groups(table.process, keys, list(fields.values()))
+    size = np.bincount(group, weights=table.end - table.start, minlength=len(first)).astype(np.uint64)
+
+    def text(column: Coded) -> Coded:
+        return Coded(column.codes[first], column.names)
+
+    nothing = Coded(_repeated(NULL, len(first)).astype(np.int32), ())
     return MappingTable(
-        process=_join([table.process + np.int32(base) for table, base in tables], np.int32),
-        start=start,
-        end=end,
-        perms=_join_coded([table.perms for table in parts]),
-        offset=_join([table.offset for table in parts], np.uint64),
-        device=_join_coded([table.device for table in parts]),
-        inode=_join([table.inode for table in parts], np.uint64),
-        path=path,
-        mapping=_join_coded([table.mapping for table in parts]),
-        kind=_join_coded([table.kind for table in parts]),
-        deleted=_join([table.deleted for table in parts], np.bool_),
-        fields=fields,
-        flags=_join_coded([table.flags for table in parts]),
-        metrics=_metrics(start, end, path, fields),
+        process=table.process[first],
+        mappings=_compact(count(table.mappings, group, len(first))),
+        start=np.zeros(len(first), np.uint64),
+        end=size,
+        perms=text(table.perms) if perms else nothing,
+        offset=np.zeros(len(first), np.uint64),
+        device=nothing,
+        inode=np.zeros(len(first), np.uint64),
+        path=text(table.path),
+        mapping=text(table.mapping),
+        kind=text(table.kind),
+        deleted=table.deleted[first],
+        flags=nothing,
+        fields={key: _compact(sums(column, group, len(first))) for key, column in fields.items()},
     )
 
 
-def _join_field(tables: Sequence[MappingTable], key: str) -> IntArray:
-    columns = [
-        table.fields[key] if key in table.fields else _repeated(NULL, len(table)) for table in tables if len(table)
-    ]
+def _groups(
+    process: NDArray[np.int32], keys: Sequence[Coded], fields: Sequence[IntArray]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The group of every row, and each group's first row: equal in all keys, and in which of the fields are NULL."""
+    parts = [(key.codes + 1, len(key.names) + 1) for key in keys]
+    parts += [(unknown, 2) for column in fields if (unknown := column == NULL).any()]
+    group, span = process.astype(np.int64), int(process.max(initial=0)) + 1
+    for values, size in parts:
+        if span * size > _INT64_MAX:
+            _, group = np.unique(group, return_inverse=True)
+            span = len(group)
+        group, span = group * size + values, span * size
+    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # the kernel's order
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
+    return place[inverse], first[order]
+
+
+def concatenate(tables: Iterable[tuple[MappingTable, int]]) -> MappingTable:
+    """Tables one below the other, each with the slot that its process 0 gets. A key that one lacks is NULL there.
+
+    What the tables hold is let go of column by column, so that a fleet is not in memory twice, if nobody else has it.
+    """
+    lengths: list[int] = []
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in _ARRAYS}
+    texts: dict[str, list[Coded]] = {name: [] for name in _TEXTS}
+    parts: list[dict[str, IntArray]] = []
+    for table, base in tables:
+        lengths.append(len(table))
+        columns["process"].append(table.process + np.int32(base) if base else table.process)
+        for name in _ARRAYS[1:]:
+            columns[name].append(getattr(table, name))
+        for name in _TEXTS:
+            texts[name].append(getattr(table, name))
+        parts.append(dict(table.fields))
+        del table
+    if not parts:
+        return _EMPTY
+    joined: dict[str, Any] = {"mappings": _join_numbers(columns.pop("mappings"))}
+    joined |= {name: np.concatenate(columns.pop(name)) for name in _ARRAYS if name != "mappings"}
+    joined |= {name: _join_coded(texts.pop(name)) for name in _TEXTS}
+    # dict, not set: the order of the fields is the order in which the hosts brought them.
+    keys = dict.fromkeys(key for part in parts for key in part)
+    return MappingTable(**joined, fields={key: _join_field(parts, lengths, key) for key in keys})
+
+
+def _join_field(parts: Sequence[dict[str, IntArray]], lengths: Sequence[int], key: str) -> IntArray:
+    columns = (part.pop(key, None) for part in parts)
+    return _join_numbers(
+        [_repeated(NULL, n) if column is None else column for column, n in zip(columns, lengths, strict=True)]
+    )
+
+
+def _join_numbers(columns: Sequence[IntArray]) -> IntArray:
+    columns = [column for column in columns if len(column)]
     first = {int(column[0]) for column in columns}
     if len(first) == 1 and all(column.strides == (0,) for column in columns):
         return _repeated(first.pop(), sum(map(len, columns)))
-    return np.concatenate(columns, dtype=np.int64)
+    narrow = all(column.dtype == np.int32 or (column.strides == (0,) and column[0] <= _INT32_MAX) for column in columns)
+    return np.concatenate(columns or [np.zeros(0, np.int32)], dtype=np.int32 if narrow else np.int64)
+
+
+def _join_coded(columns: Sequence[Coded]) -> Coded:
+    slots: dict[str, int] = {}
+    recodes: dict[int, NDArray[np.int32]] = {}  # hosts that were parsed together share their names
+    parts = []
+    for column in columns:
+        recode = recodes.get(id(column.names))
+        if recode is None:
+            # The last slot keeps null null: code -1 looks there.
+            recode = np.array([*(slots.setdefault(name, len(slots)) for name in column.names), -1], dtype=np.int32)
+            recodes[id(column.names)] = recode
+        parts.append(recode[column.codes])
+    return in_row_order(np.concatenate(parts, dtype=np.int32), tuple(slots))
 
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
-
-
-def _join(arrays: list[NDArray[_Scalar]], dtype: type[_Scalar]) -> NDArray[_Scalar]:
-    return np.concatenate(arrays, dtype=dtype)
-
-
-def _join_coded(columns: list[Coded]) -> Coded:
-    slots: dict[str, int] = {}
-    parts = []
-    for column in columns:
-        # The last slot keeps null null: code -1 looks there.
-        recode = np.array([*(slots.setdefault(name, len(slots)) for name in column.names), -1], dtype=np.int32)
-        parts.append(recode[column.codes])
-    return Coded(np.concatenate(parts, dtype=np.int32), tuple(slots))
 
 
 def sums(values: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:
@@ -213,6 +299,11 @@ def sums(values: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:
     total = np.bincount(group, weights=np.where(known, values, 0), minlength=groups).astype(np.int64)
     counted = np.bincount(group, weights=known, minlength=groups)
     return np.where(counted > 0, total, NULL)
+
+
+def count(mappings: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:
+    """How many mappings each of `groups` groups has; `mappings` is a table's, or a part of it."""
+    return np.bincount(group, weights=mappings, minlength=groups).astype(np.int64)
 
 
 def total(values: IntArray) -> int | None:

@@ -88,7 +88,8 @@ def host(name: str, *processes: ProcessWithMappings, local: bool = False) -> Hos
     """A host that answered, with the status that its processes give it."""
     named = tuple(replace(one.process, host=name) for one in processes)
     columns = _columns([one.mappings for one in processes])
-    return HostSnapshot(name, host_status(named), named, from_columns(columns), None, local=local)
+    keys = tuple(columns.fields)
+    return HostSnapshot(name, host_status(named), named, from_columns(columns), None, local=local, keys=keys)
 
 
 def failed(name: str, status: str, message: str, *, stage: str = "tcp", hint: str = "") -> HostSnapshot:

@@ -103,12 +103,13 @@ def test_concatenate_shifts_processes_and_joins_texts():
     assert both.flags.texts() == [None, None, None, None]
 
 
-def test_one_host_is_kept_narrow_and_a_fleet_has_64_bits():
-    """A host's table takes four bytes for a size where they do, or one slot for all rows; joined, sizes have eight."""
+def test_fields_are_kept_narrow_and_sizes_have_64_bits():
+    """A field takes four bytes in a row where they do, or one slot for all rows; whoever reckons with sizes gets eight."""
     alone = from_columns(columns({"Rss": [8, 4], "Pss": [3, 2**31], "Swap": [0, 0]}))
     assert [alone.fields[key].strides for key in ("Rss", "Pss", "Swap")] == [(4,), (8,), (0,)]
     joined = concatenate([(alone, 0), (from_columns(columns({"Rss": [1, 2], "Pss": [5, 6], "Swap": [7, 7]})), 1)])
-    assert joined.fields["Rss"].dtype == joined.metrics["rss_kib"].dtype == np.int64
+    assert [joined.fields[key].strides for key in ("Rss", "Pss", "Swap")] == [(4,), (8,), (4,)]
+    assert joined.metrics["rss_kib"].dtype == np.int64
     assert joined.fields["Pss"].tolist() == [3, 2**31, 5, 6]
     assert joined.fields["Swap"].tolist() == [0, 0, 7, 7]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from fleetpmap.capture.body import check_cgroups, listing_of, reading_of
 from fleetpmap.capture.layout import BOOT_ID, PASSWD, RELEASE, VERSION, pid_file, refused
 from fleetpmap.capture.stored import HostFiles, Stored
-from fleetpmap.collector import host_snapshot
 from fleetpmap.conversation import Conversation
+from fleetpmap.digest import host_snapshot
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection, choose
 from fleetpmap.snapshot import HostSnapshot, Process, Run, Snapshot
@@ -61,7 +61,7 @@ def _answered(path: Path, files: HostFiles, passwd: bytes, selection: Selection)
         reading = reading_of(listing, content, chosen, passwd) if chosen else None
     except MalformedError as error:
         raise refused(path, f"{name}: {error}") from error
-    answer = Conversation(listing, choice, reading, listing.users, "")
+    answer = Conversation(listing, choice, "", reading=reading)
     answered = host_snapshot(Host(name), answer, (), rollups=False)
     return replace(answered, processes=tuple(map(_as_copied, answered.processes)))
 

@@ -17,8 +17,8 @@ from fleetpmap.capture.body import check_cgroups, lines_of, listing_of
 from fleetpmap.capture.layout import MANIFEST, refused
 from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest, ManifestError, parse
 from fleetpmap.capture.stored import HostFiles, Stored, opened
-from fleetpmap.collector import host_snapshot
 from fleetpmap.conversation import Conversation
+from fleetpmap.digest import host_snapshot
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Choice, LeftOut, Selection, choose
@@ -112,7 +112,7 @@ def _conversation(kept: KeptHost, content: dict[str, bytes], selection: Selectio
         tuple(LeftOut(listed[process.pid], process.status, process.reason) for process in left_out),
     )
     reading = replace(_reading(read, content, users), seconds=kept.read_s) if read else None
-    return Conversation(listing, choice, reading, users, kept.said)
+    return Conversation(listing, choice, kept.said, reading=reading)
 
 
 def _with_owners(listing: Listing, kept: KeptHost, users: dict[int, str]) -> Listing:

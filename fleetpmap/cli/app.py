@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -125,7 +125,8 @@ def run(
     is_stream = output.is_stream and not how.once_per_machine
     on_answer = rows_to_stdout(output) if is_stream else None
     with keeping(keep) as keeper:
-        snapshot = _collect(fleet, selection, how, on_answer=on_answer, keep=keeper.host)
+        sums = None if keep.save else output.sums
+        snapshot = _collect(fleet, selection, how, sums=sums, on_answer=on_answer, keep=keeper.host)
         kept = keeper.finish(snapshot, how)
     status = _show(snapshot, output, to, how, rows_written=is_stream)
     return status if kept else 2
@@ -314,6 +315,7 @@ def _collect(
     how: RunningOptions,
     *,
     smaps: bool = True,
+    sums: Collection[str] | None = None,
     watch: Callable[[Host], None] = lambda host: None,
     on_answer: Callable[[HostSnapshot], None] | None = None,
     keep: Keep | None = None,
@@ -342,6 +344,7 @@ def _collect(
             deadline_s=how.deadline,
             machines_once=how.once_per_machine,
             stop=stop,
+            sums=sums,
             on_start=on_start,
             on_host=on_host,
             keep=keep,

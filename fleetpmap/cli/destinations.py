@@ -65,6 +65,15 @@ class Output:
         """Whether a host's rows can be written as soon as it has answered, since no other host changes them."""
         return self.format is Format.jsonl and self.file is None and not (self.options.sort or self.options.top)
 
+    @property
+    def sums(self) -> frozenset[str] | None:
+        """What `collect` may sum by; None where a row for each mapping is wanted."""
+        from fleetpmap.report import sums_for
+
+        if Format.html in (self.format, *(export.format for export in self.exports)):
+            return None  # a page shows other views besides
+        return sums_for([self.view, *(export.view for export in self.exports)], self.options.by)
+
 
 def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "") -> Output:
     """What the options say about the output, as far as they go together.

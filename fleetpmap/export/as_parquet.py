@@ -53,7 +53,7 @@ def _series(column: Column) -> polars.Series:
     if isinstance(values, HexTexts):
         return polars.Series(column.name, values.values)
     if isinstance(values, np.ndarray):
-        is_nullable = values.dtype == np.int64
+        is_nullable = values.dtype.kind == "i"
         return numbers(column.name, values.astype(np.int64)) if is_nullable else polars.Series(column.name, values)
     cells: list[Cell] = [escape(cell) if isinstance(cell, str) else cell for cell in values]
     if column.unit == "address":  # hex texts, where --sort or --top chose among them

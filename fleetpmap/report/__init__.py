@@ -85,6 +85,16 @@ VIEWS: Mapping[str, View] = MappingProxyType(
 )
 """What --view may name, in the order of the help."""
 
+_OF_SUMS = frozenset({"summary", "merged", "hosts", "processes"})
+
+
+def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | None:
+    """What `collect(sums=...)` may be told if nothing but these views is wanted; None: a row for each mapping is.
+
+    `by`: the keys of a row of summary and merged.
+    """
+    return frozenset(by) & {"perms"} if _OF_SUMS.issuperset(views) else None
+
 
 def column_names(view: str, options: ViewOptions | None = None, hosts: Iterable[str] = ()) -> tuple[str, ...]:
     """What --columns and --sort may name in a view (or in `ps`), in order; of mappings, every kernel field we know, of
@@ -139,4 +149,5 @@ __all__ = [
     "ps",
     "stale",
     "summary",
+    "sums_for",
 ]

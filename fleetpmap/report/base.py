@@ -33,8 +33,8 @@ class Column:
     name: str
     """`rss_kib`: as in csv and json."""
     unit: Unit
-    values: NDArray[np.int64] | NDArray[np.uint64] | NDArray[np.bool_] | Coded | Sequence[Cell]
-    """int64 with NULL for null, uint64 and booleans without, coded texts, or the cells themselves."""
+    values: NDArray[np.signedinteger] | NDArray[np.uint64] | NDArray[np.bool_] | Coded | Sequence[Cell]
+    """Signed with NULL for null, uint64 and booleans without, coded texts, or the cells themselves."""
     rule: Rule | None = None
     """What `total` is; None: the column has no total."""
     total: int | None = None
@@ -51,7 +51,7 @@ class Column:
             return list(part)
         if isinstance(values, np.ndarray):
             plain: list[Cell] = values[start:stop].tolist()
-            if values.dtype == np.int64 and (values[start:stop] == NULL).any():
+            if values.dtype.kind == "i" and (values[start:stop] == NULL).any():
                 return [None if cell == NULL else cell for cell in plain]
             return plain
         return list(values[start:stop])

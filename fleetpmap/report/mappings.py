@@ -61,7 +61,7 @@ def _field_columns(snapshot: Snapshot, shape: Shape) -> tuple[Column, ...]:
     read = len(distinct(table.process))
     wanted = {*(shape.columns or ()), shape.sort}
     missing = [
-        (field.key, np.full(len(table), NULL, dtype=np.int64))
+        (field.key, np.broadcast_to(np.int64(NULL), len(table)))
         for field in FIELDS
         if field.key not in table.fields
         and field.unit != "text"

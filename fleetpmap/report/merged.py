@@ -23,7 +23,7 @@ from fleetpmap.report.rows import (
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, shaped
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import IntArray, distinct, distinct_per_group
+from fleetpmap.table import IntArray, count, distinct, distinct_per_group
 
 KEYS = ("host", "process", "user", "mapping", "path", "perms", "kind")
 """What --by may name."""
@@ -66,7 +66,7 @@ class Merge:
         names = {key: Coded(column.codes[first_row], column.names) for key, column in keys.items()}
         sizes = sums_by(snapshot.table, group, len(first_row))
         order = _order(sizes, list(names.values()))
-        mappings = np.bincount(group, minlength=len(order)).astype(np.int64)
+        mappings = count(snapshot.table.mappings, group, len(order))
         self._row = np.argsort(order)[group]
         """For every mapping the row it is in."""
         self._counts = {
@@ -80,7 +80,7 @@ class Merge:
             (
                 self._distinct("hosts", len(order)),
                 self._distinct("processes", len(order)),
-                Column("mappings", "count", mappings[order], rule="distinct", total=len(group)),
+                Column("mappings", "count", mappings[order], rule="distinct", total=int(mappings.sum())),
                 *size_columns(snapshot, {name: values[order] for name, values in sizes.items()}),
                 self._distinct("paths", len(order)),
                 *(Column(key, "text", Coded(name.codes[order], name.names)) for key, name in names.items()),

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from fleetpmap.check import Check
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.rows import host_slots
@@ -26,7 +24,7 @@ from fleetpmap.snapshot import (
     Process,
     Snapshot,
 )
-from fleetpmap.table import KERNEL_KEYS
+from fleetpmap.table import KERNEL_KEYS, count
 
 MOST_NAMED = 5
 """Pids of one host, and hosts, that a sentence names; the rest is a number."""
@@ -123,13 +121,15 @@ def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
     """A sentence for each set of hosts whose kernels do not tell what a total needs."""
     needed = KERNEL_KEYS if fields is None else {column_name(key): (key,) for key in fields}
     slots, names = host_slots(snapshot), [host.name for host in snapshot.hosts]
-    mappings_on = np.bincount(slots, minlength=len(names)).tolist()
+    mappings = snapshot.table.mappings
+    mappings_on = count(mappings, slots, len(names)).tolist()
     gaps: dict[_Gap, tuple[dict[str, None], dict[str, None]]] = {}
     for column, keys in needed.items():
         for key in keys:
             values = snapshot.table.fields.get(key)
-            lacking = slots if values is None else slots[values == NULL]
-            for gap in _gaps(names, np.bincount(lacking, minlength=len(names)).tolist(), mappings_on):
+            lacking = slice(None) if values is None else values == NULL
+            nulls_on = count(mappings[lacking], slots[lacking], len(names)).tolist()
+            for gap in _gaps(names, nulls_on, mappings_on):
                 columns, missing = gaps.setdefault(gap, ({}, {}))
                 columns[column] = missing[key] = None
     if fields is None:

@@ -15,7 +15,7 @@ from fleetpmap.naming import ANON, DELETED, code_texts
 from fleetpmap.report.base import Column
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, distinct, is_rollup, sums, total
+from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, count, distinct, is_rollup, sums, total
 
 
 class HexTexts(Sequence[str]):
@@ -86,10 +86,10 @@ def plain_paths(table: MappingTable) -> Coded:
 
 def mapping_counts(table: MappingTable, group: NDArray[np.integer], groups: int) -> tuple[IntArray, int | None]:
     """How many mappings each group has, and all together; NULL and None where only their sum was read."""
-    counts = np.bincount(group, minlength=groups).astype(np.int64)
+    counts = count(table.mappings, group, groups)
     rolled = is_rollup(table.path)
     if not rolled.any():
-        return counts, len(table)
+        return counts, int(table.mappings.sum())
     counts[group[rolled]] = NULL
     return counts, None
 

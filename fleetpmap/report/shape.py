@@ -119,7 +119,7 @@ def _rank(column: Column) -> NDArray[Any]:
         return ~values
     if column.unit in _SIZES:
         return -_ints(values)  # NULL is below every size, so it comes last
-    return np.where(values == NULL, np.iinfo(np.int64).max, values) if values.dtype == np.int64 else values
+    return np.where(values == NULL, np.iinfo(np.int64).max, values) if values.dtype.kind == "i" else values
 
 
 def _reordered(table: Table, order: Rows, top: int, counted: Counted | None) -> Table:
@@ -162,7 +162,7 @@ def _with_cell(column: Column, cell: Cell) -> Column:
         names = values.names if cell is None or cell in values.names else (*values.names, str(cell))
         code = -1 if cell is None else names.index(str(cell))
         return replace(column, values=Coded(np.append(values.codes, np.int32(code)), names))
-    if isinstance(values, np.ndarray) and values.dtype == np.int64:
+    if isinstance(values, np.ndarray) and values.dtype.kind == "i":
         return replace(
             column, values=np.concatenate([_ints(values), np.array([NULL if cell is None else cell], np.int64)])
         )

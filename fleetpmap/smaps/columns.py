@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,18 @@ class Coded:
         """Every row's text, in order."""
         names: list[str | None] = [*self.names, None]
         return [names[code] for code in self.codes.tolist()]
+
+
+def in_row_order(codes: NDArray[np.int32], names: Sequence[str]) -> Coded:
+    """The same texts with codes in the order of their first row, and no name that no row has."""
+    first = np.full(len(names) + 1, len(codes))
+    # Of several rows with one code the last one written stays, and that is the first row.
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    used = np.flatnonzero(first[:-1] < len(codes))
+    used = used[np.argsort(first[used])]
+    renumbered = np.full(len(names) + 1, NULL, np.int32)
+    renumbered[used] = np.arange(len(used))
+    return Coded(renumbered[codes], tuple(names[code] for code in used.tolist()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from fleetpmap.naming import DELETED
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.smaps.fields import FIELDS, column_name
 from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.table import IntArray, MappingTable, concatenate
+from fleetpmap.table import IntArray, MappingTable
 
 if TYPE_CHECKING:
     import polars
@@ -85,8 +85,9 @@ def to_table(frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequ
     if sum(mappings) != frame.height:
         raise ValueError(f"it has {frame.height} rows for {sum(mappings)} mappings")
     deleted = _array(frame, "deleted", polars.Boolean)
-    table = MappingTable(
+    return MappingTable(
         process=np.repeat(np.arange(len(mappings), dtype=np.int32), mappings),
+        mappings=np.broadcast_to(np.int64(1), frame.height),
         start=_array(frame, "start", polars.UInt64),
         end=_array(frame, "end", polars.UInt64),
         perms=_coded(frame, "perms"),
@@ -99,9 +100,7 @@ def to_table(frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequ
         deleted=deleted,
         fields={key: _array(frame, name, polars.Int64, NULL) for key, name in columns.items()},
         flags=_coded(frame, _FLAGS, nullable=True),
-        metrics={},
     )
-    return concatenate([(table, 0)])  # which derives the sizes
 
 
 def _of_process(name: str, of_each: Iterable[str | None], table: MappingTable) -> polars.Series:
@@ -125,7 +124,7 @@ def numbers(name: str, values: IntArray) -> polars.Series:
     """A column of int64, null for NULL."""
     import polars
 
-    series = polars.Series(name, values)
+    series = polars.Series(name, values, dtype=polars.Int64)
     return series.set(series == NULL, None)
 
 

@@ -102,3 +102,11 @@ class Reading:
     """Sections as they came (uid, rollup), as in Listing."""
     seconds: float | None = field(default=None, compare=False)
     """How long it took on the host, by its own clock, which tells hundredths; None where it does not say."""
+
+
+class PackedReading:
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+
+    def unpack(self) -> Reading:
+        return self.reading

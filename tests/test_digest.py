@@ -1,0 +1,160 @@
+"""digest: many answers at once come to what each would alone, and what is odd about one stays with it."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetpmap.conversation import Conversation, Question, converse
+from fleetpmap.digest import Digest
+from fleetpmap.digest.batch import Unpacked, snapshots
+from fleetpmap.errors import ProtocolError
+from fleetpmap.inventory import Host
+from fleetpmap.processes import Selection
+from fleetpmap.snapshot import HostSnapshot
+from fleetpmap.table import MappingTable
+from fleetpmap.transport import Deadline, SshOptions, open_transport
+
+TREES = Path(__file__).parent / "fake_proc"
+QUESTION = Question(Selection(match=re.compile("nginx|gunicorn|postgres|bash|python")))
+
+
+def _answer(tree: str, question: Question = QUESTION) -> Unpacked:
+    """What a recorded host answers, still packed."""
+    host = Host(tree, transport="local", proc_root=str(TREES / tree))
+    with open_transport(host, deadline=Deadline.after(60), options=SshOptions()) as transport:
+        return Unpacked(host, converse(transport, host, question))
+
+
+def _unpacked(tree: str) -> Unpacked:
+    one = _answer(tree)
+    return replace(one, answer=one.answer.unpacked())
+
+
+def _with_text(one: Unpacked, change: Any) -> Unpacked:
+    """The same with `change` made to the text of its last process."""
+    reading = one.reading
+    assert reading is not None
+    *others, last = reading.processes
+    text = change(reading.smaps[last.start : last.stop])
+    smaps = reading.smaps[: last.start] + text
+    changed = replace(reading, smaps=smaps, processes=(*others, replace(last, stop=len(smaps))))
+    return replace(one, answer=replace(one.answer, reading=changed))
+
+
+def _plain(table: MappingTable) -> dict[str, Any]:
+    """A table's content, however it lies in memory."""
+    arrays = {name: getattr(table, name).tolist() for name in ("process", "mappings", "start", "end", "deleted")}
+    texts = {name: getattr(table, name).texts() for name in ("perms", "device", "path", "mapping", "kind", "flags")}
+    return arrays | texts | {key: column.tolist() for key, column in table.fields.items()}
+
+
+def _same(one: HostSnapshot, other: HostSnapshot) -> bool:
+    facts = [replace(snapshot, table=None) for snapshot in (one, other)]  # type: ignore[arg-type]  # compared below
+    return facts[0] == facts[1] and _plain(one.table) == _plain(other.table)
+
+
+def _alone(one: Unpacked, **how: Any) -> HostSnapshot:
+    return snapshots([one], rollups=False, **how)[0]
+
+
+@pytest.mark.parametrize("sums", [None, frozenset(), frozenset({"perms"})], ids=["rows", "sums", "sums by perms"])
+def test_hosts_parsed_together_come_to_what_each_comes_to_alone(sums: frozenset[str] | None) -> None:
+    """Rows, fields, their order, processes and statuses: the same, with mappings or only sums."""
+    batch = [_unpacked(tree) for tree in ("web-01", "web-02", "web-01", "web-03")]
+    together = snapshots(batch, rollups=False, sums=sums)
+    assert [len(one.processes) > 0 for one in together] == [True] * 4
+    assert [_same(one, _alone(own, sums=sums)) for one, own in zip(together, batch, strict=True)] == [True] * 4
+
+
+def _cut(text: bytes) -> bytes:
+    return text[: text.rindex(b"\nRss:")]
+
+
+def _flooded(text: bytes) -> bytes:
+    """The last mapping has three hundred keys of its own making."""
+    return text + b"".join(b"Key%d: %8d kB\n" % (number, number) for number in range(300))
+
+
+def _with_another_key(text: bytes) -> bytes:
+    return text + b"Another: %14d kB\n" % 7
+
+
+@pytest.mark.parametrize("oddity", [_cut, _flooded, _with_another_key])
+def test_an_odd_host_does_not_touch_the_others(oddity: Any) -> None:
+    """A torn text, a flood of keys, a key that only one mapping has: its neighbours are as if alone."""
+    odd, neighbour = _with_text(_unpacked("web-01"), oddity), _unpacked("web-01")
+    first, second, third = snapshots([neighbour, odd, neighbour], rollups=False)
+    assert not _same(first, second)
+    assert _same(second, _alone(odd))
+    assert _same(first, _alone(neighbour))
+    assert _same(third, _alone(neighbour))
+
+
+def test_sums_stay() -> None:
+    """What is summed by process, path and kind has the sums of the mappings, and says of how many."""
+    rows, sums = _alone(_unpacked("web-01")).table, _alone(_unpacked("web-01"), sums=()).table
+    assert len(sums) < len(rows) / 2
+    assert sums.mappings.sum() == len(rows)
+    assert {name: values.sum() for name, values in sums.metrics.items()} == {
+        name: values.sum() for name, values in rows.metrics.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Bomb:
+    """What cannot be unpacked."""
+
+    def unpack(self) -> Any:
+        raise ProtocolError("a gzip bomb", host="web-02", stage="read", hint="")
+
+
+def test_many_threads_bring_their_answers() -> None:
+    """Each gets its own host's snapshot; one that cannot be unpacked fails alone, with what it said."""
+    digest = Digest(QUESTION)
+    answers = [_answer(tree) for tree in ("web-01", "web-02", "web-03")] * 8
+    bomb = replace(answers[1], answer=replace(answers[1].answer, packed=_Bomb(), said="hello"))  # type: ignore[arg-type]  # as good as one
+    at_once = threading.Barrier(25)
+
+    def bring(one: Unpacked) -> tuple[HostSnapshot, Conversation] | ProtocolError:
+        at_once.wait()
+        try:
+            return digest(one.host, one.answer, ("noted",))
+        except ProtocolError as error:
+            return error
+
+    with ThreadPoolExecutor(25) as threads:
+        *results, failed = threads.map(bring, [*answers, bomb])
+    assert isinstance(failed, ProtocolError)
+    assert failed.said == "hello"
+    for one, result in zip(answers, results, strict=True):
+        assert isinstance(result, tuple)
+        alone = _alone(replace(one, answer=one.answer.unpacked(), notes=("noted",)))
+        assert _same(result[0], replace(alone, read_s=result[0].read_s))
+
+
+def test_the_text_is_let_go_unless_it_is_wanted() -> None:
+    """What stays with the answer is empty, or with keep_text all of it."""
+    one = _answer("web-01")
+    _, without = Digest(QUESTION)(one.host, one.answer)
+    _, kept = Digest(QUESTION, keep_text=True)(one.host, one.answer)
+    assert without.reading is not None
+    assert kept.reading is not None
+    assert without.reading.smaps == b""
+    assert kept.reading.smaps.startswith(b"00400000-0041f000 ")
+
+
+def test_it_can_be_sent_to_another_process() -> None:
+    """Its question goes along, its lock does not."""
+    again = pickle.loads(pickle.dumps(Digest(Question(rollups=True), sums=("perms",))))
+    one = _answer("web-01")
+    assert _same(
+        again(one.host, one.answer)[0], Digest(Question(rollups=True), sums=("perms",))(one.host, one.answer)[0]
+    )
