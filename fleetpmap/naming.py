@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -70,27 +71,29 @@ class _Facts(NamedTuple):
 
 
 def name_mappings(columns: SmapsColumns) -> Names:
-    """The name, kind and deleted mark of every mapping of `columns`, which are of one host."""
+    """The name, kind and deleted mark of every mapping of `columns`."""
     paths = columns.path.names
     # The answer depends only on the path and the facts, so it is worked out once for each combination that occurs.
     code = columns.path.codes.astype(np.int64)
     for fact in _facts(columns):
         code = code * 2 + fact
     distinct, inverse = np.unique(code, return_inverse=True)
-    plain = [path.removesuffix(DELETED) for path in paths]
-    mappings: list[str] = []
-    kinds: list[str] = []
-    for key in distinct.tolist():
-        path = plain[key >> len(_Facts._fields)]
-        facts = _Facts(*(bool(key >> bit & 1) for bit in reversed(range(len(_Facts._fields)))))
-        mappings.append(mapping_name(path, executable=facts.executable))
-        kinds.append(_kind(path, facts))
+    facts_bits = len(_Facts._fields)
+    named = [_named(paths[key >> facts_bits], key & (1 << facts_bits) - 1) for key in distinct.tolist()]
     deleted = np.array([path.endswith(DELETED) for path in paths], dtype=np.bool_)
     return Names(
-        mapping=code_texts(mappings, inverse),
-        kind=code_texts(kinds, inverse),
+        mapping=code_texts([mapping for mapping, _ in named], inverse),
+        kind=code_texts([kind for _, kind in named], inverse),
         deleted=deleted[columns.path.codes] if paths else np.zeros(0, np.bool_),
     )
+
+
+@lru_cache(1 << 14)  # the hosts of a fleet map much the same files
+def _named(path: str, bits: int) -> tuple[str, Kind]:
+    """Name and kind of a path as the kernel prints it; `bits`: the facts, the last one lowest."""
+    facts = _Facts(*(bool(bits >> bit & 1) for bit in reversed(range(len(_Facts._fields)))))
+    plain = path.removesuffix(DELETED)
+    return mapping_name(plain, executable=facts.executable), _kind(plain, facts)
 
 
 def mapping_name(path: str, *, executable: bool) -> str:

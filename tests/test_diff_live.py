@@ -1,7 +1,7 @@
 """diff on real leaks: who grows, how fast, and who was merely restarted.
 
 Three processes of this machine: one grows by 1 MiB a second in its heap, one in a memfd, and the third, which holds
-as much, is replaced by another of its kind between two runs of `--save DIR/`.
+as much, is replaced by another of its kind, while `watch --save DIR/` looks for twenty seconds.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from program import fleetpmap
+from program import BARE, fleetpmap
 
 pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
-SECONDS = 12
 KIB_A_SECOND = 1024
 NAME = f"lk{os.getpid() % 1_000_000}"
 
@@ -74,9 +73,19 @@ def _running(name: str, how: str) -> Iterator[int]:
         process.communicate()
 
 
-def _save(directory: Path) -> None:
-    done = fleetpmap("run", "-H", "local", "--match", f"^{NAME}", "--save", f"{directory}/", "--view", "hosts")
-    assert done.returncode == 0, done.stderr
+def _watch(directory: Path) -> subprocess.Popen[str]:
+    """Six rounds, one every four seconds, each kept."""
+    words = ("--interval", "4", "--count", "6", "--save", f"{directory}/")
+    argv = [sys.executable, "-m", "fleetpmap", "watch", "-H", "local", "--match", f"^{NAME}", *words]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BARE)
+
+
+def _rounds(directory: Path, count: int) -> None:
+    """Wait until so many rounds are kept."""
+    until = time.monotonic() + 60
+    while len([*directory.glob("*.parquet")]) < count:
+        assert time.monotonic() < until, f"no round {count} within a minute"
+        time.sleep(0.1)
 
 
 def test_two_leaks_and_a_restart(tmp_path: Path):
@@ -84,10 +93,12 @@ def test_two_leaks_and_a_restart(tmp_path: Path):
     data = tmp_path / "data"
     with _running(f"{NAME}h", "heap") as heap, _running(f"{NAME}m", "memfd") as memfd:
         with _running(f"{NAME}s", "steady") as before:
-            _save(data)
+            watch = _watch(data)
+            _rounds(data, 2)
         with _running(f"{NAME}s", "steady") as after:
-            time.sleep(SECONDS)
-            _save(data)
+            output, errors = watch.communicate(timeout=120)
+    assert watch.returncode == 0, errors
+    assert len(output.splitlines()) == 6
     done = fleetpmap("diff", f"{data}@first", f"{data}@last", "--format", "json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
