@@ -39,6 +39,11 @@ class Relay:
         """How many there were so far."""
         return len(self._connections)
 
+    @property
+    def bytes_to(self) -> dict[str, int]:
+        """How much of the latest connection went to each side."""
+        return self._connections[-1].bytes_to
+
     def hang_up(self) -> None:
         """Break every connection; new ones are taken."""
         for connection in self._connections:
@@ -72,10 +77,12 @@ class _Connection:
 
     Attributes:
         reached: the logical time of the latest piece that reached each side.
+        bytes_to: how much each side was sent.
     """
 
     def __init__(self, client: socket.socket, server: socket.socket, delay_s: float) -> None:
         self.reached = {"client": 0.0, "server": 0.0}
+        self.bytes_to = {"client": 0, "server": 0}
         self._delay_s = delay_s
         self._sockets = (client, server)
         self._threads: list[threading.Thread] = []
@@ -117,6 +124,7 @@ class _Connection:
                         return
                     self.reached[there] = max(self.reached[there], stamp)
                     sink.sendall(piece)
+                    self.bytes_to[there] += len(piece)
 
         for work in (take, give):
             thread = threading.Thread(target=work)

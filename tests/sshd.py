@@ -71,6 +71,11 @@ class Sshd:
         return Host(name, **(settings | changes))
 
     @property
+    def log(self) -> str:
+        """What it logged so far; how much that is, `LogLevel` in the settings says."""
+        return "".join(path.read_text(errors="replace") for path in sorted(self._directory.glob("sshd_*.log")))
+
+    @property
     def pids(self) -> list[int]:
         """The processes that listen."""
         return [process.pid for process in self._processes]

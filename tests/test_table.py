@@ -104,7 +104,7 @@ def test_concatenate_shifts_processes_and_joins_texts():
 
 
 def test_fields_are_kept_narrow_and_sizes_have_64_bits():
-    """A field takes four bytes in a row where they do, or one slot for all rows; whoever reckons with sizes gets eight."""
+    """A field takes four bytes a row where they do, or one slot for all rows; whoever reckons with sizes gets eight."""
     alone = from_columns(columns({"Rss": [8, 4], "Pss": [3, 2**31], "Swap": [0, 0]}))
     assert [alone.fields[key].strides for key in ("Rss", "Pss", "Swap")] == [(4,), (8,), (0,)]
     joined = concatenate([(alone, 0), (from_columns(columns({"Rss": [1, 2], "Pss": [5, 6], "Swap": [7, 7]})), 1)])
