@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleetpmap.errors import SmapsError
-from fleetpmap.smaps.general import last_block_start, read_process
+from fleetpmap.smaps.general import last_block_start, read_process, signature
 
 HEADER = b"7f0000000000-7f0000003000 rw-p 00000000 00:00 0 \n"
 BLOCK = HEADER + b"Size:                 12 kB\nRss:                   8 kB\nVmFlags: rd wr mr \n"
@@ -206,3 +206,18 @@ def test_the_last_block_of_a_text_begins_at_its_last_mapping_line() -> None:
     assert last_block_start(BLOCK + BLOCK_2[:-1]) == len(BLOCK)
     assert last_block_start(BLOCK + b"7f01") == len(BLOCK)
     assert last_block_start(b"no mapping\nat all") == 0
+
+
+def test_a_signature_is_the_labels_of_the_first_block() -> None:
+    """In order; the values, the paths and the further blocks play no part, nor does what lies outside the range."""
+    assert signature(BLOCK, 0, len(BLOCK)) == b"Size:Rss:VmFlags:"
+    other = HEADER.replace(b"0 \n", b"0   /a:b\n") + b"Size: 4 kB\nRss:\t9 kB\nVmFlags:\n" + HEADER_2 + b"Pss: 1 kB\n"
+    assert signature(memoryview(b"junk" + other), 4, 4 + len(other)) == b"Size:Rss:VmFlags:"
+    assert signature(other, other.index(HEADER_2), len(other)) == b"Pss:"
+
+
+def test_signatures_differ_where_keys_do() -> None:
+    """One key more, another order, or none at all: b"" for an empty text."""
+    lines = (b"Size: 4 kB\n", b"Rss: 8 kB\n")
+    texts = (HEADER + lines[0] + lines[1], HEADER + lines[1] + lines[0], HEADER + lines[0], b"")
+    assert [signature(text, 0, len(text)) for text in texts] == [b"Size:Rss:", b"Rss:Size:", b"Size:", b""]

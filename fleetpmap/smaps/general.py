@@ -24,6 +24,7 @@ FLAGS_KEY = "VmFlags"
 NAME_KEY = "Name"
 
 _LINE = re.compile(rb"([A-Za-z_][A-Za-z0-9_.()]*):[ \t]*(?:([0-9]+)( kB)?[ \t]*|(.*))", re.DOTALL)
+_LABEL = re.compile(rb"\n([A-Za-z_][A-Za-z0-9_.()]*:)")
 _WHOLE_FLAGS = re.compile(rb"(?:[a-z0-9?]{2} ?)*")
 _VALUE_MAX = SIZE_MAX // KIB
 _VALUE_DIGITS = len(str(_VALUE_MAX))
@@ -124,6 +125,16 @@ def last_block_start(text: bytes) -> int:
         if BLOCK_BREAK.match(text, newline):
             return newline + 1
     return 0
+
+
+def signature(text: bytes | memoryview, start: int, stop: int) -> bytes:
+    """The labels of the text's first block, in order: texts whose blocks begin with the same keys have the same.
+
+    The text is what lies from `start` to `stop`; of an empty one b"". Values, widths and paths play no part in it, and
+    nothing is checked: what is no smaps has a signature too.
+    """
+    following = BLOCK_BREAK.search(text, start, stop)
+    return b"".join(_LABEL.findall(text, start, following.start() if following else stop))
 
 
 def _read_line(line: bytes, offset: int) -> tuple[str, int | bytes]:
