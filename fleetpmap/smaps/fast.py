@@ -118,17 +118,18 @@ class Reader:
         if not len(pending):
             return pending
         # Blocks do not overlap, so pieces no longer than their blocks are never more than the window.
-        long_enough = (blocks.stops - blocks.fields_at)[pending] >= template.length
+        long_enough = (blocks.stops - blocks.fields_at)[pending] >= template.length + template.has_flags
         too_short, pending = pending[~long_enough], pending[long_enough]
         rows = blocks.rows
         at = blocks.fields_at[pending]
         numbers, fits = template.read(blocks.window, at)
         stops = at + template.length
         if template.has_flags:
-            codes, line_ends = self._flags_texts.encode(blocks.window, stops)
-            stops = line_ends + 1
+            # A block ends in a newline, and no code stands for a text that has one.
+            codes = self._flags_texts.encode(blocks.window, stops, blocks.stops[pending] - stops - 1)
             fits &= codes != NULL
-        fits &= stops == blocks.stops[pending]
+        else:
+            fits &= stops == blocks.stops[pending]
         slots = pending[fits]
         if template.has_flags:
             rows.flags[slots] = codes[fits]

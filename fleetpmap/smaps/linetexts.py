@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from fleetpmap.smaps.columns import NULL
 from fleetpmap.smaps.window import NEWLINE, Positions, Window, first_of
-from fleetpmap.smaps.words import WORD, Flags, Words
+from fleetpmap.smaps.words import WIDTH, WORD, Flags, Words
 
 Codes = NDArray[np.int32]
 
 _LONGEST = 1024
-"""Bytes looked at where a text does not end within the first few; what is longer still gets no code."""
+"""Bytes of the longest text looked at; what is longer gets no code."""
 
 # Odd, and others in every run: a host cannot make texts that collide on purpose (which would cost time, not truth).
 _MULTIPLIERS = np.frombuffer(os.urandom(_LONGEST), WORD) | np.uint64(1)
@@ -34,7 +34,7 @@ class LineTexts:
     """Codes for the texts that run from given positions to the end of their lines.
 
     `read` gives the code of one text, or NULL if it means nothing; it is asked once for each different text. `usual` is
-    the length, in bytes, that nearly every text is shorter than: all are compared at this width.
+    the length, in bytes, that few texts exceed: those are looked at on their own.
     """
 
     def __init__(self, read: Callable[[bytes], int], *, usual: int) -> None:
@@ -42,42 +42,54 @@ class LineTexts:
         self._usual = usual
         self._codes: dict[bytes, int] = {}
 
-    def encode(self, window: Window, at: Positions) -> tuple[Codes, Positions]:
-        """For each position its text's code, and where its newline stands.
-
-        The code is NULL where `read` says so, and for texts too long to be looked at here.
-        """
-        if not len(at):
-            return np.zeros(0, np.int32), at
-        codes, lengths = self._encode(window, at, self._usual)
-        long = np.flatnonzero(lengths == self._usual - 1)
+    def lengths(self, window: Window, at: Positions) -> Positions:
+        """How many bytes stand before the next newline; more than `encode` looks at if there is none so near."""
+        lengths = first_of(window.cut(at, self._usual + 2), NEWLINE)
+        long = np.flatnonzero(lengths > self._usual)
         if len(long):
-            codes[long], lengths[long] = self._encode(window, at[long], _LONGEST)
-            codes[lengths == _LONGEST - 1] = NULL
-        return codes, at + lengths
+            lengths[long] = first_of(window.cut(at[long], _LONGEST + 2), NEWLINE)
+        return lengths
 
-    def _encode(self, window: Window, at: Positions, width: int) -> tuple[Codes, Positions]:
+    def encode(self, window: Window, at: Positions, lengths: Positions) -> Codes:
+        """The code of the text of that length at each position.
+
+        NULL where `read` says so, where a newline stands in the text, and for texts too long to be looked at here.
+        """
+        usual = lengths <= self._usual
+        if usual.all():
+            return self._encode(window, at, lengths, self._usual)
+        codes = np.full(len(at), NULL, np.int32)
+        codes[usual] = self._encode(window, at[usual], lengths[usual], self._usual)
+        long = ~usual & (lengths <= _LONGEST)
+        codes[long] = self._encode(window, at[long], lengths[long], _LONGEST)
+        return codes
+
+    def code(self, text: bytes) -> int:
+        """The code of one text."""
+        code = self._codes.get(text)
+        if code is None:
+            code = self._codes[text] = NULL if b"\n" in text else self._read(text)
+        return code
+
+    def _encode(self, window: Window, at: Positions, lengths: Positions, width: int) -> Codes:
+        if not len(at):
+            return np.zeros(0, np.int32)
+        if width < _LONGEST:
+            width = max(-(-int(lengths.max()) // WIDTH) * WIDTH, WIDTH)
         text = window.cut(at, width)
-        lengths = first_of(text, NEWLINE)
         words = text.view(WORD)
         words &= _keep(width)[lengths].view(WORD).reshape(words.shape)
         representatives, group, equal = _group(words, lengths)
-        known = [self._code(text[row, : lengths[row]].tobytes()) for row in representatives.tolist()]
+        known = [self.code(text[row, : lengths[row]].tobytes()) for row in representatives.tolist()]
         codes = np.array(known, np.int32)[group]
         codes[~equal] = NULL
-        return codes, lengths
-
-    def _code(self, text: bytes) -> int:
-        code = self._codes.get(text)
-        if code is None:
-            code = self._codes[text] = self._read(text)
-        return code
+        return codes
 
 
 @cache
 def _keep(width: int) -> NDArray[np.void]:
     """Items of `width` bytes: the one in slot k keeps the first k bytes."""
-    return (np.tri(width, k=-1, dtype=np.uint8) * np.uint8(0xFF)).view(f"V{width}")[:, 0]
+    return (np.tri(width + 1, width, k=-1, dtype=np.uint8) * np.uint8(0xFF)).view(f"V{width}")[:, 0]
 
 
 def _group(words: Words, lengths: Positions) -> tuple[Positions, Positions, Flags]:

@@ -23,7 +23,7 @@ from fleetpmap.smaps.header import BLOCK_BREAK, SIZE_MAX
 from fleetpmap.smaps.header_columns import PERMS
 from fleetpmap.smaps.linetexts import Codes
 from fleetpmap.smaps.rows import Codebook, Rows, join
-from fleetpmap.smaps.window import NEWLINE, Bytes, Positions, Window
+from fleetpmap.smaps.window import NEWLINE, Bytes, Positions, borrowed_window
 from fleetpmap.smaps.words import Flags
 
 _WINDOW = 2 * 2**20
@@ -87,15 +87,15 @@ def _read(text: bytes | memoryview, starts: Positions, stops: Positions) -> tupl
     """Every block of the buffer, whichever process's, in order."""
     buffer = np.frombuffer(text, np.uint8) if len(text) else np.zeros(0, np.uint8)
     reader = Reader()
-    window = Window()
     parts: list[Rows] = []
-    for begin, end, is_whole in _pieces(text, buffer, starts, stops):
-        if is_whole:
-            window.load(buffer, begin, end)
-            inside = stops[np.searchsorted(stops, begin, "right") : np.searchsorted(stops, end)]
-            parts.append(reader.read(window, inside - begin))
-        else:
-            parts.append(reader.read_alone(bytes(text[begin:end]), begin))
+    with borrowed_window() as window:
+        for begin, end, is_whole in _pieces(text, buffer, starts, stops):
+            if is_whole:
+                window.load(buffer, begin, end)
+                inside = stops[np.searchsorted(stops, begin, "right") : np.searchsorted(stops, end)]
+                parts.append(reader.read(window, inside - begin))
+            else:
+                parts.append(reader.read_alone(bytes(text[begin:end]), begin))
     return join(parts), reader
 
 
