@@ -65,9 +65,9 @@ class Reader:
         block.
         """
         headers = read_headers(window, self._place_texts)
-        rows = Rows.empty(headers.at + window.begin)
-        for name in ("start", "end", "offset", "perms", "places"):
-            getattr(rows, name)[:] = getattr(headers, name)
+        rows = Rows.of_headers(
+            headers.at + window.begin, headers.start, headers.end, headers.offset, headers.perms, headers.places
+        )
         stops = _stops(headers.at, boundaries, window.size)
         blocks = _Blocks(window, headers.next_line, stops, rows)
         missed = self._read_fields(blocks, np.flatnonzero(headers.whole))
@@ -93,13 +93,14 @@ class Reader:
         for _ in range(_LEARN):
             if not len(pending):
                 break
-            # Blocks of the most usual length are the best bet.
+            # Blocks of the middle length are the best bet: if most have one length, it is that.
             lengths = (blocks.stops - blocks.fields_at)[pending]
-            sizes, counts = np.unique(lengths, return_counts=True)
-            alike = pending[lengths == sizes[counts.argmax()]]
+            alike = pending[lengths == np.sort(lengths)[len(lengths) // 2]]
             learned = self._learn(blocks.window.text(blocks.fields_at[alike[0]], blocks.stops[alike[0]]))
             if learned is not None:
                 pending = self._apply(learned, blocks, pending)
+                if not len(pending):
+                    break
                 alike = alike[:1]
             missed.append(np.intersect1d(pending, alike, assume_unique=True))
             pending = np.setdiff1d(pending, alike, assume_unique=True)

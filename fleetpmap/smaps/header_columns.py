@@ -60,9 +60,11 @@ def read_headers(window: Window, places: LineTexts) -> HeaderColumns:
     space = _spaces(window, end_at, width)
     offset_at = space + 1 + _PERMS_WIDTH
     offset_end = _spaces(window, offset_at, _DIGITS_MIN)
-    good_start, start = _read_numbers(window, at, dash)
-    good_end, end = _read_numbers(window, end_at, space)
-    good_offset, offset = _read_numbers(window, offset_at, offset_end)
+    numbers, good = _read_numbers(
+        window, np.concatenate((at, end_at, offset_at)), np.concatenate((dash, space, offset_end))
+    )
+    start, end, offset = numbers.reshape(3, -1)
+    good_start, good_end, good_offset = good.reshape(3, -1)
     perms, good_perms = _read_perms(window.words(space + 1))
     codes, line_end = _read_places(window, offset_end + 1, places)
     whole = good_end & good_offset & good_perms & (codes != NULL)
@@ -100,15 +102,16 @@ def _spaces(window: Window, at: Positions, usual: Positions | int) -> Positions:
     return spaces
 
 
-def _read_numbers(window: Window, at: Positions, stops: Positions) -> tuple[Flags, Words]:
-    """The hex numbers between these positions: which are good, of 8 to 16 digits, and their values."""
+def _read_numbers(window: Window, at: Positions, stops: Positions) -> tuple[Words, Flags]:
+    """The hex numbers between these positions: their values, and which are good, of 8 to 16 digits."""
     # The first eight digits and the last eight: those that are in both are the same twice.
     numbers, wrong = hexadecimal(window.words(np.concatenate((stops - WIDTH, at))))
     low, high = numbers.reshape(2, -1)
-    more = stops - at - WIDTH
-    good = ~wrong.reshape(2, -1).any(axis=0)
-    good &= (more >= 0) & (more <= WIDTH)
-    return good, low | (high << (4 * more).astype(np.uint64))
+    more = (stops - at - WIDTH).astype(np.uint64)  # too few digits make it a huge number
+    good = more <= WIDTH
+    good &= ~wrong.reshape(2, -1).any(axis=0)
+    more *= np.uint64(4)
+    return low | (high << more), good
 
 
 def _read_places(window: Window, at: Positions, places: LineTexts) -> tuple[Codes, Positions]:
