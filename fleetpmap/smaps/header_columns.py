@@ -65,7 +65,7 @@ def read_headers(window: Window, places: LineTexts) -> HeaderColumns:
     )
     start, end, offset = numbers.reshape(3, -1)
     good_start, good_end, good_offset = good.reshape(3, -1)
-    perms, good_perms = _read_perms(window.words(space + 1))
+    perms, good_perms = _read_perms(window.words_at(space + 1))
     codes, line_end = _read_places(window, offset_end + 1, places)
     whole = good_end & good_offset & good_perms & (codes != NULL)
     headers = HeaderColumns(at, line_end + 1, start, end, offset, perms, codes, whole)
@@ -78,12 +78,12 @@ def _dashes(window: Window) -> tuple[Positions, Positions]:
     Those are no newline, and more is not known of them.
     """
     dashes = window.find(_DASH)
-    is_usual = window.bytes(dashes - (_USUAL_ADDRESS + 1)) == NEWLINE
+    is_usual = window.bytes_at(dashes - (_USUAL_ADDRESS + 1)) == NEWLINE
     usual, others = dashes[is_usual], dashes[~is_usual]
-    one_line = window.words(usual - _USUAL_ADDRESS) & window.words(usual - WIDTH) & _DIGIT_BITS == _DIGIT_BITS
+    one_line = window.words_at(usual - _USUAL_ADDRESS) & window.words_at(usual - WIDTH) & _DIGIT_BITS == _DIGIT_BITS
     if not one_line.all():
         usual, others = usual[one_line], np.concatenate((others, usual[~one_line]))
-    before = window.bytes(others - 1)
+    before = window.bytes_at(others - 1)
     others = others[(before >= _ZERO) & (before <= _LOWER_F)]  # a permission's dash stands behind no digit
     widths = first_of(window.cut(others - (_DIGITS_MAX + 2), _DIGITS_MAX + 2)[:, ::-1], NEWLINE)
     near = (widths >= _DIGITS_MIN) & (widths <= _DIGITS_MAX)
@@ -96,7 +96,7 @@ def _dashes(window: Window) -> tuple[Positions, Positions]:
 def _spaces(window: Window, at: Positions, usual: Positions | int) -> Positions:
     """Where the numbers that begin at `at` end: so many bytes on if there is a space, else at their first space."""
     spaces = at + usual
-    odd = np.flatnonzero(window.bytes(spaces) != _SPACE)
+    odd = np.flatnonzero(window.bytes_at(spaces) != _SPACE)
     if len(odd):
         spaces[odd] = at[odd] + first_of(window.cut(at[odd], _DIGITS_MAX + 2), _SPACE)
     return spaces
@@ -105,7 +105,7 @@ def _spaces(window: Window, at: Positions, usual: Positions | int) -> Positions:
 def _read_numbers(window: Window, at: Positions, stops: Positions) -> tuple[Words, Flags]:
     """The hex numbers between these positions: their values, and which are good, of 8 to 16 digits."""
     # The first eight digits and the last eight: those that are in both are the same twice.
-    numbers, wrong = hexadecimal(window.words(np.concatenate((stops - WIDTH, at))))
+    numbers, wrong = hexadecimal(window.words_at(np.concatenate((stops - WIDTH, at))))
     low, high = numbers.reshape(2, -1)
     more = (stops - at - WIDTH).astype(np.uint64)  # too few digits make it a huge number
     good = more <= WIDTH
@@ -116,8 +116,8 @@ def _read_numbers(window: Window, at: Positions, stops: Positions) -> tuple[Word
 
 def _read_places(window: Window, at: Positions, places: LineTexts) -> tuple[Codes, Positions]:
     """The ends of the mapping lines, from the device on: their codes, and where their newlines stand."""
-    anonymous = (window.words(at) == _ANONYMOUS_WORD) & (window.bytes(at + WIDTH) == NEWLINE)
-    codes = np.full(len(at), places.code(_ANONYMOUS), np.int32)
+    anonymous = (window.words_at(at) == _ANONYMOUS_WORD) & (window.bytes_at(at + WIDTH) == NEWLINE)
+    codes = np.full(len(at), places.codes[_ANONYMOUS], np.int32)
     line_end = at + WIDTH
     named = np.flatnonzero(~anonymous)
     lengths = places.lengths(window, at[named])

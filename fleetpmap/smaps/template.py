@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from fleetpmap.smaps.general import FLAGS_KEY, SIZE_KEYS, TEXT_KEYS
@@ -24,6 +23,10 @@ _FLAGS_LABEL = FLAGS_KEY.encode() + b":"
 _FLAGS_LINE = re.compile(_FLAGS_LABEL + rb"[^\n]*\n")
 _ZERO = b"       0"
 _ZERO_WORD = word_of(_ZERO)
+_DIGIT = re.compile(r"\d")
+_DIGITS_TO_SPACES = bytes.maketrans(b"0123456789", b" " * 10)
+_LEARNED_MAX = 32
+_learned: dict[bytes, Template] = {}
 _CHUNK = 2**19
 """Bytes compared at once: several steps go over them, and half of a core's second cache holds them."""
 
@@ -42,6 +45,7 @@ class Template:
     """The shape of a block below its mapping line: number lines, then perhaps VmFlags."""
 
     def __init__(self, shape: bytes, values: list[slice], keys: tuple[str, ...], *, has_flags: bool) -> None:
+        """`shape` is the text of a block, as far as it is the same in others: its values are the usual ones."""
         self.keys = keys
         """Of the numbers, in the order of the text."""
         self.has_flags = has_flags
@@ -82,9 +86,8 @@ class Template:
         if (np.bitwise_or.reduce(words, axis=0) & self._constant).any():  # cheaper than asking every row
             misfit |= np.bitwise_or.reduce(words & self._constant, axis=1) != 0
         for run in self._runs:
-            values = rows[:1, run.at : run.at + WIDTH].view(WORD)
-            strides = (run.distance, self._padded)
-            difference[run.first : run.first + run.count] = as_strided(values, (run.count, len(rows)), strides)
+            values: Words = np.ndarray((run.count, len(rows)), WORD, rows, run.at, (run.distance, self._padded))
+            difference[run.first : run.first + run.count] = values
 
 
 def _runs(at: list[int]) -> list[_Run]:
@@ -101,7 +104,24 @@ def _runs(at: list[int]) -> list[_Run]:
 
 
 def learn(fields: bytes) -> Template | None:
-    """The template of a block, from the text below its mapping line; None if no template can have its shape."""
+    """The template of a block, from the text below its mapping line; None if no template can have its shape.
+
+    One that was learned from a text that differs only in digits and spaces may be given again: it is no worse a guess,
+    for whether a block fits is looked at for each.
+    """
+    numbers, label, _ = fields.partition(b"\n" + _FLAGS_LABEL)
+    outline = numbers.translate(_DIGITS_TO_SPACES) + label
+    template = _learned.get(outline)
+    if template is None:
+        template = _learn(fields)
+        if template is not None and not any(map(_DIGIT.search, template.keys)):
+            if len(_learned) == _LEARNED_MAX:
+                _learned.clear()
+            _learned[outline] = template
+    return template
+
+
+def _learn(fields: bytes) -> Template | None:
     keys: list[str] = []
     values: list[slice] = []
     at = 0

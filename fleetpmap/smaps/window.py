@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from fleetpmap.smaps.words import WIDTH, WORD, Flags, Words, first_set
@@ -35,6 +34,7 @@ class Window:
         self.begin = 0
         self.size = 0
         self._room: Bytes = np.zeros(0, np.uint8)
+        self._view = memoryview(b"")
         self._marks: Flags = np.zeros(0, np.bool_)
 
     def load(self, text: Bytes, begin: int, end: int) -> None:
@@ -43,6 +43,7 @@ class Window:
         needed = _FRONT + self.size + BACK
         if len(self._room) < needed:
             self._room = np.zeros(needed, np.uint8)
+            self._view = memoryview(self._room)
             self._marks = np.empty(needed, np.bool_)
         self._room[_FRONT - 1] = NEWLINE
         self._room[_FRONT : _FRONT + self.size] = text[begin:end]
@@ -55,21 +56,26 @@ class Window:
 
     def text(self, start: int, stop: int) -> bytes:
         """The bytes between two positions."""
-        return self._room[_FRONT + start : _FRONT + stop].tobytes()
+        return self._view[_FRONT + start : _FRONT + stop].tobytes()
 
-    def bytes(self, at: Positions) -> Bytes:
+    def texts(self, starts: Positions, stops: Positions) -> list[bytes]:
+        """The bytes between these positions."""
+        room = self._view
+        pairs = zip((starts + _FRONT).tolist(), (stops + _FRONT).tolist(), strict=True)
+        return [room[start:stop].tobytes() for start, stop in pairs]
+
+    def bytes_at(self, at: Positions) -> Bytes:
         """The byte at each position."""
         return self._room[at + _FRONT]
 
-    def words(self, at: Positions) -> Words:
+    def words_at(self, at: Positions) -> Words:
         """The eight bytes from each position on."""
         return self.cut(at, WIDTH).view(WORD)[:, 0]
 
     def cut(self, at: Positions, width: int) -> Bytes:
         """`width` bytes from each position on: an (n, width) matrix of its own."""
         # As overlapping items of `width` bytes each row is one memcpy; as rows of a matrix it takes twice as long.
-        places = len(self._room) - width + 1
-        items = as_strided(self._room[:width].view(f"V{width}"), shape=(places,), strides=(1,))
+        items: NDArray[np.void] = np.ndarray((len(self._room) - width + 1,), f"V{width}", self._room, strides=(1,))
         return items[at + _FRONT].view(np.uint8).reshape(len(at), width)
 
     def find(self, byte: int) -> Positions:
