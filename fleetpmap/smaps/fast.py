@@ -65,9 +65,9 @@ class Reader:
         block.
         """
         headers = read_headers(window, self._place_texts)
-        rows = Rows.empty(headers.at + window.begin)
-        for name in ("start", "end", "offset", "perms", "places"):
-            getattr(rows, name)[:] = getattr(headers, name)
+        rows = Rows.of_headers(
+            headers.at + window.begin, headers.start, headers.end, headers.offset, headers.perms, headers.places
+        )
         stops = _stops(headers.at, boundaries, window.size)
         blocks = _Blocks(window, headers.next_line, stops, rows)
         missed = self._read_fields(blocks, np.flatnonzero(headers.whole))
@@ -93,13 +93,14 @@ class Reader:
         for _ in range(_LEARN):
             if not len(pending):
                 break
-            # Blocks of the most usual length are the best bet.
+            # Blocks of the middle length are the best bet: if most have one length, it is that.
             lengths = (blocks.stops - blocks.fields_at)[pending]
-            sizes, counts = np.unique(lengths, return_counts=True)
-            alike = pending[lengths == sizes[counts.argmax()]]
+            alike = pending[lengths == np.sort(lengths)[len(lengths) // 2]]
             learned = self._learn(blocks.window.text(blocks.fields_at[alike[0]], blocks.stops[alike[0]]))
             if learned is not None:
                 pending = self._apply(learned, blocks, pending)
+                if not len(pending):
+                    break
                 alike = alike[:1]
             missed.append(np.intersect1d(pending, alike, assume_unique=True))
             pending = np.setdiff1d(pending, alike, assume_unique=True)
@@ -118,17 +119,18 @@ class Reader:
         if not len(pending):
             return pending
         # Blocks do not overlap, so pieces no longer than their blocks are never more than the window.
-        long_enough = (blocks.stops - blocks.fields_at)[pending] >= template.length
+        long_enough = (blocks.stops - blocks.fields_at)[pending] >= template.length + template.has_flags
         too_short, pending = pending[~long_enough], pending[long_enough]
         rows = blocks.rows
         at = blocks.fields_at[pending]
         numbers, fits = template.read(blocks.window, at)
         stops = at + template.length
         if template.has_flags:
-            codes, line_ends = self._flags_texts.encode(blocks.window, stops)
-            stops = line_ends + 1
+            # A block ends in a newline, and no code stands for a text that has one.
+            codes = self._flags_texts.encode(blocks.window, stops, blocks.stops[pending] - stops - 1)
             fits &= codes != NULL
-        fits &= stops == blocks.stops[pending]
+        else:
+            fits &= stops == blocks.stops[pending]
         slots = pending[fits]
         if template.has_flags:
             rows.flags[slots] = codes[fits]

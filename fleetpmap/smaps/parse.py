@@ -11,6 +11,7 @@ A text's last block takes the general path if its last line lacks the newline: t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +19,19 @@ from numpy.typing import NDArray
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps.columns import NULL, Coded, SmapsColumns
 from fleetpmap.smaps.fast import KEYS_LIMIT, Reader
-from fleetpmap.smaps.general import last_block_start, read_block, read_process
+from fleetpmap.smaps.general import last_block_start, read_process, signature
 from fleetpmap.smaps.header import BLOCK_BREAK, SIZE_MAX
 from fleetpmap.smaps.header_columns import PERMS
 from fleetpmap.smaps.linetexts import Codes
 from fleetpmap.smaps.rows import Codebook, Rows, join
-from fleetpmap.smaps.window import NEWLINE, Bytes, Positions, Window
+from fleetpmap.smaps.window import NEWLINE, Bytes, Positions, borrowed_window
 from fleetpmap.smaps.words import Flags
 
 _WINDOW = 2 * 2**20
 """Bytes read at once: about what a core's cache holds. Larger waits for memory, smaller for the interpreter."""
 
 Span = tuple[int, int]
+_T = TypeVar("_T")
 
 
 def parse(text: bytes | memoryview, spans: Sequence[Span] | None = None) -> SmapsColumns:
@@ -87,15 +89,15 @@ def _read(text: bytes | memoryview, starts: Positions, stops: Positions) -> tupl
     """Every block of the buffer, whichever process's, in order."""
     buffer = np.frombuffer(text, np.uint8) if len(text) else np.zeros(0, np.uint8)
     reader = Reader()
-    window = Window()
     parts: list[Rows] = []
-    for begin, end, is_whole in _pieces(text, buffer, starts, stops):
-        if is_whole:
-            window.load(buffer, begin, end)
-            inside = stops[np.searchsorted(stops, begin, "right") : np.searchsorted(stops, end)]
-            parts.append(reader.read(window, inside - begin))
-        else:
-            parts.append(reader.read_alone(bytes(text[begin:end]), begin))
+    with borrowed_window() as window:
+        for begin, end, is_whole in _pieces(text, buffer, starts, stops):
+            if is_whole:
+                window.load(buffer, begin, end)
+                inside = stops[np.searchsorted(stops, begin, "right") : np.searchsorted(stops, end)]
+                parts.append(reader.read(window, inside - begin))
+            else:
+                parts.append(reader.read_alone(bytes(text[begin:end]), begin))
     return join(parts), reader
 
 
@@ -129,7 +131,8 @@ def _is_bad(
     """Which processes the general path has to find fault with."""
     at = np.append(rows.at, -1)
     bad: Flags = (at[first] != starts) & (stops > starts)  # it does not begin with a mapping
-    bad[process[rows.bad | (rows.end <= rows.start) | (rows.end - rows.start > SIZE_MAX)]] = True
+    # An end in front of its start, or at it, makes this a huge number.
+    bad[process[rows.bad | (rows.end - rows.start - np.uint64(1) >= SIZE_MAX)]] = True
     repeats = (rows.end[1:] <= rows.end[:-1]) & (process[1:] == process[:-1])
     bad[process[1:][repeats]] = True
     several = np.flatnonzero(counts > 1)
@@ -150,9 +153,9 @@ def _error(text: bytes) -> SmapsError:
 
 
 def _columns(text: bytes | memoryview, rows: Rows, reader: Reader, process: Codes, stops: Positions) -> SmapsColumns:
+    place_codes, places = _in_row_order(rows.places, reader.places.items())
     devices: Codebook[str] = Codebook()
     paths: Codebook[str] = Codebook()
-    places = reader.places.items()
     device_of = np.array([devices.code(place.device) for place in places], np.int32)
     inode_of = np.array([place.inode for place in places], np.uint64)
     path_of = np.array([paths.code(place.path) for place in places], np.int32)
@@ -162,38 +165,42 @@ def _columns(text: bytes | memoryview, rows: Rows, reader: Reader, process: Code
         end=rows.end,
         perms=_coded(rows.perms, PERMS),
         offset=rows.offset,
-        device=_coded(device_of[rows.places], devices.items()),
-        inode=inode_of[rows.places],
-        path=_coded(path_of[rows.places], paths.items()),
+        device=Coded(device_of[place_codes], tuple(devices.items())),
+        inode=inode_of[place_codes],
+        path=Coded(path_of[place_codes], tuple(paths.items())),
         fields=_in_text_order(text, rows, stops),
         flags=_coded(rows.flags, reader.flags.items()),
     )
 
 
 def _coded(codes: Codes, names: Sequence[str]) -> Coded:
-    """The same texts with codes in the order of their first row, and no name that no row has."""
-    first = np.full(len(names) + 1, len(codes))
+    codes, names = _in_row_order(codes, names)
+    return Coded(codes, tuple(names))
+
+
+def _in_row_order(codes: Codes, items: Sequence[_T]) -> tuple[Codes, list[_T]]:
+    """The items that a row has, in the order of their first rows, and each row's code for those."""
+    count = len(codes)
+    first = np.full(len(items) + 1, count)
     # Of several rows with one code the last one written stays, and that is the first row.
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    used = np.flatnonzero(first[:-1] < len(codes))
-    used = used[np.argsort(first[used])]
-    renumbered = np.full(len(names) + 1, NULL, np.int32)
-    renumbered[used] = np.arange(len(used))
-    return Coded(renumbered[codes], tuple(names[code] for code in used.tolist()))
+    first[codes[::-1]] = np.arange(count - 1, -1, -1)
+    first[NULL] = count
+    order = first.argsort()[: np.count_nonzero(first < count)]
+    renumbered = np.full(len(items) + 1, NULL, np.int32)
+    renumbered[order] = np.arange(len(order))
+    return renumbered[codes], [items[slot] for slot in order.tolist()]
 
 
 def _in_text_order(text: bytes | memoryview, rows: Rows, stops: Positions) -> dict[str, NDArray[np.int64]]:
     """The fields that a row has, in the order in which the text first has them."""
     first_rows: dict[str, int] = {}
     for key, column in rows.fields.items():
-        present = column[:1] != NULL
-        present = present if present.any() else column != NULL
-        if present.any():
+        if len(column) and column[0] != NULL:  # nearly always
+            first_rows[key] = 0
+        elif (present := column != NULL).any():
             first_rows[key] = int(present.argmax())
     ordered: dict[str, NDArray[np.int64]] = {}
     for row in sorted(set(first_rows.values())):
-        begin, stop = int(rows.at[row]), int(stops[row])
-        following = BLOCK_BREAK.search(text, begin, stop)
-        keys = read_block(bytes(text[begin : following.end() if following else stop])).numbers
-        ordered |= {key: rows.fields[key] for key in keys if first_rows[key] == row}
+        keys = signature(text, int(rows.at[row]), int(stops[row])).decode("ascii").split(":")
+        ordered |= {key: rows.fields[key] for key in keys if first_rows.get(key) == row}
     return ordered

@@ -52,14 +52,20 @@ class Rows:
     @classmethod
     def empty(cls, at: Positions) -> Rows:
         """Rows of which nothing is known but where they begin."""
+        words, codes = np.zeros((3, len(at)), np.uint64), np.full((2, len(at)), NULL, np.int32)
+        return cls.of_headers(at, *words, *codes)
+
+    @classmethod
+    def of_headers(cls, at: Positions, start: Words, end: Words, offset: Words, perms: Codes, places: Codes) -> Rows:
+        """Rows of which nothing is known but their mapping lines."""
         count = len(at)
         return cls(
             at=at,
-            start=np.zeros(count, np.uint64),
-            end=np.zeros(count, np.uint64),
-            offset=np.zeros(count, np.uint64),
-            perms=np.full(count, NULL, np.int32),
-            places=np.full(count, NULL, np.int32),
+            start=start,
+            end=end,
+            offset=offset,
+            perms=perms,
+            places=places,
             flags=np.full(count, NULL, np.int32),
             last_keys=np.full(count, NULL, np.int32),
             bad=np.zeros(count, np.bool_),
@@ -84,6 +90,8 @@ def join(parts: Sequence[Rows]) -> Rows:
     """The rows of all parts, one after the other."""
     if not parts:
         return Rows.empty(np.zeros(0, np.int64))
+    if len(parts) == 1:
+        return parts[0]
     columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
     keys = dict.fromkeys(key for part in parts for key in part.fields)
     return Rows(**columns, fields={key: np.concatenate([part.field(key) for part in parts]) for key in keys})

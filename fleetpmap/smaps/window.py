@@ -6,11 +6,13 @@ so that a piece may begin before the slice or end behind it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from fleetpmap.smaps.words import WIDTH, Flags
+from fleetpmap.smaps.words import WIDTH, WORD, Flags, Words, first_set
 
 NEWLINE = 10
 _FRONT = 64
@@ -32,8 +34,8 @@ class Window:
         self.begin = 0
         self.size = 0
         self._room: Bytes = np.zeros(0, np.uint8)
-        self._flags: Bytes = np.zeros(0, np.uint8)
-        self._newlines: Flags = np.zeros(0, np.bool_)
+        self._view = memoryview(b"")
+        self._marks: Flags = np.zeros(0, np.bool_)
 
     def load(self, text: Bytes, begin: int, end: int) -> None:
         """Take in the text from `begin` to `end`. What was cut before stays as it is: it is a copy."""
@@ -41,35 +43,50 @@ class Window:
         needed = _FRONT + self.size + BACK
         if len(self._room) < needed:
             self._room = np.zeros(needed, np.uint8)
-            self._flags = np.empty(needed, np.uint8)
-            self._newlines = np.empty(needed, np.bool_)
+            self._view = memoryview(self._room)
+            self._marks = np.empty(needed, np.bool_)
         self._room[_FRONT - 1] = NEWLINE
         self._room[_FRONT : _FRONT + self.size] = text[begin:end]
         self._room[_FRONT + self.size : needed] = 0
 
+    @property
+    def room(self) -> int:
+        """Bytes that it can hold, margins included."""
+        return len(self._room)
+
     def text(self, start: int, stop: int) -> bytes:
         """The bytes between two positions."""
-        return self._room[_FRONT + start : _FRONT + stop].tobytes()
+        return self._view[_FRONT + start : _FRONT + stop].tobytes()
+
+    def texts(self, starts: Positions, stops: Positions) -> list[bytes]:
+        """The bytes between these positions."""
+        room = self._view
+        pairs = zip((starts + _FRONT).tolist(), (stops + _FRONT).tolist(), strict=True)
+        return [room[start:stop].tobytes() for start, stop in pairs]
+
+    def bytes_at(self, at: Positions) -> Bytes:
+        """The byte at each position."""
+        return self._room[at + _FRONT]
+
+    def words_at(self, at: Positions) -> Words:
+        """The eight bytes from each position on."""
+        return self.cut(at, WIDTH).view(WORD)[:, 0]
 
     def cut(self, at: Positions, width: int) -> Bytes:
         """`width` bytes from each position on: an (n, width) matrix of its own."""
         # As overlapping items of `width` bytes each row is one memcpy; as rows of a matrix it takes twice as long.
-        places = len(self._room) - width + 1
-        items = as_strided(self._room[:width].view(f"V{width}"), shape=(places,), strides=(1,))
+        items: NDArray[np.void] = np.ndarray((len(self._room) - width + 1,), f"V{width}", self._room, strides=(1,))
         return items[at + _FRONT].view(np.uint8).reshape(len(at), width)
 
-    def line_candidates(self) -> Positions:
-        """Where lines begin with a digit or a lower-case letter (among others): mapping lines, and hardly another."""
+    def find(self, byte: int) -> Positions:
+        """Where `byte` stands; of several within eight bytes, counted from the beginning, only the first."""
         size = -(-self.size // WIDTH) * WIDTH
-        flags, newlines = self._flags[:size], self._newlines[:size]
-        np.equal(self._room[_FRONT - 1 : _FRONT - 1 + size], NEWLINE, out=newlines)
-        # 0x30 to 0x3f and 0x60 to 0x7f have an odd upper part, capitals an even one: & with a newline's 1 tells them.
-        np.right_shift(self._room[_FRONT : _FRONT + size], 5, out=flags)
-        flags &= newlines.view(np.uint8)
-        # One in seven hundred flags is set: eight at a time are looked at first.
-        hits = np.flatnonzero(flags.view(np.uint64) != 0)
-        within = np.flatnonzero(flags.reshape(-1, WIDTH)[hits])
-        return hits[within // WIDTH] * WIDTH + within % WIDTH
+        marks = self._marks[:size]
+        np.equal(self._room[_FRONT : _FRONT + size], byte, out=marks)
+        # What is searched for is rare: eight marks at a time are looked at first.
+        words = marks.view(WORD)
+        hits = np.flatnonzero(words != 0)
+        return hits * WIDTH + first_set(words[hits])
 
 
 def first_of(rows: Bytes, byte: int) -> Positions:
@@ -78,3 +95,23 @@ def first_of(rows: Bytes, byte: int) -> Positions:
     found[:, -1] = True
     first: Positions = found.argmax(axis=1)
     return first
+
+
+_SPARES = 2
+_SPARE_BYTES = 4 * 2**20
+"""Windows kept at most, and how large they may have become: a text with huge blocks needs huge ones."""
+_spare: list[Window] = []
+
+
+@contextmanager
+def borrowed_window() -> Iterator[Window]:
+    """A Window that others have used before and will use again: memory that is new to a process costs page faults."""
+    try:
+        window = _spare.pop()
+    except IndexError:
+        window = Window()
+    try:
+        yield window
+    finally:
+        if len(_spare) < _SPARES and window.room <= _SPARE_BYTES:
+            _spare.append(window)

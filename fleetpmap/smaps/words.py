@@ -28,14 +28,15 @@ def word_of(text: bytes) -> np.uint64:
 
 
 _LOW_NIBBLES = _repeated(0x0F)
+_HIGH_NIBBLES = _repeated(0xF0)
 _ONES = _repeated(0x01)
 _SPACES = _repeated(0x20)
 _ZEROS = _repeated(0x30)
 _SIXES = _repeated(0x06)
-_BIT_4 = _repeated(0x10)
-_DIGIT_BITS = np.uint64(0x1F)
+_LAST = np.uint64(1 << 56)
 _NINE = np.uint64(9)
-_FROM_ZERO_TO_A = np.uint64(ord("a") - ord("0") - 10)
+_LETTER_TO_NUMBER = np.uint64((ord("a") ^ ord("0")) - 10)
+_BYTE_NUMBERS = np.uint64(int.from_bytes(range(WIDTH), "big"))
 _PAIRS = np.uint64(0x00FF00FF00FF00FF)
 _QUADS = np.uint64(0x0000FFFF0000FFFF)
 _HALF = np.uint64(0xFFFFFFFF)
@@ -47,37 +48,38 @@ _WEIGHTS_16 = tuple(np.uint64(16**n * 2 ** (8 * n) + 1) for n in (1, 2, 4))
 def decimal(words: Words) -> tuple[Words, Flags]:
     """Right-justified decimal numbers of 1 to 8 digits, padded with spaces: their values, and which are malformed."""
     # Against spaces, a space is 0x00 and a digit 0x10 to 0x19.
-    bits = words ^ _SPACES
-    is_digit = (bits >> _4) & _ONES
-    digits = bits & _LOW_NIBBLES
-    wrong = bits & ~(is_digit * _DIGIT_BITS)  # neither a space nor 0x30 to 0x3f
-    wrong |= (digits + _SIXES) & _BIT_4  # above 9
-    wrong |= (is_digit << _8) & ~is_digit  # a space behind a digit
-    wrong |= (is_digit >> _56) ^ np.uint64(1)  # nothing at the end
+    digits = words ^ _SPACES
+    is_digit = digits >> _4
+    is_digit &= _ONES
+    digits -= is_digit << _4
+    # To a digit's byte 6 is added, to another's 15: what then reaches 16 is above 9, or not the space it should be.
+    wrong = digits + (_LOW_NIBBLES - is_digit * _NINE)
+    wrong |= digits
+    wrong &= _HIGH_NIBBLES
+    follows_digit = (is_digit << _8) | _LAST  # and the last has to be one
+    wrong |= follows_digit & ~is_digit
     return _joined(digits, _WEIGHTS_10), wrong != 0
 
 
-# Slot w keeps the last w of eight characters.
-_KEEP = np.array([(2**64 - 1) >> (8 * w) << (8 * w) for w in range(WIDTH, -1, -1)], WORD)
+def hexadecimal(words: Words) -> tuple[Words, Flags]:
+    """Lower-case hex numbers of eight digits: their values, and which are malformed."""
+    # Against zeros, a digit is its number and a letter 0x51 to 0x56.
+    digits = words ^ _ZEROS
+    is_letter = digits >> _6
+    is_letter &= _ONES
+    digits -= is_letter * _LETTER_TO_NUMBER
+    # 6 more, and a letter reaches 16 and a digit does not.
+    wrong = digits + _SIXES
+    wrong ^= is_letter << _4
+    wrong |= digits
+    wrong &= _HIGH_NIBBLES
+    return _joined(digits, _WEIGHTS_16), wrong != 0
 
 
-def hexadecimal(text: Words, widths: NDArray[np.int64]) -> tuple[Words, Flags]:
-    """Lower-case hex numbers of 8 to 16 digits, each at the end of its sixteen characters (n, 2): values, malformed.
-
-    `widths` says how many of the sixteen are the number's; a width outside 8 to 16 is malformed.
-    """
-    high_widths = np.minimum(np.maximum(widths - WIDTH, 0), WIDTH)
-    words = text.T.copy(order="C")
-    words ^= _ZEROS
-    words[0] &= _KEEP[high_widths]  # what stands before the number becomes zeros
-    words ^= _ZEROS
-    nibbles = (words & _LOW_NIBBLES) + ((words >> _6) & _ONES) * _NINE
-    # Written back, a nibble must give the character it came from; one above 15 is a letter past f.
-    words ^= nibbles + _ZEROS + (((nibbles + _SIXES) >> _4) & _ONES) * _FROM_ZERO_TO_A
-    words |= nibbles & _BIT_4
-    malformed = ((words[0] | words[1]) != 0) | (high_widths != widths - WIDTH)
-    numbers = _joined(nibbles, _WEIGHTS_16)
-    return (numbers[0] << _32) | numbers[1], malformed
+def first_set(words: Words) -> NDArray[np.int64]:
+    """The first byte of each word that is 1, where all are 0 or 1 and one is 1."""
+    lowest = words & (~words + np.uint64(1))
+    return ((lowest * _BYTE_NUMBERS) >> _56).astype(np.int64)
 
 
 def _joined(digits: Words, weights: tuple[np.uint64, ...]) -> Words:
