@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, groupby
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,11 +18,15 @@ from fleetpmap.errors import HostError, ProtocolError, RemoteError, SudoError
 from fleetpmap.inventory import Host
 from fleetpmap.probe import Script
 from fleetpmap.probe.sudo import explain_refusal, second_way
-from fleetpmap.processes import Choice, Selection, choose
+from fleetpmap.processes import Choice, Selection, choose, completed
 from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
 from fleetpmap.transport.base import passed, printable
-from fleetpmap.wire import Decoder, Listing, Reading, join_readings
+from fleetpmap.units import KIB
+from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading, Reading, join_readings
 
+_TIMED_RSS_KIB = 512 * KIB
+"""From here on a process is read by a command of its own, for the time it takes: about 10 ms of page walk, below which
+the host's clock, in hundredths, says nothing."""
 _SFTP_ONLY = "sftp connections only"
 """What sshd says instead of running a command where `internal-sftp` is forced."""
 
@@ -61,9 +66,9 @@ class Conversation:
         if unread := self.choice.unread_exes:
             remedy = "even root may not" if can.uid == 0 else "--sudo reads them"
             yield f"the exe of {unread} of its processes could not be read, so --exe leaves them out; {remedy}"
-        if can.uid != 0 and can.probe_pid is not None and not any(process.pid == 1 for process in listed):
+        if can.uid != 0 and can.probe_pid is not None and listed.get(1) is None:
             yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
-        if can.reader == "sh" and not any(process.arguments for process in listed):
+        if can.reader == "sh" and not self.listing.has_arguments:
             yield "no usable grep and tail: its shell read /proc alone, without command lines, so only names matched"
 
 
@@ -88,6 +93,7 @@ def start(transport: Transport, host: Host, question: Question) -> Dialogue:
         probe.Request(
             proc_root=host.proc_root,
             sudo=host.sudo and not transport.is_root,
+            words=selection.full or not question.smaps,
             owners=bool(selection.users) or not question.smaps,
             cgroups=bool(selection.cgroup or selection.unit),
             exes=bool(selection.exe),
@@ -140,8 +146,8 @@ class Dialogue:
             choice = choose(listing, selection, local_pid=os.getpid() if self._host.transport == "local" else None)
             reading = None
             if choice.read and smaps:
-                pids = tuple(process.pid for process in choice.read)
-                reading = _read(self._channel, self._decoder, self._script, pids, self._host)
+                reading = _read(self._channel, self._decoder, self._script, choice.read, self._host)
+                choice = completed(choice, reading)
                 passed(self._host.name, "read")
         users = listing.users | (reading.users if reading else {})
         return Conversation(listing, choice, reading, users, self._said())
@@ -185,7 +191,7 @@ class Dialogue:
         self.close()
 
 
-Reply = TypeVar("Reply", Listing, Reading)
+Reply = TypeVar("Reply", Listing, PackedReading)
 
 
 def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | None], host: Host) -> Reply:
@@ -198,20 +204,30 @@ def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | Non
     return answer
 
 
-def _read(channel: Channel, decoder: Decoder, script: Script, pids: tuple[int, ...], host: Host) -> Reading:
+def _read(channel: Channel, decoder: Decoder, script: Script, chosen: Sequence[ListedProcess], host: Host) -> Reading:
     """Phase two, and again for those that the host did not get to."""
     readings: list[Reading] = []
-    while pids:
-        channel.send(script.read_line(pids))
-        reading = _receive(channel, decoder, lambda: decoder.reading, host)
+    groups = _groups(chosen)
+    while pids := tuple(chain.from_iterable(groups)):
+        channel.send(script.read_line(groups))
+        reading = _receive(channel, decoder, lambda: decoder.reading, host).unpack()
         if tuple(process.pid for process in reading.processes) != pids:
             raise _not_our_probe("it answered for other processes than it was asked for", host)
         unread = tuple(process.pid for process in reading.processes if process.status == "unread")
         if unread == pids:
             raise _not_our_probe("it read none of the processes that it was asked for", host)
         readings.append(reading)
-        decoder.reading, pids = None, unread
+        decoder.reading, groups = None, [unread]
     return join_readings(readings)
+
+
+def _groups(chosen: Sequence[ListedProcess]) -> list[tuple[int, ...]]:
+    """Their pids in the same order: each that is large by itself, those between together."""
+    groups: list[tuple[int, ...]] = []
+    for large, some in groupby(chosen, key=lambda process: process.rss_kib >= _TIMED_RSS_KIB):
+        pids = tuple(process.pid for process in some)
+        groups += [(pid,) for pid in pids] if large else [pids]
+    return groups
 
 
 def _not_our_probe(message: str, host: Host) -> ProtocolError:
