@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,11 +18,15 @@ from fleetpmap.errors import HostError, ProtocolError, RemoteError, SudoError
 from fleetpmap.inventory import Host
 from fleetpmap.probe import Script
 from fleetpmap.probe.sudo import explain_refusal, second_way
-from fleetpmap.processes import Choice, Selection, choose
+from fleetpmap.processes import Choice, Selection, choose, completed
 from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
 from fleetpmap.transport.base import passed, printable
-from fleetpmap.wire import Decoder, Listing, PackedReading, Reading
+from fleetpmap.units import KIB
+from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading, Reading
 
+_TIMED_RSS_KIB = 512 * KIB
+"""From here on a process is read by a command of its own, for the time it takes: about 10 ms of page walk, below which
+the host's clock, in hundredths, says nothing."""
 _SFTP_ONLY = "sftp connections only"
 """What sshd says instead of running a command where `internal-sftp` is forced."""
 
@@ -54,6 +59,8 @@ class Conversation:
     """What was read, as it came; None where nobody was to be read."""
     reading: Reading | None = None
     """The same unpacked: one entry for each of `choice.read`, in its order."""
+    sent: Secret | None = None
+    """What went in before the script; no message may hold it."""
 
     @property
     def users(self) -> Mapping[int, str]:
@@ -66,7 +73,15 @@ class Conversation:
         Raises:
             HostError: what came is not the wire format.
         """
-        return self if self.packed is None else replace(self, packed=None, reading=self.packed.unpack())
+        if self.packed is None:
+            return self
+        with _told(lambda: self.said, self.sent):
+            reading = self.packed.unpack()
+            if [one.pid for one in reading.processes] != [one.pid for one in self.choice.read]:
+                raise _not_our_probe("it answered for other processes than it was asked for", self.packed.host)
+            if all(one.status == "unread" for one in reading.processes):
+                raise _not_our_probe("it read none of the processes that it was asked for", self.packed.host)
+        return replace(self, choice=completed(self.choice, reading), packed=None, reading=reading)
 
     def notes(self) -> Iterator[str]:
         """What the way in which this host was read leaves open."""
@@ -74,9 +89,9 @@ class Conversation:
         if unread := self.choice.unread_exes:
             remedy = "even root may not" if can.uid == 0 else "--sudo reads them"
             yield f"the exe of {unread} of its processes could not be read, so --exe leaves them out; {remedy}"
-        if can.uid != 0 and can.probe_pid is not None and not any(process.pid == 1 for process in listed):
+        if can.uid != 0 and can.probe_pid is not None and listed.get(1) is None:
             yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
-        if can.reader == "sh" and not any(process.arguments for process in listed):
+        if can.reader == "sh" and not self.listing.has_arguments:
             yield "no usable grep and tail: its shell read /proc alone, without command lines, so only names matched"
 
 
@@ -101,6 +116,7 @@ def start(transport: Transport, host: Host, question: Question) -> Dialogue:
         probe.Request(
             proc_root=host.proc_root,
             sudo=host.sudo and not transport.is_root,
+            words=selection.full or not question.smaps,
             owners=bool(selection.users) or not question.smaps,
             cgroups=bool(selection.cgroup or selection.unit),
             exes=bool(selection.exe),
@@ -149,14 +165,13 @@ class Dialogue:
             self._decoder.begin_again()
         listing = self._listing or self._list(self._script.list_line())
         self._listing = None
-        with self._said_with_errors():
+        with _told(self._said, self._sent):
             choice = choose(listing, selection, local_pid=os.getpid() if self._host.transport == "local" else None)
             packed = None
             if choice.read and smaps:
-                pids = tuple(process.pid for process in choice.read)
-                packed = _read(self._channel, self._decoder, self._script, pids, self._host)
+                packed = _read(self._channel, self._decoder, self._script, choice.read, self._host)
                 passed(self._host.name, "read")
-        return Conversation(listing, choice, self._said(), packed)
+        return Conversation(listing, choice, self._said(), packed, sent=self._sent)
 
     def renew(self, deadline: Deadline) -> None:
         """Let what is asked from now on take until another deadline."""
@@ -167,22 +182,11 @@ class Dialogue:
         self._channel.close()
 
     def _list(self, words: bytes) -> Listing:
-        with self._said_with_errors():
+        with _told(self._said, self._sent):
             self._channel.send(words)
             listing = _receive(self._channel, self._decoder, lambda: self._decoder.listing, self._host)
             passed(self._host.name, "list")
             return listing
-
-    @contextlib.contextmanager
-    def _said_with_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except HostError as error:
-            error.said = self._said()
-            if self._sent:
-                error.message = self._sent.redact(error.message)
-                error.args = (error.message,)
-            raise
 
     def _said(self) -> str:
         said = (self._decoder.noise + self._channel.stderr).decode(errors="surrogateescape").strip()
@@ -197,7 +201,20 @@ class Dialogue:
         self.close()
 
 
-Reply = TypeVar("Reply", Listing, Reading)
+@contextlib.contextmanager
+def _told(said: Callable[[], str], sent: Secret | None) -> Iterator[None]:
+    """Errors get what the host said, and lose what must not be said."""
+    try:
+        yield
+    except HostError as error:
+        error.said = said()
+        if sent:
+            error.message = sent.redact(error.message)
+            error.args = (error.message,)
+        raise
+
+
+Reply = TypeVar("Reply", Listing, PackedReading)
 
 
 def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | None], host: Host) -> Reply:
@@ -210,18 +227,26 @@ def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | Non
     return answer
 
 
-def _read(channel: Channel, decoder: Decoder, script: Script, pids: tuple[int, ...], host: Host) -> PackedReading:
+def _read(
+    channel: Channel, decoder: Decoder, script: Script, chosen: Sequence[ListedProcess], host: Host
+) -> PackedReading:
     """Phase two."""
-    channel.send(script.read_line(pids))
-    reading = _receive(channel, decoder, lambda: decoder.reading, host)
-    if tuple(process.pid for process in reading.processes) != pids:
-        raise _not_our_probe("it answered for other processes than it was asked for", host)
-    return PackedReading(reading)
+    channel.send(script.read_line(_groups(chosen)))
+    return _receive(channel, decoder, lambda: decoder.reading, host)
 
 
-def _not_our_probe(message: str, host: Host) -> ProtocolError:
+def _groups(chosen: Sequence[ListedProcess]) -> list[tuple[int, ...]]:
+    """Their pids in the same order: each that is large by itself, those between together."""
+    groups: list[tuple[int, ...]] = []
+    for large, some in groupby(chosen, key=lambda process: process.rss_kib >= _TIMED_RSS_KIB):
+        pids = tuple(process.pid for process in some)
+        groups += [(pid,) for pid in pids] if large else [pids]
+    return groups
+
+
+def _not_our_probe(message: str, host: str) -> ProtocolError:
     hint = "what runs there as `sh` or `tail` is not what we know: look at that host"
-    return ProtocolError(message, host=host.name, stage="read", hint=hint)
+    return ProtocolError(message, host=host, stage="read", hint=hint)
 
 
 def _ended_early(channel: Channel, decoder: Decoder, host: Host) -> HostError:

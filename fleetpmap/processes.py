@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from fleetpmap.errors import UsageError
 from fleetpmap.units import human, parse_size
-from fleetpmap.wire import ListedProcess, Listing
+from fleetpmap.wire import ListedProcess, Listing, Processes, Reading
 
 COMM_LENGTH = 15
 """Bytes of a process name that the kernel keeps (TASK_COMM_LEN without its NUL)."""
@@ -99,11 +99,11 @@ def choose(listing: Listing, selection: Selection, *, local_pid: int | None = No
     `local_pid` is fleetpmap's own pid when the host is this machine without SSH: it and its children are never matched.
     Over SSH the probe's session and the sshd of this connection are not.
     """
-    own = _own_pids(listing, local_pid)
+    own = _Own(listing, local_pid)
     matched = [
         process
-        for process in listing.processes
-        if process.pid not in own and _matches(process, selection, listing.users)
+        for process in _candidates(listing.processes, selection)
+        if _matches(process, selection, listing.users) and process not in own
     ]
     unread_exes = 0
     if selection.exe is not None:
@@ -125,6 +125,29 @@ def full_name(process: ListedProcess) -> str:
         if basename.startswith(process.name):
             return basename
     return process.name
+
+
+def completed(choice: Choice, reading: Reading) -> Choice:
+    """The choice with the command lines that the reading brought."""
+    arguments = {process.pid: process.arguments for process in reading.processes}
+    read = (
+        process if (words := arguments.get(process.pid)) is None else process._replace(arguments=words)
+        for process in choice.read
+    )
+    return replace(choice, read=tuple(read))
+
+
+def _candidates(processes: Processes, selection: Selection) -> Iterator[ListedProcess]:
+    """Those that a look at the pid or the name does not rule out; nothing more is known of the others yet."""
+    if selection.pids:
+        yield from filter(None, map(processes.get, sorted(set(selection.pids))))
+    elif selection.match is None or selection.full:
+        yield from processes
+    else:
+        search = selection.match.search  # what matches exactly is found, too
+        for slot, name in enumerate(processes.names):
+            if len(name) >= COMM_LENGTH or search(os.fsdecode(name)):
+                yield processes[slot]
 
 
 def _matches(process: ListedProcess, selection: Selection, users: dict[int, str]) -> bool:
@@ -213,27 +236,47 @@ def _over_limit(process: ListedProcess, rss_sum_kib: int, selection: Selection) 
     return ""
 
 
-def _own_pids(listing: Listing, local_pid: int | None) -> set[int]:
-    by_pid = {process.pid: process for process in listing.processes}
-    if local_pid is not None:
-        return _with_descendants({local_pid}, listing.processes)
-    probe = by_pid.get(listing.capabilities.probe_pid or 0)
-    if probe is None:  # a recorded tree, or a procfs of another namespace
-        return set()
-    # sshd gives each command a session of its own: it holds the login shell and everything that shell started.
-    session = {process.pid for process in listing.processes if process.session == probe.session}
-    below_sshd, connection = _ancestors(probe, by_pid)
-    return _with_descendants(session | below_sshd, listing.processes) | connection
+class _Own:
+    """`process in own`: it is fleetpmap's own, or of its connection. It climbs from those few that match."""
+
+    def __init__(self, listing: Listing, local_pid: int | None) -> None:
+        self._processes = listing.processes
+        self._connection: set[int] = set()
+        self._below: dict[int, bool] = {}  # whether a process is one of those that we started, or below them
+        self._session: int | None = None
+        if local_pid is not None:
+            self._below[local_pid] = True
+        elif probe := self._processes.get(listing.capabilities.probe_pid or 0):
+            # sshd gives each command a session of its own: it holds the login shell and everything that shell started.
+            self._session = probe.session
+            below_sshd, self._connection = _ancestors(probe, self._processes)
+            self._below.update(dict.fromkeys(below_sshd, True))
+        # else a recorded tree, or a procfs of another namespace: nothing there is ours
+
+    def __contains__(self, process: ListedProcess) -> bool:
+        return process.pid in self._connection or self._is_below(process)
+
+    def _is_below(self, process: ListedProcess | None) -> bool:
+        passed: list[int] = []
+        while process is not None and process.pid not in self._below:
+            passed.append(process.pid)
+            self._below[process.pid] = process.session == self._session
+            if self._below[process.pid]:
+                break
+            process = self._processes.get(process.ppid)
+        ours = process is not None and self._below[process.pid]
+        self._below.update(dict.fromkeys(passed, ours))
+        return ours
 
 
-def _ancestors(probe: ListedProcess, by_pid: dict[int, ListedProcess]) -> tuple[set[int], set[int]]:
+def _ancestors(probe: ListedProcess, processes: Processes) -> tuple[set[int], set[int]]:
     """The probe and what lies between it and sshd (sudo may have begun another session there), and then the sshd
     processes of this connection, up to the listener. Without such an sshd only the probe is known to be ours."""
     below: set[int] = set()
     connection: set[int] = set()
     process: ListedProcess | None = probe
     while process is not None and process.pid not in below | connection:
-        parent = by_pid.get(process.ppid)
+        parent = processes.get(process.ppid)
         if _is_sshd_connection(process, parent):
             connection.add(process.pid)
         elif connection:
@@ -249,16 +292,3 @@ def _is_sshd_connection(process: ListedProcess, parent: ListedProcess | None) ->
         return _SSHD_CONNECTION.match(" ".join(process.arguments)) is not None
     # A plain sh reads no command lines: of the sshds above the probe, the topmost is the listener.
     return process.name.startswith("sshd") and parent is not None and parent.name.startswith("sshd")
-
-
-def _with_descendants(roots: set[int], processes: Iterable[ListedProcess]) -> set[int]:
-    children: dict[int, list[int]] = {}
-    for process in processes:
-        children.setdefault(process.ppid, []).append(process.pid)
-    found, waiting = set(roots), list(roots)
-    while waiting:
-        for pid in children.get(waiting.pop(), ()):
-            if pid not in found:
-                found.add(pid)
-                waiting.append(pid)
-    return found

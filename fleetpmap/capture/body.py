@@ -41,9 +41,8 @@ def reading_of(listing: Listing, files: Mapping[str, bytes], pids: Sequence[int]
     headed = (b"\n==> %d/smaps <==\n%b" % (pid, text) for pid, text in texts.items())
     sections = {
         "smaps": b"==> /dev/null <==\n" + b"".join(headed),
-        "rollup": lines_of(files, pids, "smaps_rollup"),
         "access": b"".join(b"%d %b\n" % (pid, b"ok" if pid in texts else b"denied") for pid in pids),
-        "stat": lines_of(files, pids, "stat"),
+        "facts": _facts(files, pids),
         "uid": owners_of(files, pids),
         "passwd": passwd,
     }
@@ -59,6 +58,12 @@ def lines_of(files: Mapping[str, bytes], pids: Iterable[int], name: str, *, end:
         if text
         for line in text.removesuffix(end).split(end)
     )
+
+
+def _facts(files: Mapping[str, bytes], pids: Iterable[int]) -> bytes:
+    """What grep -zH prints of these processes' files."""
+    names = ("stat", "cmdline", "smaps_rollup")
+    return b"".join(lines_of(files, pids, name, end=b"\0") for name in names)
 
 
 def owners_of(files: Mapping[str, bytes], pids: Iterable[int]) -> bytes:

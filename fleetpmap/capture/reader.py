@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 from fleetpmap.capture import found
-from fleetpmap.capture.body import check_cgroups, lines_of, listing_of
+from fleetpmap.capture.body import check_cgroups, listing_of
 from fleetpmap.capture.layout import MANIFEST, refused
 from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest, ManifestError, parse
 from fleetpmap.capture.stored import HostFiles, Stored, opened
@@ -23,8 +23,8 @@ from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Choice, LeftOut, Selection, choose
 from fleetpmap.snapshot import HostSnapshot, Snapshot, once_per_machine
-from fleetpmap.wire import Listing, ProcessReading, Reading, ReadStatus
-from fleetpmap.wire.sections import MalformedError, parse_rollups
+from fleetpmap.wire import Listing, Processes, ProcessReading, Reading, ReadStatus
+from fleetpmap.wire.sections import MalformedError, parse_rollup
 
 
 def load(path: Path, selection: Selection, *, command: str = "") -> Snapshot:
@@ -117,8 +117,8 @@ def _conversation(kept: KeptHost, content: dict[str, bytes], selection: Selectio
 
 def _with_owners(listing: Listing, kept: KeptHost, users: dict[int, str]) -> Listing:
     uid_of = {process.pid: process.uid for process in kept.processes}
-    processes = tuple(process._replace(uid=uid_of[process.pid]) for process in listing.processes)
-    return replace(listing, processes=processes, users=users)
+    processes = [process._replace(uid=uid_of[process.pid]) for process in listing.processes]
+    return replace(listing, processes=Processes.of(processes), users=users)
 
 
 def _chosen(listing: Listing, selection: Selection) -> set[int]:
@@ -129,19 +129,23 @@ def _chosen(listing: Listing, selection: Selection) -> set[int]:
 
 
 def _reading(processes: Sequence[KeptProcess], content: dict[str, bytes], users: dict[int, str]) -> Reading:
-    pids = [process.pid for process in processes]
-    rollups = parse_rollups(lines_of(content, pids, "smaps_rollup"))
     texts: list[bytes] = []
     readings: list[ProcessReading] = []
     at = 0
     for process in processes:
-        text = content.get(f"{process.pid}/smaps")
+        text, rollup = content.get(f"{process.pid}/smaps"), content.get(f"{process.pid}/smaps_rollup")
         status: ReadStatus = "read" if text is not None else _unread(process)
         texts.append(text or b"")
         end = at + len(texts[-1])
         readings.append(
             ProcessReading(
-                process.pid, status, at, end, process.uid, rollup=rollups.get(process.pid), **process.reading
+                process.pid,
+                status,
+                at,
+                end,
+                process.uid,
+                rollup=parse_rollup(rollup) if rollup else None,
+                **process.reading,
             )
         )
         at = end

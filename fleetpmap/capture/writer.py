@@ -28,7 +28,7 @@ from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostResult, HostSnapshot, Process, Snapshot
 from fleetpmap.wire import ListedProcess
-from fleetpmap.wire.sections import bytes_of, texts_by_pid
+from fleetpmap.wire.sections import bytes_of, parse_facts, texts_by_pid
 
 ARCHIVES = (".tar.zst", ".tar.gz", ".tgz", ".tar")
 """Suffixes of a capture in one file."""
@@ -162,11 +162,12 @@ def _files(answer: Conversation) -> Iterator[tuple[str, bytes]]:
         (path, bytes_of(text) + b"\n") for path, text in ((RELEASE, can.kernel), (BOOT_ID, can.boot_id)) if text
     )
     read = reading.raw if reading else {}
+    facts = parse_facts(read.get("facts", b""))
     files = {
-        "stat": texts_by_pid(listed.get("stat", b""), "stat"),
+        "stat": texts_by_pid(listed.get("stat", b""), "stat") | _whole(facts["stat"]),
         "status": texts_by_pid(listed.get("uid", b""), "status") | texts_by_pid(read.get("uid", b""), "status"),
         "cgroup": texts_by_pid(listed.get("cgroup", b""), "cgroup"),
-        "smaps_rollup": texts_by_pid(read.get("rollup", b""), "smaps_rollup"),
+        "smaps_rollup": _whole(facts["smaps_rollup"]),
     }
     for process in _matched(answer):
         yield f"{process.pid}/cmdline", bytes_of("".join(f"{word}\0" for word in process.arguments))
@@ -178,6 +179,10 @@ def _files(answer: Conversation) -> Iterator[tuple[str, bytes]]:
             yield f"{one.pid}/smaps", reading.smaps[one.start : one.stop]  # type: ignore[union-attr]  # it has processes
         elif one.status == "denied":
             yield f"{one.pid}/{DENIED}", b""
+
+
+def _whole(texts: dict[int, list[bytes]]) -> dict[int, bytes]:
+    return {pid: text.removesuffix(b"\n") for pid, (text, *_) in texts.items()}
 
 
 def _matched(answer: Conversation) -> list[ListedProcess]:

@@ -96,7 +96,6 @@ def _batches(waiting: Sequence[_Brought], question: Question) -> Iterator[list[_
         try:
             brought.one = _unpacked(brought.one, rollup_only=question.rollup_only)
         except HostError as error:
-            error.said = brought.one.answer.said
             brought.result = error
             continue
         text = brought.one.text

@@ -2,14 +2,19 @@
 # What fleetpmap runs on a host: it reads /proc, prints what it read, writes nothing there and leaves nothing running.
 #
 # It comes in on the stdin of `sh -s`, behind one line: set -- NONCE PROC_ROOT WISH...
-#   wishes: gzip (pack what is sent); what else to list of every process: uid (with passwd), cgroup, exe; what else to
-#           read: rollup (smaps_rollup, for which the kernel walks the page tables once more); rollup_only (it takes the
-#           place of smaps where the kernel has it)
+#   wishes: gzip (pack what is sent); what else to list of every process: words (its command line), uid (with passwd),
+#           cgroup, exe; what else to read: rollup (smaps_rollup, for which the kernel walks the page tables once more);
+#           rollup_only (it takes the place of smaps where the kernel has it)
 # To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc uid cgroup
 #
 #   prints  NONCE begin 1 KEY=VALUE...       what this host can do; before it, whatever the login printed
-#           NONCE list gzip|plain BODY       at once, and again for the line `list`: every process (stat, cmdline, and what was wished for)
-#           NONCE read gzip|plain BODY       for a line `read PID...` on stdin (smaps, rollup, access, stat, uid, passwd)
+#           NONCE list gzip|plain BODY       at once, and again for the line `list`: every process: stat up to its rss,
+#                                            cmdline (without `words` only where the name alone may not tell who it is:
+#                                            15 bytes, since there the kernel cuts it, and the shells and sshd above
+#                                            this one), uid and passwd, cgroup, exe
+#           NONCE read gzip|plain BODY       for a line `read PID... [/ PID...]...`: smaps, with a time for each group,
+#                                            access, uid, facts (stat, cmdline, smaps_rollup), passwd
+#           NONCE over                       behind each BODY
 #           NONCE bye                        for the line `quit`
 #           NONCE fail REASON                and nothing more
 #   BODY    (NONCE SECTION LF bytes)... NONCE end LF, as a gzip member of its own or as it is
@@ -17,6 +22,7 @@
 # grep and tail read, GNU's or BusyBox's. Without them the shell reads alone: a byte at a time, and no command lines if
 # its `read` cannot stop at a NUL. exe needs tar. No here-documents: some shells write them to /tmp. Frames are printed
 # by the shell's own echo, so that the nonce is never in the arguments of a process that others on the host can see.
+# A fork costs as much as reading ten processes, so functions set a variable where $(...) would be the custom.
 
 # A variable that came in exported would carry its new value, the nonce, into the environment of every child.
 set +a
@@ -27,52 +33,58 @@ wishes=" $* "
 LC_ALL=C
 PATH=${PATH:+$PATH:}/usr/bin:/bin:/usr/sbin:/sbin
 export LC_ALL PATH
+newline='
+'
 
 fail() { # REASON
     echo "$nonce fail $1"
     exit 1
 }
 
-word() { # VALUE: itself if it can stand in the begin line, else nothing
-    case $1 in
-        *[!A-Za-z0-9._+~:-]*) ;;
-        *) echo "$1" ;;
-    esac
-}
-
 wished() { # WISH
     case $wishes in *" $1 "*) ;; *) return 1 ;; esac
 }
 
-first_word() { # FILE: the first word in it, nothing if there is no such file
-    [ -r "$1" ] || return
-    read -r found _ <"$1"
-    word "$found"
+word() { # VALUE: sets $word to it if it can stand in the begin line, else to nothing
+    case $1 in
+        *[!A-Za-z0-9._+~:-]*) word= ;;
+        *) word=$1 ;;
+    esac
 }
 
-number_behind() { # KEY FILE: the number behind the first KEY in it, nothing if there is none
-    while read -r key found _; do
+first_word() { # FILE: sets $word to the first word in it, to nothing if there is no such file
+    first=
+    [ ! -r "$1" ] || read -r first _ <"$1"
+    word "$first"
+}
+
+number_behind() { # KEY FILE: sets $word to what is behind the first KEY in it, to nothing if there is none
+    word=
+    while read -r key value _; do
         if [ "$key" = "$1" ]; then
-            word "$found"
+            word "$value"
             return
         fi
     done 2>/dev/null <"$2"
 }
 
-# guarded COMMAND...: run it so that it does not outlive the connection, even blocked in a read. While a phase runs
-# the client says nothing, so whatever comes on the real stdin (fd 3), first of all its end, means stop. Each command
-# has its own watcher, because a shell without job control can kill the process it started, but not that process's
-# children. KILL, since a shell forked a moment ago may still have its parent's handlers, and lose a TERM.
-guarded() {
-    "$@" </dev/null 3<&- &
-    child=$!
-    { read -r _ <&3; kill -KILL "$child"; } >/dev/null 2>&1 &
-    watcher=$!
-    wait "$child" 2>/dev/null
-    code=$?
-    kill -KILL "$watcher" 2>/dev/null
-    wait "$watcher" 2>/dev/null
-    return "$code"
+# end_all: kill whatever runs below this shell, even blocked in a read: stopped first, from the top down, so that none of
+# it starts another. By /proc, because a shell without job control knows only the processes that it started itself.
+end_all() {
+    self='' doomed='' before=none
+    read -r self _ </proc/self/stat
+    while [ "$doomed" != "$before" ]; do
+        before=$doomed
+        for one in /proc/[0-9]*; do
+            one=${one#/proc/}
+            case " $self $doomed " in *" $one "*) continue ;; esac
+            read -r line <"/proc/$one/stat" || continue
+            line=${line##*) ? }
+            case " $$ $doomed " in *" ${line%% *} "*) kill -STOP "$one" && doomed="$doomed $one" ;; esac
+        done
+    done
+    # shellcheck disable=SC2086 # a list of pids: split it
+    kill -KILL $doomed
 }
 
 # Below 126 is the command's own word (grep and tail say 1 or 2 for a file that went away). From there on it was
@@ -82,7 +94,7 @@ check() { # CODE
 }
 
 run() { # COMMAND...
-    guarded "$@"
+    "$@"
     check "$?"
 }
 
@@ -97,6 +109,23 @@ files() { # NAME PID...: sets $files to PID/NAME...
     for pid; do files="$files $pid/$name"; done
 }
 
+# in_parts STEP PID...: at most 500 at a time, since the kernel bounds the length of an argument list.
+in_parts() {
+    step=$1 part='' count=0
+    shift
+    for pid; do
+        case $pid in *[!0-9]*) continue ;; esac
+        part="$part $pid" count=$((count + 1))
+        if [ "$count" -eq 500 ]; then
+            # shellcheck disable=SC2086 # a list of pids: split it
+            "$step" $part
+            part='' count=0
+        fi
+    done
+    # shellcheck disable=SC2086 # a list of pids: split it
+    [ "$count" -eq 0 ] || "$step" $part
+}
+
 # lines_of BEGINNING NAME PID...: the lines that begin so, each behind `PID/NAME:`, as grep -H prints it: a name with a
 # newline in it cannot pass for another process.
 lines_of() {
@@ -105,9 +134,51 @@ lines_of() {
     files "$@"
     # shellcheck disable=SC2086 # a list of paths: split it
     case $reader in
-        sh) run shell_lines $files ;;
+        sh) shell_lines $files ;;
         *) run grep -aHs "^$beginning" $files ;;
     esac
+}
+
+# stats PID...: each stat; adds to $cut whose name has 15 bytes. sed drops what comes behind the rss, most of it, and
+# tells us the names on stderr, which is cheaper than to read again: opening a file of /proc costs more than all else.
+stats() {
+    section stat
+    files stat "$@"
+    cut_name='^[0-9]* (.\{15\}) ' beginning=
+    # shellcheck disable=SC2086 # a list of paths: split it
+    case $reader:$filter in
+        sh:*) shell_lines $files ;;
+        *:sed)
+            {
+                told=$({
+                    {
+                        grep -aHs '' $files
+                        echo "code $?" >&2
+                    } | sed -e 's/ 18446744073709551615 .*//' -e "\\,^[0-9]*/stat:${cut_name#^},w /dev/stderr" >&4
+                } 2>&1)
+            } 4>&1
+            check "$?"
+            pids_told
+            ;;
+        *)
+            run grep -aHs '' $files
+            told=$(grep -als "$cut_name" $files)
+            pids_told
+            ;;
+    esac
+}
+
+pids_told() { # adds to $cut the pids that the lines of $told begin with, and checks the code among them
+    IFS=$newline
+    set -f
+    for line in $told; do
+        case $line in
+            "code "*) check "${line#code }" ;;
+            [0-9]*/*) cut="$cut ${line%%/*}" ;;
+        esac
+    done
+    set +f
+    unset IFS
 }
 
 # arguments PID...: `PID/cmdline:ARGUMENT` and a NUL for each.
@@ -117,44 +188,218 @@ arguments() {
     files cmdline "$@"
     # shellcheck disable=SC2086 # a list of paths: split it
     case $reader in
-        sh) run shell_arguments $files ;;
+        sh) shell_records $files ;;
         *) run grep -azHs '' $files ;;
     esac
 }
 
+# owners PID...: the Uid line of each, and the passwd lines that name them.
+owners() {
+    section uid
+    lines=$(lines_of Uid: status "$@")
+    check "$?"
+    [ -n "$lines" ] || return 0
+    echo "$lines"
+    uids=' '
+    # shellcheck disable=SC2086 # PID/status:Uid: REAL EFFECTIVE SAVED FILESYSTEM...: split them
+    effective_uids $lines
+    users
+}
+
+effective_uids() { # PID/status:Uid: REAL EFFECTIVE SAVED FILESYSTEM...: adds each effective uid to $uids once
+    while [ "$#" -ge 5 ]; do
+        case $uids in *" $3 "*) ;; *) uids="$uids$3 " ;; esac
+        shift 5
+    done
+}
+
+users() { # the passwd lines of $uids, or of all
+    [ "$uids" != ' ' ] || return 0
+    section passwd
+    # shellcheck disable=SC2086 # a list of numbers: split it
+    if [ "$reader" = sh ]; then
+        while IFS= read -r line; do $text "$line$newline"; done 2>/dev/null <../etc/passwd
+    elif [ "$proc_root" = /proc ] && command -v getent >/dev/null 2>&1; then
+        run getent passwd $uids
+    else
+        run grep -ahs '' ../etc/passwd
+    fi
+}
+
+cgroups() { # PID...
+    section cgroup
+    lines_of '' cgroup "$@"
+}
+
+# programs PID...: where each exe points. A path can hold anything but a NUL; tar keeps it as it is, and of an archive of
+# symbolic links each is found by its length. What may not be read, tar leaves out.
+programs() {
+    section exe
+    files exe "$@"
+    # shellcheck disable=SC2086 # words and a list of paths: split them
+    run $archiver -cf - $files 2>/dev/null
+}
+
+list_all() { # PID...
+    cut=''
+    in_parts stats "$@"
+    if wished words; then
+        in_parts arguments "$@"
+    else
+        for pid in $above; do
+            case " $cut " in *" $pid "*) ;; *) cut="$cut $pid" ;; esac
+        done
+        # shellcheck disable=SC2086 # a list of pids: split it
+        in_parts arguments $cut
+    fi
+    if wished uid; then in_parts owners "$@"; fi
+    if wished cgroup; then in_parts cgroups "$@"; fi
+    if wished exe; then in_parts programs "$@"; fi
+}
+
 # texts PID...: each smaps behind the header that tail -n +1 puts there. /dev/null is in the list because tail prints no
-# header above a single file.
+# header above a single file. GNU's stops at the first file that it cannot read to its end; another goes on behind that.
 texts() {
-    section smaps
-    files "$maps" "$@"
+    while [ "$#" -gt 0 ]; do
+        section smaps
+        files "$maps" "$@"
+        # shellcheck disable=SC2086 # a list of paths: split it
+        case $reader in
+            sh)
+                shell_texts $files
+                return
+                ;;
+            *) told=$(tail -n +1 /dev/null $files 2>&1 >&4) ;;
+        esac
+        check "$?"
+        case $told in *"error reading '"*) ;; *) return ;; esac
+        stopped=${told##*"error reading '"}
+        while [ "$#" -gt 0 ]; do
+            one=$1
+            shift
+            [ "$one" != "${stopped%%/*}" ] || break
+        done
+    done
+} 4>&1
+
+# group PID...: their texts, and in $times how long they took; behind it the pid of one that was read by itself.
+group() {
+    [ "$#" -gt 0 ] || return 0
+    clock
+    began=$now
+    in_parts texts "$@"
+    clock
+    alone=
+    [ "$#" -gt 1 ] || alone=" $1"
+    times="$times$began $now$alone$newline"
+}
+
+# clock: sets $now to the seconds since boot, of which the kernel tells hundredths; date(1) would be a fork.
+clock() {
+    now=
+    [ ! -r uptime ] || read -r now _ <uptime
+}
+
+# access PID...: only open() knows; [ -r ] says yes where open() says EACCES. Adds to $lines the Uid line of each.
+access() {
+    for pid; do
+        if { :; } <"$pid/$maps"; then
+            echo "$pid ok"
+        elif [ -e "$pid/$maps" ]; then
+            echo "$pid denied"
+        elif [ -e "$pid/stat" ]; then
+            echo "$pid unsupported"
+        else
+            echo "$pid gone"
+        fi
+        while IFS= read -r line; do
+            case $line in
+                Uid:*)
+                    lines="$lines$newline$pid/status:$line"
+                    break
+                    ;;
+            esac
+        done <"$pid/status"
+    done 2>/dev/null
+}
+
+# facts PID...: after the reading: who it was, its state, and with rollup the kernel's own sum; whole, each closed by a NUL.
+facts() {
+    section access
+    lines=
+    access "$@"
+    if [ -n "$lines" ]; then
+        section uid
+        echo "${lines#?}"
+        # shellcheck disable=SC2086 # PID/status:Uid: REAL EFFECTIVE SAVED FILESYSTEM...: split them
+        effective_uids $lines
+    fi
+    section facts
+    files stat "$@"
+    wanted=$files
+    if [ "$reader$shell_words" != sh ]; then
+        files cmdline "$@"
+        wanted="$wanted$files"
+    fi
+    if wished rollup; then
+        files smaps_rollup "$@"
+        wanted="$wanted$files"
+    fi
     # shellcheck disable=SC2086 # a list of paths: split it
     case $reader in
-        sh) run shell_texts $files ;;
-        *) run tail -n +1 /dev/null $files 2>/dev/null ;;
+        sh) shell_records $wanted ;;
+        *) run grep -azHs '' $wanted ;;
     esac
 }
 
+read_all() { # PID... [/ PID...]...
+    times='' these='' uids=' ' now=''
+    for word in "$@" /; do
+        case $word in
+            /)
+                # shellcheck disable=SC2086 # a list of pids: split it
+                group $these
+                these=
+                ;;
+            *) these="$these $word" ;;
+        esac
+    done
+    in_parts facts "$@"
+    users
+    if [ -n "$now" ]; then
+        section time
+        echo "${times%?}"
+    fi
+}
+
 # What the shell reads by itself. $text prints a text as it is: echo would read the backslashes in it.
-# shellcheck disable=SC2317,SC2329 # reached through run; shellcheck's number for that depends on its version
 shell_lines() { # FILE...
     for file; do
         while IFS= read -r line || [ -n "$line" ]; do
             case $line in "$beginning"*) $text "$file:$line$newline" ;; esac
+            case $line in [0-9]*" ("???????????????") "*) cut="$cut ${file%/*}" ;; esac
         done <"$file"
     done 2>/dev/null
 }
 
-# shellcheck disable=SC2317,SC2329,SC3045 # reached through run; only where this shell's read has -d
-shell_arguments() { # FILE...
+# shellcheck disable=SC3045 # only where this shell's read has -d
+shell_records() { # FILE...
     for file; do
-        while IFS= read -r -d '' argument || [ -n "$argument" ]; do
-            $text "$file:$argument"
+        if [ "$shell_words" = x ]; then
+            while IFS= read -r -d '' record || [ -n "$record" ]; do
+                $text "$file:$record"
+                $nul
+            done <"$file"
+        else
+            { :; } <"$file" || continue
+            $text "$file:"
+            while IFS= read -r line; do $text "$line$newline"; done <"$file"
             $nul
-        done <"$file"
+        fi
     done 2>/dev/null
 }
 
-# shellcheck disable=SC2317,SC2329,SC3045 # reached through run; only where this shell's read has -d
+# shellcheck disable=SC3045 # only where this shell's read has -d
 shell_texts() { # FILE...
     $text "==> /dev/null <==$newline"
     for file; do
@@ -170,148 +415,53 @@ shell_texts() { # FILE...
     done 2>/dev/null
 }
 
-# owners PID...: the Uid line of each, and the passwd lines that name them.
-owners() {
-    section uid
-    lines=$(lines_of Uid: status "$@")
-    check "$?"
-    [ -n "$lines" ] || return 0
-    echo "$lines"
-    section passwd
-    if [ "$reader" = sh ]; then
-        run cat_users
-    elif [ "$proc_root" = /proc ] && command -v getent >/dev/null 2>&1; then
-        # shellcheck disable=SC2046,SC2086 # lists of numbers: split them
-        run getent passwd $(effective_uids $lines)
-    else
-        run grep -ahs '' ../etc/passwd
-    fi
-}
-
-effective_uids() { # PID/status:Uid: REAL EFFECTIVE SAVED FILESYSTEM...: each effective uid once
-    uids=' '
-    while [ "$#" -ge 5 ]; do
-        case $uids in *" $3 "*) ;; *) uids="$uids$3 " ;; esac
-        shift 5
-    done
-    echo "$uids"
-}
-
-# shellcheck disable=SC2317,SC2329 # reached through run
-cat_users() {
-    while IFS= read -r line; do $text "$line$newline"; done 2>/dev/null <../etc/passwd
-}
-
-# programs PID...: where each exe points. A path can hold anything but a NUL; tar keeps it as it is, and of an archive of
-# symbolic links each is found by its length. What may not be read, tar leaves out.
-programs() {
-    section exe
-    files exe "$@"
-    # shellcheck disable=SC2086 # words and a list of paths: split them
-    run $archiver -cf - $files 2>/dev/null
-}
-
-# access PID...: only open() knows; [ -r ] says yes where open() says EACCES.
-# shellcheck disable=SC2317,SC2329 # reached through run; shellcheck's number for that depends on its version
-access() {
-    for pid; do
-        if { :; } <"$pid/$maps"; then
-            echo "$pid ok"
-        elif [ -e "$pid/$maps" ]; then
-            echo "$pid denied"
-        elif [ -e "$pid/stat" ]; then
-            echo "$pid unsupported"
-        else
-            echo "$pid gone"
-        fi
-    done 2>/dev/null
-}
-
-list_some() { # PID...
-    section stat
-    lines_of '' stat "$@"
-    arguments "$@"
-    if wished uid; then owners "$@"; fi
-    if wished cgroup; then
-        section cgroup
-        lines_of '' cgroup "$@"
-    fi
-    if wished exe; then programs "$@"; fi
-}
-
-read_some() { # PID...
-    texts "$@"
-    if wished rollup; then
-        section rollup
-        lines_of '' smaps_rollup "$@"
-    fi
-    section access
-    run access "$@"
-    section stat
-    lines_of '' stat "$@"
-    owners "$@"
-}
-
-some() { # list|read PID...
-    verb=$1
-    shift
-    case $verb in list) list_some "$@" ;; read) read_some "$@" ;; esac
-}
-
-# body list|read PID...: at most 500 at a time, since the kernel bounds the length of an argument list.
-body() {
+body() { # list|read WORD...
     phase=$1
     shift
-    clock
-    began=$now
-    pids='' count=0
-    for pid; do
-        case $pid in *[!0-9]*) continue ;; esac
-        pids="$pids $pid" count=$((count + 1))
-        if [ "$count" -eq 500 ]; then
-            # shellcheck disable=SC2086 # a list of pids: split it
-            some "$phase" $pids
-            pids='' count=0
-        fi
-    done
-    # shellcheck disable=SC2086 # a list of pids: split it
-    [ "$count" -eq 0 ] || some "$phase" $pids
-    clock
-    if [ -n "$began" ]; then
-        section time
-        echo "$began $now"
-    fi
+    "${phase}_all" "$@"
     section end
 }
 
-# clock: sets $now to the seconds since boot, of which the kernel tells hundredths; date(1) would be a fork.
-clock() {
-    now=
-    if [ -r uptime ]; then read -r now _ <uptime; fi
-}
-
-# phase list|read PID...: fd 3 is the real stdin, for the watchers.
+# phase list|read WORD...: while it runs the client says nothing, so whatever comes on the real stdin (fd 3), first of
+# all its end, means stop. The packing of a reading makes way for others, but not what reads: it holds the mmap_lock.
 phase() {
     echo "$nonce $1 $compression"
-    if [ "$compression" = gzip ]; then
-        # shellcheck disable=SC2086 # words: split them
-        body "$@" 3<&0 </dev/null | $nicely gzip -1 -c || exit 1
-    else
-        (body "$@") 3<&0 </dev/null || exit 1
-    fi
+    {
+        read -r _
+        end_all
+    } <&3 >/dev/null 2>&1 &
+    watcher=$!
+    case $compression:$1 in
+        gzip:list) body "$@" </dev/null 3<&- | gzip -1 -c 3<&- ;;
+        gzip:read) body "$@" </dev/null 3<&- | $nicely gzip -1 -c 3<&- ;;
+        *) (body "$@") </dev/null 3<&- ;;
+    esac || exit 1
+    kill -KILL "$watcher" 2>/dev/null
+    wait "$watcher" 2>/dev/null
+    echo "$nonce over"
 }
 
-# Which tools, asked by what they do: BusyBox can leave out any option.
+# Which tools, asked by what they do: BusyBox can leave out any option. What GNU grep can do, its name says.
 choose_tools() {
-    case $(echo x | grep -azHsc '' 2>/dev/null):$(tail -n +1 /dev/null /dev/null 2>/dev/null) in
-        *:1:"==> /dev/null <=="*)
-            case $(grep --version 2>&1) in *BusyBox*) reader=busybox ;; *) reader=gnu ;; esac
-            ;;
+    said=$(
+        exec </dev/null 2>&1
+        readlink self/ns/pid
+        grep -azHs --version
+        tail -n +1 /dev/null /dev/null
+    )
+    namespace=
+    case $said in "pid:["*) namespace=${said#*\[} namespace=${namespace%%]*} ;; esac
+    case $said in *"GNU grep"*) counted=:1 ;; *) counted=$(echo x | grep -azHsc '' 2>/dev/null) ;; esac
+    case $counted$said in
+        *:1*BusyBox*"==> /dev/null <=="*) reader=busybox ;;
+        *:1*"==> /dev/null <=="*) reader=gnu ;;
         *) choose_builtins ;;
     esac
+    # BusyBox's sed would make a /dev/stderr where there is none.
+    filter=
+    if [ -e /dev/stderr ] && command -v sed >/dev/null 2>&1; then filter=sed; fi
     compression=plain
     if wished gzip && command -v gzip >/dev/null 2>&1; then compression=gzip; fi
-    # Only the packing makes way for others: who reads smaps holds the process's mmap_lock, and must not dawdle.
     nicely=
     if command -v nice >/dev/null 2>&1; then nicely='nice -n 10'; fi
     if wished exe; then choose_archiver; fi
@@ -319,8 +469,7 @@ choose_tools() {
 
 # shellcheck disable=SC3045 # read -d is only tried
 choose_builtins() {
-    reader=sh newline='
-'
+    reader=sh
     if [ "$(command -v printf)" = printf ]; then
         text='printf %s' nul='printf \0'
     elif [ "$(command -v print)" = print ]; then
@@ -352,33 +501,44 @@ choose_maps() {
     done
 }
 
-begin() {
-    kernel=$(first_word sys/kernel/osrelease)
-    page_size=$(number_behind KernelPageSize: self/smaps)
-    [ -n "$page_size" ] || page_size=$(getconf PAGESIZE 2>/dev/null)
-    case $page_size in 4 | 8 | 16 | 64) page_size=$((page_size * 1024)) ;; esac
-    namespace=$(readlink self/ns/pid 2>/dev/null)
-    namespace=${namespace#*\[}
-    # read is part of the shell, so self is this shell, numbered as this procfs sees it.
-    probe_pid=
-    if [ -r self/stat ]; then read -r probe_pid _ <self/stat; fi
-    uid=$(number_behind Uid: /proc/self/status)
-    [ -n "$uid" ] || uid=$(id -u 2>/dev/null)
-    echo "$nonce begin 1 uid=$uid kernel=${kernel:-$(word "$(uname -r 2>/dev/null)")} page_size=${page_size:-4096}" \
-        "boot_id=$(first_word sys/kernel/random/boot_id) pid_namespace=$(word "${namespace%]}")" \
-        "reader=$reader compression=$compression probe_pid=$(word "$probe_pid")"
+above_all() { # PID: sets $above to it and what started it, and so on
+    above=
+    word "$1"
+    while [ "${word:-0}" != 0 ]; do
+        above="$above $word"
+        number_behind PPid: "$word/status"
+    done
 }
 
-answer() { # COMMAND PIDS: one line of stdin
+begin() {
+    number_behind KernelPageSize: self/smaps
+    page_size=${word:-$(getconf PAGESIZE 2>/dev/null)}
+    case $page_size in 4 | 8 | 16 | 64) page_size=$((page_size * 1024)) ;; esac
+    number_behind Uid: /proc/self/status
+    uid=${word:-$(id -u 2>/dev/null)}
+    first_word sys/kernel/osrelease
+    [ -n "$word" ] || word "$(uname -r 2>/dev/null)"
+    kernel=$word
+    first_word sys/kernel/random/boot_id
+    boot_id=$word
+    # read is part of the shell, so self is this shell, numbered as this procfs sees it.
+    first_word self/stat
+    probe_pid=$word
+    above_all "$probe_pid"
+    echo "$nonce begin 1 uid=$uid kernel=$kernel page_size=${page_size:-4096} boot_id=$boot_id" \
+        "pid_namespace=$namespace reader=$reader compression=$compression probe_pid=$probe_pid"
+}
+
+answer() { # COMMAND WORDS: one line of stdin
     case $1:$2 in
         quit:)
             echo "$nonce bye"
             exit 0
             ;;
         list:) phase list [0-9]* ;;
-        read:*[!0-9\ ]*) fail request ;;
+        read:*[!0-9/\ ]*) fail request ;;
         read:*)
-            # shellcheck disable=SC2086 # a list of pids: split it
+            # shellcheck disable=SC2086 # pids and slashes: split them
             phase read $2
             ;;
         *) fail request ;;
@@ -389,6 +549,7 @@ main() {
     cd "$proc_root" 2>/dev/null || fail proc_root
     set -- [0-9]*
     [ "$1" != '[0-9]*' ] || fail proc_root
+    exec 3<&0
     choose_tools
     choose_maps "$@"
     begin

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,8 @@ class Request:
     """Run the script as root by `sudo -n`; leave it out where the login is root already."""
     owners: bool = False
     """Phase one also reads every process's effective uid and the users' names (a selection by user needs them)."""
+    words: bool = False
+    """Phase one also reads every process's command line; without, only where the name alone may not tell who it is."""
     cgroups: bool = False
     """Phase one also reads every process's cgroups."""
     exes: bool = False
@@ -47,9 +50,12 @@ class Script:
     """128 random bits in hex: frames what the script prints."""
     proc_root: str
 
-    def read_line(self, pids: tuple[int, ...]) -> bytes:
-        """Phase two: the line for stdin that asks for these processes' smaps, owners and state; each pid once."""
-        return " ".join(["read", *map(str, pids)]).encode() + b"\n"
+    def read_line(self, groups: Sequence[Sequence[int]]) -> bytes:
+        """Phase two: the line for stdin that asks for these processes' smaps, owners and state; each pid once.
+
+        Each group is read by a command of its own, so that it has a time of its own.
+        """
+        return f"read {' / '.join(' '.join(map(str, pids)) for pids in groups)}\n".encode()
 
     def list_line(self) -> bytes:
         """Phase one once more: the line for stdin that asks for the processes as they are now."""
@@ -65,6 +71,7 @@ def render(request: Request) -> Script:
     nonce = secrets.token_hex(16)
     wishes = {
         "gzip": request.compress,
+        "words": request.words,
         "uid": request.owners,
         "cgroup": request.cgroups,
         "exe": request.exes,
@@ -84,4 +91,6 @@ def render(request: Request) -> Script:
 
 @cache
 def _probe() -> bytes:
-    return files("fleetpmap.probe").joinpath("probe.sh").read_bytes()
+    """The script without its comments: they are a third of it, and the way to a host can be long."""
+    lines = files("fleetpmap.probe").joinpath("probe.sh").read_bytes().splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.lstrip().startswith(b"#"))

@@ -1,8 +1,11 @@
 """Bytes to replies.   transport ─► [wire] ─► processes, smaps
 
-    frames      the stream: noise, frames, gzip members; a cut is an error that says how much came
+    frames      the stream: noise, frames, phases as they come; a cut is an error that says how much came
+      ▼
+    unpack      a phase's gzip, with limits; body says where its sections are
       ▼
     sections    one section's bytes to plain values: grep's and tail's output
+    stats       the same for stat, of every process at once
     links       the same for tar's: where a symbolic link points
       ▼
     replies     sections to a Listing or a Reading; decides each process's status
@@ -12,17 +15,17 @@
 Knows framing, not smaps. The grammar stands at the top of probe/probe.sh, which prints it.
 """
 
-from fleetpmap.wire.frames import DECODED_LIMIT, PROCESS_LIMIT, Decoder, Limits
+from fleetpmap.wire.frames import Decoder
 from fleetpmap.wire.model import (
     Capabilities,
     ListedProcess,
     Listing,
-    PackedReading,
+    Processes,
     ProcessReading,
     Reading,
     ReadStatus,
 )
-from fleetpmap.wire.replies import join_readings
+from fleetpmap.wire.unpack import DECODED_LIMIT, PROCESS_LIMIT, Limits, PackedReading
 
 __all__ = [
     "DECODED_LIMIT",
@@ -34,7 +37,7 @@ __all__ = [
     "Listing",
     "PackedReading",
     "ProcessReading",
+    "Processes",
     "ReadStatus",
     "Reading",
-    "join_readings",
 ]

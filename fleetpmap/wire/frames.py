@@ -1,83 +1,50 @@
-"""The stream to its phases.   transport ─► [frames] ─► replies
+"""The stream to its phases.   transport ─► [frames] ─► unpack
 
-Takes the host's stdout in pieces of any size, and looks at no byte twice. No I/O.
+Takes the host's stdout in pieces of any size, and looks at no byte twice. A phase is kept as it comes, up to the line
+`NONCE over` behind it. No I/O.
 """
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import dataclass
-
 from fleetpmap.errors import HostError, ProtocolError, RemoteError
 from fleetpmap.probe import Script
-from fleetpmap.wire.body import FRAME_LIMIT, Body
-from fleetpmap.wire.model import Capabilities, Listing, Reading
-from fleetpmap.wire.replies import build_listing, build_reading, parse_capabilities
-from fleetpmap.wire.sections import MalformedError, Stat, text_of
+from fleetpmap.wire.body import FRAME_LIMIT
+from fleetpmap.wire.model import Capabilities, Listing
+from fleetpmap.wire.replies import build_listing, parse_capabilities
+from fleetpmap.wire.sections import MalformedError, text_of
+from fleetpmap.wire.unpack import DOING, Limits, PackedReading, Phase, Taken
 
-DECODED_LIMIT = 2 << 30
-"""Bytes of answer taken from one host, after gunzip."""
-PROCESS_LIMIT = 256 << 20
-"""Bytes of smaps taken of one process: some 350,000 mappings. A longer text is dropped, and its process is `cut`."""
 NOISE_LIMIT = 64 << 10
 """Bytes of noise kept; the rest is dropped."""
-_PIECE = 64 << 10
-"""Bytes gunzipped at a time at most: a bomb is noticed before it has gone off, and what is still in the processor's
-cache is searched and kept in half the time that a megabyte at once takes."""
-_PACKED_PIECE = 64 << 10
-"""Bytes given to gunzip at a time: it copies what it has not used yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much is taken from one host, in bytes after gunzip. More is refused as it comes in."""
-
-    host: int = DECODED_LIMIT
-    """All of the answer."""
-    process: int = PROCESS_LIMIT
-    """One process's smaps; this alone is no error."""
-    listing: int = 128 << 20
-    """Phase one."""
-    noise: int = 16 << 20
-    """What comes outside the phases."""
-    expansion: int = 200
-    """Bytes out of gunzip for each byte in, once 16 MiB are out. Smaps give 13 to 90, a gzip bomb 1,000."""
-
-
 DEFAULT_LIMITS = Limits()
-_EXPANSION_FREE = 16 << 20
-
-_DOING = {"exec": "starting", "list": "listing processes", "read": "reading smaps"}
-"""What the host does at each stage, in the words of the messages."""
 
 
 class Decoder:
     """One host's answer, as it arrives: feed() it, look at `listing` and `reading`, call eof() when the host is done.
 
-    A new `read` line's answer takes the place of the `reading` before it. After an error the decoder is of no more use.
+    A new `read` line's answer takes the place of the `reading` before it, which must be unpacked by then. After an
+    error the decoder is of no more use.
     """
 
     def __init__(self, script: Script, *, host: str, limits: Limits = DEFAULT_LIMITS) -> None:
         self.listing: Listing | None = None
         """Phase one, once it is in whole."""
-        self.reading: Reading | None = None
-        """The latest phase two, once it is in whole."""
+        self.reading: PackedReading | None = None
+        """The latest phase two, once it is in whole; nobody has looked into it yet."""
         self._script = script
         self._host = host
         self._limits = limits
         self._nonce = script.nonce.encode()
         self._received = 0
-        self._packed_in = 0
-        self._decoded = 0
+        self._taken = Taken()
         self._noise_came = 0
         self._noise = bytearray()
         self._pending = b""  # between phases: what may be the beginning of a frame's line
         self._capabilities: Capabilities | None = None
         self._stage = "exec"
-        self._body: Body | None = None  # the phase that is coming in
-        self._gunzip: zlib._Decompress | None = None
+        self._phase: Phase | None = None  # the one that is coming in
+        self._over = self._nonce + b" over\n"
         self._done = False
-        self._known: dict[bytes, Stat] = {}
 
     @property
     def begun(self) -> bool:
@@ -100,19 +67,15 @@ class Decoder:
         self._received += len(data)
         try:
             while data:
-                if self._body is None:
-                    data = self._between(data)
-                elif self._gunzip is None:
-                    data = self._plain(self._body, data)
-                else:
-                    data = self._packed(self._body, self._gunzip, data)
+                data = self._between(data) if self._phase is None else self._within(self._phase, data)
         except MalformedError as error:
             raise self._wrong(str(error)) from error
 
     def begin_again(self) -> None:
         """Both phases are over, and the host is asked for another list: the limits count anew."""
         self.listing = self.reading = None
-        self._received = self._packed_in = self._decoded = self._noise_came = 0
+        self._received = self._noise_came = 0
+        self._taken = Taken()
 
     def eof(self) -> None:
         """The host has closed its stdout, which is right only after the answer to `quit`.
@@ -128,9 +91,9 @@ class Decoder:
                 f"the probe did not start: the output ended {came} without a word of it",
                 hint="the login there has to be able to run `sh -s`; -vv shows what came instead",
             )
-        where = "while" if self._body is not None else "after"
+        where = "while" if self._phase is not None else "after"
         raise self._error(
-            f"the answer was cut {where} {_DOING[self._stage]}, {came}",
+            f"the answer was cut {where} {DOING[self._stage]}, {came}",
             hint="the connection broke or the probe was killed there: run it again",
         )
 
@@ -161,7 +124,8 @@ class Decoder:
         """The text after `stop`; what is before it is noise."""
         self._noise_came += stop
         if self._noise_came > self._limits.noise:
-            raise self._too_much("outside the probe's frames", self._limits.noise, hint="-vv shows how it begins")
+            message = f"it sent more than {self._limits.noise:,} bytes outside the probe's frames"
+            raise self._error(message, hint="-vv shows how it begins")
         self._noise += text[: min(stop, NOISE_LIMIT - len(self._noise))]
         return text[stop:]
 
@@ -177,8 +141,7 @@ class Decoder:
                     raise MalformedError(f"{what} of processes")
                 self._stage = stage
                 self.reading = None
-                self._body = Body(self._nonce)
-                self._gunzip = zlib.decompressobj(wbits=31) if packing == "gzip" else None
+                self._phase = Phase(stage, packing, self._nonce, self._host, self._limits, self._taken)
             case ["bye"]:
                 self._done = True
             case ["fail", reason]:
@@ -186,65 +149,28 @@ class Decoder:
             case _:
                 raise MalformedError(f'this version does not know the frame "{" ".join(words)[:60]}"')
 
-    def _plain(self, body: Body, data: bytes) -> bytes:
-        self._count(len(data))
-        rest = body.add(data)
-        if rest is None:
+    def _within(self, phase: Phase, data: bytes) -> bytes:
+        """Take a phase's bytes, up to the line that says it is over; what follows that line."""
+        text = self._pending + data
+        found = text.find(self._over)
+        stop = found if found >= 0 else max(0, len(text) - len(self._over) + 1)
+        if stop:
+            phase.add(text[:stop])
+        if found < 0:
+            self._pending = text[stop:]
             return b""
-        self._finish(body)
-        return rest
+        self._pending, self._phase = b"", None
+        self._finish(phase)
+        return text[found + len(self._over) :]
 
-    def _packed(self, body: Body, gunzip: zlib._Decompress, data: bytes) -> bytes:
-        for at in range(0, len(data), _PACKED_PIECE):
-            stop = at + _PACKED_PIECE
-            self._packed_in += min(stop, len(data)) - at
-            self._unpack(body, gunzip, data[at:stop])
-            if gunzip.eof:
-                self._finish(body)
-                return gunzip.unused_data + data[stop:]
-        return b""
-
-    def _unpack(self, body: Body, gunzip: zlib._Decompress, packed: bytes) -> None:
-        more = True
-        while more and not gunzip.eof:
-            try:
-                piece = gunzip.decompress(packed, _PIECE)
-            except zlib.error as error:
-                raise MalformedError(f"what came is not gzip ({error})") from error
-            self._count(len(piece))
-            if self._decoded > max(_EXPANSION_FREE, self._limits.expansion * self._packed_in):
-                raise self._error(
-                    f"what came unpacks to more than {self._limits.expansion} times its size: a gzip bomb",
-                    hint="no smaps does that: see what runs on that host as `sh` or `gzip`",
-                )
-            body.add(piece)
-            packed = gunzip.unconsumed_tail
-            more = bool(packed) or len(piece) == _PIECE
-
-    def _count(self, decoded: int) -> None:
-        self._decoded += decoded
-        if self._stage == "list" and self._decoded > self._limits.listing:
-            raise self._too_much("while listing processes", self._limits.listing, hint="no host has that many")
-        if self._decoded > self._limits.host:
-            raise self._too_much("while reading smaps", self._limits.host, hint="select fewer processes")
-
-    def _too_much(self, where: str, limit: int, *, hint: str) -> ProtocolError:
-        return self._error(f"it sent more than {limit:,} bytes {where}", hint=hint)
-
-    def _finish(self, body: Body) -> None:
+    def _finish(self, phase: Phase) -> None:
         """A phase came in: make its reply."""
-        self._body = self._gunzip = None
-        if not body.ended:
-            raise self._error(
-                f"the host stopped in the middle of {_DOING[self._stage]}, after {self._received:,} bytes",
-                hint="a command of the probe was killed there or could not start: see the host's log",
-            )
         if self._capabilities is None:
             raise MalformedError("a phase came before the first frame")
         if self.listing is None:
-            self.listing = build_listing(self._capabilities, body, self._known)
+            self.listing = build_listing(self._capabilities, phase.unpack())
         else:
-            self.reading = build_reading(self.listing, body, self._limits.process)
+            self.reading = PackedReading(self.listing, phase)
 
     def _refusal(self, reason: str) -> HostError:
         root = self._script.proc_root

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, overload
 
 ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "cut", "unread"]
 """How a process fared in phase two.
@@ -49,7 +50,9 @@ class ListedProcess(NamedTuple):  # of every process of every host: a frozen dat
     """Clock ticks after boot at which it started: with the pid, its identity."""
     rss_kib: int
     arguments: tuple[str, ...]
-    """The command line; () for a kernel thread, a zombie, a process that erased it, or where a plain sh had to read."""
+    """The command line; () for a kernel thread, a zombie, a process that erased it, where a plain sh had to read, and
+    unless the request asked for words, for most others: only where the name is cut, and in the processes above the
+    probe, is it listed."""
     kernel_thread: bool
     uid: int | None = None
     """Effective uid; None unless the request asked for owners."""
@@ -59,16 +62,62 @@ class ListedProcess(NamedTuple):  # of every process of every host: a frozen dat
     """Where its exe points, as the kernel puts it; None unless the request asked for exes and it may be read."""
 
 
+class Processes(Sequence[ListedProcess]):
+    """Every process of a host, by pid; each is made when it is asked for, since most are nobody's business."""
+
+    def __init__(self, pids: Sequence[int], names: Sequence[bytes], make: Callable[[int], ListedProcess]) -> None:
+        """`make` gives the process of a slot in `pids`."""
+        self.pids = pids
+        self.names = names
+        """Their names, as the host sent them."""
+        self._make = make
+        self._slots = {pid: slot for slot, pid in enumerate(pids)}
+
+    @classmethod
+    def of(cls, processes: Sequence[ListedProcess]) -> Processes:
+        """Of processes that are made already."""
+        pids, names = [one.pid for one in processes], [os.fsencode(one.name) for one in processes]
+        return cls(pids, names, processes.__getitem__)
+
+    def get(self, pid: int) -> ListedProcess | None:
+        """The process of this pid."""
+        slot = self._slots.get(pid)
+        return None if slot is None else self._make(slot)
+
+    @overload
+    def __getitem__(self, slot: int) -> ListedProcess: ...
+    @overload
+    def __getitem__(self, slot: slice) -> list[ListedProcess]: ...
+    def __getitem__(self, slot: int | slice) -> ListedProcess | list[ListedProcess]:
+        if isinstance(slot, slice):
+            return [self._make(one) for one in range(len(self.pids))[slot]]
+        return self._make(range(len(self.pids))[slot])
+
+    def __len__(self) -> int:
+        return len(self.pids)
+
+    def __contains__(self, process: object) -> bool:
+        return isinstance(process, ListedProcess) and self.get(process.pid) == process
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as of any sequence that is compared by what is in it
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Phase one: every process of the host that could be listed, by pid."""
 
     capabilities: Capabilities
-    processes: tuple[ListedProcess, ...]
+    processes: Processes
     users: dict[int, str]
     """Names of the uids seen, as far as the host knows them."""
+    has_arguments: bool = True
+    """Whether who read there can read command lines."""
     raw: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
-    """Sections as they came (stat, uid, cgroup), for who keeps them: `PID/FILE:LINE`, as grep -H prints it."""
+    """Sections as they came (stat, uid, cgroup), for who keeps them: `PID/FILE:LINE`, as grep -H prints it; each stat
+    ends at its rss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +137,10 @@ class ProcessReading:
     """Its smaps_rollup, kernel key to KiB; None if there was none, or the request did not ask for it."""
     start_stack: int | None = None
     """Address at which its stack begins; 0 where the login may not know, None where its stat does not say."""
+    arguments: tuple[str, ...] | None = None
+    """Its command line after the reading, () if it erased that; None if it was gone, or nobody there can read it."""
+    seconds: float | None = None
+    """How long its reading took, if it was asked for in a group of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +152,6 @@ class Reading:
     """One for every pid asked for, in the order asked; the texts in `smaps` follow that order too and are gapless."""
     users: dict[int, str]
     raw: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
-    """Sections as they came (uid, rollup), as in Listing."""
+    """Sections as they came: uid, as in Listing, and facts (stat, cmdline, smaps_rollup): `PID/FILE:TEXT` and a NUL."""
     seconds: float | None = field(default=None, compare=False)
     """How long it took on the host, by its own clock, which tells hundredths; None where it does not say."""
-
-
-class PackedReading:
-    def __init__(self, reading: Reading) -> None:
-        self.reading = reading
-
-    def unpack(self) -> Reading:
-        return self.reading

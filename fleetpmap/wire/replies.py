@@ -6,29 +6,37 @@ Here each process that was asked for gets its one status.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
 
 from fleetpmap.units import KIB
 from fleetpmap.wire.body import Body
 from fleetpmap.wire.links import parse_links
-from fleetpmap.wire.model import Capabilities, ListedProcess, Listing, ProcessReading, Reading, ReadStatus
+from fleetpmap.wire.model import (
+    Capabilities,
+    ListedProcess,
+    Listing,
+    Processes,
+    ProcessReading,
+    Reading,
+    ReadStatus,
+)
 from fleetpmap.wire.sections import (
+    Facts,
     MalformedError,
     Span,
-    Stat,
     bytes_of,
     locate_texts,
     number,
     parse_access,
     parse_arguments,
     parse_cgroups,
-    parse_rollups,
-    parse_seconds,
-    parse_stats,
+    parse_facts,
+    parse_rollup,
+    parse_times,
     parse_uids,
     parse_users,
+    text_of,
 )
+from fleetpmap.wire.stats import Stat, parse_stats, stat_of, stat_of_text
 
 PAGE_SIZES = range(1 << 10, (1 << 20) + 1)
 """Bytes of a page, as far as we believe a host."""
@@ -57,79 +65,75 @@ def parse_capabilities(words: list[str]) -> Capabilities:
         raise MalformedError(f"the first frame does not say {error.args[0]}") from error
 
 
-def build_listing(capabilities: Capabilities, body: Body, known: dict[bytes, Stat] | None = None) -> Listing:
-    """Phase one; `known` is for parse_stats."""
-    stats = parse_stats(body.section("stat"), known)
+def build_listing(capabilities: Capabilities, body: Body) -> Listing:
+    """Phase one."""
+    raw = {name: body.section(name) for name in ("stat", "uid", "cgroup")}
+    pids, names, fields = parse_stats(raw["stat"])
     arguments = parse_arguments(body.section("cmdline"))
-    uids = parse_uids(body.section("uid"))
-    cgroups = parse_cgroups(body.section("cgroup"))
+    uids = parse_uids(raw["uid"])
+    cgroups = parse_cgroups(raw["cgroup"])
     exes = parse_links(body.section("exe"), b"exe")
-    return Listing(
-        capabilities,
-        tuple(
-            ListedProcess(
-                pid=pid,
-                name=stat.name,
-                state=stat.state,
-                ppid=stat.ppid,
-                session=stat.session,
-                start_ticks=stat.start_ticks,
-                rss_kib=stat.rss_pages * capabilities.page_size // KIB,
-                arguments=arguments.get(pid, ()),
-                kernel_thread=stat.kernel_thread,
-                uid=uids.get(pid),
-                cgroups=cgroups.get(pid),
-                exe=exes.get(pid),
-            )
-            for pid, stat in sorted(stats.items())
-        ),
-        parse_users(body.section("passwd"), uids.values()),
-        {name: body.section(name) for name in ("stat", "uid", "cgroup")},
-    )
+
+    def make(slot: int) -> ListedProcess:
+        pid = pids[slot]
+        stat = stat_of(pid, fields[slot])
+        return ListedProcess(
+            pid=pid,
+            name=text_of(names[slot]),
+            state=stat.state,
+            ppid=stat.ppid,
+            session=stat.session,
+            start_ticks=stat.start_ticks,
+            rss_kib=stat.rss_pages * capabilities.page_size // KIB,
+            arguments=arguments.get(pid, ()),
+            kernel_thread=stat.kernel_thread,
+            uid=uids.get(pid),
+            cgroups=cgroups.get(pid),
+            exe=exes.get(pid),
+        )
+
+    users = parse_users(body.section("passwd"), uids.values())
+    return Listing(capabilities, Processes(pids, names, make), users, bool(body.spans("cmdline")), raw)
 
 
 def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
     """Phase two; uses `body` up. A text of more than `process_limit` bytes is dropped, its process `cut`."""
-    uids = parse_uids(body.section("uid"))
+    raw = {name: body.section(name) for name in ("uid", "facts")}
+    uids = parse_uids(raw["uid"])
     users = parse_users(body.section("passwd"), uids.values())
-    raw = {name: body.section(name) for name in ("uid", "rollup")}
-    rollups = parse_rollups(raw["rollup"])
-    stats = parse_stats(body.section("stat"))
-    seconds = parse_seconds(body.section("time"))
+    facts = parse_facts(raw["facts"])
+    stats = {pid: stat_of_text(pid, b"\0".join(text)) for pid, text in facts["stat"].items()}
+    seconds, alone = parse_times(body.section("time"))
     texts = _locate_all(body)
     statuses = _statuses(listing, body, stats, texts, process_limit)
-    stopped_before = {process.pid for process in listing.processes if process.state == _STOPPED}
-    stopped = stopped_before & {pid for pid, stat in stats.items() if stat.state == _STOPPED}
-    kept = [texts[pid] if status == "read" else (0, 0) for pid, status in statuses.items()]
     processes: list[ProcessReading] = []
+    kept: list[Span] = []
     at = 0
-    for (pid, status), (start, stop) in zip(statuses.items(), kept, strict=True):
-        end = at + stop - start
-        stack = stats[pid].start_stack if pid in stats else None
-        processes.append(ProcessReading(pid, status, at, end, uids.get(pid), pid in stopped, rollups.get(pid), stack))
+    for pid, status in statuses.items():
+        kept.append(texts[pid] if status == "read" else (0, 0))
+        end = at + kept[-1][1] - kept[-1][0]
+        processes.append(
+            ProcessReading(
+                *(pid, status, at, end, uids.get(pid)),
+                stopped=_stopped(listing.processes.get(pid)) and _stopped(stats.get(pid)),
+                rollup=parse_rollup(facts["smaps_rollup"][pid][0]) if pid in facts["smaps_rollup"] else None,
+                start_stack=stats[pid].start_stack if pid in stats else None,
+                arguments=_arguments(pid, facts, listing),
+                seconds=alone.get(pid),
+            )
+        )
         at = end
     return Reading(body.pack(kept), tuple(processes), users, raw, seconds)
 
 
-def join_readings(readings: Sequence[Reading]) -> Reading:
-    """One Reading of several, in the order of the first: each answers for the processes that the one before left
-    `unread`."""
-    first, *others = readings
-    if not others:
-        return first
-    found = {process.pid: (reading, process) for reading in readings for process in reading.processes}
-    texts: list[bytes] = []
-    processes: list[ProcessReading] = []
-    at = 0
-    for pid in (process.pid for process in first.processes):
-        reading, process = found[pid]
-        texts.append(reading.smaps[process.start : process.stop])
-        processes.append(replace(process, start=at, stop=at + len(texts[-1])))
-        at += len(texts[-1])
-    users = {uid: name for reading in readings for uid, name in reading.users.items()}
-    raw = {name: b"".join(reading.raw.get(name, b"") for reading in readings) for name in first.raw}
-    took = [reading.seconds for reading in readings if reading.seconds is not None]
-    return Reading(b"".join(texts), tuple(processes), users, raw, sum(took) if took else None)
+def _stopped(one: ListedProcess | Stat | None) -> bool:
+    return one is not None and one.state == _STOPPED
+
+
+def _arguments(pid: int, facts: Facts, listing: Listing) -> tuple[str, ...] | None:
+    if pid not in facts["stat"] or not listing.has_arguments:
+        return None
+    return tuple(map(text_of, facts["cmdline"].get(pid, ())))
 
 
 def _locate_all(body: Body) -> dict[int, Span]:
@@ -150,13 +154,12 @@ def _statuses(
     verdicts = parse_access(body.section("access"))
     if [pid for pid in verdicts if pid in texts] != list(texts):
         raise MalformedError("the smaps do not follow the order in which they were asked for")
-    listed = {process.pid: process.start_ticks for process in listing.processes}
     # Since 3.18 the kernel refuses to open what may not be read; before, it opened and gave nothing.
     opens_denied = _release(listing.capabilities.kernel) < (3, 18)
     return {
         pid: _status(
             stats.get(pid),
-            listed.get(pid),
+            listing.processes.get(pid),
             length=texts[pid][1] - texts[pid][0] if pid in texts else 0,
             limit=process_limit,
             verdict=_verdict(verdict, reached=pid in texts, opens_denied=opens_denied),
@@ -174,11 +177,11 @@ def _verdict(verdict: str, *, reached: bool, opens_denied: bool) -> str:
     return "denied" if opens_denied else "ok"
 
 
-def _status(stat: Stat | None, listed_start: int | None, *, length: int, limit: int, verdict: str) -> ReadStatus:
-    """One process's status: from its stat after the reading, its start time before, and what open() said."""
+def _status(stat: Stat | None, listed: ListedProcess | None, *, length: int, limit: int, verdict: str) -> ReadStatus:
+    """One process's status: from its stat after the reading, what was listed before, and what open() said."""
     if stat is None:
         return "gone"
-    if listed_start is not None and stat.start_ticks != listed_start:
+    if listed is not None and stat.start_ticks != listed.start_ticks:
         return "reused"
     if stat.kernel_thread:
         return "kernel"

@@ -11,18 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple
-
-PF_KTHREAD = 0x00200000
-"""Bit of stat's flags that the kernel sets on its own threads (include/linux/sched.h, since 2.6.27)."""
 
 _HEADER = re.compile(rb"==> (?:(\d+)/smaps(?:_rollup)?|/dev/null) <==\n")
-_UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})\n")
+_UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})(?: (\d{1,9}))?")
 _ROLLUP_FIELD = re.compile(rb"(\w+):\s*(\d{1,18}) kB")
-_SHORTEST_STAT = 22
-"""Fields of stat after the name, up to rss; later kernels add more."""
-_START_STACK = 25
-"""The place of startstack among them."""
 _NUMBER_DIGITS = 18
 """Below 10**18: int64 with room to add."""
 _PID_DIGITS = 9
@@ -32,6 +24,8 @@ PROCESSES_LIMIT = 1 << 18
 RECORDS_LIMIT = 1 << 22
 """Lines or arguments taken from one section."""
 
+Facts = dict[str, dict[int, list[bytes]]]
+"""Texts by the file's name and the pid: one record for each file, or for each argument of a command line."""
 Span = tuple[int, int]
 """Where something begins and ends in a phase's bytes."""
 
@@ -40,77 +34,18 @@ class MalformedError(Exception):
     """A section that its tool cannot have printed; the message says what and where."""
 
 
-class Stat(NamedTuple):
-    """What /proc/PID/stat says of a process."""
-
-    name: str
-    state: str
-    ppid: int
-    session: int
-    kernel_thread: bool
-    start_ticks: int
-    size: int
-    """Bytes of address space; 0 once a process has given its memory back on the way out."""
-    rss_pages: int
-    start_stack: int | None = None
-    """Address at which its stack begins; 0 where the login may not know, None in a stat without the field."""
-
-
 def texts_by_pid(section: bytes, name: str) -> dict[int, bytes]:
     """Each process's file of that name, from lines as grep prints them; a last line break is not in it."""
     texts: dict[int, list[bytes]] = {}
-    for pid, line in _paths_and_lines(section, b"/%b:" % name.encode()):
+    for pid, line in paths_and_lines(section, b"/%b:" % name.encode()):
         texts.setdefault(pid, []).append(line)
     return {pid: b"\n".join(lines) for pid, lines in texts.items()}
-
-
-def parse_stats(section: bytes, known: dict[bytes, Stat] | None = None) -> dict[int, Stat]:
-    """Each process's stat, in the order printed.
-
-    `known` has what the same host printed before, text to Stat, and becomes what it printed now: most processes sleep,
-    and nothing in their stat changes.
-    """
-    texts: dict[int, bytes] = {}
-    for pid, line in _paths_and_lines(section, b"/stat:"):
-        # The kernel prints the name raw: one with newlines in it comes as several lines, each behind the same path.
-        texts[pid] = texts[pid] + b"\n" + line if pid in texts else line
-        if len(texts) > PROCESSES_LIMIT:
-            raise MalformedError(f"more than {PROCESSES_LIMIT:,} processes")
-    before = known or {}
-    stats = {pid: before.get(text) or _parse_stat(pid, text) for pid, text in texts.items()}
-    if known is not None:
-        known.clear()
-        known.update(zip(texts.values(), stats.values(), strict=True))
-    return stats
-
-
-def _parse_stat(pid: int, text: bytes) -> Stat:
-    # The name may hold parentheses and spaces; it ends at the last parenthesis of all.
-    before, _, after = text.rpartition(b")")
-    fields = after.split(None, _START_STACK + 1)
-    name = before.partition(b"(")[2]
-    if len(fields) < _SHORTEST_STAT:
-        raise MalformedError(f"{pid}/stat is not a stat line")
-    try:
-        return Stat(
-            name=text_of(name),
-            state=text_of(fields[0]),
-            ppid=number(fields[1]),
-            session=number(fields[3].removeprefix(b"-")),  # -1 in a process that is ending
-            kernel_thread=bool(number(fields[6]) & PF_KTHREAD),
-            start_ticks=number(fields[19]),
-            size=number(fields[20]),
-            rss_pages=number(fields[21]),
-            start_stack=number(fields[_START_STACK]) if len(fields) > _START_STACK else None,
-        )
-    except MalformedError as error:
-        raise MalformedError(f"{pid}/stat is not a stat line: {error}") from error
 
 
 def parse_arguments(section: bytes) -> dict[int, tuple[str, ...]]:
     """Each process's command line; a process without one is not in it."""
     arguments: dict[int, list[str]] = {}
-    for pid, argument in _paths_and_lines(section, b"/cmdline:", end=b"\0"):
+    for pid, argument in paths_and_lines(section, b"/cmdline:", end=b"\0"):
         arguments.setdefault(pid, []).append(text_of(argument))
     return {pid: tuple(words) for pid, words in arguments.items()}
 
@@ -118,7 +53,7 @@ def parse_arguments(section: bytes) -> dict[int, tuple[str, ...]]:
 def parse_uids(section: bytes) -> dict[int, int]:
     """Each process's effective uid, from the `Uid:` line of its status: real, effective, saved, filesystem."""
     uids: dict[int, int] = {}
-    for pid, line in _paths_and_lines(section, b"/status:"):
+    for pid, line in paths_and_lines(section, b"/status:"):
         words = line.split()
         if len(words) != 5:
             raise MalformedError(f"{pid}/status has no Uid line of four numbers")
@@ -129,7 +64,7 @@ def parse_uids(section: bytes) -> dict[int, int]:
 def parse_cgroups(section: bytes) -> dict[int, tuple[str, ...]]:
     """Each process's paths, from the lines `ID:CONTROLLERS:PATH` of its cgroup; no path holds a newline."""
     paths: dict[int, dict[str, None]] = {}
-    for pid, line in _paths_and_lines(section, b"/cgroup:"):
+    for pid, line in paths_and_lines(section, b"/cgroup:"):
         _, _, rest = line.partition(b":")
         _, colon, path = rest.partition(b":")
         if not colon:
@@ -138,13 +73,10 @@ def parse_cgroups(section: bytes) -> dict[int, tuple[str, ...]]:
     return {pid: tuple(found) for pid, found in paths.items()}
 
 
-def parse_rollups(section: bytes) -> dict[int, dict[str, int]]:
-    """Each process's smaps_rollup, kernel key to KiB: its lines but for the header, which is a mapping's."""
-    fields: dict[int, dict[str, int]] = {}
-    for pid, line in _paths_and_lines(section, b"/smaps_rollup:"):
-        if match := _ROLLUP_FIELD.fullmatch(line):
-            fields.setdefault(pid, {})[text_of(match[1])] = int(match[2])
-    return fields
+def parse_rollup(text: bytes) -> dict[str, int]:
+    """A smaps_rollup, kernel key to KiB: its lines but for the header, which is a mapping's."""
+    matches = map(_ROLLUP_FIELD.fullmatch, text.splitlines())
+    return {text_of(match[1]): int(match[2]) for match in matches if match}
 
 
 def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
@@ -158,10 +90,37 @@ def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
     return users
 
 
-def parse_seconds(section: bytes) -> float | None:
-    """How long the phase took, from the uptimes at its begin and its end; None where the host has no uptime."""
-    match = _UPTIMES.fullmatch(section)
-    return max(0.0, float(match[2]) - float(match[1])) if match else None
+def parse_times(section: bytes) -> tuple[float | None, dict[int, float]]:
+    """Seconds from the uptimes at the begin and the end of each group: of all, and of each process alone in its own.
+
+    None where the host has no uptime.
+    """
+    seconds, alone = 0.0, {}
+    for line in section.splitlines():
+        match = _UPTIMES.fullmatch(line)
+        if match is None:
+            return None, {}
+        took = round(max(0.0, float(match[2]) - float(match[1])), 2)
+        seconds += took
+        if match[3]:
+            alone[int(match[3])] = took
+    return (round(seconds, 2) if section else None), alone
+
+
+def parse_facts(section: bytes) -> Facts:
+    """Records `PID/NAME:TEXT`, each closed by a NUL as grep -z prints them, by name and pid."""
+    facts: Facts = {"stat": {}, "cmdline": {}, "smaps_rollup": {}}
+    *records, rest = section.split(b"\0")
+    if rest or len(records) > RECORDS_LIMIT:
+        raise MalformedError("a record of facts is not closed, or there are too many")
+    for record in records:
+        path, _, text = record.partition(b":")
+        word, _, name = path.partition(b"/")
+        pid = pid_of(word, record)
+        if name.decode("latin-1") not in facts:
+            raise MalformedError(f"{record[:40]!r} is no fact that was asked for")
+        facts[name.decode("latin-1")].setdefault(pid, []).append(text)
+    return facts
 
 
 def parse_access(section: bytes) -> dict[int, str]:
@@ -211,7 +170,7 @@ def number(raw: bytes) -> int:
     return int(raw)
 
 
-def _paths_and_lines(section: bytes, name: bytes, end: bytes = b"\n") -> list[tuple[int, bytes]]:
+def paths_and_lines(section: bytes, name: bytes, end: bytes = b"\n") -> list[tuple[int, bytes]]:
     """(pid, line) of grep's records `PID/NAME:line`, each closed by `end`; empty records are echo's, not grep's."""
     if section.count(end) > RECORDS_LIMIT:
         raise MalformedError(f"more than {RECORDS_LIMIT:,} records of {text_of(name)[1:-1]}")

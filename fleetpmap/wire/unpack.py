@@ -1,0 +1,175 @@
+"""A phase as it came to its bytes.   frames ─► [unpack] ─► body ─► replies
+
+Unpacking and building take most of a host's time here, so a phase is held as it came until somebody wants it, in
+whichever thread. No I/O.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from fleetpmap.errors import ProtocolError
+from fleetpmap.wire.body import Body
+from fleetpmap.wire.model import Listing, Reading
+from fleetpmap.wire.replies import build_reading
+from fleetpmap.wire.sections import MalformedError
+
+DECODED_LIMIT = 2 << 30
+"""Bytes of answer taken from one host, after gunzip."""
+PROCESS_LIMIT = 256 << 20
+"""Bytes of smaps taken of one process: some 350,000 mappings. A longer text is dropped, and its process is `cut`."""
+_PIECE = 64 << 10
+"""Bytes gunzipped at a time at most: a bomb is noticed before it has gone off, and what is still in the processor's
+cache is searched and kept in half the time that a megabyte at once takes."""
+_PACKED_PIECE = 64 << 10
+"""Bytes given to gunzip at a time: it copies what it has not used yet."""
+_EXPANSION_FREE = 16 << 20
+
+DOING = {"exec": "starting", "list": "listing processes", "read": "reading smaps"}
+"""What the host does at each stage, in the words of the messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is taken from one host, in bytes: as they come in, and after gunzip. More is refused."""
+
+    host: int = DECODED_LIMIT
+    """All of the answer."""
+    process: int = PROCESS_LIMIT
+    """One process's smaps; this alone is no error."""
+    listing: int = 128 << 20
+    """Phase one."""
+    noise: int = 16 << 20
+    """What comes outside the phases."""
+    expansion: int = 200
+    """Bytes out of gunzip for each byte in, once 16 MiB are out. Smaps give 13 to 90, a gzip bomb 1,000."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """Bytes taken from a host so far, in all the phases of one conversation."""
+
+    packed: int = 0
+    unpacked: int = 0
+
+
+@dataclass(slots=True)
+class Phase:
+    """One phase as it comes: `pieces` grow until the host says that it is over, and `unpack` uses them up."""
+
+    stage: str
+    """list or read."""
+    packing: str
+    """gzip or plain."""
+    nonce: bytes
+    host: str
+    limits: Limits
+    taken: Taken
+    pieces: deque[bytes] = field(default_factory=deque)
+    size: int = 0
+    """Bytes in them."""
+
+    def add(self, piece: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            ProtocolError: these are more than the limits allow.
+        """
+        self.pieces.append(piece)
+        self.size += len(piece)
+        self.taken.packed += len(piece)
+        self._limit(self.size, self.taken.packed)
+
+    def unpack(self) -> Body:
+        """The phase's bytes.
+
+        Raises:
+            ProtocolError: they are more than the limits allow, or not whole.
+            MalformedError: they are nothing that the probe prints.
+        """
+        body = Body(self.nonce)
+        unpacked = 0
+        gunzip = zlib.decompressobj(wbits=31) if self.packing == "gzip" else None
+        while self.pieces:
+            came = self.pieces.popleft()
+            for piece in [came] if gunzip is None else self._gunzipped(gunzip, came):
+                unpacked += len(piece)
+                self.taken.unpacked += len(piece)
+                self._limit(unpacked, self.taken.unpacked)
+                if body.add(piece):
+                    raise MalformedError(f"something follows the end of {DOING[self.stage]}")
+        if not body.ended or (gunzip is not None and not gunzip.eof):
+            raise self.error(
+                f"the host stopped in the middle of {DOING[self.stage]}, after {self.size:,} bytes of it",
+                hint="a command of the probe was killed there or could not start: see the host's log",
+            )
+        return body
+
+    def error(self, message: str, *, hint: str) -> ProtocolError:
+        """What is wrong with this phase of this host."""
+        return ProtocolError(message, host=self.host, stage=self.stage, hint=hint)
+
+    def malformed(self, what: MalformedError) -> ProtocolError:
+        """The same for what the probe does not print."""
+        return self.error(f"not the answer of our probe: {what}", hint="-vv shows what came")
+
+    def _gunzipped(self, gunzip: zlib._Decompress, came: bytes) -> Iterator[bytes]:
+        for at in range(0, len(came), _PACKED_PIECE):
+            packed = came[at : at + _PACKED_PIECE]
+            if gunzip.eof:
+                raise MalformedError("something follows the gzip")
+            more = True
+            while more and not gunzip.eof:
+                try:
+                    piece = gunzip.decompress(packed, _PIECE)
+                except zlib.error as error:
+                    raise MalformedError(f"what came is not gzip ({error})") from error
+                self._check_expansion(len(piece))
+                yield piece
+                packed = gunzip.unconsumed_tail
+                more = bool(packed) or len(piece) == _PIECE
+            if gunzip.unused_data:
+                raise MalformedError("something follows the gzip")
+
+    def _check_expansion(self, more: int) -> None:
+        if self.taken.unpacked + more > max(_EXPANSION_FREE, self.limits.expansion * self.taken.packed):
+            raise self.error(
+                f"what came unpacks to more than {self.limits.expansion} times its size: a gzip bomb",
+                hint="no smaps does that: see what runs on that host as `sh` or `gzip`",
+            )
+
+    def _limit(self, phase: int, host: int) -> None:
+        if self.stage == "list" and phase > self.limits.listing:
+            raise self._too_much(self.limits.listing, hint="no host has that many")
+        if host > self.limits.host:
+            raise self._too_much(self.limits.host, hint="select fewer processes")
+
+    def _too_much(self, limit: int, *, hint: str) -> ProtocolError:
+        return self.error(f"it sent more than {limit:,} bytes while {DOING[self.stage]}", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedReading:
+    """Phase two as it came, whole: `unpack` makes it a Reading, once, in any thread."""
+
+    listing: Listing
+    phase: Phase
+
+    @property
+    def host(self) -> str:
+        """Whose it is."""
+        return self.phase.host
+
+    def unpack(self) -> Reading:
+        """The reading; uses the packed bytes up.
+
+        Raises:
+            ProtocolError: this is not the wire format, not whole, or more than the limits allow.
+        """
+        try:
+            return build_reading(self.listing, self.phase.unpack(), self.phase.limits.process)
+        except MalformedError as error:
+            raise self.phase.malformed(error) from error
