@@ -19,13 +19,8 @@ lint: .venv/.dev
 tests: .venv/.dev
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-bench: .venv/.dev
-	$(BIN)/python benchmarks/parse.py
-	$(BIN)/python benchmarks/fleet.py
-	$(BIN)/python benchmarks/compare.py
-	$(BIN)/python benchmarks/known_hosts.py
-	$(BIN)/python benchmarks/latency.py
-	$(BIN)/python benchmarks/watch.py
+bench: .venv/.dev  ## against the others, into benchmarks/RESULTS.md; BENCH_ARGS: --rounds N, NAME...
+	$(BIN)/python benchmarks $(BENCH_ARGS)
 
 .venv/.core: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fleetpmap needs Python 3.11 or newer: make PYTHON=python3.11 …")'

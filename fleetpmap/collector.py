@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Literal, Protocol
 
 from fleetpmap.connections import Connections
-from fleetpmap.conversation import Conversation, converse
 from fleetpmap.conversation import Question as Question  # what collect() takes stands beside it
-from fleetpmap.digest import Digest
+from fleetpmap.conversation import converse
+from fleetpmap.digest import Answered, Keep, digest
 from fleetpmap.errors import HostError
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot, once_per_machine
@@ -28,8 +29,17 @@ JOBS = 32
 
 _OUT_OF_TIME = frozenset({"timeout", "not-asked"})
 
-Keep = Callable[[Host, Conversation, HostSnapshot], None]
-"""Takes what a host answered, raw and parsed, before the raw text is let go."""
+_LINGER_S = 0.2
+_ENOUGH = 256 << 10
+_MOST = 64
+"""Answers are digested together as long as they come in: at most that long after the first of them, until there are so
+many bytes (packed: some megabytes of smaps) or so many answers."""
+
+
+Arrived = Answered | HostSnapshot
+"""An answer, or a host that has failed."""
+Ask = Callable[[Host], Arrived]
+Settle = Callable[[Sequence[Arrived]], list[HostSnapshot]]
 
 
 class TransportFor(Protocol):
@@ -63,8 +73,8 @@ def collect(
     a machine that answers under several names is counted under the first.
 
     `executor` replaces the pool of threads that is made otherwise, and `jobs` with it. A pool of processes will do too,
-    without `stop`, `on_start` and `keep`, which belong to this process. `on_start` and `keep` are called in the thread
-    that asks, `on_host` in this one, as the answers come in. `transport_for`: None for open_transport, with one
+    without `stop`, `on_start` and `keep`, which belong to this process. `on_start` is called in the thread that asks,
+    `keep` and `on_host` in this one, as the answers come in. `transport_for`: None for open_transport, with one
     connection to each bastion for all the hosts behind it. `connections` take its place for who asks the same again
     and again: they stay open.
 
@@ -77,15 +87,14 @@ def collect(
         ask = partial(
             _ask,
             question=question,
-            digest=Digest(question, sums=sums, keep_text=keep is not None),
             transport_for=transport_for or partial(open_transport, bastions=bastions),
             connections=connections,
             run_deadline=run_deadline,
             stop=stop,
             on_start=on_start,
-            keep=keep,
         )
-        answers = _mapped(ask, hosts, jobs, executor, on_host or (lambda answer: None))
+        settle = partial(_settle, question=question, sums=sums, keep=keep)
+        answers = _mapped(ask, settle, hosts, jobs, executor, on_host or (lambda answer: None))
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
     if stop is not None and stop.is_set():
         ended = "interrupted"
@@ -103,17 +112,32 @@ def collect_host(
     run_deadline: Deadline | None = None,
     transport_for: TransportFor = open_transport,
     connections: Connections | None = None,
-    digest: Digest | None = None,
+    sums: Collection[str] | None = None,
     keep: Keep | None = None,
 ) -> HostSnapshot:
     """Ask one host for its mappings, within `host.timeout_s` and before `run_deadline`.
 
-    Every process that matched has one status: read, with rows in the table, or the reason why it has none. `digest` is
-    for who asks several hosts at once; it must be of the same question.
+    Every process that matched has one status: read, with rows in the table, or the reason why it has none. `sums` and
+    `keep` as in collect().
 
     Raises:
         HostError: the host could not be asked, or answered something that is not the wire format.
     """
+    answered = _answered(host, question, run_deadline, transport_for, connections)
+    [found] = digest([answered], question, sums=sums, keep=keep)
+    if isinstance(found, HostError):
+        raise found
+    return found
+
+
+def _answered(
+    host: Host,
+    question: Question,
+    run_deadline: Deadline | None,
+    transport_for: TransportFor,
+    connections: Connections | None,
+) -> Answered:
+    """What the host says, still packed."""
     deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
     if connections is not None:
         answer, notes = connections.converse(host, question, deadline=deadline)
@@ -121,24 +145,19 @@ def collect_host(
         with transport_for(host, deadline=deadline, options=question.ssh) as transport:
             answer = converse(transport, host, question)
             notes = transport.notes
-    snapshot, answer = (digest or Digest(question, keep_text=keep is not None))(host, answer, (*notes, *answer.notes()))
-    if keep is not None:
-        keep(host, answer, snapshot)
-    return snapshot
+    return Answered(host, answer, (*notes, *answer.notes()))
 
 
 def _ask(
     host: Host,
     *,
     question: Question,
-    digest: Digest,
     transport_for: TransportFor,
     connections: Connections | None,
     run_deadline: Deadline | None,
     stop: Event | None,
     on_start: Callable[[Host], None] | None,
-    keep: Keep | None,
-) -> HostSnapshot:
+) -> Arrived:
     if stop is not None and stop.is_set():
         return _not_asked(host, "the run was interrupted before its turn", "run it again")
     if run_deadline is not None and run_deadline.remaining() == 0:
@@ -147,16 +166,23 @@ def _ask(
     if on_start is not None:
         on_start(host)
     try:
-        return collect_host(
-            *(host, question),
-            run_deadline=run_deadline,
-            transport_for=transport_for,
-            connections=connections,
-            digest=digest,
-            keep=keep,
-        )
+        return _answered(host, question, run_deadline, transport_for, connections)
     except HostError as error:
-        return HostSnapshot.failed(HostFailure.from_error(error))
+        return _failed(error)
+
+
+def _settle(
+    arrived: Sequence[Arrived], *, question: Question, sums: Collection[str] | None, keep: Keep | None
+) -> list[HostSnapshot]:
+    """What the answers come to, in order."""
+    answered = [one for one in arrived if isinstance(one, Answered)]
+    found = iter(digest(answered, question, sums=sums, keep=keep))
+    settled = (next(found) if isinstance(one, Answered) else one for one in arrived)
+    return [_failed(one) if isinstance(one, HostError) else one for one in settled]
+
+
+def _failed(error: HostError) -> HostSnapshot:
+    return HostSnapshot.failed(HostFailure.from_error(error))
 
 
 def _not_asked(host: Host, message: str, hint: str) -> HostSnapshot:
@@ -164,40 +190,72 @@ def _not_asked(host: Host, message: str, hint: str) -> HostSnapshot:
 
 
 def _mapped(
-    ask: Callable[[Host], HostSnapshot],
+    ask: Ask,
+    settle: Settle,
     hosts: Sequence[Host],
     jobs: int,
     executor: Executor | None,
     on_host: Callable[[HostSnapshot], None],
 ) -> list[HostSnapshot]:
     """Every host's answer, in order; `on_host` has seen each as it came."""
-    if executor is not None:
-        return _submitted(ask, hosts, executor, on_host)
-    if jobs == 1 or len(hosts) == 1:
-        answers = []
-        for answer in map(ask, hosts):
-            answers.append(answer)
+    answers: dict[int, HostSnapshot] = {}
+
+    def take(slots: Sequence[int], arrived: Sequence[Arrived]) -> None:
+        for slot, answer in zip(slots, settle(arrived), strict=True):
+            answers[slot] = answer
             on_host(answer)
-        return answers
-    with ThreadPoolExecutor(min(jobs, len(hosts)), thread_name_prefix="fleetpmap") as threads:
-        return _submitted(ask, hosts, threads, on_host)
+
+    if executor is None and (jobs == 1 or len(hosts) == 1):
+        for slot, host in enumerate(hosts):
+            take([slot], [ask(host)])
+    elif executor is None:
+        with ThreadPoolExecutor(min(jobs, len(hosts)), thread_name_prefix="fleetpmap") as threads:
+            _submit(ask, hosts, threads, take)
+    elif isinstance(executor, ThreadPoolExecutor):
+        _submit(ask, hosts, executor, take)
+    else:  # in other processes answers are digested where they come in: a snapshot can be sent, an answer cannot
+        _submit(partial(_ask_and_settle, ask=ask, settle=settle), hosts, executor, take)
+    return [answers[slot] for slot in range(len(hosts))]
 
 
-def _submitted(
-    ask: Callable[[Host], HostSnapshot],
-    hosts: Sequence[Host],
-    executor: Executor,
-    on_host: Callable[[HostSnapshot], None],
-) -> list[HostSnapshot]:
-    futures = [executor.submit(ask, host) for host in hosts]
+def _ask_and_settle(host: Host, *, ask: Ask, settle: Settle) -> HostSnapshot:
+    return settle([ask(host)])[0]
+
+
+def _submit(
+    ask: Ask, hosts: Sequence[Host], executor: Executor, take: Callable[[Sequence[int], Sequence[Arrived]], None]
+) -> None:
+    """Have `take` called with all answers, several at once while they come fast."""
+    came: SimpleQueue[Future[Arrived]] = SimpleQueue()
+    slots = {executor.submit(ask, host): slot for slot, host in enumerate(hosts)}
+    for future in slots:
+        future.add_done_callback(came.put)
     try:
-        for future in as_completed(futures):
-            on_host(future.result())
+        while slots:
+            batch = _batch(came, len(slots))
+            take([slots.pop(future) for future in batch], [future.result() for future in batch])
     except BaseException:
-        for future in futures:
+        for future in slots:
             future.cancel()
         raise
-    return [future.result() for future in futures]
+
+
+def _batch(came: SimpleQueue[Future[Arrived]], open_: int) -> list[Future[Arrived]]:
+    """What has come, of which there is something, and what comes right behind; `open_`: how many may."""
+    batch = [came.get()]
+    until = time.monotonic() + _LINGER_S
+    while len(batch) < min(open_, _MOST) and sum(map(_packed, batch)) < _ENOUGH:
+        try:
+            batch.append(came.get(timeout=max(0.0, until - time.monotonic())))
+        except Empty:
+            break
+    return batch
+
+
+def _packed(future: Future[Arrived]) -> int:
+    """Bytes of an answer that is to be digested."""
+    one = None if future.exception() else future.result()
+    return one.answer.packed.size if isinstance(one, Answered) and one.answer.packed else 0
 
 
 def _drained(answers: list[HostSnapshot]) -> Iterator[HostSnapshot]:

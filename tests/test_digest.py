@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +10,8 @@ from typing import Any
 import pytest
 
 from fleetpmap.conversation import Conversation, Question, converse
-from fleetpmap.digest import Digest
-from fleetpmap.digest.batch import Unpacked, snapshots
+from fleetpmap.digest import Answered, digest
+from fleetpmap.digest.batch import snapshots
 from fleetpmap.errors import ProtocolError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
@@ -26,19 +23,19 @@ TREES = Path(__file__).parent / "fake_proc"
 QUESTION = Question(Selection(match=re.compile("nginx|gunicorn|postgres|bash|python")))
 
 
-def _answer(tree: str, question: Question = QUESTION) -> Unpacked:
+def _answer(tree: str, question: Question = QUESTION) -> Answered:
     """What a recorded host answers, still packed."""
     host = Host(tree, transport="local", proc_root=str(TREES / tree))
     with open_transport(host, deadline=Deadline.after(60), options=SshOptions()) as transport:
-        return Unpacked(host, converse(transport, host, question))
+        return Answered(host, converse(transport, host, question))
 
 
-def _unpacked(tree: str) -> Unpacked:
+def _unpacked(tree: str) -> Answered:
     one = _answer(tree)
     return replace(one, answer=one.answer.unpacked())
 
 
-def _with_text(one: Unpacked, change: Any) -> Unpacked:
+def _with_text(one: Answered, change: Any) -> Answered:
     """The same with `change` made to the text of its last process."""
     reading = one.reading
     assert reading is not None
@@ -61,7 +58,7 @@ def _same(one: HostSnapshot, other: HostSnapshot) -> bool:
     return facts[0] == facts[1] and _plain(one.table) == _plain(other.table)
 
 
-def _alone(one: Unpacked, **how: Any) -> HostSnapshot:
+def _alone(one: Answered, **how: Any) -> HostSnapshot:
     return snapshots([one], rollups=False, **how)[0]
 
 
@@ -118,45 +115,26 @@ class _Bomb:
         raise ProtocolError("a gzip bomb", host="web-02", stage="read", hint="")
 
 
-def test_many_threads_bring_their_answers() -> None:
-    """Each gets its own host's snapshot; one that cannot be unpacked fails alone, with what it said."""
-    digest = Digest(QUESTION)
-    trees = ("web-01", "web-02", "web-03") * 8
-    answers = [_answer(tree) for tree in trees]
-    bomb = replace(answers[1], answer=replace(answers[1].answer, packed=_Bomb(), said="hello"))  # type: ignore[arg-type]  # as good as one
-    at_once = threading.Barrier(25)
-
-    def bring(one: Unpacked) -> tuple[HostSnapshot, Conversation] | ProtocolError:
-        at_once.wait()
-        try:
-            return digest(one.host, one.answer, ("noted",))
-        except ProtocolError as error:
-            return error
-
-    with ThreadPoolExecutor(25) as threads:
-        *results, failed = threads.map(bring, [*answers, bomb])
+def test_one_that_cannot_be_unpacked_fails_alone() -> None:
+    """The others have their snapshots, in their order; its error says what it said besides."""
+    trees = ("web-01", "web-02", "web-03")
+    first, second, third = (replace(_answer(tree), notes=("noted",)) for tree in trees)
+    bomb = replace(second, answer=replace(second.answer, packed=_Bomb(), said="hello"))  # type: ignore[arg-type]  # as good as one
+    *before, failed, after = digest([first, second, bomb, third], QUESTION)
     assert isinstance(failed, ProtocolError)
     assert failed.said == "hello"
-    alone = {tree: _alone(replace(_unpacked(tree), notes=("noted",))) for tree in trees[:3]}
-    for tree, result in zip(trees, results, strict=True):
-        assert isinstance(result, tuple)
-        assert _same(result[0], alone[tree])
+    for tree, result in zip(trees, [*before, after], strict=True):
+        assert isinstance(result, HostSnapshot)
+        assert _same(result, _alone(replace(_unpacked(tree), notes=("noted",))))
 
 
-def test_the_text_is_let_go_unless_it_is_wanted() -> None:
-    """What stays with the answer is empty, or with keep_text all of it."""
-    one, other = _answer("web-01"), _answer("web-01")
-    _, without = Digest(QUESTION)(one.host, one.answer)
-    _, kept = Digest(QUESTION, keep_text=True)(other.host, other.answer)
-    assert without.reading is not None
-    assert kept.reading is not None
-    assert without.reading.smaps == b""
-    assert kept.reading.smaps.startswith(b"00400000-0041f000 ")
+def test_who_keeps_gets_the_raw_text() -> None:
+    """Host by host, with what it came to."""
+    kept: list[tuple[str, bytes, int]] = []
 
+    def keep(host: Host, answer: Conversation, snapshot: HostSnapshot) -> None:
+        assert answer.reading is not None
+        kept.append((host.name, answer.reading.smaps[:18], len(snapshot.processes)))
 
-def test_it_can_be_sent_to_another_process() -> None:
-    """Its question goes along, its lock does not."""
-    again = pickle.loads(pickle.dumps(Digest(Question(rollups=True), sums=("perms",))))
-    one, other = _answer("web-01"), _answer("web-01")
-    here = Digest(Question(rollups=True), sums=("perms",))
-    assert _same(again(one.host, one.answer)[0], here(other.host, other.answer)[0])
+    digest([_answer("web-01"), _answer("web-02")], QUESTION, keep=keep)
+    assert kept == [("web-01", b"00400000-0041f000 ", 4), ("web-02", b"00400000-0041f000 ", 3)]

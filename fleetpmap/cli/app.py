@@ -42,7 +42,8 @@ from fleetpmap.cli.values import Format, Shell, View
 from fleetpmap.version import __version__
 
 if TYPE_CHECKING:
-    from fleetpmap.collector import Keep, Question
+    from fleetpmap.collector import Question
+    from fleetpmap.digest import Keep
     from fleetpmap.inventory import Host
     from fleetpmap.processes import Selection
     from fleetpmap.report import Report, ViewOptions

@@ -16,7 +16,7 @@ from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetpmap.capture import CaptureWriter
-    from fleetpmap.collector import Keep
+    from fleetpmap.digest import Keep
     from fleetpmap.snapshot import Snapshot
 
 

@@ -1,4 +1,4 @@
-"""A batch of answers to host snapshots.   turns ─► [batch] ─► processes, table"""
+"""A batch of answers to host snapshots.   batches ─► [batch] ─► processes, table"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SUMMED = frozenset(key for keys in KERNEL_KEYS.values() for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
-class Unpacked:
+class Answered:
     """A host's answer, and what is to be noted of it."""
 
     host: Host
@@ -33,7 +33,7 @@ class Unpacked:
 
     @property
     def reading(self) -> Reading | None:
-        """Phase two."""
+        """Phase two, once it is unpacked."""
         return self.answer.reading
 
     @property
@@ -46,17 +46,11 @@ class Unpacked:
         """Their smaps, one after the other."""
         return self.reading.smaps if self.reading else b""
 
-    def without_text(self) -> Unpacked:
-        """The same, with the text let go."""
-        if self.reading is None:
-            return self
-        return replace(self, answer=replace(self.answer, reading=replace(self.reading, smaps=b"")))
 
-
-def snapshots(batch: Sequence[Unpacked], *, rollups: bool, sums: Collection[str] | None = None) -> list[HostSnapshot]:
+def snapshots(batch: Sequence[Answered], *, rollups: bool, sums: Collection[str] | None = None) -> list[HostSnapshot]:
     """What each answer comes to, in order; the same as if it were alone.
 
-    `rollups`: they were asked for. `sums`: None where every mapping keeps its row (see Digest).
+    `rollups`: they were asked for. `sums`: None where every mapping keeps its row (see digest).
     """
     columns, torn = _parsed(batch)
     if len(batch) > 1 and (torn or not _alike(columns)):
@@ -72,7 +66,7 @@ def snapshots(batch: Sequence[Unpacked], *, rollups: bool, sums: Collection[str]
     return [_snapshot(*parts, tuple(columns.fields)) for parts in zip(batch, processes, tables, strict=True)]
 
 
-def _parsed(batch: Sequence[Unpacked]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
+def _parsed(batch: Sequence[Answered]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
     """The columns of all processes read, and by their place among these those whose text is not whole."""
     texts = [one.text for one in batch]
     begins = accumulate(map(len, texts), initial=0)
@@ -89,7 +83,7 @@ def _alike(columns: SmapsColumns) -> bool:
     return all(column[0] != NULL for column in columns.fields.values())
 
 
-def _checks(columns: SmapsColumns, batch: Sequence[Unpacked], *, rollups: bool) -> dict[int, Checks]:
+def _checks(columns: SmapsColumns, batch: Sequence[Answered], *, rollups: bool) -> dict[int, Checks]:
     """What the self-check found in the processes that have mappings, by their place among those read."""
     if not rollups:
         return check_processes(columns)
@@ -100,7 +94,7 @@ def _checks(columns: SmapsColumns, batch: Sequence[Unpacked], *, rollups: bool) 
 
 def _tables(
     columns: SmapsColumns,
-    batch: Sequence[Unpacked],
+    batch: Sequence[Answered],
     processes: Sequence[Sequence[Process]],
     sums: Collection[str] | None,
 ) -> list[MappingTable]:
@@ -120,13 +114,13 @@ def _tables(
     return [table.rows(start, stop, base=base) for base, (start, stop) in zip(bases, edges, strict=False)]
 
 
-def _from(results: Mapping[int, _Result], first: int, one: Unpacked) -> dict[int, _Result]:
+def _from(results: Mapping[int, _Result], first: int, one: Answered) -> dict[int, _Result]:
     """Those of one host's processes, by their place among its own."""
     places = range(first, first + len(one.processes))
     return {place - first: results[place] for place in places if place in results}
 
 
-def _snapshot(one: Unpacked, processes: Sequence[Process], table: MappingTable, keys: tuple[str, ...]) -> HostSnapshot:
+def _snapshot(one: Answered, processes: Sequence[Process], table: MappingTable, keys: tuple[str, ...]) -> HostSnapshot:
     return HostSnapshot(
         host=one.host.name,
         status=host_status(processes),

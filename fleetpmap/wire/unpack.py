@@ -163,6 +163,11 @@ class PackedReading:
         """Whose it is."""
         return self.phase.host
 
+    @property
+    def size(self) -> int:
+        """Bytes packed."""
+        return self.phase.size
+
     def unpack(self) -> Reading:
         """The reading; uses the packed bytes up.
 

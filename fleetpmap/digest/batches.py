@@ -1,0 +1,87 @@
+"""The one place where answers are unpacked.   conversation ─► [batches] ─► batch
+
+A reply stays packed until its turn, and its text is let go of as soon as it is parsed. A call for ten small hosts costs
+little more than a call for one, so whoever has several answers brings them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+
+from fleetpmap.conversation import Conversation, Question
+from fleetpmap.digest.batch import Answered, snapshots
+from fleetpmap.errors import HostError
+from fleetpmap.inventory import Host
+from fleetpmap.smaps import signature
+from fleetpmap.snapshot import HostSnapshot
+from fleetpmap.table import ROLLUP
+
+_BATCH = 4 << 20
+"""Bytes of smaps parsed at once, unless one host has more."""
+
+Keep = Callable[[Host, Conversation, HostSnapshot], None]
+"""Takes what a host answered, raw and parsed, before the raw text is let go."""
+
+
+def digest(
+    answers: Sequence[Answered],
+    question: Question,
+    *,
+    sums: Collection[str] | None = None,
+    keep: Keep | None = None,
+) -> list[HostSnapshot | HostError]:
+    """What each answer comes to, in order; an error for one that is not the wire format.
+
+    `sums`: None where every mapping keeps its row; else only sums are wanted, by process, path and kind, and by what it
+    names (`perms`; see table.summed).
+    """
+    found: dict[int, HostSnapshot | HostError] = {}
+    for slots, batch in _batches(answers, question, found):
+        for slot, one, snapshot in zip(
+            slots, batch, snapshots(batch, rollups=question.rollups, sums=sums), strict=True
+        ):
+            if keep is not None:
+                keep(one.host, one.answer, snapshot)
+            found[slot] = snapshot
+    return [found[slot] for slot in range(len(answers))]
+
+
+def host_snapshot(host: Host, answer: Conversation, notes: tuple[str, ...], *, rollups: bool) -> HostSnapshot:
+    """What one answer comes to that was kept, and is not packed; `rollups`: they were asked for."""
+    return snapshots([Answered(host, answer, notes)], rollups=rollups)[0]
+
+
+def _batches(
+    answers: Sequence[Answered], question: Question, failed: dict[int, HostSnapshot | HostError]
+) -> Iterator[tuple[list[int], list[Answered]]]:
+    """The answers unpacked, with their places, in batches of hosts whose smaps begin alike; errors go to `failed`."""
+    slots: list[int] = []
+    batch: list[Answered] = []
+    labels, size = b"", 0
+    for slot, answer in enumerate(answers):
+        try:
+            one = _unpacked(answer, rollup_only=question.rollup_only)
+        except HostError as error:
+            failed[slot] = error
+            continue
+        own_labels = signature(one.text, 0, len(one.text))
+        if batch and (size + len(one.text) > _BATCH or (own_labels and labels and own_labels != labels)):
+            yield slots, batch
+            slots, batch, labels, size = [], [], b"", 0
+        slots.append(slot)
+        batch.append(one)
+        labels, size = labels or own_labels, size + len(one.text)
+    if batch:
+        yield slots, batch
+
+
+def _unpacked(one: Answered, *, rollup_only: bool) -> Answered:
+    answer, notes = one.answer.unpacked(), one.notes
+    if rollup_only and answer.reading is not None:
+        # Each smaps_rollup becomes the text of one mapping.
+        totals = answer.reading.smaps.replace(b" [rollup]\n", b" %b\n" % ROLLUP.encode())
+        if totals == answer.reading.smaps != b"":
+            notes = (*notes, "its kernel has no smaps_rollup (before 4.14), so smaps was read")
+        answer = replace(answer, reading=replace(answer.reading, smaps=totals))
+    return replace(one, answer=answer, notes=notes)
