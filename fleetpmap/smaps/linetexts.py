@@ -101,7 +101,8 @@ def _keep(width: int) -> NDArray[np.void]:
 def _keys(words: Words) -> Words:
     """A hash of each row, in the upper bits."""
     # Multiplying carries upwards only, so the upper half of each word is folded into the lower one before.
-    return (words ^ (words >> _HALF)) @ _MULTIPLIERS[: words.shape[1]]
+    keys: Words = (words ^ (words >> _HALF)) @ _MULTIPLIERS[: words.shape[1]]
+    return keys
 
 
 def _alike(words: Words, lengths: Positions, keys: Words) -> Positions:
