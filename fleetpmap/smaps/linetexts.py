@@ -20,8 +20,6 @@ from fleetpmap.smaps.words import WIDTH, WORD, Words
 
 Codes = NDArray[np.int32]
 
-_FEW = 256
-"""Texts up to which one after the other is faster than all at once."""
 _LONGEST = 1024
 """Bytes of the longest text looked at; what is longer gets no code."""
 
@@ -67,8 +65,6 @@ class LineTexts:
 
         NULL where `read` says so, where a newline stands in the text, and for texts too long to be looked at here.
         """
-        if len(at) <= _FEW and lengths.max(initial=0) <= _LONGEST:
-            return np.array([self.codes[text] for text in window.texts(at, at + lengths)], np.int32)
         usual = lengths <= self._usual
         if usual.all():
             return self._encode(window, at, lengths, self._usual)
