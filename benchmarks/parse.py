@@ -38,8 +38,8 @@ from fleetpmap.smaps.general import last_block_start, read_process
 MAPPINGS = 20_000
 PROCESSES, EACH = 4_000, 30
 BARS = (
-    ("fleetpmap", 6.0, "pmap -X"),
-    ("fleetpmap", 2.2, "kernel"),
+    ("fleetpmap", 8.0, "pmap -X"),
+    ("fleetpmap", 3.0, "kernel"),
     ("small", 0.5, "fleetpmap"),
 )
 """What has to hold: the first is at least so many times as fast as the last, in the same run."""

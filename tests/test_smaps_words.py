@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fleetpmap.smaps.words import WORD, decimal, hexadecimal
+from fleetpmap.smaps.words import WORD, decimal, first_set, hexadecimal
 
 
 @pytest.mark.parametrize(
@@ -38,25 +38,22 @@ def test_only_spaces_stand_before_a_number() -> None:
     assert decimal(words)[1].all()
 
 
-def test_an_address_is_read_from_its_end() -> None:
-    """Eight to sixteen hex digits; what stands before them does not count."""
-    texts = b"-ffff55f523c9f000" + b"junk-here08048000" + b"-ffffffffff600000"
-    words = np.frombuffer(b"".join(texts[start + 1 : start + 17] for start in (0, 17, 34)), WORD).reshape(3, 2)
-    numbers, malformed = hexadecimal(words, np.array([12, 8, 16]))
-    assert malformed.tolist() == [False, False, False]
-    assert numbers.tolist() == [0x55F523C9F000, 0x8048000, 0xFFFFFFFFFF600000]
+def test_eight_hex_digits_are_read() -> None:
+    """Lower-case, the first the highest."""
+    numbers, malformed = hexadecimal(np.frombuffer(b"55f523c908048000ffffffffabcdef09", WORD))
+    assert malformed.tolist() == [False] * 4
+    assert numbers.tolist() == [0x55F523C9, 0x8048000, 0xFFFFFFFF, 0xABCDEF09]
 
 
-@pytest.mark.parametrize("place", [2, 15])
+@pytest.mark.parametrize("place", [0, 3, 7])
 def test_a_byte_that_is_no_hex_digit_is_malformed(place: int) -> None:
-    """In either half, whatever the byte: a capital too."""
-    text = with_every_byte_but("0123456789abcdef", b"0123456789abcdef", place)
-    words = np.frombuffer(text, WORD).reshape(240, 2)
-    assert hexadecimal(words, np.full(240, 16))[1].all()
+    """Whatever the byte: a capital too."""
+    words = np.frombuffer(with_every_byte_but("0123456789abcdef", b"01abcdef", place), WORD)
+    assert len(words) == 240
+    assert hexadecimal(words)[1].all()
 
 
-@pytest.mark.parametrize("width", [-3, 0, 7, 17])
-def test_a_number_of_another_width_is_malformed(width: int) -> None:
-    """No kernel prints an address of seven digits, or seventeen."""
-    words = np.frombuffer(b"0123456789abcdef", WORD).reshape(1, 2)
-    assert hexadecimal(words, np.array([width]))[1].tolist() == [True]
+def test_the_first_byte_that_is_set() -> None:
+    """Of one or more."""
+    words = np.frombuffer(b"\1\0\0\0\0\0\0\0" + b"\0\0\0\1\0\0\1\1" + b"\0\0\0\0\0\0\0\1", WORD)
+    assert first_set(words).tolist() == [0, 3, 7]

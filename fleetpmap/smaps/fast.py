@@ -173,7 +173,11 @@ class Reader:
 
 def _stops(at: Positions, boundaries: Positions, size: int) -> Positions:
     """Where the blocks that begin at `at` end: where the next one begins, or at the first boundary before that."""
-    following = np.append(at[1:], size)[: len(at)]
-    first_boundary = np.append(boundaries, size)[np.searchsorted(boundaries, at, side="right")]
-    stops: Positions = np.minimum(following, first_boundary)
+    stops = np.empty_like(at)
+    stops[:-1] = at[1:]
+    stops[-1:] = size
+    last = np.searchsorted(at, boundaries) - 1  # the block in front of each
+    cut = last >= 0
+    # Of several boundaries behind one block the last one written stays, and that is the first of them.
+    stops[last[cut][::-1]] = boundaries[cut][::-1]
     return stops

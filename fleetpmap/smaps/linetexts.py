@@ -20,8 +20,6 @@ from fleetpmap.smaps.words import WIDTH, WORD, Words
 
 Codes = NDArray[np.int32]
 
-_FEW = 256
-"""Texts up to which one after the other is faster than all at once."""
 _LONGEST = 1024
 """Bytes of the longest text looked at; what is longer gets no code."""
 
@@ -67,29 +65,27 @@ class LineTexts:
 
         NULL where `read` says so, where a newline stands in the text, and for texts too long to be looked at here.
         """
-        if len(at) <= _FEW and lengths.max(initial=0) <= _LONGEST:
-            return np.array([self.codes[text] for text in window.texts(at, at + lengths)], np.int32)
         usual = lengths <= self._usual
         if usual.all():
-            return self._encode(window, at, lengths, self._usual)
+            return self._encode(window, at, lengths)
         codes = np.full(len(at), NULL, np.int32)
-        codes[usual] = self._encode(window, at[usual], lengths[usual], self._usual)
-        long = ~usual & (lengths <= _LONGEST)
-        codes[long] = self._encode(window, at[long], lengths[long], _LONGEST)
+        codes[usual] = self._encode(window, at[usual], lengths[usual])
+        long = np.flatnonzero(~usual & (lengths <= _LONGEST))
+        codes[long] = self._read_each(window, at[long], lengths[long])
         return codes
 
-    def _encode(self, window: Window, at: Positions, lengths: Positions, width: int) -> Codes:
-        if not len(at):
-            return np.zeros(0, np.int32)
-        if width < _LONGEST:
-            width = max(-(-int(lengths.max()) // WIDTH) * WIDTH, WIDTH)
+    def _encode(self, window: Window, at: Positions, lengths: Positions) -> Codes:
+        width = -(-int(lengths.max(initial=1)) // WIDTH) * WIDTH
         words = window.cut(at, width).view(WORD)
         words &= _keep(width)[lengths].view(WORD).reshape(words.shape)
         like = _alike(words, lengths, _keys(words))
         first = np.flatnonzero(like == np.arange(len(like)))
         codes = np.empty(len(at), np.int32)
-        codes[first] = [self.codes[text] for text in window.texts(at[first], (at + lengths)[first])]
+        codes[first] = self._read_each(window, at[first], lengths[first])
         return codes[like]
+
+    def _read_each(self, window: Window, at: Positions, lengths: Positions) -> list[int]:
+        return [self.codes[text] for text in window.texts(at, at + lengths)]
 
 
 @cache
@@ -101,7 +97,8 @@ def _keep(width: int) -> NDArray[np.void]:
 def _keys(words: Words) -> Words:
     """A hash of each row, in the upper bits."""
     # Multiplying carries upwards only, so the upper half of each word is folded into the lower one before.
-    return (words ^ (words >> _HALF)) @ _MULTIPLIERS[: words.shape[1]]
+    keys: Words = (words ^ (words >> _HALF)) @ _MULTIPLIERS[: words.shape[1]]
+    return keys
 
 
 def _alike(words: Words, lengths: Positions, keys: Words) -> Positions:

@@ -30,6 +30,7 @@ from fleetpmap.smaps.words import Flags
 _WINDOW = 2 * 2**20
 """Bytes read at once: about what a core's cache holds. Larger waits for memory, smaller for the interpreter."""
 
+_NOWHERE = np.array([-1])
 Span = tuple[int, int]
 _T = TypeVar("_T")
 
@@ -129,7 +130,7 @@ def _is_bad(
     rows: Rows, process: Codes, starts: Positions, stops: Positions, first: Positions, counts: Positions
 ) -> Flags:
     """Which processes the general path has to find fault with."""
-    at = np.append(rows.at, -1)
+    at = np.concatenate((rows.at, _NOWHERE))
     bad: Flags = (at[first] != starts) & (stops > starts)  # it does not begin with a mapping
     # An end in front of its start, or at it, makes this a huge number.
     bad[process[rows.bad | (rows.end - rows.start - np.uint64(1) >= SIZE_MAX)]] = True

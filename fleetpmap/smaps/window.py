@@ -34,7 +34,6 @@ class Window:
         self.begin = 0
         self.size = 0
         self._room: Bytes = np.zeros(0, np.uint8)
-        self._view = memoryview(b"")
         self._marks: Flags = np.zeros(0, np.bool_)
 
     def load(self, text: Bytes, begin: int, end: int) -> None:
@@ -43,7 +42,6 @@ class Window:
         needed = _FRONT + self.size + BACK
         if len(self._room) < needed:
             self._room = np.zeros(needed, np.uint8)
-            self._view = memoryview(self._room)
             self._marks = np.empty(needed, np.bool_)
         self._room[_FRONT - 1] = NEWLINE
         self._room[_FRONT : _FRONT + self.size] = text[begin:end]
@@ -56,11 +54,11 @@ class Window:
 
     def text(self, start: int, stop: int) -> bytes:
         """The bytes between two positions."""
-        return self._view[_FRONT + start : _FRONT + stop].tobytes()
+        return self._room.data[_FRONT + start : _FRONT + stop].tobytes()
 
     def texts(self, starts: Positions, stops: Positions) -> list[bytes]:
         """The bytes between these positions."""
-        room = self._view
+        room = self._room.data
         pairs = zip((starts + _FRONT).tolist(), (stops + _FRONT).tolist(), strict=True)
         return [room[start:stop].tobytes() for start, stop in pairs]
 
