@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from heapq import nlargest
 from typing import Literal
 
 from fleetpmap.check import ALWAYS_CHECKED, Check, Checks, Finding, Verdict
@@ -44,6 +45,7 @@ HOST_STATUSES = (
     "remote-error",
     "not-asked",
 )
+_SLOWEST = 10
 ANSWERED = frozenset({"ok", "partial", "no-match"})
 """Statuses of a host that told us what it has."""
 INCOMPLETE = frozenset({"denied", "skipped", "cut", "unsupported"})
@@ -73,6 +75,8 @@ class Process:
     """What the self-check found; None where there is nothing to check."""
     start_stack: int | None = None
     """Address at which its stack begins; 0 where the login may not know, None where the host does not say."""
+    read_s: float | None = None
+    """Seconds that reading it took on the host; None but for large ones, which are read by themselves."""
 
     @property
     def command(self) -> str:
@@ -212,6 +216,10 @@ class Coverage:
     """Status to number of processes; their sum is the processes matched."""
     failures: tuple[HostFailure, ...]
     checked: Checked = field(default_factory=lambda: Checked.of(()))
+    read_s: Mapping[str, float] = field(default_factory=dict)
+    """Host to the seconds that reading took there, for those that tell."""
+    slowest: tuple[Process, ...] = ()
+    """The processes whose reading took longest, of those of which that is known."""
 
     @property
     def asked(self) -> int:
@@ -280,11 +288,14 @@ class Snapshot:
     @property
     def coverage(self) -> Coverage:
         """The statuses counted."""
+        timed = (process for process in self.processes if process.read_s is not None)
         return Coverage(
             hosts=Counter(host.status for host in self.hosts),
             processes=Counter(process.status for process in self.processes),
             failures=tuple(host.failure for host in self.hosts if host.failure),
             checked=Checked.of(self.processes),
+            read_s={host.name: host.read_s for host in self.hosts if host.read_s is not None},
+            slowest=tuple(nlargest(_SLOWEST, timed, key=lambda process: process.read_s or 0.0)),
         )
 
     def same_machines(self) -> tuple[tuple[str, ...], ...]:

@@ -162,6 +162,8 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
                 say(f"{host.name} said: {line}")
     for note, hosts in hosts_of.items():
         say(f"{fold(hosts)}: {note}")
+    for process in snapshot.coverage.slowest if how.verbose else ():
+        say(f"{process.host}: reading process {process.pid} ({process.name}) took {process.read_s:.2f} s there")
     for sentence in check_sentences(snapshot.coverage.checked) if how.verbose else ():
         say(sentence)
     if says_all:

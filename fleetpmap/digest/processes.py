@@ -68,7 +68,7 @@ def _read(
     elif read.status == "reused":
         checks = not_passed("start_time_unchanged", reason)
     process = _process(host, listed, answer.users, status, reason, checks)
-    return replace(process, start_stack=None if torn else read.start_stack)
+    return replace(process, start_stack=None if torn else read.start_stack, read_s=read.seconds)
 
 
 def _process(

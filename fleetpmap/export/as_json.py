@@ -2,6 +2,7 @@
 
     {"fleetpmap": {"version", "format"}, "run": {"started", "elapsed_s", "command"},
      "coverage": {"hosts": {"asked", STATUS: n…}, "processes": {"matched", STATUS: n…}},
+     "reading": {"seconds": {HOST: s…}, "slowest": [{"host", "pid", "name", "seconds"}]},
      "checks": {"processes": n, CHECK: {VERDICT: n…}…, "findings": [{"host", "pid", "check", "verdict", "message"}]},
      "failures": [{"host", "status", "stage", "message", "hint"}], "notes": [sentence…],
      "view", "columns": [{"name", "unit", "rule"}], "rows": [{…}], "hosts": [{…}] (summary only), "total": {…}}
@@ -87,6 +88,7 @@ def _head(report: Report) -> Json:
             "command": escape(run.command),
         },
         "coverage": _coverage(report.coverage),
+        "reading": _reading(report.coverage),
         "checks": _checks(report.coverage.checked),
         "failures": [_failure(failure) for failure in report.coverage.failures],
         "notes": [escape(note) for note in report.notes],
@@ -98,6 +100,15 @@ def _coverage(coverage: Coverage) -> Json:
         "hosts": {"asked": coverage.asked, **coverage.hosts},
         "processes": {"matched": coverage.matched, **coverage.processes},
     }
+
+
+def _reading(coverage: Coverage) -> Json:
+    """What looking cost the hosts."""
+    slowest = [
+        {"host": escape(one.host), "pid": one.pid, "name": escape(one.name), "seconds": one.read_s}
+        for one in coverage.slowest
+    ]
+    return {"seconds": {escape(host): seconds for host, seconds in coverage.read_s.items()}, "slowest": slowest}
 
 
 def _checks(checked: Checked) -> Json:
