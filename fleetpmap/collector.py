@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Event
+from threading import Event, Semaphore
 from typing import Literal, Protocol
 
 from fleetpmap.connections import Connections
@@ -33,13 +33,16 @@ _LINGER_S = 0.2
 _ENOUGH = 256 << 10
 _MOST = 64
 """Answers are digested together as long as they come in: at most that long after the first of them, until there are so
-many bytes (packed: some megabytes of smaps) or so many answers."""
+many bytes (packed: some megabytes of smaps) or so many answers. No more than that may wait, or all would at the end:
+the thread that digests gets its share of the interpreter, and no more."""
 
 
 Arrived = Answered | HostSnapshot
 """An answer, or a host that has failed."""
 Ask = Callable[[Host], Arrived]
 Settle = Callable[[Sequence[Arrived]], list[HostSnapshot]]
+Take = Callable[[Sequence[int], Sequence[Arrived]], None]
+"""Takes answers with their hosts' places."""
 
 
 class TransportFor(Protocol):
@@ -210,21 +213,39 @@ def _mapped(
             take([slot], [ask(host)])
     elif executor is None:
         with ThreadPoolExecutor(min(jobs, len(hosts)), thread_name_prefix="fleetpmap") as threads:
-            _submit(ask, hosts, threads, take)
+            _share(ask, hosts, threads, take)
     elif isinstance(executor, ThreadPoolExecutor):
-        _submit(ask, hosts, executor, take)
+        _share(ask, hosts, executor, take)
     else:  # in other processes answers are digested where they come in: a snapshot can be sent, an answer cannot
         _submit(partial(_ask_and_settle, ask=ask, settle=settle), hosts, executor, take)
     return [answers[slot] for slot in range(len(hosts))]
+
+
+def _share(ask: Ask, hosts: Sequence[Host], threads: Executor, take: Take) -> None:
+    """Answers come in from threads, and are taken in this one."""
+    room = Semaphore(_MOST)
+
+    def ask_and_wait(host: Host) -> Arrived:
+        arrived = ask(host)
+        room.acquire()
+        return arrived
+
+    def take_and_make_room(slots: Sequence[int], arrived: Sequence[Arrived]) -> None:
+        take(slots, arrived)
+        room.release(len(slots))
+
+    try:
+        _submit(ask_and_wait, hosts, threads, take_and_make_room)
+    except BaseException:
+        room.release(len(hosts))  # nobody takes any more, and nobody may wait for it
+        raise
 
 
 def _ask_and_settle(host: Host, *, ask: Ask, settle: Settle) -> HostSnapshot:
     return settle([ask(host)])[0]
 
 
-def _submit(
-    ask: Ask, hosts: Sequence[Host], executor: Executor, take: Callable[[Sequence[int], Sequence[Arrived]], None]
-) -> None:
+def _submit(ask: Ask, hosts: Sequence[Host], executor: Executor, take: Take) -> None:
     """Have `take` called with all answers, several at once while they come fast."""
     came: SimpleQueue[Future[Arrived]] = SimpleQueue()
     slots = {executor.submit(ask, host): slot for slot, host in enumerate(hosts)}
