@@ -111,6 +111,37 @@ def test_processes_of_two_kernels_in_one_buffer() -> None:
     assert columns.flags.texts() == ["rd ex mr mw me", "rd wr", None, None, None]
 
 
+def test_hosts_in_one_buffer_are_read_as_one_by_one() -> None:
+    """Of several kernels, some with a bad process: the same rows and errors, only the processes are counted on."""
+    recorded = (TEXTS / "linux-6.18-sleep.smaps").read_bytes()
+    hosts = [
+        [recorded, recorded[:-30], b"", KERNEL_6],
+        [KERNEL_3_2, KERNEL_3_2],
+        [b"junk\n"],
+        [],
+        [recorded.replace(b"KSM:", b"Ksm:"), recorded.replace(b":  ", b": ")],
+        [KERNEL_6, recorded[:-1]],
+    ]
+    rows, errors = [], {}
+    for number, texts in enumerate(hosts):
+        before = sum(map(len, hosts[:number]))
+        columns, bad = parse_processes(b"".join(texts), spans_of(texts))
+        rows += [(row[0] + before, *row[1:]) for row in rows_of(columns)]
+        errors |= {process + before: (error.message, error.offset) for process, error in bad.items()}
+    texts = [text for host in hosts for text in host]
+    columns, bad = parse_processes(b"".join(texts), spans_of(texts))
+    assert rows_of(columns) == rows
+    assert {process: (error.message, error.offset) for process, error in bad.items()} == errors
+    assert list(errors) == [1, 6]
+
+
+def test_nothing_is_left_from_one_text_to_the_next() -> None:
+    """The memory is used again: what was behind the end of the shorter text is not there."""
+    parse(KERNEL_3_2)
+    columns, errors = parse_processes(KERNEL_3_2[:-60], [(0, len(KERNEL_3_2) - 60)])
+    assert (len(columns.start), list(errors)) == (0, [0])
+
+
 def test_a_memoryview_is_as_good_as_bytes() -> None:
     """No copy of the buffer is asked of the caller."""
     assert rows_of(parse(memoryview(KERNEL_6))) == rows_of(parse(KERNEL_6))
