@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,6 +32,10 @@ _KEEP = 16
 KEYS_LIMIT = 256
 """Different keys in one text, eight times as many as a kernel has: each costs a slot in every row, and a host must not
 decide how many that are."""
+
+
+# Hosts of one image map the same files, and every round of `watch` finds those of the round before.
+_known_place = lru_cache(1024)(read_place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class Reader:
         return rows
 
     def _place_code(self, text: bytes) -> int:
-        place = read_place(text)
+        place = _known_place(text)
         return NULL if place is None else self.places.code(place)
 
     def _read_fields(self, blocks: _Blocks, pending: Positions) -> Positions:

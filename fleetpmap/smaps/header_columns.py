@@ -75,7 +75,7 @@ def read_headers(window: Window, places: LineTexts) -> HeaderColumns:
 def _dashes(window: Window) -> tuple[Positions, Positions]:
     """The first dash of each line that has it where an address may end, and how many bytes stand before it.
 
-    Those are no newline, and more is not known of them.
+    None of those is a newline; whether they are digits is not looked at.
     """
     dashes = window.find(_DASH)
     is_usual = window.bytes_at(dashes - (_USUAL_ADDRESS + 1)) == NEWLINE
