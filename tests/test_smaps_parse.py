@@ -135,6 +135,20 @@ def test_hosts_in_one_buffer_are_read_as_one_by_one() -> None:
     assert list(errors) == [1, 6]
 
 
+def test_each_mapping_keeps_its_numbers_whichever_shapes_were_tried_before() -> None:
+    """A shape of the first text is tried on the second's blocks: the last is too short for it, the others misfit."""
+    block = "{0}0000000-{0}0001000 r--p 00000000 00:00 0 \nSize:           {1:8} kB\nRss:            {2:8} kB\n"
+    eligible = "THPeligible:           0\n"
+    first = block.format(1, 1, 2) + eligible + block.format(2, 3, 4) + eligible[:-1]  # so its last block stands alone
+    second = block.format(3, 5, 6) + "VmFlags: rd ex mr mw me sd\n"
+    second += block.format(4, 7, 8) + "VmFlags: rd wr mr mw me sd\n" + block.format(5, 9, 10) + "VmFlags: rd\n"
+    texts = [first.encode(), second.encode()]
+    columns = parse(b"".join(texts), spans_of(texts))
+    assert columns.start.tolist() == [0x10000000, 0x20000000, 0x30000000, 0x40000000, 0x50000000]
+    assert columns.fields["Size"].tolist() == [1, 3, 5, 7, 9]
+    assert columns.fields["Rss"].tolist() == [2, 4, 6, 8, 10]
+
+
 def test_nothing_is_left_from_one_text_to_the_next() -> None:
     """The memory is used again: what was behind the end of the shorter text is not there."""
     parse(KERNEL_3_2)
