@@ -111,6 +111,51 @@ def test_processes_of_two_kernels_in_one_buffer() -> None:
     assert columns.flags.texts() == ["rd ex mr mw me", "rd wr", None, None, None]
 
 
+def test_hosts_in_one_buffer_are_read_as_one_by_one() -> None:
+    """Of several kernels, some with a bad process: the same rows and errors, only the processes are counted on."""
+    recorded = (TEXTS / "linux-6.18-sleep.smaps").read_bytes()
+    hosts = [
+        [recorded, recorded[:-30], b"", KERNEL_6],
+        [KERNEL_3_2, KERNEL_3_2],
+        [b"junk\n"],
+        [],
+        [recorded.replace(b"KSM:", b"Ksm:"), recorded.replace(b":  ", b": ")],
+        [KERNEL_6, recorded[:-1]],
+    ]
+    rows, errors = [], {}
+    for number, texts in enumerate(hosts):
+        before = sum(map(len, hosts[:number]))
+        columns, bad = parse_processes(b"".join(texts), spans_of(texts))
+        rows += [(row[0] + before, *row[1:]) for row in rows_of(columns)]
+        errors |= {process + before: (error.message, error.offset) for process, error in bad.items()}
+    texts = [text for host in hosts for text in host]
+    columns, bad = parse_processes(b"".join(texts), spans_of(texts))
+    assert rows_of(columns) == rows
+    assert {process: (error.message, error.offset) for process, error in bad.items()} == errors
+    assert list(errors) == [1, 6]
+
+
+def test_each_mapping_keeps_its_numbers_whichever_shapes_were_tried_before() -> None:
+    """A shape of the first text is tried on the second's blocks: the last is too short for it, the others misfit."""
+    block = "{0}0000000-{0}0001000 r--p 00000000 00:00 0 \nSize:           {1:8} kB\nRss:            {2:8} kB\n"
+    eligible = "THPeligible:           0\n"
+    first = block.format(1, 1, 2) + eligible + block.format(2, 3, 4) + eligible[:-1]  # so its last block stands alone
+    second = block.format(3, 5, 6) + "VmFlags: rd ex mr mw me sd\n"
+    second += block.format(4, 7, 8) + "VmFlags: rd wr mr mw me sd\n" + block.format(5, 9, 10) + "VmFlags: rd\n"
+    texts = [first.encode(), second.encode()]
+    columns = parse(b"".join(texts), spans_of(texts))
+    assert columns.start.tolist() == [0x10000000, 0x20000000, 0x30000000, 0x40000000, 0x50000000]
+    assert columns.fields["Size"].tolist() == [1, 3, 5, 7, 9]
+    assert columns.fields["Rss"].tolist() == [2, 4, 6, 8, 10]
+
+
+def test_nothing_is_left_from_one_text_to_the_next() -> None:
+    """The memory is used again: what was behind the end of the shorter text is not there."""
+    parse(KERNEL_3_2)
+    columns, errors = parse_processes(KERNEL_3_2[:-60], [(0, len(KERNEL_3_2) - 60)])
+    assert (len(columns.start), list(errors)) == (0, [0])
+
+
 def test_a_memoryview_is_as_good_as_bytes() -> None:
     """No copy of the buffer is asked of the caller."""
     assert rows_of(parse(memoryview(KERNEL_6))) == rows_of(parse(KERNEL_6))

@@ -56,6 +56,31 @@ def test_a_narrow_column_is_read_beside_its_label() -> None:
     assert read(template, b"Size:  345 kB\nRss: 9 kB\n", b"Sice:   12 kB\nRss: 8 kB\n") == [[345, 9], None]
 
 
+def test_a_template_is_learned_once_for_all_texts_of_its_outline() -> None:
+    """Other digits change nothing; another label does, also where it differs in a digit, and so does VmFlags."""
+    assert learn(FIELDS) is learn(FIELDS.replace(b" 12 kB", b"345 kB").replace(b"rd wr", b"ex"))
+    texts = [b"Node%d:      12 kB\nRss:         8 kB\n" % node for node in (1, 2)]
+    texts += [FIELDS, FIELDS.replace(b"Rss", b"Pss"), FIELDS[: FIELDS.index(b"VmFlags")]]
+    templates = [learn(text) for text in texts]
+    assert [template and (*template.keys, template.last_key) for template in templates] == [
+        ("Node1", "Rss", "Rss"),
+        ("Node2", "Rss", "Rss"),
+        ("Size", "Rss", "THPeligible", "VmFlags"),
+        ("Size", "Pss", "THPeligible", "VmFlags"),
+        ("Size", "Rss", "THPeligible", "THPeligible"),
+    ]
+
+
+def test_lines_of_several_lengths() -> None:
+    """Values that stand at no equal distances are each read from their own place."""
+    fields = (
+        b"Size:            1 kB\nRss:             2 kB\nPss:       3 kB\nSwap:          4 kB\nLocked:        5 kB\n"
+    )
+    template = learn(fields)
+    assert template is not None
+    assert read(template, fields) == [[1, 2, 3, 4, 5]]
+
+
 @pytest.mark.parametrize(
     "fields",
     [

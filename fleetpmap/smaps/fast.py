@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,6 +32,10 @@ _KEEP = 16
 KEYS_LIMIT = 256
 """Different keys in one text, eight times as many as a kernel has: each costs a slot in every row, and a host must not
 decide how many that are."""
+
+
+# Hosts of one image map the same files, and every round of `watch` finds those of the round before.
+_known_place = lru_cache(1024)(read_place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class Reader:
         return rows
 
     def _place_code(self, text: bytes) -> int:
-        place = read_place(text)
+        place = _known_place(text)
         return NULL if place is None else self.places.code(place)
 
     def _read_fields(self, blocks: _Blocks, pending: Positions) -> Positions:
@@ -115,23 +120,23 @@ class Reader:
         return template
 
     def _apply(self, template: Template, blocks: _Blocks, pending: Positions) -> Positions:
-        """Fill in those of the pending rows that fit the template; the slots of those that do not."""
+        """Fill in those of the pending rows that fit the template; the slots of those that do not, in order."""
         if not len(pending):
             return pending
         # Blocks do not overlap, so pieces no longer than their blocks are never more than the window.
-        long_enough = (blocks.stops - blocks.fields_at)[pending] >= template.length + template.has_flags
-        too_short, pending = pending[~long_enough], pending[long_enough]
+        fitting = (blocks.stops - blocks.fields_at)[pending] >= template.length + template.has_flags
+        long_enough = pending[fitting]
         rows = blocks.rows
-        at = blocks.fields_at[pending]
+        at, block_stops = blocks.fields_at[long_enough], blocks.stops[long_enough]
         numbers, fits = template.read(blocks.window, at)
         stops = at + template.length
         if template.has_flags:
             # A block ends in a newline, and no code stands for a text that has one.
-            codes = self._flags_texts.encode(blocks.window, stops, blocks.stops[pending] - stops - 1)
+            codes = self._flags_texts.encode(blocks.window, stops, block_stops - stops - 1)
             fits &= codes != NULL
         else:
-            fits &= stops == blocks.stops[pending]
-        slots = pending[fits]
+            fits &= stops == block_stops
+        slots = long_enough[fits]
         if template.has_flags:
             rows.flags[slots] = codes[fits]
         rows.last_keys[slots] = self._last_keys.code(template.last_key)
@@ -140,7 +145,8 @@ class Reader:
                 rows.fields[key] = column
             else:
                 rows.field(key)[slots] = column[fits]
-        return np.concatenate((too_short, pending[~fits]))
+        fitting[fitting] = fits
+        return pending[~fitting]
 
     def _admit(self, keys: Iterable[str]) -> bool:
         """Whether the text may have columns for these keys too."""

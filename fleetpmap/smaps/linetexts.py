@@ -25,10 +25,10 @@ _LONGEST = 1024
 
 # Odd, and others in every run: a host cannot make texts that collide on purpose (which would cost time, not truth).
 _MULTIPLIERS = np.frombuffer(os.urandom(_LONGEST), WORD) | np.uint64(1)
-_HALF = np.uint64(32)
-_SLOT_BITS = np.uint64(12)
-_SLOT = np.uint64(64) - _SLOT_BITS
+_HALF, _WORD_BITS = np.uint64(32), np.uint64(64)
 _SLOTS = 2**12
+"""Of the table of different texts: many times as many as a window usually has."""
+_SLOT_BITS = np.uint64(_SLOTS.bit_length() - 1)
 
 
 class _Codes(dict[bytes, int]):
@@ -103,7 +103,7 @@ def _keys(words: Words) -> Words:
 
 def _alike(words: Words, lengths: Positions, keys: Words) -> Positions:
     """For each row one of equal words and length: itself, or one that stands for many."""
-    slots = (keys >> _SLOT).astype(np.int64)
+    slots = (keys >> (_WORD_BITS - _SLOT_BITS)).astype(np.int64)
     table = np.empty(_SLOTS, np.int64)
     table[slots] = np.arange(len(slots))
     like = table[slots]

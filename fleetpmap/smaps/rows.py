@@ -94,4 +94,8 @@ def join(parts: Sequence[Rows]) -> Rows:
         return parts[0]
     columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
     keys = dict.fromkeys(key for part in parts for key in part.fields)
-    return Rows(**columns, fields={key: np.concatenate([part.field(key) for part in parts]) for key in keys})
+    # In one piece: the kernel gives a large one out in large pages.
+    values = np.empty((len(keys), len(columns["at"])), np.int64)
+    for column, key in zip(values, keys, strict=True):
+        np.concatenate([part.field(key) for part in parts], out=column)
+    return Rows(**columns, fields=dict(zip(keys, values, strict=True)))

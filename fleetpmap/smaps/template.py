@@ -23,10 +23,11 @@ _FLAGS_LABEL = FLAGS_KEY.encode() + b":"
 _FLAGS_LINE = re.compile(_FLAGS_LABEL + rb"[^\n]*\n")
 _ZERO = b"       0"
 _ZERO_WORD = word_of(_ZERO)
-_DIGIT = re.compile(r"\d")
+_DIGIT = re.compile(r"[0-9]")
 _DIGITS_TO_SPACES = bytes.maketrans(b"0123456789", b" " * 10)
 _LEARNED_MAX = 32
 _learned: dict[bytes, Template] = {}
+"""Templates by the outline that they were learned from, of all texts so far: a fleet has few kernels."""
 _CHUNK = 2**19
 """Bytes compared at once: several steps go over them, and half of a core's second cache holds them."""
 
@@ -45,7 +46,6 @@ class Template:
     """The shape of a block below its mapping line: number lines, then perhaps VmFlags."""
 
     def __init__(self, shape: bytes, values: list[slice], keys: tuple[str, ...], *, has_flags: bool) -> None:
-        """`shape` is the text of a block, as far as it is the same in others: its values are the usual ones."""
         self.keys = keys
         """Of the numbers, in the order of the text."""
         self.has_flags = has_flags
@@ -106,8 +106,8 @@ def _runs(at: list[int]) -> list[_Run]:
 def learn(fields: bytes) -> Template | None:
     """The template of a block, from the text below its mapping line; None if no template can have its shape.
 
-    One that was learned from a text that differs only in digits and spaces may be given again: it is no worse a guess,
-    for whether a block fits is looked at for each.
+    One that was learned from a text that differs only in digits and spaces is given again, though it may not fit: for
+    each block that is looked at anyway.
     """
     numbers, label, _ = fields.partition(b"\n" + _FLAGS_LABEL)
     outline = numbers.translate(_DIGITS_TO_SPACES) + label

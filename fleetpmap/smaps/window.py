@@ -34,6 +34,8 @@ class Window:
         self.begin = 0
         self.size = 0
         self._room: Bytes = np.zeros(0, np.uint8)
+        self._words: Words = np.zeros(0, WORD)
+        """The eight bytes from each of the room's bytes on."""
         self._marks: Flags = np.zeros(0, np.bool_)
 
     def load(self, text: Bytes, begin: int, end: int) -> None:
@@ -42,6 +44,7 @@ class Window:
         needed = _FRONT + self.size + BACK
         if len(self._room) < needed:
             self._room = np.zeros(needed, np.uint8)
+            self._words = np.ndarray((needed - WIDTH + 1,), WORD, self._room, strides=(1,))
             self._marks = np.empty(needed, np.bool_)
         self._room[_FRONT - 1] = NEWLINE
         self._room[_FRONT : _FRONT + self.size] = text[begin:end]
@@ -68,7 +71,7 @@ class Window:
 
     def words_at(self, at: Positions) -> Words:
         """The eight bytes from each position on."""
-        return self.cut(at, WIDTH).view(WORD)[:, 0]
+        return self._words[at + _FRONT]
 
     def cut(self, at: Positions, width: int) -> Bytes:
         """`width` bytes from each position on: an (n, width) matrix of its own."""
