@@ -125,14 +125,14 @@ files() { # NAME PID...: sets $files to PID/NAME...
     for pid; do files="$files $pid/$name"; done
 }
 
-# in_parts STEP PID...: at most 500 at a time, since the kernel bounds the length of an argument list.
+# in_parts STEP PID...: at most 1,000 at a time, since the kernel bounds the length of an argument list.
 in_parts() {
     step=$1 part='' count=0
     shift
     for pid; do
         case $pid in *[!0-9]*) continue ;; esac
         part="$part $pid" count=$((count + 1))
-        if [ "$count" -eq 500 ]; then
+        if [ "$count" -eq 1000 ]; then
             # shellcheck disable=SC2086 # a list of pids: split it
             "$step" $part
             part='' count=0
