@@ -146,7 +146,7 @@ def _candidates(processes: Processes, selection: Selection) -> Iterator[ListedPr
     else:
         search = selection.match.search  # what matches exactly is found, too
         for slot, name in enumerate(processes.names):
-            if len(name) >= COMM_LENGTH or search(os.fsdecode(name)):
+            if search(name) or len(name) >= COMM_LENGTH or not name.isascii():  # which may be cut
                 yield processes[slot]
 
 

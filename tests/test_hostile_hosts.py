@@ -44,13 +44,13 @@ def stat(pid, name="liar", rss="33", start="4711"):
     name = name.replace("\n", f"\n{pid}/stat:")  # as grep prints each line
     return f"{pid}/stat:{pid} ({name}) S 1 {pid} 5 0 -1 0 9 8 7 6 5 4 3 2 20 0 1 0 {start} 8192000 {rss} 184\n"
 def listing(*stats, rest=""):
-    say(BEGIN + "NONCE list plain\nNONCE stat\n" + "".join(stats) + rest + "NONCE end\n")
+    say(BEGIN + "NONCE list plain\nNONCE stat\n" + "".join(stats) + rest + "NONCE end\nNONCE over\n")
 def reading(smaps, stats=None, access=None):
     pids = list(smaps)
     texts = "==> /dev/null <==\n" + "".join(f"\n==> {pid}/smaps <==\n{text}" for pid, text in smaps.items())
     access = "".join(f"{pid} ok\n" for pid in pids) if access is None else access
-    stats = "".join(stat(pid) for pid in pids) if stats is None else stats
-    say(f"NONCE read plain\nNONCE smaps\n{texts}NONCE access\n{access}NONCE stat\n{stats}NONCE end\n")
+    stats = "".join(stat(pid) + "\0" for pid in pids) if stats is None else stats
+    say(f"NONCE read plain\nNONCE smaps\n{texts}NONCE access\n{access}NONCE facts\n{stats}NONCE end\nNONCE over\n")
 BLOCK = "00400000-00401000 r-xp 00000000 08:01 9 /bin/liar\nRss:   4 kB\nPss:   3 kB\n"
 """
 
@@ -81,11 +81,17 @@ REFUSED = [
     (
         "gzip-bomb",
         "packer = zlib.compressobj(9, wbits=31)\nsay(BEGIN + 'NONCE list gzip\\n')\n"
-        "while True: os.write(1, packer.compress(bytes(1 << 20)))",
+        "for _ in range(1 << 8): os.write(1, packer.compress(bytes(1 << 20)))\nsay('NONCE over\\n'); wait(b'never')",
         "protocol",
         "unpacks to more than 200 times its size",
     ),
-    ("not-gzip", "say(BEGIN + 'NONCE list gzip\\nnot gzip')", "protocol", "is not gzip"),
+    ("not-gzip", "say(BEGIN + 'NONCE list gzip\\nnot gzip\\nNONCE over\\n')", "protocol", "is not gzip"),
+    (
+        "endless",
+        "say(BEGIN + 'NONCE list gzip\\n')\nwhile True: os.write(1, b'x' * 65536)",
+        "protocol",
+        "more than 134,217",
+    ),
     (
         "other-pids",
         "listing(stat(7)); wait(b'read'); reading({8: BLOCK})",
@@ -143,7 +149,11 @@ PARTIAL = [
         "listing(stat(7), stat(8)); wait(b'read'); reading({7: BLOCK.replace('00401000', '00300000'), 8: BLOCK})",
         {7: "cut", 8: "read"},
     ),
-    ("other-start", "listing(stat(7)); wait(b'read'); reading({7: BLOCK}, stats=stat(7, start='1'))", {7: "reused"}),
+    (
+        "other-start",
+        "listing(stat(7)); wait(b'read'); reading({7: BLOCK}, stats=stat(7, start='1') + '\\0')",
+        {7: "reused"},
+    ),
     ("no-processes", "listing()", {}),
 ]
 
@@ -339,6 +349,8 @@ def test_any_change_of_an_answer_is_an_answer_or_an_error_of_ours(packing: str) 
         decoder = Decoder(Script("sh -s", b"", NONCE, "/proc"), host="web-03")
         try:
             decoder.feed(mutate(whole, chance))
+            if decoder.reading is not None:
+                decoder.reading.unpack()
             decoder.eof()
         except HostError:
             ends["error"] += 1

@@ -6,7 +6,7 @@ import pytest
 
 from fleetpmap.errors import UsageError
 from fleetpmap.processes import Choice, Selection, choose, compile_match, full_name
-from fleetpmap.wire import Capabilities, ListedProcess, Listing
+from fleetpmap.wire import Capabilities, ListedProcess, Listing, Processes
 
 GIB = 1024 * 1024
 
@@ -18,7 +18,7 @@ def listed(pid, name, *arguments, **facts):
 
 def listing(*processes, users=None, probe_pid=None):
     capabilities = Capabilities(0, "6.1.0", 4096, "boot", "4026531836", "gnu", "gzip", probe_pid)
-    return Listing(capabilities, processes, users or {})
+    return Listing(capabilities, Processes.of(processes), users or {})
 
 
 def pids(choice: Choice):

@@ -12,7 +12,7 @@ import pytest
 from fleetpmap.errors import ProtocolError, RemoteError
 from fleetpmap.probe import Script
 from fleetpmap.wire import Capabilities, Decoder, Limits, ListedProcess, ProcessReading, Reading
-from fleetpmap.wire.sections import parse_seconds
+from fleetpmap.wire.sections import parse_times
 
 NONCE = "00112233445566778899aabbccddeeff"
 SCRIPT = Script(command="sh -s", stdin=b"", nonce=NONCE, proc_root="/proc")
@@ -57,26 +57,27 @@ NONCE access
 12 ok
 8 ok
 31 gone
-NONCE stat
-7/stat:7 (odd) S 1 7 5 0 -1 4194304 9 8 7 6 5 4 3 2 20 0 1 0 4711 8192000 33 184
-12/stat:12 (kworker/0:1) I 2 0 0 0 -1 69238880 0 0 0 0 0 0 0 0 20 0 1 0 25 0 0 184
-8/stat:8 (new) R 1 8 5 0 -1 4194304 9 8 7 6 5 4 3 2 20 0 1 0 4712 4096000 22 184
 NONCE uid
 7/status:Uid:\t1000\t1001\t1000\t1000
 12/status:Uid:\t0\t0\t0\t0
 8/status:Uid:\t0\t0\t0\t0
-NONCE passwd
+NONCE facts
+7/stat:7 (odd) S 1 7 5 0 -1 4194304 9 8 7 6 5 4 3 2 20 0 1 0 4711 8192000 33 184
+\x0012/stat:12 (kworker/0:1) I 2 0 0 0 -1 69238880 0 0 0 0 0 0 0 0 20 0 1 0 25 0 0 184
+\x008/stat:8 (new) R 1 8 5 0 -1 4194304 9 8 7 6 5 4 3 2 20 0 1 0 4712 4096000 22 184
+\x007/cmdline:odd\x007/cmdline:\x008/cmdline:a\nb\xff\x00NONCE passwd
 app:x:1001:1001::/srv/app:/bin/sh
 NONCE end
 """.replace(b"NONCE", NONCE.encode())
 
+OVER = f"{NONCE} over\n".encode()
 TEXT_7 = b"00400000-00401000 r-xp 00000000 08:01 9  /bin/odd\nRss:  4 kB\n"
 TEXT_8 = b"00600000-00602000 rw-p 00000000 00:00 0\nRss:  8 kB\n"
 
 
 def phase(name: str, body: bytes, packing: str = "plain") -> bytes:
     sent = gzip.compress(body, 1) if packing == "gzip" else body
-    return f"{NONCE} {name} {packing}\n".encode() + sent
+    return f"{NONCE} {name} {packing}\n".encode() + sent + OVER
 
 
 def stream(packing: str, *, listing: bytes = LIST, reading: bytes = READ) -> bytes:
@@ -94,15 +95,19 @@ def decode(data: bytes) -> Decoder:
 def read_after(read: bytes, *, begin: bytes = BEGIN) -> Reading:
     """The Reading of phase two after the usual phase one."""
     decoder = decode(begin + phase("list", LIST) + phase("read", read.replace(b"NONCE", NONCE.encode())))
+    return unpacked(decoder)
+
+
+def unpacked(decoder: Decoder) -> Reading:
     assert decoder.reading is not None
-    return decoder.reading
+    return decoder.reading.unpack()
 
 
 def reading_of(stat: str, text: bytes = TEXT_7, *, verdict: str = "ok", begin: bytes = BEGIN) -> str:
     """The status of process 7 whose second stat, text and verdict are these."""
     read = (
         b"NONCE smaps\n==> /dev/null <==\n\n==> 7/smaps <==\n" + text + f"NONCE access\n7 {verdict}\n".encode()
-    ) + f"NONCE stat\n{stat}NONCE end\n".encode()
+    ) + f"NONCE facts\n{stat and stat + chr(0)}NONCE end\n".encode()
     reading = read_after(read, begin=begin)
     assert reading.smaps == (text if reading.processes[0].status == "read" else b"")
     return reading.processes[0].status
@@ -154,12 +159,12 @@ def test_listing_has_every_process_by_pid() -> None:
 def test_reading_has_the_texts_gapless_in_the_order_asked() -> None:
     """tail's headers are cut away, and every pid asked for has its place and its status."""
     decoder = decode(stream("plain"))
-    assert decoder.reading == Reading(
+    assert unpacked(decoder) == Reading(
         TEXT_7 + TEXT_8,
         (
-            ProcessReading(7, "read", 0, 61, 1001),
-            ProcessReading(12, "kernel", 61, 61, 0),
-            ProcessReading(8, "read", 61, 112, 0),
+            ProcessReading(7, "read", 0, 61, 1001, arguments=("odd", "")),
+            ProcessReading(12, "kernel", 61, 61, 0, arguments=()),
+            ProcessReading(8, "read", 61, 112, 0, arguments=("a\nb\udcff",)),
             ProcessReading(31, "gone", 112, 112, None),
         ),
         {1001: "app"},
@@ -178,7 +183,7 @@ def test_gzip_and_plain_give_the_same() -> None:
     """Packing is not part of the answer."""
     packed, plain = decode(stream("gzip")), decode(stream("plain"))
     assert packed.listing == plain.listing
-    assert packed.reading == plain.reading
+    assert unpacked(packed) == unpacked(plain)
 
 
 @pytest.mark.parametrize("packing", ["gzip", "plain"])
@@ -190,17 +195,17 @@ def test_pieces_of_any_size_give_the_same(packing: str, size: int) -> None:
     for at in range(0, len(data), size):
         pieces.feed(data[at : at + size])
     pieces.eof()
-    assert (pieces.listing, pieces.reading, pieces.noise) == (whole.listing, whole.reading, whole.noise)
+    assert (pieces.listing, unpacked(pieces), pieces.noise) == (whole.listing, unpacked(whole), whole.noise)
 
 
 @pytest.mark.parametrize("packing", ["gzip", "plain"])
 def test_a_stream_cut_anywhere_is_an_error_that_says_how_much_came(packing: str) -> None:
     """At every byte: either the whole reading or none, and never a quiet end."""
     data = stream(packing)
-    whole = decode(data).reading
+    whole = unpacked(decode(data))
     for stop in range(len(data)):
         decoder = decode(data[:stop])
-        assert decoder.reading in (None, whole)
+        assert decoder.reading is None or unpacked(decoder) == whole
         with pytest.raises(ProtocolError, match=f"after {stop:,} bytes") as caught:
             decoder.eof()
         assert caught.value.host == "web-03"
@@ -224,7 +229,7 @@ def test_a_cut_names_the_phase(stop: int, stage: str, message: str) -> None:
 def test_a_body_without_its_end_is_an_error_though_gzip_ended_well() -> None:
     """A reader killed on the host closes gzip properly; only the end frame tells that all is there."""
     with pytest.raises(ProtocolError, match="stopped in the middle of reading smaps"):
-        decode(stream("gzip", reading=READ[:-40]))
+        unpacked(decode(stream("gzip", reading=READ[:-40])))
 
 
 def test_noise_is_kept_and_bounded() -> None:
@@ -304,14 +309,14 @@ def test_a_second_reading_takes_the_place_of_the_first() -> None:
     """One listing, then as many readings as asked for."""
     nothing = f"{NONCE} end\n".encode()
     decoder = decode(BEGIN + phase("list", LIST) + phase("read", READ) + phase("read", nothing))
-    assert decoder.reading == Reading(b"", (), {})
+    assert unpacked(decoder) == Reading(b"", (), {})
 
 
 def test_the_smaps_text_is_held_once() -> None:
     """Four megabytes of smaps take less than half as much again on the way to one buffer."""
     text = b"00400000-00401000 r-xp 00000000 08:01 9\nRss:        4 kB\n" * 75_000
     read = b"NONCE smaps\n==> /dev/null <==\n\n==> 7/smaps <==\n" + text
-    read = (read + b"NONCE access\n7 ok\nNONCE stat\n" + SAME.encode() + b"NONCE end\n").replace(
+    read = (read + b"NONCE access\n7 ok\nNONCE facts\n" + SAME.encode() + b"\0NONCE end\n").replace(
         b"NONCE", NONCE.encode()
     )
     packed = phase("read", read, "gzip")
@@ -320,11 +325,11 @@ def test_the_smaps_text_is_held_once() -> None:
     tracemalloc.start()
     try:
         decoder.feed(packed)
+        reading = unpacked(decoder)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert decoder.reading is not None
-    assert decoder.reading.smaps == text
+    assert reading.smaps == text
     assert peak < 1.5 * len(text) + 4 * 2**20  # and pieces of a megabyte in flight
 
 
@@ -342,8 +347,9 @@ def test_gzip_that_grows_too_much_is_a_bomb_whatever_the_limit() -> None:
     decoder = decode(BEGIN + phase("list", LIST) + f"{NONCE} read gzip\n".encode())
     tracemalloc.start()
     try:
+        decoder.feed(bomb + OVER)
         with pytest.raises(ProtocolError, match="unpacks to more than 200 times its size"):
-            decoder.feed(bomb)
+            unpacked(decoder)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -355,10 +361,10 @@ def test_a_process_over_its_limit_is_cut_and_the_others_are_whole(packing: str) 
     """Its text is dropped; the next one's place follows."""
     decoder = Decoder(SCRIPT, host="web-03", limits=Limits(process=60))
     decoder.feed(stream(packing))
-    assert decoder.reading is not None
-    assert decoder.reading.smaps == TEXT_8
-    assert decoder.reading.processes[0] == ProcessReading(7, "cut", 0, 0, 1001)
-    assert decoder.reading.processes[2] == ProcessReading(8, "read", 0, 51, 0)
+    reading = unpacked(decoder)
+    assert reading.smaps == TEXT_8
+    assert reading.processes[0] == ProcessReading(7, "cut", 0, 0, 1001, arguments=("odd", ""))
+    assert reading.processes[2] == ProcessReading(8, "read", 0, 51, 0, arguments=("a\nb\udcff",))
 
 
 def test_endless_noise_is_an_error() -> None:
@@ -462,7 +468,7 @@ STAT_7 = SAME.encode()
         (BEGIN + f"{NONCE} dance\n".encode(), 'does not know the frame "dance"'),
         (BEGIN + NONCE.encode() + b" " + b"x" * 2000, "line has no end"),
         (BEGIN + phase("list", f"{NONCE} ".encode() + b"x" * 2000), "line has no end"),
-        (BEGIN + f"{NONCE} list gzip\nplain text".encode(), "is not gzip"),
+        (BEGIN + f"{NONCE} list gzip\nplain text".encode() + OVER, "is not gzip"),
         (BEGIN.replace(b"page_size=4096", b"page_size=0"), "a page size of 0"),
         (BEGIN.replace(b"uid=1000", b"uid=-1"), "b'-1' is not a number"),
         (BEGIN + BEGIN, "it began twice"),
@@ -486,24 +492,31 @@ STAT_7 = SAME.encode()
 def test_what_is_not_the_wire_format_is_an_error(data: bytes, message: str) -> None:
     """A stream that our probe cannot have sent is never half understood."""
     with pytest.raises(ProtocolError, match=message):
-        decode(data)
+        unpacked(decode(data))
 
 
 def test_lines_of_a_rollup_that_are_no_sizes_are_left_out() -> None:
     """The header is a mapping's; a number that no kernel prints is nobody's."""
     lines = (b"55e0-7ffd ---p 00000000 00:00 0 [rollup]", b"Rss:  12 kB", b"Mood: good", b"Pss: " + b"9" * 19 + b" kB")
-    section = b"NONCE rollup\n" + b"".join(b"7/smaps_rollup:" + line + b"\n" for line in lines)
-    reading = read_after(READ.replace(f"{NONCE} access".encode(), section + b"NONCE access"))
+    rollup = b"7/smaps_rollup:" + b"\n".join(lines) + b"\n\0"
+    reading = read_after(READ.replace(b"7/cmdline:odd", rollup + b"7/cmdline:odd"))
     assert [one.rollup for one in reading.processes if one.pid == 7] == [{"Rss": 12}]
 
 
 @pytest.mark.parametrize(
-    ("section", "seconds"),
-    [(b"1234.50 1236.25\n", 1.75), (b"", None), (b"1234.50 \n", None), (b"-1.00 2.00\n", None), (b"9.00 8.00\n", 0.0)],
+    ("section", "seconds", "alone"),
+    [
+        (b"1234.50 1236.25\n", 1.75, {}),
+        (b"10.00 10.01\n10.01 11.00 7\n11.00 11.02 8\n", 1.02, {7: 0.99, 8: 0.02}),
+        (b"", None, {}),
+        (b"1234.50 \n", None, {}),
+        (b"-1.00 2.00\n", None, {}),
+        (b"9.00 8.00\n", 0.0, {}),
+    ],
 )
-def test_time_of_a_phase(section: bytes, seconds: float | None):
+def test_times_of_the_groups(section: bytes, seconds: float | None, alone: dict[int, float]):
     """The uptime at its end less that at its begin; unknown where the host does not say, or not in that form."""
-    assert parse_seconds(section) == seconds
+    assert parse_times(section) == (seconds, alone)
 
 
 def test_a_host_asked_again_lists_anew():

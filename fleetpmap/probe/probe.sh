@@ -24,6 +24,8 @@
 # by the shell's own echo, so that the nonce is never in the arguments of a process that others on the host can see.
 # A fork costs as much as reading ten processes, so functions set a variable where $(...) would be the custom.
 
+# shellcheck disable=SC2317,SC2329 # for all of it: functions are reached through in_parts, too
+
 # A variable that came in exported would carry its new value, the nonce, into the environment of every child.
 set +a
 unset nonce proc_root GREP_OPTIONS TAR_OPTIONS GZIP CDPATH
@@ -68,23 +70,37 @@ number_behind() { # KEY FILE: sets $word to what is behind the first KEY in it, 
     done 2>/dev/null <"$2"
 }
 
-# end_all: kill whatever runs below this shell, even blocked in a read: stopped first, from the top down, so that none of
-# it starts another. By /proc, because a shell without job control knows only the processes that it started itself.
+# end_all: kill what runs below this shell, even blocked in a read: stopped first, from the top down, so that none of it
+# starts another. By /proc, since a shell without job control knows only the processes that it started itself.
 end_all() {
-    self='' doomed='' before=none
     read -r self _ </proc/self/stat
-    while [ "$doomed" != "$before" ]; do
-        before=$doomed
-        for one in /proc/[0-9]*; do
-            one=${one#/proc/}
-            case " $self $doomed " in *" $one "*) continue ;; esac
-            read -r line <"/proc/$one/stat" || continue
-            line=${line##*) ? }
-            case " $$ $doomed " in *" ${line%% *} "*) kill -STOP "$one" && doomed="$doomed $one" ;; esac
+    parents=$$ doomed=''
+    while [ -n "$parents" ]; do
+        found=
+        for parent in $parents; do
+            children "$parent"
+            for child in $children; do
+                [ "$child" = "$self" ] || { kill -STOP "$child" && found="$found $child"; }
+            done
         done
+        doomed="$found $doomed" parents=$found
     done
+    # From the bottom up: when the phase's own shells have ended, the main one ends this.
     # shellcheck disable=SC2086 # a list of pids: split it
     kill -KILL $doomed
+}
+
+children() { # PID: sets $children to those that it started
+    children=
+    if [ -e "/proc/$1/task/$1/children" ]; then
+        read -r children <"/proc/$1/task/$1/children"
+        return
+    fi
+    for one in /proc/[0-9]*; do
+        read -r line <"$one/stat" || continue
+        line=${line##*) ? }
+        [ "${line%% *}" != "$1" ] || children="$children ${one#/proc/}"
+    done
 }
 
 # Below 126 is the command's own word (grep and tail say 1 or 2 for a file that went away). From there on it was
@@ -109,14 +125,14 @@ files() { # NAME PID...: sets $files to PID/NAME...
     for pid; do files="$files $pid/$name"; done
 }
 
-# in_parts STEP PID...: at most 500 at a time, since the kernel bounds the length of an argument list.
+# in_parts STEP PID...: at most 1,000 at a time, since the kernel bounds the length of an argument list.
 in_parts() {
     step=$1 part='' count=0
     shift
     for pid; do
         case $pid in *[!0-9]*) continue ;; esac
         part="$part $pid" count=$((count + 1))
-        if [ "$count" -eq 500 ]; then
+        if [ "$count" -eq 1000 ]; then
             # shellcheck disable=SC2086 # a list of pids: split it
             "$step" $part
             part='' count=0
@@ -418,7 +434,7 @@ shell_texts() { # FILE...
 body() { # list|read WORD...
     phase=$1
     shift
-    "${phase}_all" "$@"
+    case $phase in list) list_all "$@" ;; read) read_all "$@" ;; esac
     section end
 }
 
@@ -435,9 +451,11 @@ phase() {
         gzip:list) body "$@" </dev/null 3<&- | gzip -1 -c 3<&- ;;
         gzip:read) body "$@" </dev/null 3<&- | $nicely gzip -1 -c 3<&- ;;
         *) (body "$@") </dev/null 3<&- ;;
-    esac || exit 1
+    esac
+    code=$?
     kill -KILL "$watcher" 2>/dev/null
     wait "$watcher" 2>/dev/null
+    [ "$code" -eq 0 ] || exit 1
     echo "$nonce over"
 }
 
@@ -459,7 +477,7 @@ choose_tools() {
     esac
     # BusyBox's sed would make a /dev/stderr where there is none.
     filter=
-    if [ -e /dev/stderr ] && command -v sed >/dev/null 2>&1; then filter=sed; fi
+    if [ -e /dev/stderr ] && command -v sed >/dev/null 2>&1; then filter='sed'; fi
     compression=plain
     if wished gzip && command -v gzip >/dev/null 2>&1; then compression=gzip; fi
     nicely=
@@ -469,7 +487,7 @@ choose_tools() {
 
 # shellcheck disable=SC3045 # read -d is only tried
 choose_builtins() {
-    reader=sh
+    reader='sh'
     if [ "$(command -v printf)" = printf ]; then
         text='printf %s' nul='printf \0'
     elif [ "$(command -v print)" = print ]; then
@@ -504,7 +522,7 @@ choose_maps() {
 above_all() { # PID: sets $above to it and what started it, and so on
     above=
     word "$1"
-    while [ "${word:-0}" != 0 ]; do
+    while [ "${word:-0}" -gt 1 ]; do
         above="$above $word"
         number_behind PPid: "$word/status"
     done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, overload
@@ -65,19 +64,16 @@ class ListedProcess(NamedTuple):  # of every process of every host: a frozen dat
 class Processes(Sequence[ListedProcess]):
     """Every process of a host, by pid; each is made when it is asked for, since most are nobody's business."""
 
-    def __init__(self, pids: Sequence[int], names: Sequence[bytes], make: Callable[[int], ListedProcess]) -> None:
+    def __init__(self, pids: Sequence[int], names: Sequence[str], make: Callable[[int], ListedProcess]) -> None:
         """`make` gives the process of a slot in `pids`."""
-        self.pids = pids
         self.names = names
-        """Their names, as the host sent them."""
         self._make = make
-        self._slots = {pid: slot for slot, pid in enumerate(pids)}
+        self._slots = dict(zip(pids, range(len(pids)), strict=True))
 
     @classmethod
     def of(cls, processes: Sequence[ListedProcess]) -> Processes:
         """Of processes that are made already."""
-        pids, names = [one.pid for one in processes], [os.fsencode(one.name) for one in processes]
-        return cls(pids, names, processes.__getitem__)
+        return cls([one.pid for one in processes], [one.name for one in processes], processes.__getitem__)
 
     def get(self, pid: int) -> ListedProcess | None:
         """The process of this pid."""
@@ -90,11 +86,11 @@ class Processes(Sequence[ListedProcess]):
     def __getitem__(self, slot: slice) -> list[ListedProcess]: ...
     def __getitem__(self, slot: int | slice) -> ListedProcess | list[ListedProcess]:
         if isinstance(slot, slice):
-            return [self._make(one) for one in range(len(self.pids))[slot]]
-        return self._make(range(len(self.pids))[slot])
+            return [self._make(one) for one in range(len(self))[slot]]
+        return self._make(range(len(self))[slot])
 
     def __len__(self) -> int:
-        return len(self.pids)
+        return len(self._slots)
 
     def __contains__(self, process: object) -> bool:
         return isinstance(process, ListedProcess) and self.get(process.pid) == process

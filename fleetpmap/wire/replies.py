@@ -79,7 +79,7 @@ def build_listing(capabilities: Capabilities, body: Body) -> Listing:
         stat = stat_of(pid, fields[slot])
         return ListedProcess(
             pid=pid,
-            name=text_of(names[slot]),
+            name=names[slot],
             state=stat.state,
             ppid=stat.ppid,
             session=stat.session,

@@ -49,7 +49,7 @@ class Stats(NamedTuple):
     """Columns, one slot for each process, by pid."""
 
     pids: list[int]
-    names: list[bytes]
+    names: list[str]
     fields: list[bytes]
     """What follows the name: `stat_of` makes it a Stat."""
 
@@ -67,7 +67,8 @@ def _by_pid(rows: list[tuple[bytes, bytes, bytes]]) -> Stats | None:
     order = sorted(range(len(pids)), key=pids.__getitem__)
     if len(set(pids)) < len(pids) or len(pids) > PROCESSES_LIMIT:
         return None
-    return Stats([pids[at] for at in order], [rows[at][1] for at in order], [rows[at][2] for at in order])
+    names = [rows[at][1].decode("utf-8", "surrogateescape") for at in order]  # text_of(), not called so often
+    return Stats([pids[at] for at in order], names, [rows[at][2] for at in order])
 
 
 def parse_stats_one_by_one(section: bytes) -> Stats:
@@ -109,10 +110,10 @@ def stat_of(pid: int, fields: bytes) -> Stat:
         raise MalformedError(f"{pid}/stat is not a stat line: {error}") from error
 
 
-def _name_and_fields(pid: int, text: bytes) -> tuple[bytes, bytes]:
+def _name_and_fields(pid: int, text: bytes) -> tuple[str, bytes]:
     """The name may hold parentheses and spaces; it ends at the last parenthesis of all."""
     before, _, fields = text.rpartition(b")")
     if len(fields.split(None, _SHORTEST)) < _SHORTEST:
         raise MalformedError(f"{pid}/stat is not a stat line")
     stat_of(pid, fields)
-    return before.partition(b"(")[2], fields
+    return text_of(before.partition(b"(")[2]), fields

@@ -92,20 +92,14 @@ class Phase:
         """
         body = Body(self.nonce)
         unpacked = 0
-        gunzip = zlib.decompressobj(wbits=31) if self.packing == "gzip" else None
-        while self.pieces:
-            came = self.pieces.popleft()
-            for piece in [came] if gunzip is None else self._gunzipped(gunzip, came):
-                unpacked += len(piece)
-                self.taken.unpacked += len(piece)
-                self._limit(unpacked, self.taken.unpacked)
-                if body.add(piece):
-                    raise MalformedError(f"something follows the end of {DOING[self.stage]}")
-        if not body.ended or (gunzip is not None and not gunzip.eof):
-            raise self.error(
-                f"the host stopped in the middle of {DOING[self.stage]}, after {self.size:,} bytes of it",
-                hint="a command of the probe was killed there or could not start: see the host's log",
-            )
+        for piece in self._gunzipped() if self.packing == "gzip" else self._taken_out():
+            unpacked += len(piece)
+            self.taken.unpacked += len(piece)
+            self._limit(unpacked, self.taken.unpacked)
+            if body.add(piece):
+                raise MalformedError(f"something follows the end of {DOING[self.stage]}")
+        if not body.ended:
+            raise self._stopped()
         return body
 
     def error(self, message: str, *, hint: str) -> ProtocolError:
@@ -116,26 +110,43 @@ class Phase:
         """The same for what the probe does not print."""
         return self.error(f"not the answer of our probe: {what}", hint="-vv shows what came")
 
-    def _gunzipped(self, gunzip: zlib._Decompress, came: bytes) -> Iterator[bytes]:
-        for at in range(0, len(came), _PACKED_PIECE):
-            packed = came[at : at + _PACKED_PIECE]
-            if gunzip.eof:
-                raise MalformedError("something follows the gzip")
-            more = True
-            while more and not gunzip.eof:
-                try:
-                    piece = gunzip.decompress(packed, _PIECE)
-                except zlib.error as error:
-                    raise MalformedError(f"what came is not gzip ({error})") from error
-                self._check_expansion(len(piece))
-                yield piece
-                packed = gunzip.unconsumed_tail
-                more = bool(packed) or len(piece) == _PIECE
-            if gunzip.unused_data:
-                raise MalformedError("something follows the gzip")
+    def _taken_out(self) -> Iterator[bytes]:
+        while self.pieces:
+            yield self.pieces.popleft()
 
-    def _check_expansion(self, more: int) -> None:
-        if self.taken.unpacked + more > max(_EXPANSION_FREE, self.limits.expansion * self.taken.packed):
+    def _gunzipped(self) -> Iterator[bytes]:
+        gunzip = zlib.decompressobj(wbits=31)
+        given = came_out = 0
+        for whole in self._taken_out():
+            for at in range(0, len(whole), _PACKED_PIECE):
+                packed = whole[at : at + _PACKED_PIECE]
+                given += len(packed)
+                more = True
+                while more and not gunzip.eof:
+                    try:
+                        piece = gunzip.decompress(packed, _PIECE)
+                    except zlib.error as error:
+                        raise MalformedError(f"what came is not gzip ({error})") from error
+                    came_out += len(piece)
+                    self._check_expansion(given, came_out)
+                    yield piece
+                    packed = gunzip.unconsumed_tail
+                    more = bool(packed) or len(piece) == _PIECE
+                if packed and gunzip.eof:
+                    raise MalformedError("something follows the gzip")
+        if not gunzip.eof:
+            raise self._stopped()
+        if gunzip.unused_data:
+            raise MalformedError("something follows the gzip")
+
+    def _stopped(self) -> ProtocolError:
+        return self.error(
+            f"the host stopped in the middle of {DOING[self.stage]}, after {self.size:,} bytes of it",
+            hint="a command of the probe was killed there or could not start: see the host's log",
+        )
+
+    def _check_expansion(self, given: int, came_out: int) -> None:
+        if came_out > max(_EXPANSION_FREE, self.limits.expansion * given):
             raise self.error(
                 f"what came unpacks to more than {self.limits.expansion} times its size: a gzip bomb",
                 hint="no smaps does that: see what runs on that host as `sh` or `gzip`",
