@@ -32,6 +32,8 @@ _SLOT_BITS = np.uint64(_SLOTS.bit_length() - 1)
 
 
 class _Codes(dict[bytes, int]):
+    """Text to code. One that is not there yet is read; it is no text of one line if it has a newline."""
+
     def __init__(self, read: Callable[[bytes], int]) -> None:
         self._read = read
 
