@@ -302,6 +302,52 @@ def test_owners_are_listed_only_on_request(tree: Tree) -> None:
     assert (listing.processes[0].uid, listing.users) == (None, {})
 
 
+@pytest.mark.parametrize("without", ["", "grep"], ids=["tools", "shell"])
+def test_names_that_may_be_cut_come_with_their_command_line(
+    shell: list[str], without: str, tree: Tree, tools: Callable[[str, str], dict[str, str]]
+) -> None:
+    """Fifteen bytes, whatever they are; nobody else's is read unless it is asked for."""
+    names = {1: "fourteen-bytes", 2: "exactly-fifteen", 3: "a) b (c) d (e f", 4: "sixteen-bytes-on"}
+    for pid, name in names.items():
+        tree.add(pid, name)
+    with Conversation(shell, tree.request(), env=tools(without, "exit 2") if without else None) as probe:
+        listed = {one.pid: one.arguments for one in probe.listing().processes}
+    if without == "grep" and shell[0] == "dash":  # its read cannot stop at a NUL
+        assert set(listed.values()) == {()}
+    else:
+        assert [pid for pid, arguments in listed.items() if arguments] == [2, 3]
+        assert listed[2] == ("exactly-fifteen", "--pid", "2")
+
+
+def test_what_is_above_the_probe_comes_with_its_command_line(shell: list[str]) -> None:
+    """By it the client tells this connection's sshd from the listener."""
+    with Conversation(shell, Request()) as probe:
+        listed = probe.listing().processes
+        ours, parent = listed.get(probe.process.pid), listed.get(os.getpid())
+    assert ours is not None
+    assert parent is not None
+    assert ours.arguments == tuple(shell)
+    assert parent.arguments[0] == Path("/proc/self/cmdline").read_text().partition("\0")[0]
+
+
+def test_each_group_has_its_time(shell: list[str], child: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """Who is read by itself has a time of its own; the order is that of the line."""
+    others = [child() for _ in range(4)]
+    one, two, three, four = (process.pid for process in others)
+    with Conversation(shell, Request()) as probe:
+        probe.listing()
+        probe.send(probe.script.read_line([(one, two), (three,), (four,)]))
+        while probe.decoder.reading is None:
+            assert probe._take()
+        reading = probe.decoder.reading.unpack()
+    assert [(process.pid, process.status) for process in reading.processes] == [
+        (pid, "read") for pid in (one, two, three, four)
+    ]
+    assert [process.seconds is None for process in reading.processes] == [True, True, False, False]
+    assert reading.seconds is not None
+    assert reading.seconds >= sum(process.seconds or 0 for process in reading.processes)
+
+
 @pytest.mark.parametrize("state", ["S", "T"])
 def test_rollups_are_read_only_on_request(shell: list[str], tree: Tree, state: str) -> None:
     """Each key to its KiB, None where a kernel has no such file; `stopped` is what both stats say."""

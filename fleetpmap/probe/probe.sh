@@ -118,21 +118,35 @@ section() { # NAME
     echo "$nonce $1"
 }
 
-files() { # NAME PID...: sets $files to PID/NAME...
-    name=$1
+files() { # NAME PID...: sets $files to PID/NAME...; a few at a time, since each appending copies all that is there
+    name=$1 files='' some=''
     shift
-    files=
-    for pid; do files="$files $pid/$name"; done
+    for pid; do
+        some="$some $pid/$name"
+        [ "${#some}" -lt 600 ] || { files="$files$some" some=; }
+    done
+    files="$files$some"
 }
 
-# in_parts STEP PID...: at most 1,000 at a time, since the kernel bounds the length of an argument list.
+# in_parts LIMIT STEP PID...: so many at a time, since the kernel bounds the length of an argument list (to 128 KiB at
+# worst). What is no pid is left out.
 in_parts() {
-    step=$1 part='' count=0
-    shift
+    limit=$1 step=$2 part='' count=0
+    shift 2
+    case $#:$* in
+        0:*) return ;;
+        *[!0-9:\ ]*) ;;
+        *)
+            if [ "$#" -le "$limit" ]; then
+                "$step" "$@"
+                return
+            fi
+            ;;
+    esac
     for pid; do
         case $pid in *[!0-9]*) continue ;; esac
         part="$part $pid" count=$((count + 1))
-        if [ "$count" -eq 1000 ]; then
+        if [ "$count" -eq "$limit" ]; then
             # shellcheck disable=SC2086 # a list of pids: split it
             "$step" $part
             part='' count=0
@@ -258,19 +272,19 @@ programs() {
 
 list_all() { # PID...
     cut=''
-    in_parts stats "$@"
+    in_parts 2000 stats "$@"
     if wished words; then
-        in_parts arguments "$@"
+        in_parts 2000 arguments "$@"
     else
         for pid in $above; do
             case " $cut " in *" $pid "*) ;; *) cut="$cut $pid" ;; esac
         done
         # shellcheck disable=SC2086 # a list of pids: split it
-        in_parts arguments $cut
+        in_parts 2000 arguments $cut
     fi
-    if wished uid; then in_parts owners "$@"; fi
-    if wished cgroup; then in_parts cgroups "$@"; fi
-    if wished exe; then in_parts programs "$@"; fi
+    if wished uid; then in_parts 2000 owners "$@"; fi
+    if wished cgroup; then in_parts 2000 cgroups "$@"; fi
+    if wished exe; then in_parts 2000 programs "$@"; fi
 }
 
 # texts PID...: each smaps behind the header that tail -n +1 puts there. /dev/null is in the list because tail prints no
@@ -303,7 +317,7 @@ group() {
     [ "$#" -gt 0 ] || return 0
     clock
     began=$now
-    in_parts texts "$@"
+    in_parts 1000 texts "$@"
     clock
     alone=
     [ "$#" -gt 1 ] || alone=" $1"
@@ -380,7 +394,7 @@ read_all() { # PID... [/ PID...]...
             *) these="$these $word" ;;
         esac
     done
-    in_parts facts "$@"
+    in_parts 1000 facts "$@"
     users
     if [ -n "$now" ]; then
         section time
