@@ -149,6 +149,8 @@ class Dialogue:
         self._host = host
         self._sent = sent
         self._decoder = Decoder(script, host=host.name)
+        self._expected: list[tuple[int, ...]] = []
+        """The groups read last time, which will most likely be the same next time."""
         try:
             self._listing: Listing | None = self._list(script.stdin)
         except BaseException:
@@ -161,17 +163,34 @@ class Dialogue:
         Raises:
             HostError: the host broke off, or answered something else; its `said` is what came besides.
         """
+        expected, self._expected = self._expected, []
         if self._listing is None:
             self._decoder.begin_again()
-        listing = self._listing or self._list(self._script.list_line())
+        listing = self._listing or self._list(self._script.list_line(expected))
         self._listing = None
         with _told(self._said, self._sent):
             choice = choose(listing, selection, local_pid=os.getpid() if self._host.transport == "local" else None)
-            packed = None
-            if choice.read and smaps:
-                packed = _read(self._channel, self._decoder, self._script, choice.read, self._host)
-                passed(self._host.name, "read")
+            groups = _groups(choice.read) if smaps else []
+            packed = self._read(groups, expected)
+            if groups == expected or not expected:  # processes come and go: the next time we had better look first
+                self._expected = groups
         return Conversation(listing, choice, self._said(), packed, sent=self._sent)
+
+    def _read(self, groups: list[tuple[int, ...]], expected: list[tuple[int, ...]]) -> PackedReading | None:
+        """Phase two of these groups; that of the `expected` is on its way already."""
+        packed = self._receive_reading() if expected else None
+        if groups != expected:
+            packed = None
+            if groups:
+                self._decoder.reading = None
+                self._channel.send(self._script.read_line(groups))
+                packed = self._receive_reading()
+        if packed:
+            passed(self._host.name, "read")
+        return packed
+
+    def _receive_reading(self) -> PackedReading:
+        return _receive(self._channel, self._decoder, lambda: self._decoder.reading, self._host)
 
     def renew(self, deadline: Deadline) -> None:
         """Let what is asked from now on take until another deadline."""
@@ -225,14 +244,6 @@ def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | Non
             raise _ended_early(channel, decoder, host)
         decoder.feed(piece)
     return answer
-
-
-def _read(
-    channel: Channel, decoder: Decoder, script: Script, chosen: Sequence[ListedProcess], host: Host
-) -> PackedReading:
-    """Phase two."""
-    channel.send(script.read_line(_groups(chosen)))
-    return _receive(channel, decoder, lambda: decoder.reading, host)
 
 
 def _groups(chosen: Sequence[ListedProcess]) -> list[tuple[int, ...]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -48,6 +50,23 @@ def test_a_process_that_starts_later_is_found(sshd: Sshd):
         with Target("latecomer") as target:
             assert [one.pid for one in rounds.look().snapshot.processes] == [target.pid]
         assert rounds.look().snapshot.hosts[0].status == "no-match"
+
+
+def test_a_round_like_the_one_before_goes_to_the_host_and_back_once(sshd: Sshd, options):
+    """Who is to be read is asked for along with the list; where others are, once more; then we look first again."""
+    question = Question(Selection(match=re.compile("^roundtrip")), ssh=options)
+    trips = []
+    with (
+        Relay(("127.0.0.1", sshd.port), delay_s=0.02) as relay,
+        Target("roundtrip-one") as one,
+        Rounds([sshd.host(port=relay.port)], question) as rounds,
+    ):
+        for start in (False, False, False, True, False, False):
+            with Target("roundtrip-two") if start else contextlib.nullcontext() as two:
+                found = {process.pid for process in rounds.look().snapshot.processes}
+                assert found == {one.pid} | ({two.pid} if two else set())
+            trips.append(relay.round_trips)
+    assert [round(after - before) for before, after in pairwise(trips)] == [1, 1, 2, 2, 1]
 
 
 def test_a_connection_that_broke_between_rounds_is_opened_anew(sshd: Sshd, options):

@@ -8,7 +8,8 @@
 # To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc uid cgroup
 #
 #   prints  NONCE begin 1 KEY=VALUE...       what this host can do; before it, whatever the login printed
-#           NONCE list gzip|plain BODY       at once, and again for the line `list`: every process: stat up to its rss,
+#           NONCE list gzip|plain BODY       at once, and again for a line `list` (`list PID...`: then what `read PID...`
+#                                            gives, for who knows already whom to read): every process: stat up to its rss,
 #                                            cmdline (without `words` only where the name alone may not tell who it is:
 #                                            15 bytes, since there the kernel cuts it, and the shells and sshd above
 #                                            this one), uid and passwd, cgroup, exe
@@ -567,8 +568,12 @@ answer() { # COMMAND WORDS: one line of stdin
             echo "$nonce bye"
             exit 0
             ;;
-        list:) phase list [0-9]* ;;
-        read:*[!0-9/\ ]*) fail request ;;
+        list:*[!0-9/\ ]* | read:*[!0-9/\ ]*) fail request ;;
+        list:*)
+            phase list [0-9]*
+            # shellcheck disable=SC2086 # pids and slashes: split them
+            [ -z "$2" ] || phase read $2
+            ;;
         read:*)
             # shellcheck disable=SC2086 # pids and slashes: split them
             phase read $2

@@ -55,15 +55,22 @@ class Script:
 
         Each group is read by a command of its own, so that it has a time of its own.
         """
-        return f"read {' / '.join(' '.join(map(str, pids)) for pids in groups)}\n".encode()
+        return f"read {_groups(groups)}\n".encode()
 
-    def list_line(self) -> bytes:
-        """Phase one once more: the line for stdin that asks for the processes as they are now."""
-        return b"list\n"
+    def list_line(self, groups: Sequence[Sequence[int]] = ()) -> bytes:
+        """Phase one once more: the line for stdin that asks for the processes as they are now.
+
+        With `groups`, phase two of these follows at once, for who expects to choose the same as before.
+        """
+        return f"list {_groups(groups)}".strip().encode() + b"\n"
 
     def quit_line(self) -> bytes:
         """The line for stdin that ends the script."""
         return b"quit\n"
+
+
+def _groups(groups: Sequence[Sequence[int]]) -> str:
+    return " / ".join(" ".join(map(str, pids)) for pids in groups)
 
 
 def render(request: Request) -> Script:
