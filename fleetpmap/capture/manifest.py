@@ -35,7 +35,7 @@ REBUILT = {
 }
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-_NOT_FACTS = frozenset({"pid", "status", "start", "stop", "rollup", "uid"})
+_NOT_FACTS = frozenset({"pid", "status", "start", "stop", "rollup", "uid", "arguments"})
 """Of a ProcessReading: said elsewhere, or read from the files."""
 _LARGEST = 1 << 64
 
