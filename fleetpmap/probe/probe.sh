@@ -215,7 +215,6 @@ pids_told() { # adds to $cut the pids that the lines of $told begin with, and ch
 # arguments PID...: `PID/cmdline:ARGUMENT` and a NUL for each.
 arguments() {
     [ "$reader$shell_words" != sh ] || return 0
-    section cmdline
     files cmdline "$@"
     # shellcheck disable=SC2086 # a list of paths: split it
     case $reader in
@@ -274,6 +273,8 @@ programs() {
 list_all() { # PID...
     cut=''
     in_parts 2000 stats "$@"
+    # Even if nothing is in it: who has no such section cannot read command lines.
+    [ "$reader$shell_words" = sh ] || section cmdline
     if wished words; then
         in_parts 2000 arguments "$@"
     else
