@@ -1,4 +1,4 @@
-"""The reference: a bare paramiko loop.   python benchmarks/bare_paramiko.py PORT KEY_FILE NAME ADDRESS...
+"""The reference: a bare paramiko loop.   bare_paramiko.py PORT USER KEY_FILE KNOWN_HOSTS NAME ADDRESS...
 
 What one would write in an afternoon: 32 threads, one command per host that finds the processes called NAME and sends
 their smaps through gzip. No host key is checked, no text is parsed, the bytes are dropped; it prints how many came.
@@ -15,11 +15,11 @@ COMMAND = "cd /proc && cat $(pgrep -x {name} | sed s,$,/smaps,) | gzip -1"
 PIECE = 1 << 20
 
 
-def ask(address: str, port: int, key: paramiko.PKey, name: str) -> int:
+def ask(address: str, port: int, user: str, key: paramiko.PKey, name: str) -> int:
     """Bytes that came from one host."""
     with paramiko.SSHClient() as client:
         client.set_missing_host_key_policy(paramiko.MissingHostKeyPolicy())  # it takes any key
-        client.connect(address, port, pkey=key, allow_agent=False, look_for_keys=False)
+        client.connect(address, port, user, pkey=key, allow_agent=False, look_for_keys=False)
         _, stdout, _ = client.exec_command(COMMAND.format(name=name))
         received = sum(map(len, iter(lambda: stdout.read(PIECE), b"")))
         if stdout.channel.recv_exit_status():
@@ -28,11 +28,11 @@ def ask(address: str, port: int, key: paramiko.PKey, name: str) -> int:
 
 
 def main() -> None:
-    port, key_file, name, *addresses = sys.argv[1:]
+    port, user, key_file, _, name, *addresses = sys.argv[1:]
     key = paramiko.PKey.from_path(key_file)
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     with ThreadPoolExecutor(THREADS) as threads:
-        print(sum(threads.map(lambda address: ask(address, int(port), key, name), addresses)))
+        print(sum(threads.map(lambda address: ask(address, int(port), user, key, name), addresses)))
 
 
 if __name__ == "__main__":

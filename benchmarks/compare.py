@@ -2,17 +2,18 @@
 
 Makes a snapshot of 1,000 hosts that run one process of 300 mappings each, as a collection would leave it, and times the
 view compare, from the snapshot to its report and to its texts. Figures between hosts differ as noise does, one host
-leaks. Prints the best of some rounds, and whether the bar of one second held.
+leaks.
 """
 
 from __future__ import annotations
 
 import io
 import sys
-import time
 from datetime import UTC, datetime
+from operator import add
 
 import numpy as np
+from measure import Verdicts, asked_rounds, in_turn, pairwise, seconds
 
 from fleetpmap.export import write_csv
 from fleetpmap.render import plain
@@ -21,7 +22,7 @@ from fleetpmap.smaps import parse_processes
 from fleetpmap.snapshot import HostSnapshot, Process, Run, Snapshot
 from fleetpmap.table import from_columns
 
-HOSTS, MAPPINGS, ROUNDS = 1000, 300, 5
+HOSTS, MAPPINGS = 1000, 300
 BAR_S = 1.0
 BLOCK = (
     "{start:08x}-{end:08x} {perms} 00000000 08:01 {inode}                    {path}\n"
@@ -46,30 +47,27 @@ def host(number: int, random: np.random.Generator) -> HostSnapshot:
     return HostSnapshot(name, "ok", (process,), from_columns(columns), None)
 
 
-def best(what: str, work: object) -> float:
-    times = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()  # type: ignore[operator]  # a closure without arguments
-        times.append(time.perf_counter() - began)
-    print(f"{what:<32} {min(times):6.2f} s  (to {max(times):.2f})")
-    return min(times)
-
-
-def main() -> None:
+def main() -> int:
+    rounds = asked_rounds(__doc__, 5)
     random = np.random.default_rng(1)
     hosts = [host(number, random) for number in range(HOSTS)]
     snapshot = Snapshot.assemble(hosts, Run(datetime.now(UTC), 1.0, "fleetpmap run"))
     report = compare(snapshot)
-    print(f"{HOSTS:,} hosts x {MAPPINGS} mappings: {len(report.tables[0]) - 1} rows; found: {report.findings}")
-    took = best("snapshot to report", lambda: compare(snapshot))
-    took += best("report to csv", lambda: write_csv(report, io.BytesIO()))
-    best("report to plain text", lambda: plain(report))
-    held = took <= BAR_S
-    print(f"\nreport and csv together {took:.2f} s, wanted {BAR_S:g} s: {'held' if held else 'NOT HELD'}")
-    if not held:
-        sys.exit(1)
+    works = {
+        "snapshot to report": lambda: seconds(lambda: compare(snapshot)),
+        "report to csv": lambda: seconds(lambda: write_csv(report, io.BytesIO())),
+        "report to plain text": lambda: seconds(lambda: plain(report)),
+    }
+    taken = in_turn(works, rounds)
+    print(f"{HOSTS:,} hosts × {MAPPINGS} mappings, {rounds} rounds")
+    print(f"{len(report.tables[0]) - 1} rows; found: {report.findings}")
+    verdicts = Verdicts()
+    for what, times in taken.items():
+        verdicts.tell(f"{what}, s", times)
+    both = pairwise(taken["snapshot to report"], taken["report to csv"], add)
+    verdicts.at_most("report and csv together, s", both, BAR_S)
+    return int(not verdicts.held)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,14 +10,12 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fleet import Cost, compare, cost, judged
-
-from sshd import Sshd, missing  # found since fleet has put the tests' directory on the path
+from lab import Sshd, server
+from measure import Cost, Verdicts, cost, pairwise
 
 FEW, MANY = 10, 60
 LINES = 1_000
@@ -40,12 +38,12 @@ def visit(port: str, user: str, key: str, known_hosts: str, *addresses: str) -> 
         list(threads.map(one, addresses))
 
 
-def write_files(server: Sshd, directory: Path) -> dict[str, str]:
+def write_files(sshd: Sshd, directory: Path) -> dict[str, str]:
     """The three known_hosts, by what they are."""
-    key = server.public_key(server.host_keys["ed25519"])
-    names = [f"[{address}]:{server.port}" for address in server.addresses]
+    key = sshd.public_key(sshd.host_keys["ed25519"])
+    names = [f"[{address}]:{sshd.port}" for address in sshd.addresses]
     one, plain, hashed = (directory / name for name in ("one", "plain", "hashed"))
-    one.write_text(f"[127.0.1.*]:{server.port} {key}\n")
+    one.write_text(f"[127.0.1.*]:{sshd.port} {key}\n")
     step = LINES // len(names)
     lines = [f"host-{number:04}.example.com,10.0.{number // 250}.{number % 250} {OTHER}\n" for number in range(LINES)]
     for place, name in enumerate(names):
@@ -56,50 +54,38 @@ def write_files(server: Sshd, directory: Path) -> dict[str, str]:
     return {"1 line": str(one), f"{LINES} lines": str(plain), f"{LINES} lines, hashed": str(hashed)}
 
 
-def measure(server: Sshd, files: dict[str, str], rounds: int) -> dict[tuple[str, int], list[Cost]]:
+def measure(sshd: Sshd, files: dict[str, str], rounds: int) -> dict[tuple[str, int], list[Cost]]:
     taken: dict[tuple[str, int], list[Cost]] = defaultdict(list)
     for _ in range(rounds):
         for what, path in files.items():
             for hosts in (FEW, MANY):
-                words = [str(server.port), server.user, server.identity_file, path, *server.addresses[:hosts]]
+                words = [str(sshd.port), sshd.user, sshd.identity_file, path, *sshd.addresses[:hosts]]
                 taken[what, hosts].append(cost([sys.executable, __file__, "--visit", *words]))
     return taken
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def per_connection_ms(many: Cost, few: Cost) -> float:
+    return (many.cpu_s - few.cpu_s) * 1000 / (MANY - FEW)
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--visit", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     asked = options.parse_args()
     if asked.visit:
         visit(*asked.visit)
-        return
-    if reason := missing():
-        sys.exit(reason)
-    with tempfile.TemporaryDirectory(prefix="fleetpmap-bench-") as name:
-        directory = Path(name)
-        (directory / "sshd").mkdir()
-        directory.chmod(0o755)  # sshd reads authorized keys as the account that logs in
-        server = Sshd(directory / "sshd", [f"127.0.1.{number}" for number in range(1, MANY + 1)])
-        try:
-            files = write_files(server, directory)
-            taken = measure(server, files, asked.rounds)
-        finally:
-            server.close()
-    print(f"{'client CPU per connection, ms':<48} {'measured':>22}   bar")
-    held = [
-        judged(
-            f"known_hosts of {what}",
-            compare(
-                *(taken[what, hosts] for hosts in (MANY, FEW)),
-                lambda many, few: (many.cpu_s - few.cpu_s) * 1000 / (MANY - FEW),
-            ),
-            BAR_MS,
-        )
-        for what in files
-    ]
-    sys.exit(not all(held))
+        return 0
+    with server(MANY) as (sshd, directory):
+        files = write_files(sshd, directory)
+        taken = measure(sshd, files, asked.rounds)
+    print(f"{MANY - FEW} connections, {asked.rounds} rounds")
+    verdicts = Verdicts()
+    for what in files:
+        values = pairwise(taken[what, MANY], taken[what, FEW], per_connection_ms)
+        verdicts.at_most(f"client CPU per connection, ms: {what}", values, BAR_MS)
+    return int(not verdicts.held)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
