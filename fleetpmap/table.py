@@ -7,7 +7,7 @@ who asks for nothing but sums.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -22,6 +22,7 @@ from fleetpmap.units import KIB
 Rule = Literal["sum", "upper bound", "distinct"]
 IntArray = NDArray[np.signedinteger]
 """Whole numbers, NULL where unknown: int64 in METRICS and every sum, as narrow as values allow in a table's fields."""
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 _INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
 ROLLUP = "[totals]"
 """The path of the only row of a process whose smaps_rollup was read: it stands for all mappings, from first to last.
@@ -165,6 +166,11 @@ def _repeated(value: int, length: int) -> IntArray:
     return np.broadcast_to(np.int64(value), length)
 
 
+def _is_repeated(columns: Sequence[NDArray[Any]]) -> bool:
+    """Whether all rows of all of these are the same slot's value."""
+    return len({column[0] for column in columns}) == 1 and all(column.strides == (0,) for column in columns)
+
+
 def _compact(column: IntArray) -> IntArray:
     """The same column in less memory: nearly half of a host's have one value only (huge pages, swap), few are wide."""
     if not len(column):
@@ -175,37 +181,36 @@ def _compact(column: IntArray) -> IntArray:
     return column.astype(np.int32, copy=False) if high <= _INT32_MAX else column
 
 
-def summed(table: MappingTable, *, perms: bool = False) -> MappingTable:
-    """The same memory in a row for each process, path and kind, and permissions if `perms`: every sum stays.
+def summed(table: MappingTable, by: Collection[str] = ("path",)) -> MappingTable:
+    """The same memory in fewer rows: one for each process, and with `by` for each path (its name and kind with it) and
+    each `perms` in it. Every sum stays.
 
     Of the kernel's fields, those that METRICS are made of; a row's are all known or all NULL. It begins at 0 and ends
-    at the size of its mappings together. Its offset, device, inode and flags, and without `perms` its permissions, say
-    nothing.
+    at the size of its mappings together. What it is not summed by says nothing.
     """
-    fields = {key: table.fields[key] for keys in KERNEL_KEYS.values() for key in keys if key in table.fields}
-    keys = [table.path, table.mapping, table.kind, *([table.perms] if perms else [])]
-    group, first = _groups(table.process, keys, list(fields.values()))
-    size = np.bincount(group, weights=table.end - table.start, minlength=len(first)).astype(np.uint64)
-
-    def text(column: Coded) -> Coded:
-        return Coded(column.codes[first], column.names)
-
-    nothing = Coded(_repeated(NULL, len(first)).astype(np.int32), ())
+    keys = []
+    if "path" in by or ROLLUP in table.path.names:  # a rollup is known by its path
+        keys += ["path", "mapping", "kind"]
+    if "perms" in by:
+        keys.append("perms")
+    fields = {key: table.fields[key] for keys_ in KERNEL_KEYS.values() for key in keys_ if key in table.fields}
+    group, first = _groups(table.process, [getattr(table, key) for key in keys], list(fields.values()))
+    rows = len(first)
+    texts = {name: Coded(np.broadcast_to(np.int32(NULL), rows), ()) for name in _TEXTS}
+    for key in keys:
+        column: Coded = getattr(table, key)
+        texts[key] = Coded(column.codes[first], column.names)
+    nothing = np.broadcast_to(np.uint64(0), rows)
     return MappingTable(
         process=table.process[first],
-        mappings=_compact(count(table.mappings, group, len(first))),
-        start=np.zeros(len(first), np.uint64),
-        end=size,
-        perms=text(table.perms) if perms else nothing,
-        offset=np.zeros(len(first), np.uint64),
-        device=nothing,
-        inode=np.zeros(len(first), np.uint64),
-        path=text(table.path),
-        mapping=text(table.mapping),
-        kind=text(table.kind),
+        mappings=_compact(count(table.mappings, group, rows)),
+        start=nothing,
+        end=np.bincount(group, weights=table.end - table.start, minlength=rows).astype(np.uint64),
+        offset=nothing,
+        inode=nothing,
         deleted=table.deleted[first],
-        flags=nothing,
-        fields={key: _compact(sums(column, group, len(first))) for key, column in fields.items()},
+        fields={key: _compact(sums(column, group, rows)) for key, column in fields.items()},
+        **texts,
     )
 
 
@@ -249,7 +254,7 @@ def concatenate(tables: Iterable[tuple[MappingTable, int]]) -> MappingTable:
     if not parts:
         return _EMPTY
     joined: dict[str, Any] = {"mappings": _join_numbers(columns.pop("mappings"))}
-    joined |= {name: np.concatenate(columns.pop(name)) for name in _ARRAYS if name != "mappings"}
+    joined |= {name: _join(columns.pop(name)) for name in _ARRAYS if name != "mappings"}
     joined |= {name: _join_coded(texts.pop(name)) for name in _TEXTS}
     # dict, not set: the order of the fields is the order in which the hosts brought them.
     keys = dict.fromkeys(key for part in parts for key in part)
@@ -263,11 +268,17 @@ def _join_field(parts: Sequence[dict[str, IntArray]], lengths: Sequence[int], ke
     )
 
 
+def _join(columns: Sequence[NDArray[_Scalar]]) -> NDArray[_Scalar]:
+    some = [column for column in columns if len(column)]
+    if _is_repeated(some):
+        return np.broadcast_to(some[0][0], sum(map(len, some)))
+    return np.concatenate(columns)
+
+
 def _join_numbers(columns: Sequence[IntArray]) -> IntArray:
     columns = [column for column in columns if len(column)]
-    first = {int(column[0]) for column in columns}
-    if len(first) == 1 and all(column.strides == (0,) for column in columns):
-        return _repeated(first.pop(), sum(map(len, columns)))
+    if _is_repeated(columns):
+        return _repeated(int(columns[0][0]), sum(map(len, columns)))
     narrow = all(column.dtype == np.int32 or (column.strides == (0,) and column[0] <= _INT32_MAX) for column in columns)
     return np.concatenate(columns or [np.zeros(0, np.int32)], dtype=np.int32 if narrow else np.int64)
 
@@ -284,9 +295,6 @@ def _join_coded(columns: Sequence[Coded]) -> Coded:
             recodes[id(column.names)] = recode
         parts.append(recode[column.codes])
     return in_row_order(np.concatenate(parts, dtype=np.int32), tuple(slots))
-
-
-_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 def sums(values: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:

@@ -62,8 +62,10 @@ def _alone(one: Answered, **how: Any) -> HostSnapshot:
     return snapshots([one], rollups=False, **how)[0]
 
 
-@pytest.mark.parametrize("sums", [None, frozenset(), frozenset({"perms"})], ids=["rows", "sums", "sums by perms"])
-def test_hosts_parsed_together_come_to_what_each_comes_to_alone(sums: frozenset[str] | None) -> None:
+@pytest.mark.parametrize(
+    "sums", [None, (), ("path",), ("path", "perms")], ids=["rows", "by process", "by path", "by perms"]
+)
+def test_hosts_parsed_together_come_to_what_each_comes_to_alone(sums: tuple[str, ...] | None) -> None:
     """Rows, fields, their order, processes and statuses: the same, with mappings or only sums."""
     batch = [_unpacked(tree) for tree in ("web-01", "web-02", "web-01", "web-03")]
     together = snapshots(batch, rollups=False, sums=sums)
@@ -97,7 +99,7 @@ def test_an_odd_host_does_not_touch_the_others(oddity: Any) -> None:
 
 def test_sums_stay() -> None:
     """What is summed by process, path and kind has the sums of the mappings, and says of how many."""
-    rows, sums = _alone(_unpacked("web-01")).table, _alone(_unpacked("web-01"), sums=()).table
+    rows, sums = _alone(_unpacked("web-01")).table, _alone(_unpacked("web-01"), sums=("path",)).table
     assert len(sums) < len(rows) / 2
     assert sums.mappings.sum() == len(rows)
     assert {name: values.sum() for name, values in sums.metrics.items()} == {

@@ -50,7 +50,7 @@ def test_a_view_of_sums_says_the_same(fleet, view, by):
     """Every cell, total and note of the view, from the sums alone."""
     rows, sums = fleet(), sums_for([view], by)
     assert sums is not None
-    table = summed(rows.table, perms="perms" in sums)
+    table = summed(rows.table, sums)
     assert len(table) <= len(rows.table)
     options = ViewOptions(by=by or ("mapping",))
     told = [_json(VIEWS[view](one, options)) for one in (rows, replace(rows, table=table))]
@@ -59,7 +59,9 @@ def test_a_view_of_sums_says_the_same(fleet, view, by):
 
 def test_who_needs_rows():
     """One view that shows mappings is enough."""
-    assert sums_for(["hosts", "merged"], ["host", "perms"]) == {"perms"}
+    assert sums_for(["hosts", "processes"]) == frozenset()
+    assert sums_for(["hosts", "merged"], ["host"]) == {"path"}
+    assert sums_for(["hosts", "merged"], ["host", "perms"]) == {"path", "perms"}
     assert sums_for(["hosts", "compare"]) is None
     assert sums_for(["mappings"]) is None
 

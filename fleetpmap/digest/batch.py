@@ -107,7 +107,7 @@ def _tables(
     columns = replace(columns, process=np.array(slots, dtype=np.int32)[columns.process])
     if sums is not None:
         kept = {key: column for key, column in columns.fields.items() if key in _SUMMED}
-        table = summed(from_columns(replace(columns, fields=kept)), perms="perms" in sums)
+        table = summed(from_columns(replace(columns, fields=kept)), sums)
     else:
         table = from_columns(columns)
     edges = pairwise(np.searchsorted(table.process, bases).tolist())

@@ -33,8 +33,8 @@ def digest(
 ) -> list[HostSnapshot | HostError]:
     """What each answer comes to, in order; an error for one that is not the wire format.
 
-    `sums`: None where every mapping keeps its row; else only sums are wanted, by process, path and kind, and by what it
-    names (`perms`; see table.summed).
+    `sums`: None where every mapping keeps its row; else only sums are wanted, by process and by what it names (see
+    table.summed).
     """
     found: dict[int, HostSnapshot | HostError] = {}
     for slots, batch in _batches(answers, question, found):

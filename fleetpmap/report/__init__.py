@@ -86,6 +86,7 @@ VIEWS: Mapping[str, View] = MappingProxyType(
 """What --view may name, in the order of the help."""
 
 _OF_SUMS = frozenset({"summary", "merged", "hosts", "processes"})
+_BY_PATH = frozenset({"summary", "merged"})
 
 
 def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | None:
@@ -93,7 +94,10 @@ def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | N
 
     `by`: the keys of a row of summary and merged.
     """
-    return frozenset(by) & {"perms"} if _OF_SUMS.issuperset(views) else None
+    views = frozenset(views)
+    if not views <= _OF_SUMS:
+        return None
+    return frozenset({"path", *by}) & {"path", "perms"} if views & _BY_PATH else frozenset()
 
 
 def column_names(view: str, options: ViewOptions | None = None, hosts: Iterable[str] = ()) -> tuple[str, ...]:
