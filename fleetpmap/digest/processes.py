@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from fleetpmap.check import Checks, not_passed
 from fleetpmap.conversation import Conversation
@@ -83,7 +84,7 @@ def _process(
         host=host.name,
         pid=listed.pid,
         name=full_name(listed),
-        arguments=listed.arguments,
+        arguments=_shared(listed.arguments),
         uid=listed.uid,
         user=None if listed.uid is None else users.get(listed.uid),
         start_ticks=listed.start_ticks,
@@ -92,6 +93,12 @@ def _process(
         reason=reason,
         checks=checks,
     )
+
+
+@lru_cache(4096)
+def _shared(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """The same command line, once for all the hosts that have it."""
+    return arguments
 
 
 def _reason(status: str, host: Host, answer: Conversation) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, NamedTuple, overload
 
 ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "cut", "unread"]
@@ -67,7 +68,7 @@ class Processes(Sequence[ListedProcess]):
     def __init__(self, pids: Sequence[int], names: Sequence[str], make: Callable[[int], ListedProcess]) -> None:
         """`make` gives the process of a slot in `pids`."""
         self.names = names
-        self._make = make
+        self._make = cache(make)
         self._slots = dict(zip(pids, range(len(pids)), strict=True))
 
     @classmethod
