@@ -8,7 +8,7 @@ who asks for nothing but sums.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -88,8 +88,8 @@ class MappingTable:
         """Some of the rows, sharing memory with all; the process in slot `base` gets slot 0."""
         columns: dict[str, Any] = {name: getattr(self, name)[start:stop] for name in _ARRAYS}
         columns |= {name: Coded((text := getattr(self, name)).codes[start:stop], text.names) for name in _TEXTS}
-        cut = replace(self, **columns, fields={key: column[start:stop] for key, column in self.fields.items()})
-        return replace(cut, process=cut.process - np.int32(base)) if base else cut
+        columns["process"] = columns["process"] - np.int32(base) if base else columns["process"]
+        return MappingTable(**columns, fields={key: column[start:stop] for key, column in self.fields.items()})
 
 
 _ARRAYS = ("process", "mappings", "start", "end", "offset", "inode", "deleted")

@@ -76,7 +76,7 @@ def build_listing(capabilities: Capabilities, body: Body) -> Listing:
 
     def make(slot: int) -> ListedProcess:
         pid = pids[slot]
-        stat = stat_of(pid, fields[slot])
+        stat = stat_of(fields[slot])
         return ListedProcess(
             pid=pid,
             name=names[slot],

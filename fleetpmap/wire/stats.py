@@ -89,31 +89,33 @@ def parse_stats_one_by_one(section: bytes) -> Stats:
 
 def stat_of_text(pid: int, text: bytes) -> Stat:
     """A whole stat."""
-    return stat_of(pid, _name_and_fields(pid, text)[1])
+    return stat_of(_name_and_fields(pid, text)[1])
 
 
-def stat_of(pid: int, fields: bytes) -> Stat:
-    """What follows the name."""
+def stat_of(fields: bytes) -> Stat:
+    """What follows the name, as it is in Stats."""
     words = fields.split(None, _START_STACK + 1)
-    try:
-        return Stat(
-            state=text_of(words[0]),
-            ppid=number(words[1]),
-            session=number(words[3].removeprefix(b"-")),  # -1 in a process that is ending
-            kernel_thread=bool(number(words[6]) & PF_KTHREAD),
-            start_ticks=number(words[19]),
-            size=number(words[20]),
-            rss_pages=number(words[21]),
-            start_stack=number(words[_START_STACK]) if len(words) > _START_STACK else None,
-        )
-    except MalformedError as error:
-        raise MalformedError(f"{pid}/stat is not a stat line: {error}") from error
+    return Stat(
+        text_of(words[0]),
+        ppid=int(words[1]),
+        session=abs(int(words[3])),  # -1 in a process that is ending
+        kernel_thread=bool(int(words[6]) & PF_KTHREAD),
+        start_ticks=int(words[19]),
+        size=int(words[20]),
+        rss_pages=int(words[21]),
+        start_stack=int(words[_START_STACK]) if len(words) > _START_STACK else None,
+    )
 
 
 def _name_and_fields(pid: int, text: bytes) -> tuple[str, bytes]:
     """The name may hold parentheses and spaces; it ends at the last parenthesis of all."""
     before, _, fields = text.rpartition(b")")
-    if len(fields.split(None, _SHORTEST)) < _SHORTEST:
+    words = fields.split(None, _START_STACK + 1)
+    if len(words) < _SHORTEST:
         raise MalformedError(f"{pid}/stat is not a stat line")
-    stat_of(pid, fields)
+    try:
+        for word in (words[1], words[3].removeprefix(b"-"), words[6], *words[19:22], *words[_START_STACK:][:1]):
+            number(word)
+    except MalformedError as error:
+        raise MalformedError(f"{pid}/stat is not a stat line: {error}") from error
     return text_of(before.partition(b"(")[2]), fields
