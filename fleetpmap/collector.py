@@ -11,18 +11,21 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
+from importlib import import_module
 from queue import Empty, SimpleQueue
 from threading import Event, Semaphore
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from fleetpmap.connections import Connections
+from fleetpmap.conversation import Answered, converse
 from fleetpmap.conversation import Question as Question  # what collect() takes stands beside it
-from fleetpmap.conversation import converse
-from fleetpmap.digest import Answered, Keep, digest
-from fleetpmap.errors import HostError
+from fleetpmap.errors import HostError, NotAskedError
 from fleetpmap.inventory import Host
-from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot, once_per_machine
-from fleetpmap.transport import Bastions, Deadline, SshOptions, Transport, open_transport
+from fleetpmap.transport import Bastions, Deadline, SshOptions, Transport, get_ready, open_transport
+
+if TYPE_CHECKING:
+    from fleetpmap.digest import Keep
+    from fleetpmap.snapshot import HostSnapshot, Snapshot
 
 JOBS = 32
 """Hosts asked at once unless said otherwise: more threads only share the same interpreter."""
@@ -37,10 +40,10 @@ many bytes (packed: some megabytes of smaps) or so many answers. No more than th
 the thread that digests gets its share of the interpreter, and no more."""
 
 
-Arrived = Answered | HostSnapshot
-"""An answer, or a host that has failed."""
+Arrived = Answered | HostError
+"""An answer, or why there is none."""
 Ask = Callable[[Host], Arrived]
-Settle = Callable[[Sequence[Arrived]], list[HostSnapshot]]
+Settle = Callable[[Sequence[Arrived]], list["HostSnapshot"]]
 Take = Callable[[Sequence[int], Sequence[Arrived]], None]
 """Takes answers with their hosts' places."""
 
@@ -86,6 +89,8 @@ def collect(
     """
     started, clock = datetime.now().astimezone(), time.monotonic()
     run_deadline = None if deadline_s is None else Deadline.after(deadline_s)
+    if transport_for is None:
+        get_ready(hosts)
     with Bastions() as bastions:
         ask = partial(
             _ask,
@@ -98,6 +103,8 @@ def collect(
         )
         settle = partial(_settle, question=question, sums=sums, keep=keep)
         answers = _mapped(ask, settle, hosts, jobs, executor, on_host or (lambda answer: None))
+    from fleetpmap.snapshot import Run, Snapshot, once_per_machine
+
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
     if stop is not None and stop.is_set():
         ended = "interrupted"
@@ -126,6 +133,8 @@ def collect_host(
     Raises:
         HostError: the host could not be asked, or answered something that is not the wire format.
     """
+    from fleetpmap.digest import digest
+
     answered = _answered(host, question, run_deadline, transport_for, connections)
     [found] = digest([answered], question, sums=sums, keep=keep)
     if isinstance(found, HostError):
@@ -162,34 +171,31 @@ def _ask(
     on_start: Callable[[Host], None] | None,
 ) -> Arrived:
     if stop is not None and stop.is_set():
-        return _not_asked(host, "the run was interrupted before its turn", "run it again")
+        why = "the run was interrupted before its turn"
+        return NotAskedError(why, host=host.name, stage="queue", hint="run it again")
     if run_deadline is not None and run_deadline.remaining() == 0:
         why = f"the run's {run_deadline.seconds:g} s were over before its turn"
-        return _not_asked(host, why, "give the run more time with --deadline, or ask more hosts at once with --jobs")
+        hint = "give the run more time with --deadline, or ask more hosts at once with --jobs"
+        return NotAskedError(why, host=host.name, stage="queue", hint=hint)
     if on_start is not None:
         on_start(host)
     try:
         return _answered(host, question, run_deadline, transport_for, connections)
     except HostError as error:
-        return _failed(error)
+        return error
 
 
 def _settle(
     arrived: Sequence[Arrived], *, question: Question, sums: Collection[str] | None, keep: Keep | None
 ) -> list[HostSnapshot]:
     """What the answers come to, in order."""
+    from fleetpmap.digest import digest
+    from fleetpmap.snapshot import HostFailure, HostSnapshot
+
     answered = [one for one in arrived if isinstance(one, Answered)]
     found = iter(digest(answered, question, sums=sums, keep=keep))
     settled = (next(found) if isinstance(one, Answered) else one for one in arrived)
-    return [_failed(one) if isinstance(one, HostError) else one for one in settled]
-
-
-def _failed(error: HostError) -> HostSnapshot:
-    return HostSnapshot.failed(HostFailure.from_error(error))
-
-
-def _not_asked(host: Host, message: str, hint: str) -> HostSnapshot:
-    return HostSnapshot.failed(HostFailure(host.name, "not-asked", "queue", message, hint))
+    return [HostSnapshot.failed(HostFailure.from_error(one)) if isinstance(one, HostError) else one for one in settled]
 
 
 def _mapped(
@@ -217,11 +223,13 @@ def _mapped(
     elif isinstance(executor, ThreadPoolExecutor):
         _share(ask, hosts, executor, take)
     else:  # in other processes answers are digested where they come in: a snapshot can be sent, an answer cannot
-        _submit(partial(_ask_and_settle, ask=ask, settle=settle), hosts, executor, take)
+        for slot, answer in enumerate(executor.map(partial(_ask_and_settle, ask=ask, settle=settle), hosts)):
+            answers[slot] = answer
+            on_host(answer)
     return [answers[slot] for slot in range(len(hosts))]
 
 
-def _share(ask: Ask, hosts: Sequence[Host], threads: Executor, take: Take) -> None:
+def _share(ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, take: Take) -> None:
     """Answers come in from threads, and are taken in this one."""
     room = Semaphore(_MOST)
 
@@ -245,12 +253,13 @@ def _ask_and_settle(host: Host, *, ask: Ask, settle: Settle) -> HostSnapshot:
     return settle([ask(host)])[0]
 
 
-def _submit(ask: Ask, hosts: Sequence[Host], executor: Executor, take: Take) -> None:
+def _submit(ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, take: Take) -> None:
     """Have `take` called with all answers, several at once while they come fast."""
     came: SimpleQueue[Future[Arrived]] = SimpleQueue()
-    slots = {executor.submit(ask, host): slot for slot, host in enumerate(hosts)}
+    slots = {threads.submit(ask, host): slot for slot, host in enumerate(hosts)}
     for future in slots:
         future.add_done_callback(came.put)
+    import_module("fleetpmap.digest")  # takes numpy with it, while the first hosts are on their way
     try:
         while slots:
             batch = _batch(came, len(slots))

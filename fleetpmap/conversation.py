@@ -22,7 +22,7 @@ from fleetpmap.processes import Choice, Selection, choose, completed
 from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
 from fleetpmap.transport.base import passed, printable
 from fleetpmap.units import KIB
-from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading, Reading
+from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading, ProcessReading, Reading
 
 _TIMED_RSS_KIB = 512 * KIB
 """From here on a process is read by a command of its own, for the time it takes: about 10 ms of page walk, below which
@@ -93,6 +93,30 @@ class Conversation:
             yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
         if can.reader == "sh" and not self.listing.has_arguments:
             yield "no usable grep and tail: its shell read /proc alone, without command lines, so only names matched"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A host's answer, and what is to be noted of it."""
+
+    host: Host
+    answer: Conversation
+    notes: tuple[str, ...] = ()
+
+    @property
+    def reading(self) -> Reading | None:
+        """Phase two, once it is unpacked."""
+        return self.answer.reading
+
+    @property
+    def processes(self) -> Sequence[ProcessReading]:
+        """What was read, one for each process that was to be."""
+        return self.reading.processes if self.reading else ()
+
+    @property
+    def text(self) -> bytes:
+        """Their smaps, one after the other."""
+        return self.reading.smaps if self.reading else b""
 
 
 def converse(transport: Transport, host: Host, question: Question) -> Conversation:

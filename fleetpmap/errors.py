@@ -96,6 +96,12 @@ def _rebuild(kind: type[HostError], message: str, host: str, stage: str, hint: s
     return kind(message, host=host, stage=stage, hint=hint)
 
 
+class NotAskedError(HostError):
+    """The host had no turn: the run was interrupted, or its time was over."""
+
+    status = "not-asked"
+
+
 class ResolveError(HostError):
     """The name has no address."""
 

@@ -17,7 +17,7 @@ from threading import Event
 
 import pytest
 
-from fleetpmap.render.progress import Progress
+from fleetpmap.cli.progress import Progress
 from program import BARE, fleetpmap
 from sshd import Sshd
 from terminal import Terminal

@@ -189,15 +189,16 @@ def ps(
     which: HostOptions, matching: ProcessOptions, shape: ShapeOptions, to: OutputOptions, how: RunningOptions
 ) -> int:
     """List the processes that run would read, without reading their maps."""
+    from fleetpmap.report import Shape
     from fleetpmap.report import ps as listed
     from fleetpmap.snapshot import Run, Snapshot
 
     output = output_from(ShowOptions(view=View.processes), shape, to, report="ps")
     selection = selection_from(matching, required=False)
     # A column that it does not have is missing from a list of nobody too, and that one asks nobody.
-    listed(Snapshot.assemble((), Run(datetime.now(UTC), 0.0, "")), output.options.shape)
+    listed(Snapshot.assemble((), Run(datetime.now(UTC), 0.0, "")), Shape.of(output.options))
     snapshot = _collect(_fleet(which, how), selection, how, smaps=False)
-    return _answer(listed(snapshot, output.options.shape), snapshot, output, to, how)
+    return _answer(listed(snapshot, Shape.of(output.options)), snapshot, output, to, how)
 
 
 @app.command()
@@ -321,8 +322,8 @@ def _collect(
     on_answer: Callable[[HostSnapshot], None] | None = None,
     keep: Keep | None = None,
 ) -> Snapshot:
+    from fleetpmap.cli.progress import Progress
     from fleetpmap.collector import collect
-    from fleetpmap.render.progress import Progress
 
     question = _question(fleet, selection, how, smaps=smaps)
 

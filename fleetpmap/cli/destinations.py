@@ -19,7 +19,7 @@ from fleetpmap.cli.values import Format, Per, View
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
-    from fleetpmap.report import ViewOptions
+    from fleetpmap.views import ViewOptions
 
 ROLLUP_VIEWS = (View.hosts, View.processes)
 """What can be shown of sums for each process."""
@@ -68,7 +68,7 @@ class Output:
     @property
     def sums(self) -> frozenset[str] | None:
         """What `collect` may sum by; None where a row for each mapping is wanted."""
-        from fleetpmap.report import sums_for
+        from fleetpmap.views import sums_for
 
         if Format.html in (self.format, *(export.format for export in self.exports)):
             return None  # a page shows other views besides
@@ -195,7 +195,6 @@ def check_hosts(output: Output, hosts: Collection[str]) -> None:
         UsageError: a baseline, or a column, that is none of them.
     """
     from fleetpmap.inventory.names import nearest
-    from fleetpmap.report import column_names
 
     baseline = output.options.baseline
     if baseline is not None and baseline not in hosts:
@@ -203,11 +202,13 @@ def check_hosts(output: Output, hosts: Collection[str]) -> None:
         hint = f"did you mean {near}?" if near else "name one of the hosts that are asked"
         raise UsageError(f"--baseline {baseline}: that host is not asked", hint=hint)
     if output.view is View.compare:
+        from fleetpmap.report import column_names
+
         column_names(output.view, output.options, hosts)
 
 
 def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_terminal: bool) -> ViewOptions:
-    from fleetpmap.report import ViewOptions, column_names, merge_keys
+    from fleetpmap.views import ViewOptions, merge_keys
 
     view_options = ViewOptions(
         by=merge_keys("mapping" if show.by is None else show.by),
@@ -220,7 +221,9 @@ def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_termina
         top=shape.top,
         columns=None if shape.columns is None else column_list(shape.columns),
     )
-    if view is not View.compare:  # whose columns are the hosts
+    if view is not View.compare and (view_options.columns or view_options.sort):  # compare's columns are the hosts
+        from fleetpmap.report import column_names
+
         column_names(view, view_options)  # refuses those that the view does not have
     return view_options
 

@@ -13,7 +13,7 @@ from fleetpmap.cli.options import ShowOptions
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
-    from fleetpmap.report import Letters, PmapFormat
+    from fleetpmap.views import Letters, PmapFormat
 
 _BY_COUNT: tuple[PmapFormat, ...] = ("plain", "wide", "widest")
 """The format of no -X, one, and more."""
@@ -40,8 +40,7 @@ def letters_from(show: ShowOptions, *, on_terminal: bool) -> Letters:
     Raises:
         UsageError: letters that exclude each other, or a range that is none.
     """
-    from fleetpmap.report import Letters
-    from fleetpmap.report.pmap.letters import HIGHEST
+    from fleetpmap.views import HIGHEST, Letters
 
     formats = [letter for letter in letters_in(show) if letter in ("-x", "-X", "-d")]
     if len(formats) > 1:

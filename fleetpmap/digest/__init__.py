@@ -7,7 +7,6 @@ batch       a batch's texts, parsed, checked and named in one go, to a HostSnaps
 processes   every process that matched, with what became of it
 """
 
-from fleetpmap.digest.batch import Answered
 from fleetpmap.digest.batches import Keep, digest, host_snapshot
 
-__all__ = ["Answered", "Keep", "digest", "host_snapshot"]
+__all__ = ["Keep", "digest", "host_snapshot"]

@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import TypeVar
 
 import numpy as np
 
 from fleetpmap.check import Checks, Rollup, check_processes
-from fleetpmap.conversation import Conversation
+from fleetpmap.conversation import Answered
 from fleetpmap.digest.processes import processes_of
 from fleetpmap.errors import SmapsError
-from fleetpmap.inventory import Host
 from fleetpmap.smaps import NULL, SmapsColumns, parse_processes
 from fleetpmap.snapshot import HostSnapshot, Process, host_status
 from fleetpmap.table import KERNEL_KEYS, MappingTable, from_columns, summed
-from fleetpmap.wire import ProcessReading, Reading
 
 _Result = TypeVar("_Result", Checks, SmapsError)
 _SUMMED = frozenset(key for keys in KERNEL_KEYS.values() for key in keys)
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A host's answer, and what is to be noted of it."""
-
-    host: Host
-    answer: Conversation
-    notes: tuple[str, ...] = ()
-
-    @property
-    def reading(self) -> Reading | None:
-        """Phase two, once it is unpacked."""
-        return self.answer.reading
-
-    @property
-    def processes(self) -> Sequence[ProcessReading]:
-        """What was read, one for each process that was to be."""
-        return self.reading.processes if self.reading else ()
-
-    @property
-    def text(self) -> bytes:
-        """Their smaps, one after the other."""
-        return self.reading.smaps if self.reading else b""
 
 
 def snapshots(batch: Sequence[Answered], *, rollups: bool, sums: Collection[str] | None = None) -> list[HostSnapshot]:

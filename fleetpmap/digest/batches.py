@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from fleetpmap.conversation import Conversation, Question
-from fleetpmap.digest.batch import Answered, snapshots
+from fleetpmap.conversation import Answered, Conversation, Question
+from fleetpmap.digest.batch import snapshots
 from fleetpmap.errors import HostError
 from fleetpmap.inventory import Host
 from fleetpmap.smaps import signature

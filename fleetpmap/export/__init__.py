@@ -7,21 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from fleetpmap.errors import UsageError
-from fleetpmap.export import as_openmetrics
-from fleetpmap.export.as_csv import write_csv
-from fleetpmap.export.as_html import write_html
-from fleetpmap.export.as_json import coverage_json, write_json
-from fleetpmap.export.as_jsonl import write_jsonl, write_last_line, write_rows
-from fleetpmap.export.as_markdown import write_markdown
-from fleetpmap.export.as_openmetrics import write_openmetrics
-from fleetpmap.export.as_parquet import write_parquet
-from fleetpmap.report.base import Report
+from fleetpmap.export import series
+
+if TYPE_CHECKING:
+    from fleetpmap.export.as_csv import write_csv
+    from fleetpmap.export.as_json import coverage_json, write_json
+    from fleetpmap.export.as_jsonl import write_last_line, write_rows
+    from fleetpmap.report.base import Report
 
 __all__ = [
     "EXPORTERS",
@@ -30,9 +29,22 @@ __all__ = [
     "coverage_json",
     "format_of",
     "write_csv",
+    "write_json",
     "write_last_line",
     "write_rows",
 ]
+
+
+Write = Callable[["Report", BinaryIO], None]
+
+
+def _writer(format_: str) -> Write:
+    """`write_csv` of as_csv, and so on; imported when there is a report, and with it all that formats need."""
+
+    def write(report: Report, file: BinaryIO) -> None:
+        getattr(import_module(f"fleetpmap.export.as_{format_}"), f"write_{format_}")(report, file)
+
+    return write
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,7 @@ class Exporter:
 
     suffixes: tuple[str, ...]
     """Ends of file names that mean this format, lower case."""
-    write: Callable[[Report, BinaryIO], None]
+    write: Write
     """Writes the report to an open binary file, and leaves it open."""
     views: tuple[str, ...] = ()
     """The views, or other commands' reports, that it can hold; empty: all."""
@@ -57,24 +69,24 @@ class Exporter:
 
 EXPORTERS: Mapping[str, Exporter] = MappingProxyType(
     {
-        "csv": Exporter((".csv",), write_csv),
-        "json": Exporter((".json",), write_json),
+        "csv": Exporter((".csv",), _writer("csv")),
+        "json": Exporter((".json",), _writer("json")),
         "jsonl": Exporter(
             (".jsonl", ".ndjson"),
-            write_jsonl,
+            _writer("jsonl"),
             views=("hosts", "processes", "mappings", "ps", "routes", "doctor", "fields", "diff"),
             instead="name one of --view hosts, processes and mappings, or use json",
         ),
-        "markdown": Exporter((".md",), write_markdown),
-        "html": Exporter((".html", ".htm"), write_html, needs=("jinja2", "squarify")),
+        "markdown": Exporter((".md",), _writer("markdown")),
+        "html": Exporter((".html", ".htm"), _writer("html"), needs=("jinja2", "squarify")),
         "openmetrics": Exporter(
             (".prom", ".om"),
-            write_openmetrics,
-            views=as_openmetrics.VIEWS,
+            _writer("openmetrics"),
+            views=series.VIEWS,
             instead="name one of --view hosts, processes and merged, with --by for its labels",
-            keys=as_openmetrics.keys,
+            keys=series.keys,
         ),
-        "parquet": Exporter((".parquet",), write_parquet, needs=("polars",), binary=True),
+        "parquet": Exporter((".parquet",), _writer("parquet"), needs=("polars",), binary=True),
     }
 )
 
@@ -109,3 +121,18 @@ def check_format(name: str, view: str, option: str, *, on_terminal: bool) -> Non
             f"{option}: {name} needs {' and '.join(missing)}, not installed here",
             hint=f"run `pip install 'fleetpmap[{name}]'`",
         )
+
+
+_HOMES = {
+    "coverage_json": "as_json",
+    "write_csv": "as_csv",
+    "write_json": "as_json",
+    "write_last_line": "as_jsonl",
+    "write_rows": "as_jsonl",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fleetpmap.export' has no attribute {name!r}")
+    return getattr(import_module(f"fleetpmap.export.{_HOMES[name]}"), name)

@@ -20,15 +20,12 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from fleetpmap.escape import escape
+from fleetpmap.export.series import KEYS
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
 from fleetpmap.units import KIB
 
-VIEWS = ("summary", "merged", "hosts", "processes")
-"""Views whose rows are worth a series each."""
-_KEYS = {"hosts": ("host",), "processes": ("host", "pid")}
-"""Of summary and merged it is the keys of --by."""
-_LABELS = {**_KEYS, "processes": ("host", "pid", "name")}
+_LABELS = {**KEYS, "processes": ("host", "pid", "name")}
 """Of summary and merged it is every text, for these are the same keys."""
 _AT_MOST = "Summed over processes, what they share is counted once for each."
 
@@ -66,11 +63,6 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 """Columns to metrics; a column that is not here is a label, or nothing."""
 HOSTS = Metric("fleetpmap_hosts", "Hosts asked, by what became of them.")
 PROCESSES = Metric("fleetpmap_processes", "Processes that matched, by what became of them.")
-
-
-def keys(view: str, by: Sequence[str]) -> tuple[str, ...]:
-    """The columns that tell the rows of a view apart: without them two samples would be the same series."""
-    return _KEYS.get(view, tuple(by))
 
 
 def write_openmetrics(report: Report, file: BinaryIO) -> None:

@@ -10,7 +10,6 @@ VIEWS     the views by name: a new one is a module and a line here
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -21,10 +20,10 @@ from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.fields import fields
 from fleetpmap.report.hosts import hosts
 from fleetpmap.report.mappings import mappings
-from fleetpmap.report.merged import merge_keys, merged
+from fleetpmap.report.merged import merged
 from fleetpmap.report.notes import LISTED_ONLY, check_sentences, coverage_sentence
 from fleetpmap.report.page import page
-from fleetpmap.report.pmap import Letters, PmapFormat, pmap
+from fleetpmap.report.pmap import pmap
 from fleetpmap.report.processes import processes
 from fleetpmap.report.ps import ps
 from fleetpmap.report.shape import Shape
@@ -32,72 +31,30 @@ from fleetpmap.report.stale import stale
 from fleetpmap.report.summary import summary
 from fleetpmap.smaps.fields import FIELDS
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class ViewOptions:
-    """What the command line says to the views; each takes what is meant for it."""
-
-    by: tuple[str, ...] = ("mapping",)
-    """summary, merged: the keys of a row."""
-    letters: Letters = field(default_factory=Letters)
-    """pmap: its own options."""
-    metric: str = "pss_kib"
-    """compare: the size that its cells are, one of METRICS."""
-    per_process: bool = False
-    """compare: divided by the processes read on the host."""
-    baseline: str | None = None
-    """compare: the host that the others are compared with; None: with each other."""
-    all_deleted: bool = False
-    """stale: also the deleted files that are no program's code."""
-    sort: str | None = None
-    """All but pmap, as the two below; summary: its mappings. The column to sort by (see Shape)."""
-    top: int | None = None
-    """Rows to keep; the others become `(N more)`. None and 0: all, but for what a terminal shows of summary."""
-    columns: tuple[str, ...] | None = None
-    """Columns to show, in order."""
-
-    @property
-    def shape(self) -> Shape:
-        """Which rows and columns."""
-        return Shape(self.sort, self.top, self.columns)
-
+from fleetpmap.views import Letters, PmapFormat, ViewOptions, merge_keys, sums_for
 
 View = Callable[[Snapshot, ViewOptions], Report]
 
+
 VIEWS: Mapping[str, View] = MappingProxyType(
     {
-        "summary": lambda snapshot, options: summary(snapshot, options.by, options.shape),
-        "merged": lambda snapshot, options: merged(snapshot, options.by, options.shape),
-        "hosts": lambda snapshot, options: hosts(snapshot, options.shape),
-        "processes": lambda snapshot, options: processes(snapshot, options.shape),
-        "mappings": lambda snapshot, options: mappings(snapshot, options.shape),
+        "summary": lambda snapshot, options: summary(snapshot, options.by, Shape.of(options)),
+        "merged": lambda snapshot, options: merged(snapshot, options.by, Shape.of(options)),
+        "hosts": lambda snapshot, options: hosts(snapshot, Shape.of(options)),
+        "processes": lambda snapshot, options: processes(snapshot, Shape.of(options)),
+        "mappings": lambda snapshot, options: mappings(snapshot, Shape.of(options)),
         "pmap": lambda snapshot, options: pmap(snapshot, options.letters),
         "compare": lambda snapshot, options: compare(
             snapshot,
             options.metric,
             per_process=options.per_process,
             baseline=options.baseline,
-            shape=options.shape,
+            shape=Shape.of(options),
         ),
-        "stale": lambda snapshot, options: stale(snapshot, all_deleted=options.all_deleted, shape=options.shape),
+        "stale": lambda snapshot, options: stale(snapshot, all_deleted=options.all_deleted, shape=Shape.of(options)),
     }
 )
 """What --view may name, in the order of the help."""
-
-_OF_SUMS = frozenset({"summary", "merged", "hosts", "processes"})
-_BY_PATH = frozenset({"summary", "merged"})
-
-
-def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | None:
-    """What `collect(sums=...)` may be told if nothing but these views is wanted; None: a row for each mapping is.
-
-    `by`: the keys of a row of summary and merged.
-    """
-    views = frozenset(views)
-    if not views <= _OF_SUMS:
-        return None
-    return frozenset({"path", *by}) & {"path", "perms"} if views & _BY_PATH else frozenset()
 
 
 def column_names(view: str, options: ViewOptions | None = None, hosts: Iterable[str] = ()) -> tuple[str, ...]:
@@ -111,7 +68,7 @@ def column_names(view: str, options: ViewOptions | None = None, hosts: Iterable[
     """
     options = options or ViewOptions()
     nobody = _unasked(hosts)
-    report = ps(nobody, options.shape) if view == "ps" else VIEWS[view](nobody, options)
+    report = ps(nobody, Shape.of(options)) if view == "ps" else VIEWS[view](nobody, options)
     names = [column.name for column in report.tables[0].columns]
     if view == "mappings" and options.columns is None:
         names += [field.column for field in FIELDS if field.column not in names]

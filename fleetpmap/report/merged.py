@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.errors import UsageError
-from fleetpmap.inventory.names import nearest
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.rows import (
@@ -24,18 +22,7 @@ from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, shaped
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import IntArray, count, distinct, distinct_per_group
-
-KEYS = ("host", "process", "user", "mapping", "path", "perms", "kind")
-"""What --by may name."""
-
-
-def merge_keys(text: str) -> tuple[str, ...]:
-    """The keys that `--by host,mapping` names, in order, each once.
-
-    Raises:
-        UsageError: a key that is none of KEYS, or no key at all.
-    """
-    return _checked(word.strip() for word in text.split(","))
+from fleetpmap.views import merge_keys_of
 
 
 def merged(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS) -> Report:
@@ -61,7 +48,7 @@ class Merge:
     """
 
     def __init__(self, snapshot: Snapshot, by: Sequence[str]) -> None:
-        keys = {key: _key_of_rows(snapshot, key) for key in _checked(by)}
+        keys = {key: _key_of_rows(snapshot, key) for key in merge_keys_of(by)}
         group, first_row = _grouped(list(keys.values()))
         names = {key: Coded(column.codes[first_row], column.names) for key, column in keys.items()}
         sizes = sums_by(snapshot.table, group, len(first_row))
@@ -106,16 +93,6 @@ class Merge:
         left[rows] = True
         members = left[self._row]
         return {name: len(distinct(values[members])) for name, values in self._counts.items()}
-
-
-def _checked(keys: Iterable[str]) -> tuple[str, ...]:
-    distinct = tuple(dict.fromkeys(keys))
-    for key in distinct or ("",):
-        if key not in KEYS:
-            near = nearest(key, KEYS)
-            known = f"the keys are {', '.join(KEYS)}"
-            raise UsageError(f'--by: there is no key "{key}"', hint=f"did you mean {near}? {known}" if near else known)
-    return distinct
 
 
 def _key_of_rows(snapshot: Snapshot, key: str) -> Coded:

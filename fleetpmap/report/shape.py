@@ -19,6 +19,7 @@ from fleetpmap.report.base import Cell, Column, Table
 from fleetpmap.report.rows import HexTexts, coded
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.table import IntArray, total
+from fleetpmap.views import ViewOptions
 
 Rows = NDArray[np.intp]
 """Slots of a table's rows."""
@@ -42,6 +43,11 @@ class Shape:
     """Rows kept: the first of `sort`, or the largest. None and 0: all."""
     columns: tuple[str, ...] | None = None
     """The columns, in order. None: all."""
+
+    @classmethod
+    def of(cls, options: ViewOptions) -> Shape:
+        """What a view's options say of it."""
+        return cls(options.sort, options.top, options.columns)
 
 
 AS_IT_IS = Shape()

@@ -10,7 +10,9 @@ ssh_config    what `ssh -G` says about a host
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 
 from fleetpmap.errors import ProtocolError
 from fleetpmap.inventory.model import Host, TransportName
@@ -34,6 +36,7 @@ __all__ = [
     "SshOptions",
     "Transport",
     "Way",
+    "get_ready",
     "open_transport",
     "route",
 ]
@@ -75,6 +78,12 @@ def route(host: Host, options: SshOptions) -> Route:
     if reason:
         return Route("openssh", settings, way, f"goes by the system's ssh: {reason}")
     return Route(host.transport, settings, way, "")
+
+
+def get_ready(hosts: Iterable[Host]) -> None:
+    """Import what the ways to these hosts need: thirty-two threads that do so at once wait for each other."""
+    if any(host.transport == "ssh" for host in hosts):
+        import_module("fleetpmap.transport.ssh")
 
 
 def open_transport(

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.pmap.command import command_line, harmless
-from fleetpmap.report.pmap.letters import Letters, PmapFormat
 from fleetpmap.report.pmap.listing import device, extended, plain
 from fleetpmap.report.pmap.names import mapping_names, mode
 from fleetpmap.report.pmap.one import OneProcess, Printer
@@ -27,6 +26,7 @@ from fleetpmap.report.rows import HexTexts, by_process, rule_over
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import METRICS, MappingTable, distinct, total
+from fleetpmap.views import Letters, PmapFormat
 
 __all__ = ["Letters", "PmapFormat", "pmap"]
 

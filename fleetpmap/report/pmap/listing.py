@@ -5,9 +5,9 @@ Source: pmap.c of procps-ng 4.0.2, one_proc().
 
 from __future__ import annotations
 
-from fleetpmap.report.pmap.letters import Letters
 from fleetpmap.report.pmap.names import mode
 from fleetpmap.report.pmap.one import OneProcess, known, known_sum
+from fleetpmap.views import Letters
 
 _EXTENDED_HEADER = "Address           Kbytes     RSS   Dirty Mode  Mapping\n"
 _EXTENDED_RULE = "---------------- ------- ------- ------- \n"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.report.pmap.letters import Letters
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.table import IntArray, MappingTable
+from fleetpmap.views import Letters
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.report.pmap.letters import Letters
 from fleetpmap.report.pmap.names import wide_name
 from fleetpmap.report.pmap.one import OneProcess, known, known_sum, texts_of
 from fleetpmap.report.rows import HexTexts
 from fleetpmap.smaps import NULL
+from fleetpmap.views import Letters
 
 _ONLY_WIDEST = frozenset(
     {"AnonHugePages", "KernelPageSize", "MMUPageSize"}

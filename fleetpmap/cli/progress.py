@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from fleetpmap.escape import escape
-from fleetpmap.snapshot import HOST_STATUSES
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -58,6 +57,8 @@ class Progress:
             return ""
         with self._lock:
             waiting = [f"{escape(host)} {now - since:.0f} s" for host, since in self._started.items()]
+            from fleetpmap.snapshot import HOST_STATUSES  # with numpy, which is there once a host has answered
+
             counts = [f"{self._statuses[status]} {status}" for status in HOST_STATUSES if self._statuses[status]]
         parts = [f"asked {self._statuses.total()} of {self._hosts}", *counts]
         if waiting:
