@@ -34,7 +34,7 @@ _OUT_OF_TIME = frozenset({"timeout", "not-asked"})
 
 _LINGER_S = 0.2
 _ENOUGH = 256 << 10
-_MOST = 64
+_MOST = 16
 """Answers are digested together as long as they come in: at most that long after the first of them, until there are so
 many bytes (packed: some megabytes of smaps) or so many answers. No more than that may wait, or all would at the end:
 the thread that digests gets its share of the interpreter, and no more."""

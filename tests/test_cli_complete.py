@@ -11,7 +11,7 @@ import pytest
 
 from fleetpmap.cli.complete import BY_KEYS, COLUMNS
 from fleetpmap.report import column_names, fields, ps
-from fleetpmap.report.merged import KEYS
+from fleetpmap.views import KEYS
 from program import BARE, fleetpmap
 from snapshots import small_fleet
 

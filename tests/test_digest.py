@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fleetpmap.conversation import Conversation, Question, converse
-from fleetpmap.digest import Answered, digest
+from fleetpmap.conversation import Answered, Conversation, Question, converse
+from fleetpmap.digest import digest
 from fleetpmap.digest.batch import snapshots
 from fleetpmap.errors import ProtocolError
 from fleetpmap.inventory import Host
