@@ -41,11 +41,12 @@ def main() -> int:
     verdicts = Verdicts()
     verdicts.at_most(f"wall, {FEW} hosts: fleetpmap / bare loop", pairwise(few, bare_few, wall_ratio), 1.15)
     verdicts.tell(f"wall, {MANY} hosts: fleetpmap / bare loop", pairwise(many, bare_many, wall_ratio))
-    verdicts.tell("client CPU per host, fleetpmap, ms", ours)
+    verdicts.at_most("client CPU per host, fleetpmap, ms", ours, 12.0)
     verdicts.tell("client CPU per host, bare loop, ms", theirs)
     verdicts.at_most(
         "client CPU per host: fleetpmap / bare loop", pairwise(ours, theirs, lambda one, other: one / other), 2.2
     )
+    verdicts.at_most(f"peak memory, {MANY} hosts, MB", [one.peak_mb for one in many], 180.0)
     return int(not verdicts.held)
 
 

@@ -131,19 +131,23 @@ def measure(pid: int, rounds: int) -> dict[str, list[float]]:
     return {name: [contenders[name][0] / taken / 1e6 for taken in times[name]] for name in contenders}
 
 
-def report(rates: dict[str, list[float]]) -> None:
+def report(rates: dict[str, list[float]]) -> bool:
+    """Print the table; whether every bar held."""
     medians = {name: statistics.median(values) for name, values in rates.items()}
     print(f"{'':<10} {'MB/s':>7} {'lowest':>7} {'highest':>7} {'fleetpmap is':>14}")
     for name, values in rates.items():
         ratio = f"{medians['fleetpmap'] / medians[name]:.1f} x"
         print(f"{name:<10} {medians[name]:>7.0f} {min(values):>7.0f} {max(values):>7.0f} {ratio:>14}")
     print()
+    all_held = True
     for ours, bar, other in BARS:
         if other not in medians:
             print(f"{ours}: {bar} x {other} was not measured, for {other.split()[0]} is not installed")
             continue
         reached = medians[ours] / medians[other]
+        all_held &= reached >= bar
         print(f"{ours}: {reached:.2f} x {other}, wanted {bar} x: {'held' if reached >= bar else 'NOT HELD'}")
+    return all_held
 
 
 def main() -> None:
@@ -156,7 +160,8 @@ def main() -> None:
         sys.exit(f"vm.max_map_count is {limit}: ask for fewer --mappings")
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with stopped_child(asked.mappings) as pid:
-        report(measure(pid, asked.rounds))
+        if not report(measure(pid, asked.rounds)):
+            sys.exit(1)
 
 
 if __name__ == "__main__":

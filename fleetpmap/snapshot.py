@@ -76,7 +76,7 @@ class Process:
     start_stack: int | None = None
     """Address at which its stack begins; 0 where the login may not know, None where the host does not say."""
     read_s: float | None = None
-    """Seconds that reading it took on the host; None but for large ones, which are read by themselves."""
+    """Seconds that reading it took on the host; None but for those read by themselves, which all large ones are."""
 
     @property
     def command(self) -> str:
