@@ -1,8 +1,8 @@
 """What does a host spend on the first phase?   python benchmarks/remote.py
 
-Starts as many `sleep`s beside what runs here as make 1,100 processes, and then, in every round, one after the other: the
-probe in a local `sh -s`, asked to list once and quit, for a match on names, with command lines, and with cgroups. Prints
-the CPU time of the shell and of all that it started, as the median with its spread, and for each bar whether it held.
+Starts as many `sleep`s beside what runs here as make 1,100 processes, and then, in every round, one after the other:
+the probe in a local `sh -s`, asked to list once and quit, for a match on names, with command lines, and with cgroups.
+Prints the CPU time of the shell and of all that it started, with its spread, and for each bar whether it held.
 """
 
 from __future__ import annotations

@@ -204,9 +204,9 @@ class Dialogue:
         """Phase two of these groups; that of the `expected` is on its way already."""
         packed = self._receive_reading() if expected else None
         if groups != expected:
-            packed = None
+            if expected:  # it is not for these
+                packed = self._decoder.reading = None
             if groups:
-                self._decoder.reading = None
                 self._channel.send(self._script.read_line(groups))
                 packed = self._receive_reading()
         if packed:

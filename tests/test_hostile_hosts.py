@@ -87,7 +87,7 @@ REFUSED = [
     ),
     ("not-gzip", "say(BEGIN + 'NONCE list gzip\\nnot gzip\\nNONCE over\\n')", "protocol", "is not gzip"),
     (
-        "endless",
+        "endless-garbage",
         "say(BEGIN + 'NONCE list gzip\\n')\nwhile True: os.write(1, b'x' * 65536)",
         "protocol",
         "more than 134,217",
