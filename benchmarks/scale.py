@@ -18,7 +18,7 @@ BARS_MB = {"hosts": 150.0, "merged": 150.0, "summary": 150.0, "mappings": 450.0}
 
 
 def main() -> int:
-    rounds = asked_rounds(__doc__, 2)
+    rounds = asked_rounds(__doc__, 1)  # memory hardly differs from round to round
     with fleet(HOSTS) as hosts:
         contenders = {view: fleetpmap(hosts, HOSTS, view=view) for view in BARS_MB}
         taken = in_turn({f"--view {view}": partial(one.run, hosts) for view, one in contenders.items()}, rounds)
