@@ -297,7 +297,8 @@ def _join_coded(columns: Sequence[Coded]) -> Coded:
             recode = np.array([*(slots.setdefault(name, len(slots)) for name in column.names), -1], dtype=np.int32)
             recodes[id(column.names)] = recode
         parts.append(recode[column.codes])
-    return in_row_order(np.concatenate(parts, dtype=np.int32), tuple(slots))
+    codes, names = in_row_order(np.concatenate(parts, dtype=np.int32), list(slots))
+    return Coded(codes, tuple(names))
 
 
 def sums(values: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:

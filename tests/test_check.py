@@ -26,9 +26,8 @@ from targets import Target
 
 PASSED = Checks(dict.fromkeys(("rss_identity", "mappings_apart", "last_block_whole", "start_time_unchanged"), "held"))
 SUMS_HELD = Checks({**PASSED.verdicts, "rollup": "held"})
-needs_rollup = pytest.mark.skipif(
-    not Path("/proc/self/smaps_rollup").exists(), reason="this kernel has no smaps_rollup (4.14)"
-)
+_HAS_ROLLUP = Path("/proc/self/smaps_rollup").exists()
+needs_rollup = pytest.mark.skipif(not _HAS_ROLLUP, reason="this kernel has no smaps_rollup (4.14)")
 FOUR = ("Rss", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty")
 
 

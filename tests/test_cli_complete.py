@@ -126,7 +126,7 @@ def test_a_real_bash_completes(inventory: str, tmp_path: Path):
     """The function that the script defines fills COMPREPLY."""
     bash = shutil.which("bash")
     if bash is None:
-        pytest.skip("there is no bash here")
+        pytest.skip(reason="no bash on this machine, whose completion this is")
     program = tmp_path / "fleetpmap"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fleetpmap "$@"\n')
     program.chmod(0o755)

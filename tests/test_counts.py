@@ -24,8 +24,8 @@ ADDRESSES = ("127.0.2.1", "127.0.2.2", "127.0.2.3", "127.0.2.4")
 @pytest.fixture(scope="module")
 def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """An sshd of its own that logs every connection, channel and command."""
-    if reason := missing():
-        pytest.skip(reason)
+    if absent := missing():
+        pytest.skip(reason=f"what is counted is what a real sshd logs: {absent}")
     directory = tmp_path_factory.mktemp("talkative")
     for parent in [directory, *directory.parents[:2]]:
         parent.chmod(0o755)

@@ -95,7 +95,7 @@ def refused_port() -> Iterator[int]:
 def sudoer(account: Callable[[str], str]) -> Iterator[str]:
     """An account that may `sudo -n sh -s`."""
     if shutil.which("sudo") is None:
-        pytest.skip("no sudo on this machine")
+        pytest.skip(reason="no sudo on this machine, so no account may use it")
     name = account("sudoer")
     rule = Path(f"/etc/sudoers.d/{name}")
     rule.write_text(f"{name} ALL=(root) NOPASSWD: /bin/sh\n")
@@ -225,7 +225,7 @@ def test_denied_without_sudo_and_read_with_it(sshd: Sshd, sudoer: str):
 def test_sudo_that_wants_a_password_is_a_status_of_its_own(sshd: Sshd, account: Callable[[str], str]):
     """An account that sudo does not know is status sudo, with a hint."""
     if shutil.which("sudo") is None:
-        pytest.skip("no sudo on this machine")
+        pytest.skip(reason="no sudo on this machine, so no account may use it")
     name = account("nosudo")
     sshd.authorize(name, sshd.identity_file)
     snapshot = collect([replace(sshd.host(), user=name, sudo=True)], question("bash", sshd))

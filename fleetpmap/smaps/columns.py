@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+_T = TypeVar("_T")
 
 NULL = -1
 """The value of a field that the kernel did not print: no field of smaps is negative. Only `table` puts it in a sum."""
@@ -29,16 +32,17 @@ class Coded:
         return [names[code] for code in self.codes.tolist()]
 
 
-def in_row_order(codes: NDArray[np.int32], names: Sequence[str]) -> Coded:
-    """The same texts with codes in the order of their first row, and no name that no row has."""
-    first = np.full(len(names) + 1, len(codes))
+def in_row_order(codes: NDArray[np.int32], items: Sequence[_T]) -> tuple[NDArray[np.int32], list[_T]]:
+    """The items that a row has, in the order of their first rows, and each row's code for those."""
+    count = len(codes)
+    first = np.full(len(items) + 1, count)
     # Of several rows with one code the last one written stays, and that is the first row.
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    used = np.flatnonzero(first[:-1] < len(codes))
-    used = used[np.argsort(first[used])]
-    renumbered = np.full(len(names) + 1, NULL, np.int32)
-    renumbered[used] = np.arange(len(used))
-    return Coded(renumbered[codes], tuple(names[code] for code in used.tolist()))
+    first[codes[::-1]] = np.arange(count - 1, -1, -1)
+    first[NULL] = count
+    order = first.argsort()[: np.count_nonzero(first < count)]
+    renumbered = np.full(len(items) + 1, NULL, np.int32)
+    renumbered[order] = np.arange(len(order))
+    return renumbered[codes], [items[slot] for slot in order.tolist()]
 
 
 @dataclass(frozen=True, slots=True)

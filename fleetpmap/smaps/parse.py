@@ -11,13 +11,12 @@ A text's last block takes the general path if its last line lacks the newline: t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.errors import SmapsError
-from fleetpmap.smaps.columns import NULL, Coded, SmapsColumns
+from fleetpmap.smaps.columns import NULL, Coded, SmapsColumns, in_row_order
 from fleetpmap.smaps.fast import KEYS_LIMIT, Reader
 from fleetpmap.smaps.general import last_block_start, read_process, signature
 from fleetpmap.smaps.header import BLOCK_BREAK, SIZE_MAX
@@ -32,7 +31,6 @@ _WINDOW = 2 * 2**20
 
 _NOWHERE = np.array([-1])
 Span = tuple[int, int]
-_T = TypeVar("_T")
 
 
 def parse(text: bytes | memoryview, spans: Sequence[Span] | None = None) -> SmapsColumns:
@@ -154,7 +152,7 @@ def _error(text: bytes) -> SmapsError:
 
 
 def _columns(text: bytes | memoryview, rows: Rows, reader: Reader, process: Codes, stops: Positions) -> SmapsColumns:
-    place_codes, places = _in_row_order(rows.places, reader.places.items())
+    place_codes, places = in_row_order(rows.places, reader.places.items())
     devices: Codebook[str] = Codebook()
     paths: Codebook[str] = Codebook()
     device_of = np.array([devices.code(place.device) for place in places], np.int32)
@@ -175,21 +173,8 @@ def _columns(text: bytes | memoryview, rows: Rows, reader: Reader, process: Code
 
 
 def _coded(codes: Codes, names: Sequence[str]) -> Coded:
-    codes, names = _in_row_order(codes, names)
+    codes, names = in_row_order(codes, names)
     return Coded(codes, tuple(names))
-
-
-def _in_row_order(codes: Codes, items: Sequence[_T]) -> tuple[Codes, list[_T]]:
-    """The items that a row has, in the order of their first rows, and each row's code for those."""
-    count = len(codes)
-    first = np.full(len(items) + 1, count)
-    # Of several rows with one code the last one written stays, and that is the first row.
-    first[codes[::-1]] = np.arange(count - 1, -1, -1)
-    first[NULL] = count
-    order = first.argsort()[: np.count_nonzero(first < count)]
-    renumbered = np.full(len(items) + 1, NULL, np.int32)
-    renumbered[order] = np.arange(len(order))
-    return renumbered[codes], [items[slot] for slot in order.tolist()]
 
 
 def _in_text_order(text: bytes | memoryview, rows: Rows, stops: Positions) -> dict[str, NDArray[np.int64]]:
