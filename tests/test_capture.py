@@ -269,8 +269,6 @@ def test_a_disk_that_fills_up_ends_the_capture_and_not_the_run(tmp_path: Path):
     full.mkdir()
     if os.system(f"mount -t tmpfs -o size=64k tmpfs {full} 2>/dev/null") != 0:
         pytest.skip(reason="mounting a small disk to fill takes root, and not every container allows it")
-            reason="a full disk is made by mounting a small one, which only root may, and not in every container"
-        )
     try:
         done = fleetpmap("demo", "--capture", str(full / "cap"))
         left = list(full.iterdir())
