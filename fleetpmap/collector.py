@@ -259,8 +259,8 @@ def _submit(ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, take: 
     slots = {threads.submit(ask, host): slot for slot, host in enumerate(hosts)}
     for future in slots:
         future.add_done_callback(came.put)
-    import_module("fleetpmap.digest")  # takes numpy with it, while the first hosts are on their way
     try:
+        import_module("fleetpmap.digest")  # takes numpy with it, while the first hosts are on their way
         while slots:
             batch = _batch(came, len(slots))
             take([slots.pop(future) for future in batch], [future.result() for future in batch])

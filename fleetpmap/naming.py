@@ -34,6 +34,7 @@ Kind = Literal[
 
 ANON = "[anon]"
 DELETED = " (deleted)"
+_PATH_MAX = 4096
 
 # `.so` as a part of the name (libc.so.6, libc-2.31.so), not as its letters (web.sock, index.sorted).
 _SHARED_OBJECT = re.compile(r"\.so(?![A-Za-z0-9_])")
@@ -79,7 +80,7 @@ def name_mappings(columns: SmapsColumns) -> Names:
         code = code * 2 + fact
     distinct, inverse = np.unique(code, return_inverse=True)
     facts_bits = len(_Facts._fields)
-    named = [_named(paths[key >> facts_bits], key & (1 << facts_bits) - 1) for key in distinct.tolist()]
+    named = [_cached(paths[key >> facts_bits], key & (1 << facts_bits) - 1) for key in distinct.tolist()]
     deleted = np.array([path.endswith(DELETED) for path in paths], dtype=np.bool_)
     return Names(
         mapping=code_texts([mapping for mapping, _ in named], inverse),
@@ -88,12 +89,19 @@ def name_mappings(columns: SmapsColumns) -> Names:
     )
 
 
-@lru_cache(1 << 14)  # the hosts of a fleet map much the same files
+def _cached(path: str, bits: int) -> tuple[str, Kind]:
+    """As _named. The hosts of a fleet map much the same files; what no kernel prints is not kept."""
+    return _of_a_fleet(path, bits) if len(path) <= _PATH_MAX else _named(path, bits)
+
+
 def _named(path: str, bits: int) -> tuple[str, Kind]:
     """Name and kind of a path as the kernel prints it; `bits`: the facts, the last one lowest."""
     facts = _Facts(*(bool(bits >> bit & 1) for bit in reversed(range(len(_Facts._fields)))))
     plain = path.removesuffix(DELETED)
     return mapping_name(plain, executable=facts.executable), _kind(plain, facts)
+
+
+_of_a_fleet = lru_cache(1 << 14)(_named)
 
 
 def mapping_name(path: str, *, executable: bool) -> str:

@@ -14,6 +14,7 @@ from fleetpmap.processes import full_name
 from fleetpmap.snapshot import Process
 from fleetpmap.wire import PROCESS_LIMIT, ListedProcess, ProcessReading
 
+_SHARED_LENGTH = 4096
 _REASONS = {
     "gone": "ended before it was read",
     "reused": "ended, and its pid went to another process",
@@ -95,9 +96,13 @@ def _process(
     )
 
 
-@lru_cache(4096)
 def _shared(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """The same command line, once for all the hosts that have it."""
+    """The same command line, once for all the hosts that have it; a very long one is nobody else's."""
+    return _of_a_fleet(arguments) if sum(map(len, arguments)) <= _SHARED_LENGTH else arguments
+
+
+@lru_cache(4096)
+def _of_a_fleet(arguments: tuple[str, ...]) -> tuple[str, ...]:
     return arguments
 
 
