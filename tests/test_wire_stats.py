@@ -35,7 +35,7 @@ def _told(parse, section: bytes) -> list[tuple[int, str, Stat]] | str:
     try:
         pids, names, fields = parse(section)
         return [
-            (pid, name, stat_of(text)._replace(start_stack=None))
+            (pid, name, stat_of(pid, text)._replace(start_stack=None))
             for pid, name, text in zip(pids, names, fields, strict=True)
         ]
     except MalformedError as error:
@@ -47,7 +47,7 @@ def test_columns_are_sorted_by_pid():
     section = LINE % (100, 100, b"c", 100, b"") + LINE % (12, 12, b"k (w) 1", 12, b" 184")
     pids, names, fields = parse_stats(section)
     assert (pids, names) == ([12, 100], ["k (w) 1", "c"])
-    assert stat_of(fields[0]) == Stat("S", 1, 5, False, 4711, 8192000, 33)
+    assert stat_of(12, fields[0]) == Stat("S", 1, 5, False, 4711, 8192000, 33)
 
 
 def test_nothing_listed():

@@ -30,16 +30,30 @@ LookUp = Callable[[str, int, socket.AddressFamily, socket.SocketKind], list[tupl
 STAGGER_S = 0.25
 """Until the next address is tried, as RFC 8305 recommends."""
 
+_AHEAD = 64 << 10
+"""Bytes to read at a time: a packet has 32 KiB at most."""
 _FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
 class DeadlineSocket(socket.socket):
-    """A socket that sends nothing after its deadline.
+    """A socket for paramiko: it sends nothing after its deadline, and reads ahead.
 
-    paramiko repeats a send for as long as the peer takes nothing; this is what ends that.
+    paramiko repeats a send for as long as the peer takes nothing; the deadline is what ends that. And it reads each
+    packet in two pieces, of which each would wait for the kernel twice, and for the other threads.
     """
 
     deadline: Deadline
+    _ahead = b""
+    _taken = 0
+    """How much of what was read ahead has been handed out."""
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """As socket.recv, for one thread."""
+        if self._taken == len(self._ahead):
+            self._ahead, self._taken = super().recv(max(size, _AHEAD), flags), 0
+        piece = self._ahead[self._taken : self._taken + size]
+        self._taken += len(piece)
+        return piece
 
     def send(self, data: bytes, flags: int = 0, /) -> int:  # type: ignore[override]  # bytes is all we are given
         """As socket.send.

@@ -168,7 +168,7 @@ class Decoder:
         if self._capabilities is None:
             raise MalformedError("a phase came before the first frame")
         if self.listing is None:
-            self.listing = build_listing(self._capabilities, phase.unpack())
+            self.listing = build_listing(self._capabilities, phase.unpack(), phase.malformed)
         else:
             self.reading = PackedReading(self.listing, phase)
 

@@ -6,6 +6,7 @@ Here each process that was asked for gets its one status.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from fleetpmap.units import KIB
 from fleetpmap.wire.body import Body
@@ -65,8 +66,14 @@ def parse_capabilities(words: list[str]) -> Capabilities:
         raise MalformedError(f"the first frame does not say {error.args[0]}") from error
 
 
-def build_listing(capabilities: Capabilities, body: Body) -> Listing:
-    """Phase one."""
+def build_listing(
+    capabilities: Capabilities, body: Body, malformed: Callable[[MalformedError], Exception] = lambda error: error
+) -> Listing:
+    """Phase one. A process whose stat is none is found out when somebody asks for it: then what `malformed` gives is raised.
+
+    Raises:
+        MalformedError: a section that its tool cannot have printed.
+    """
     raw = {name: body.section(name) for name in ("stat", "uid", "cgroup")}
     pids, names, fields = parse_stats(raw["stat"])
     arguments = parse_arguments(body.section("cmdline"))
@@ -76,7 +83,10 @@ def build_listing(capabilities: Capabilities, body: Body) -> Listing:
 
     def make(slot: int) -> ListedProcess:
         pid = pids[slot]
-        stat = stat_of(fields[slot])
+        try:
+            stat = stat_of(pid, fields[slot])
+        except MalformedError as error:
+            raise malformed(error) from error
         return ListedProcess(
             pid=pid,
             name=names[slot],
