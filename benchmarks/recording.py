@@ -120,8 +120,8 @@ class _Tap:
         self._taped.append((data, bytearray()))
         self._real.send(data)
 
-    def receive(self) -> bytes:
-        piece: bytes = self._real.receive()
+    def receive(self, until: bytes = b"") -> bytes:
+        piece: bytes = self._real.receive(until)
         self._taped[-1][1].extend(piece)
         return piece
 
@@ -147,7 +147,7 @@ class _Played:
             self._answers = iter(self._recording.answers(nonce_in(data).decode()))
         self._coming = next(self._answers)
 
-    def receive(self) -> bytes:
+    def receive(self, until: bytes = b"") -> bytes:
         time.sleep(self._delay_s())
         coming, self._coming = self._coming, b""
         return coming

@@ -273,12 +273,14 @@ def _submit(ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, take: 
 def _batch(came: SimpleQueue[Future[Arrived]], open_: int) -> list[Future[Arrived]]:
     """What has come, of which there is something, and what comes right behind; `open_`: how many may."""
     batch = [came.get()]
+    size = _packed(batch[0])
     until = time.monotonic() + _LINGER_S
-    while len(batch) < min(open_, _MOST) and sum(map(_packed, batch)) < _ENOUGH:
+    while len(batch) < min(open_, _MOST) and size < _ENOUGH:
         try:
             batch.append(came.get(timeout=max(0.0, until - time.monotonic())))
         except Empty:
             break
+        size += _packed(batch[-1])
     return batch
 
 

@@ -263,7 +263,7 @@ Reply = TypeVar("Reply", Listing, PackedReading)
 def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | None], host: Host) -> Reply:
     """Feed the decoder until the reply is whole."""
     while (answer := reply()) is None:
-        piece = channel.receive()
+        piece = channel.receive(decoder.phase_end)
         if not piece:
             raise _ended_early(channel, decoder, host)
         decoder.feed(piece)

@@ -64,8 +64,8 @@ class _Channel(_Tap):
         self._on_send(data)
         self._real.send(data)
 
-    def receive(self) -> bytes:
-        return self._real.receive()
+    def receive(self, until: bytes = b"") -> bytes:
+        return self._real.receive(until)
 
     def finish(self) -> int | None:
         return self._real.finish()

@@ -178,6 +178,36 @@ def test_dialogue_on_one_channel(connect):
         assert _everything(channel) == b"two\n"
 
 
+SLOWLY = {
+    "in time": b"echo one; sleep 0.2; echo two; sleep 0.2; echo end; cat",
+    "in two messages": b"echo one; sleep 0.2; echo two; printf en; sleep 0.2; echo d; cat",
+    "never": b"echo one; sleep 0.2; echo two; exit",
+    "behind a lot": b"head -c 1000000 /dev/zero; sleep 0.2; echo end; cat",
+    "beside a flood of stderr": b"head -c 20000000 /dev/zero >&2; echo one; sleep 0.2; echo end; cat",
+}
+CAME = {"never": b"one\ntwo\n", "behind a lot": bytes(1_000_000) + b"end\n", "beside a flood of stderr": b"one\nend\n"}
+
+
+@pytest.mark.parametrize("when", SLOWLY)
+def test_waiting_for_an_end_loses_nothing(connect, when):
+    """Who waits for certain bytes gets all up to them, in one piece or more; and what there is if they do not come."""
+    with connect() as transport, transport.run("sh -s") as channel:
+        channel.send(SLOWLY[when] + b"\n")
+        came = b""
+        while not came.endswith(b"end\n") and (piece := channel.receive(b"end\n")):
+            came += piece
+        assert came == CAME.get(when, b"one\ntwo\nend\n")
+
+
+def test_what_came_before_the_deadline_is_not_held_back(connect):
+    """The bytes that were waited for did not come in time; the others may tell why."""
+    with connect(1.5) as transport, transport.run("sh -s") as channel:
+        channel.send(b"echo why; sleep 30\n")
+        assert channel.receive(b"end\n") == b"why\n"
+        with pytest.raises(DeadlineError):
+            channel.receive(b"end\n")
+
+
 def test_command_not_found_is_an_error_or_127(connect):
     """There is no such program: told at once, or by the login shell's 127."""
     with connect() as transport:

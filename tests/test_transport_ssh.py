@@ -265,6 +265,13 @@ def test_frozen_host_ends_with_the_deadline(sshd):
     assert type(caught.value) is DeadlineError
 
 
+def test_reader_sleeps_until_the_end_has_come(connect):
+    """What is of no use alone is not handed out alone: the messages in between wake paramiko's thread only."""
+    with connect() as transport, transport.run("sh -s") as channel:
+        channel.send(b"for word in one two three; do echo $word; sleep 0.2; done; echo end; cat\n")
+        assert channel.receive(b"end\n") == b"one\ntwo\nthree\nend\n"
+
+
 def test_forced_command_answers_instead_of_ours(sshd):
     """A key that authorized_keys ties to one command runs that: its status is what we get."""
     key = sshd.new_key("restricted")

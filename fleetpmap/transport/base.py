@@ -134,8 +134,10 @@ class Channel(Protocol):
             HostError: the deadline passed, or the connection broke.
         """
 
-    def receive(self) -> bytes:
+    def receive(self, until: bytes = b"") -> bytes:
         """The next piece of stdout, at least one byte; b"" once the far side has closed it. Drains stderr meanwhile.
+
+        A piece may be held back until these bytes have come: for who can do nothing with less.
 
         Raises:
             HostError: the deadline passed, or the connection broke.

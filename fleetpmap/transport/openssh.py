@@ -129,9 +129,9 @@ class _SshChannel(PipeChannel):
     not say that it could not agree on an algorithm.)"""
     _received = False
 
-    def receive(self) -> bytes:
+    def receive(self, until: bytes = b"") -> bytes:
         """The next piece of stdout (see Channel.receive)."""
-        piece = super().receive()
+        piece = super().receive(until)
         self._received = self._received or bool(piece)
         if not piece:
             self._raise_if_failed(_GRACE_S)

@@ -65,7 +65,7 @@ class PipeChannel(Channel):
                 except BrokenPipeError:
                     self._shut("stdin")
 
-    def receive(self) -> bytes:
+    def receive(self, until: bytes = b"") -> bytes:
         """The next piece of stdout (see Channel.receive)."""
         while not self._waiting and "stdout" in self._open:
             self._wait("stdout", "stderr")

@@ -43,7 +43,8 @@ class Decoder:
         self._capabilities: Capabilities | None = None
         self._stage = "exec"
         self._phase: Phase | None = None  # the one that is coming in
-        self._over = self._nonce + b" over\n"
+        self.phase_end = self._nonce + b" over\n"
+        """What comes behind each phase."""
         self._done = False
 
     @property
@@ -152,8 +153,8 @@ class Decoder:
     def _within(self, phase: Phase, data: bytes) -> bytes:
         """Take a phase's bytes, up to the line that says it is over; what follows that line."""
         text = self._pending + data
-        found = text.find(self._over)
-        stop = found if found >= 0 else max(0, len(text) - len(self._over) + 1)
+        found = text.find(self.phase_end)
+        stop = found if found >= 0 else max(0, len(text) - len(self.phase_end) + 1)
         if stop:
             phase.add(text[:stop])
         if found < 0:
@@ -161,7 +162,7 @@ class Decoder:
             return b""
         self._pending, self._phase = b"", None
         self._finish(phase)
-        return text[found + len(self._over) :]
+        return text[found + len(self.phase_end) :]
 
     def _finish(self, phase: Phase) -> None:
         """A phase came in: make its reply."""

@@ -69,7 +69,10 @@ def parse_capabilities(words: list[str]) -> Capabilities:
 def build_listing(
     capabilities: Capabilities, body: Body, malformed: Callable[[MalformedError], Exception] = lambda error: error
 ) -> Listing:
-    """Phase one. A process whose stat is none is found out when somebody asks for it: then what `malformed` gives is raised.
+    """Phase one.
+
+    A stat that the kernel cannot have printed is found out when somebody asks for its process: what `malformed` makes
+    of it is raised then.
 
     Raises:
         MalformedError: a section that its tool cannot have printed.

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 
 _HEADER = re.compile(rb"==> (?:(\d+)/smaps(?:_rollup)?|/dev/null) <==\n")
 _UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})(?: (\d{1,9}))?")
@@ -44,10 +45,10 @@ def texts_by_pid(section: bytes, name: str) -> dict[int, bytes]:
 
 def parse_arguments(section: bytes) -> dict[int, tuple[str, ...]]:
     """Each process's command line; a process without one is not in it."""
-    arguments: dict[int, list[str]] = {}
-    for pid, argument in paths_and_lines(section, b"/cmdline:", end=b"\0"):
-        arguments.setdefault(pid, []).append(text_of(argument))
-    return {pid: tuple(words) for pid, words in arguments.items()}
+    arguments: dict[int, tuple[str, ...]] = {}
+    for pid, some in groupby(paths_and_lines(section, b"/cmdline:", end=b"\0"), key=itemgetter(0)):
+        arguments[pid] = arguments.get(pid, ()) + tuple([text_of(argument) for _, argument in some])
+    return arguments
 
 
 def parse_uids(section: bytes) -> dict[int, int]:

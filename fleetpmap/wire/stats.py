@@ -13,16 +13,23 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from fleetpmap.wire.sections import PROCESSES_LIMIT, MalformedError, bytes_of, number, paths_and_lines, text_of
+from fleetpmap.wire.sections import PROCESSES_LIMIT, MalformedError, paths_and_lines, text_of
 
 PF_KTHREAD = 0x00200000
 """Bit of stat's flags that the kernel sets on its own threads (include/linux/sched.h, since 2.6.27)."""
 
-_SHORTEST = 22
-"""Fields of stat after the name, up to rss; later kernels add more, and the probe's list leaves them out."""
-_START_STACK = 25
-"""The place of startstack among them."""
-# The fields are state and numbers. It is systemd that calls a process `(sd-pam)`.
+_ANY, _NUMBER = r"-?[0-9]+", r"([0-9]{1,18})"
+_FIELDS = re.compile(
+    " ".join(
+        (
+            *(r"\s*(\S+)", _NUMBER, _ANY, rf"-?{_NUMBER}", _ANY, _ANY, _NUMBER),  # state, ppid, session, flags
+            *(_ANY,) * 12,
+            *(_NUMBER, _NUMBER, rf"{_NUMBER}\b"),  # starttime, vsize, rss; here ends what the probe's list has
+        )
+    )
+    + rf"(?: {_ANY} {_ANY} {_ANY} {_NUMBER}\b)?"  # startstack
+)
+# All of them are state and numbers. It is systemd that calls a process `(sd-pam)`.
 _LINE = re.compile(r"^([1-9][0-9]{0,8})/stat:[0-9]+ \((\(?[^)\n]*\)?)\) ([A-Za-z] [-0-9 ]*)\n", re.MULTILINE)
 
 
@@ -84,22 +91,20 @@ def stat_of(pid: int, fields: str) -> Stat:
     Raises:
         MalformedError: the kernel prints no such fields.
     """
-    words = fields.split(None, _START_STACK + 1)
-    if len(words) < _SHORTEST:
+    match = _FIELDS.match(fields)
+    if match is None:
         raise MalformedError(f"{pid}/stat is not a stat line")
-    try:
-        return Stat(
-            words[0],
-            ppid=_number(words[1]),
-            session=_number(words[3].removeprefix("-")),  # -1 in a process that is ending
-            kernel_thread=bool(_number(words[6]) & PF_KTHREAD),
-            start_ticks=_number(words[19]),
-            size=_number(words[20]),
-            rss_pages=_number(words[21]),
-            start_stack=_number(words[_START_STACK]) if len(words) > _START_STACK else None,
-        )
-    except MalformedError as error:
-        raise MalformedError(f"{pid}/stat is not a stat line: {error}") from error
+    state, ppid, session, flags, start_ticks, size, rss_pages, start_stack = match.groups()
+    return Stat(
+        state,
+        ppid=int(ppid),
+        session=int(session),  # -1 in a process that is ending
+        kernel_thread=bool(int(flags) & PF_KTHREAD),
+        start_ticks=int(start_ticks),
+        size=int(size),
+        rss_pages=int(rss_pages),
+        start_stack=None if start_stack is None else int(start_stack),
+    )
 
 
 def _columns(by_pid: dict[int, tuple[str, str]]) -> Stats:
@@ -114,7 +119,3 @@ def _name_and_fields(pid: int, text: bytes) -> tuple[str, str]:
     if not parenthesis:
         raise MalformedError(f"{pid}/stat is not a stat line")
     return before.partition("(")[2], fields
-
-
-def _number(word: str) -> int:
-    return number(bytes_of(word))

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 import paramiko
+from paramiko.buffered_pipe import BufferedPipe
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from fleetpmap.errors import HostError, RemoteError, UnreachableError
@@ -23,6 +24,8 @@ WINDOW = 16 << 20
 """Bytes on their way to us before the host waits: at 100 ms round trip 89 MB/s, against 17 with the usual 2 MiB.
 Packets larger than the usual 32 KiB gain nothing."""
 _PIECE = 32 << 10
+_PLENTY = 256 << 10
+"""Bytes that are not kept from the reader, whatever it waits for."""
 LAST_BREATH_S = 0.5
 """How long a session that is over may take to say so: its thread closes the channels a moment before."""
 _TICK_S = 0.01
@@ -53,12 +56,13 @@ class SshChannel(Channel):
         self._kept_stderr = Head()
         self._waiting: deque[bytes] = deque()
         """stdout that came while we were sending."""
-        self._news = _News()
+        self._news = threading.Event()
+        self._stdout, self._stderr = _Inbox(self._news), _Inbox(self._news)
         with translated(peer, stage="exec", deadline=deadline):
             self._channel = session.open_session(window_size=WINDOW, timeout=deadline.remaining())
             self._channel.settimeout(0.0)
-            self._channel.in_buffer.set_event(self._news)  # type: ignore[arg-type]  # set() and clear() are all it uses
-            self._channel.in_stderr_buffer.set_event(self._news)  # type: ignore[arg-type]  # the same
+            self._channel.in_buffer = self._stdout
+            self._channel.in_stderr_buffer = self._stderr
             started = self._exec(command)
         if not started:
             raise self._not_started()
@@ -68,7 +72,7 @@ class SshChannel(Channel):
         sent = 0
         while sent < len(data):
             self._check_deadline()
-            self._news.forget()
+            self._news.clear()
             self._drain()
             if self._channel.closed:
                 self._check_connection()
@@ -79,17 +83,22 @@ class SshChannel(Channel):
             else:
                 self._news.wait(min(_TICK_S, self._deadline.remaining()))
 
-    def receive(self) -> bytes:
+    def receive(self, until: bytes = b"") -> bytes:
         """The next piece of stdout (see Channel.receive)."""
-        while (piece := self.hear()) is None:
+        self._stdout.until = until
+        while (piece := self._hear()) is None:
             pass
         return piece
 
     def hear(self) -> bytes | None:
         """stdout, or None for stderr (see Channel.hear)."""
+        self._stdout.until = b""
+        return self._hear()
+
+    def _hear(self) -> bytes | None:
         while True:
             self._check_deadline()
-            self._news.forget()
+            self._news.clear()
             at_end = self._channel.eof_received or self._channel.closed  # before the last look at the buffers
             heard_stderr = self._drain()
             if self._waiting:
@@ -99,7 +108,10 @@ class SshChannel(Channel):
                 return b""
             if heard_stderr:
                 return None
-            self._news.wait(self._deadline.remaining())
+            if not self._news.wait(self._deadline.remaining()):
+                self._drain()
+                if self._waiting:  # not what was waited for, but it may tell why
+                    return self._waiting.popleft()
 
     def finish(self) -> int | None:
         """Close stdin and wait; None if a signal ended the command or the host does not say."""
@@ -151,12 +163,11 @@ class SshChannel(Channel):
 
     def _drain(self) -> bool:
         """Take what has come on both streams; whether there was anything on stderr."""
-        heard_stderr = False
+        heard_stderr = self._stderr.read_ready()
         with translated(self._peer, stage="read", deadline=self._deadline):
-            while self._channel.recv_stderr_ready():
+            while self._stderr.read_ready():
                 self._kept_stderr.add(self._channel.recv_stderr(WINDOW))
-                heard_stderr = True
-            if self._channel.recv_ready():
+            if self._stdout.read_ready():
                 self._waiting.append(self._channel.recv(WINDOW))
         return heard_stderr
 
@@ -184,17 +195,30 @@ class SshChannel(Channel):
         )
 
 
-class _News:
-    """Set when either stream has something; cleared by the reader alone.
+class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs only
+    """What came on one stream. It has news for the reader once `until` is in it, or a lot, or the end.
 
-    paramiko clears the event of a stream that was emptied, which would lose what the other stream had to tell.
+    Each message has a thread of paramiko's to wake; this spares the reader's. And paramiko's own buffer clears the
+    event when it is emptied, which would lose what the other stream had to tell.
     """
 
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self.set = self._event.set
-        self.wait = self._event.wait
-        self.forget = self._event.clear
+    until = b""
 
-    def clear(self) -> None:
-        """What paramiko calls: nothing."""
+    def __init__(self, news: threading.Event) -> None:
+        super().__init__()
+        self._news = news
+        self._unseen = b""
+        """The last bytes, which may be the beginning of what is waited for."""
+
+    def feed(self, data: bytes) -> None:
+        """Take more, from paramiko's thread."""
+        super().feed(data)
+        text = self._unseen + data
+        if self.until in text or len(self) > _PLENTY:
+            self._news.set()
+        self._unseen = text[len(text) - len(self.until) + 1 :] if self.until else b""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        super().close()
+        self._news.set()
