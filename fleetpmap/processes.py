@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from fleetpmap.errors import UsageError
@@ -112,7 +112,7 @@ def choose(listing: Listing, selection: Selection, *, local_pid: int | None = No
     if matched and (selection.newest or selection.oldest):
         pick = max if selection.newest else min
         matched = [pick(matched, key=lambda process: (process.start_ticks, process.pid))]
-    return replace(_guard(matched, selection), unread_exes=unread_exes)
+    return _guard(matched, selection, unread_exes)
 
 
 def full_name(process: ListedProcess) -> str:
@@ -134,7 +134,7 @@ def completed(choice: Choice, reading: Reading) -> Choice:
         process if (words := arguments.get(process.pid)) is None else process._replace(arguments=words)
         for process in choice.read
     )
-    return replace(choice, read=tuple(read))
+    return Choice(tuple(read), choice.left_out, choice.unread_exes)
 
 
 def _candidates(processes: Processes, selection: Selection) -> Iterator[ListedProcess]:
@@ -208,7 +208,7 @@ def _cgroup_parts(process: ListedProcess) -> Iterator[str]:
         yield from filter(None, path.split("/"))
 
 
-def _guard(matched: Iterable[ListedProcess], selection: Selection) -> Choice:
+def _guard(matched: Iterable[ListedProcess], selection: Selection, unread_exes: int) -> Choice:
     read: list[ListedProcess] = []
     left_out: list[LeftOut] = []
     rss_sum = 0
@@ -225,6 +225,7 @@ def _guard(matched: Iterable[ListedProcess], selection: Selection) -> Choice:
     return Choice(
         tuple(sorted(read, key=lambda process: process.pid)),
         tuple(sorted(left_out, key=lambda left: left.process.pid)),
+        unread_exes,
     )
 
 

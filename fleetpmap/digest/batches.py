@@ -84,4 +84,4 @@ def _unpacked(one: Answered, *, rollup_only: bool) -> Answered:
         if totals == answer.reading.smaps != b"":
             notes = (*notes, "its kernel has no smaps_rollup (before 4.14), so smaps was read")
         answer = replace(answer, reading=replace(answer.reading, smaps=totals))
-    return replace(one, answer=answer, notes=notes)
+    return Answered(one.host, answer, notes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 from fleetpmap.check import Checks, not_passed
@@ -69,8 +68,8 @@ def _read(
         status, reason = "cut", f"{answer.listing.capabilities.reader}'s tail stopped before it came to its smaps"
     elif read.status == "reused":
         checks = not_passed("start_time_unchanged", reason)
-    process = _process(host, listed, answer.users, status, reason, checks)
-    return replace(process, start_stack=None if torn else read.start_stack, read_s=read.seconds)
+    start_stack = None if torn else read.start_stack
+    return _process(host, listed, answer.users, status, reason, checks, start_stack, read.seconds)
 
 
 def _process(
@@ -80,6 +79,8 @@ def _process(
     status: str,
     reason: str = "",
     checks: Checks | None = None,
+    start_stack: int | None = None,
+    read_s: float | None = None,
 ) -> Process:
     return Process(
         host=host.name,
@@ -93,6 +94,8 @@ def _process(
         status=status,
         reason=reason,
         checks=checks,
+        start_stack=start_stack,
+        read_s=read_s,
     )
 
 

@@ -98,7 +98,7 @@ def build_listing(
             session=stat.session,
             start_ticks=stat.start_ticks,
             rss_kib=stat.rss_pages * capabilities.page_size // KIB,
-            arguments=arguments.get(pid, ()),
+            arguments=tuple(map(text_of, arguments.get(pid, ()))),
             kernel_thread=stat.kernel_thread,
             uid=uids.get(pid),
             cgroups=cgroups.get(pid),

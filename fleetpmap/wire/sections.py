@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain, groupby
-from operator import itemgetter
+from itertools import chain
 
 _HEADER = re.compile(rb"==> (?:(\d+)/smaps(?:_rollup)?|/dev/null) <==\n")
 _UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})(?: (\d{1,9}))?")
@@ -43,11 +42,11 @@ def texts_by_pid(section: bytes, name: str) -> dict[int, bytes]:
     return {pid: b"\n".join(lines) for pid, lines in texts.items()}
 
 
-def parse_arguments(section: bytes) -> dict[int, tuple[str, ...]]:
+def parse_arguments(section: bytes) -> dict[int, list[bytes]]:
     """Each process's command line; a process without one is not in it."""
-    arguments: dict[int, tuple[str, ...]] = {}
-    for pid, some in groupby(paths_and_lines(section, b"/cmdline:", end=b"\0"), key=itemgetter(0)):
-        arguments[pid] = arguments.get(pid, ()) + tuple([text_of(argument) for _, argument in some])
+    arguments: dict[int, list[bytes]] = {}
+    for pid, argument in paths_and_lines(section, b"/cmdline:", end=b"\0"):
+        arguments.setdefault(pid, []).append(argument)
     return arguments
 
 
