@@ -477,11 +477,10 @@ def tools(tmp_path: Path) -> Callable[[str, str], dict[str, str]]:
 EVERY_BYTE = bytes(byte for byte in range(1, 256) if byte != ord("\n"))
 
 
-@pytest.mark.parametrize("tool", ["grep", "tail"])
-def test_without_grep_or_tail_the_shell_reads_alone(
-    shell: list[str], tool: str, tree: Tree, tools: Callable[[str, str], dict[str, str]]
+def test_without_grep_the_shell_reads_alone(
+    shell: list[str], tree: Tree, tools: Callable[[str, str], dict[str, str]]
 ) -> None:
-    """The tools are asked by what they do, not by their version; the answer is the same, to the byte."""
+    """It is asked by what it does, not by its version; the answer is the same, to the byte."""
     tree.add(41, "a)\\n\n\\c %s", smaps="torn")
     tree.add(42, smaps="")
     tree.add(43)
@@ -493,7 +492,7 @@ def test_without_grep_or_tail_the_shell_reads_alone(
     (tree.root.parent / "etc/passwd").write_text("forty-one:x:41:41::/:/bin/sh\n")
     request = tree.request(words=True, owners=True, cgroups=True)
     answers = []
-    for env in (None, tools(tool, "exit 2")):
+    for env in (None, tools("grep", "exit 2")):
         with Conversation(shell, request, env=env) as probe:
             reading = probe.read(44, 41, 42, 43)
             answers.append((probe.listing(), reading))
@@ -508,6 +507,16 @@ def test_without_grep_or_tail_the_shell_reads_alone(
     assert read_by_shell == read_by_tools
     known = [[one._replace(arguments=()) for one in listing.processes] for listing in (by_shell, by_tools)]
     assert known[0] == known[1]
+
+
+def test_a_tail_that_does_nothing_is_an_error(tree: Tree, tools: Callable[[str, str], dict[str, str]]) -> None:
+    """It never passes for processes without memory."""
+    tree.add(41, smaps="text of 41\n")
+    with (
+        Conversation(["sh", "-s"], tree.request(), env=tools("tail", "exit 2")) as probe,
+        pytest.raises(ProtocolError, match="without tail's first header"),
+    ):
+        probe.read(41)
 
 
 def _without_arguments(reading: Reading) -> Reading:
