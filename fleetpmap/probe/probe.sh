@@ -170,8 +170,8 @@ lines_of() {
     esac
 }
 
-# stats PID...: each stat; adds to $cut whose name has 15 bytes. sed drops what comes behind the rss, most of it: there is
-# the limit of it, nearly always the greatest number. P prints up to that, cheaper than to match what is dropped. The
+# stats PID...: each stat; adds to $cut whose name has 15 bytes. sed drops what comes behind the rss, most of it: its
+# limit is there, nearly always the greatest number. P prints up to that, cheaper than to match what is dropped. The
 # names come on stderr, which is cheaper than to read again: opening a file of /proc costs more than all else.
 stats() {
     section stat
