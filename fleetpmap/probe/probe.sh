@@ -119,14 +119,14 @@ section() { # NAME
     echo "$nonce $1"
 }
 
-files() { # NAME PID...: sets $files to PID/NAME...; a few at a time, since each appending copies all that is there
-    name=$1 files='' some=''
+# files NAME PID...: sets $files to PID/NAME... Appending copies all that is there, so for many pids a fork is cheaper.
+files() {
+    name=$1 files=
     shift
-    for pid; do
-        some="$some $pid/$name"
-        [ "${#some}" -lt 600 ] || { files="$files$some" some=; }
-    done
-    files="$files$some"
+    case $reader:$# in
+        sh:* | *:? | *:??) for pid; do files="$files $pid/$name"; done ;;
+        *) files=$(printf " %s/$name" "$@") ;;
+    esac
 }
 
 # in_parts LIMIT STEP PID...: so many at a time, since the kernel bounds the length of an argument list (to 128 KiB at
@@ -170,12 +170,13 @@ lines_of() {
     esac
 }
 
-# stats PID...: each stat; adds to $cut whose name has 15 bytes. sed drops what comes behind the rss, most of it, and
-# tells us the names on stderr, which is cheaper than to read again: opening a file of /proc costs more than all else.
+# stats PID...: each stat; adds to $cut whose name has 15 bytes. sed drops what comes behind the rss, most of it: its
+# limit is there, nearly always the greatest number. P prints up to that, cheaper than to match what is dropped. The
+# names come on stderr, which is cheaper than to read again: opening a file of /proc costs more than all else.
 stats() {
     section stat
     files stat "$@"
-    cut_name='^[0-9]* (.\{15\}) ' beginning=
+    beginning=
     # shellcheck disable=SC2086 # a list of paths: split it
     case $reader:$filter in
         sh:*) shell_lines $files ;;
@@ -185,7 +186,7 @@ stats() {
                     {
                         grep -aHs '' $files
                         echo "code $?" >&2
-                    } | sed -e 's/ 18446744073709551615 .*//' -e "\\,^[0-9]*/stat:${cut_name#^},w /dev/stderr" >&4
+                    } | sed -n 's/18446744073709551615/\n/;P;/(.\{15\})/w /dev/stderr' >&4
                 } 2>&1)
             } 4>&1
             check "$?"
@@ -193,7 +194,7 @@ stats() {
             ;;
         *)
             run grep -aHs '' $files
-            told=$(grep -als "$cut_name" $files)
+            told=$(grep -als '^[0-9]* (.\{15\}) ' $files)
             pids_told
             ;;
     esac
@@ -270,7 +271,8 @@ programs() {
     run $archiver -cf - $files 2>/dev/null
 }
 
-list_all() { # PID...
+list_all() {
+    set -- [0-9]*
     cut=''
     in_parts 2000 stats "$@"
     # Even if nothing is in it: who has no such section cannot read command lines.
@@ -447,15 +449,16 @@ shell_texts() { # FILE...
     done 2>/dev/null
 }
 
-body() { # list|read WORD...
+body() { # list, or read PID... [/ PID...]...
     phase=$1
     shift
-    case $phase in list) list_all "$@" ;; read) read_all "$@" ;; esac
+    case $phase in list) list_all ;; read) read_all "$@" ;; esac
     section end
 }
 
-# phase list|read WORD...: while it runs the client says nothing, so whatever comes on the real stdin (fd 3), first of
-# all its end, means stop. The packing of a reading makes way for others, but not what reads: it holds the mmap_lock.
+# phase list | read PID... [/ PID...]...: while it runs the client says nothing, so whatever comes on the real stdin (fd
+# 3), first of all its end, means stop. The packing of a reading makes way for others, but not what reads: it holds the
+# mmap_lock.
 phase() {
     echo "$nonce $1 $compression"
     {
@@ -475,20 +478,14 @@ phase() {
     echo "$nonce over"
 }
 
-# Which tools, asked by what they do: BusyBox can leave out any option. What GNU grep can do, its name says.
+# Which tools. grep is asked by what it does, since BusyBox can leave out any option; what GNU's can do, its name says.
 choose_tools() {
-    said=$(
-        exec </dev/null 2>&1
-        readlink self/ns/pid
-        grep -azHs --version
-        tail -n +1 /dev/null /dev/null
-    )
-    namespace=
-    case $said in "pid:["*) namespace=${said#*\[} namespace=${namespace%%]*} ;; esac
+    said=$(grep -azHs --version 2>&1 </dev/null)
     case $said in *"GNU grep"*) counted=:1 ;; *) counted=$(echo x | grep -azHsc '' 2>/dev/null) ;; esac
+    for tool in tail printf; do command -v "$tool" >/dev/null 2>&1 || counted=; done
     case $counted$said in
-        *:1*BusyBox*"==> /dev/null <=="*) reader=busybox ;;
-        *:1*"==> /dev/null <=="*) reader=gnu ;;
+        *:1*BusyBox*) reader=busybox ;;
+        *:1*) reader=gnu ;;
         *) choose_builtins ;;
     esac
     # BusyBox's sed would make a /dev/stderr where there is none.
@@ -523,11 +520,11 @@ choose_archiver() {
     $archiver -cf - /dev/null >/dev/null 2>&1 || fail tar
 }
 
-# choose_maps PID...: what to read of each. `self` is not in a recorded tree.
+# choose_maps: what to read of each. `self` is not in a recorded tree.
 choose_maps() {
     maps=smaps
     wished rollup_only || return 0
-    for one in self "$@"; do
+    for one in self [0-9]*; do
         if [ -e "$one/smaps_rollup" ]; then
             maps=smaps_rollup
             return 0
@@ -544,6 +541,16 @@ above_all() { # PID: sets $above to it and what started it, and so on
     done
 }
 
+namespace_number() { # sets $word to that of our pid namespace, to nothing in a recorded tree
+    word=
+    [ -r self/ns/pid ] || return 0
+    number_behind ino: self/fdinfo/5 5<self/ns/pid # since Linux 5.14
+    [ -z "$word" ] || return 0
+    number=$(readlink self/ns/pid 2>/dev/null)
+    number=${number#*\[}
+    word "${number%]}"
+}
+
 begin() {
     number_behind KernelPageSize: self/smaps
     page_size=${word:-$(getconf PAGESIZE 2>/dev/null)}
@@ -556,11 +563,12 @@ begin() {
     first_word sys/kernel/random/boot_id
     boot_id=$word
     # read is part of the shell, so self is this shell, numbered as this procfs sees it.
-    first_word self/stat
+    number_behind Pid: self/status
     probe_pid=$word
     above_all "$probe_pid"
+    namespace_number
     echo "$nonce begin 1 uid=$uid kernel=$kernel page_size=${page_size:-4096} boot_id=$boot_id" \
-        "pid_namespace=$namespace reader=$reader compression=$compression probe_pid=$probe_pid"
+        "pid_namespace=$word reader=$reader compression=$compression probe_pid=$probe_pid"
 }
 
 answer() { # COMMAND WORDS: one line of stdin
@@ -571,7 +579,7 @@ answer() { # COMMAND WORDS: one line of stdin
             ;;
         list:*[!0-9/\ ]* | read:*[!0-9/\ ]*) fail request ;;
         list:*)
-            phase list [0-9]*
+            phase list
             # shellcheck disable=SC2086 # pids and slashes: split them
             [ -z "$2" ] || phase read $2
             ;;
@@ -585,13 +593,15 @@ answer() { # COMMAND WORDS: one line of stdin
 
 main() {
     cd "$proc_root" 2>/dev/null || fail proc_root
-    set -- [0-9]*
-    [ "$1" != '[0-9]*' ] || fail proc_root
+    if [ ! -e self ]; then # in a recorded tree
+        set -- [0-9]*
+        [ "$1" != '[0-9]*' ] || fail proc_root
+    fi
     exec 3<&0
     choose_tools
-    choose_maps "$@"
+    choose_maps
     begin
-    phase list "$@"
+    phase list
     while read -r command words; do
         answer "$command" "$words"
     done

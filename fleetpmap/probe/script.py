@@ -98,6 +98,6 @@ def render(request: Request) -> Script:
 
 @cache
 def _probe() -> bytes:
-    """The script without its comments: they are a third of it, and the way to a host can be long."""
-    lines = files("fleetpmap.probe").joinpath("probe.sh").read_bytes().splitlines(keepends=True)
-    return b"".join(line for line in lines if not line.lstrip().startswith(b"#"))
+    """The script without comments and indentation, half of it: the way can be long, and bash reads it byte by byte."""
+    lines = map(bytes.lstrip, files("fleetpmap.probe").joinpath("probe.sh").read_bytes().splitlines(keepends=True))
+    return b"".join(line for line in lines if not line.startswith(b"#"))
