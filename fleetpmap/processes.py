@@ -145,9 +145,11 @@ def _candidates(processes: Processes, selection: Selection) -> Iterator[ListedPr
         yield from processes
     else:
         search = selection.match.search  # what matches exactly is found, too
-        for slot, name in enumerate(processes.names):
-            if search(name) or len(name) >= COMM_LENGTH or not name.isascii():  # which may be cut
-                yield processes[slot]
+        yield from (
+            processes[slot]
+            for slot, name in enumerate(processes.names)
+            if search(name) or len(name) == COMM_LENGTH or not name.isascii()  # which may be cut
+        )
 
 
 def _matches(process: ListedProcess, selection: Selection, users: dict[int, str]) -> bool:

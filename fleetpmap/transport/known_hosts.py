@@ -15,6 +15,7 @@ import base64
 import binascii
 import fcntl
 import hashlib
+import os
 import re
 import threading
 from collections import defaultdict
@@ -80,7 +81,7 @@ class Lookup:
     def of(cls, host: Host, settings: SshSettings, options: SshOptions) -> Lookup:
         """The command line's files beat the inventory's, which beat ssh's. An alias has no port, as for ssh."""
         files = options.known_hosts or host.known_hosts or (*settings.user_known_hosts, *settings.global_known_hosts)
-        files = tuple(str(Path(file).expanduser()) for file in files)
+        files = tuple(map(os.path.expanduser, files))
         if settings.host_key_alias:
             return cls(settings.host_key_alias, SSH_PORT, files, settings.accepts_new_keys)
         return cls(settings.hostname, settings.port, files, settings.accepts_new_keys)
@@ -149,7 +150,7 @@ def load(paths: Iterable[str]) -> KnownHosts:
     with _lock:
         for path in paths:
             try:
-                stat = Path(path).stat()
+                stat = os.stat(path)  # noqa: PTH116 - for each host, and a Path takes ten times as long
                 files.append(_parse(path, stat.st_mtime_ns, stat.st_size))
             except OSError:
                 continue

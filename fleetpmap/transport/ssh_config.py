@@ -286,7 +286,12 @@ def _algorithms(said: Said, option: str) -> tuple[str, ...]:
 
     `+`, `-` and `^` before a list add to its own choice, take away from it, or put first.
     """
-    value, ours = _one(said, option), BUILT_IN[option]
+    return _chosen(_one(said, option), option)
+
+
+@lru_cache(maxsize=64)
+def _chosen(value: str, option: str) -> tuple[str, ...]:
+    ours = BUILT_IN[option]
     named = [SAME_ALGORITHM.get(pattern, pattern) for pattern in value.lstrip("+-^").split(",")]
     chosen = [name for pattern in named for name in ours if fnmatchcase(name, pattern)]
     match value[:1]:
