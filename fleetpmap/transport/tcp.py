@@ -50,10 +50,14 @@ class DeadlineSocket(socket.socket):
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """As socket.recv, for one thread."""
         if self._taken == len(self._ahead):
-            self._ahead, self._taken = super().recv(max(size, _AHEAD), flags), 0
+            self._ahead, self._taken = self.wait_for(max(size, _AHEAD)), 0
         piece = self._ahead[self._taken : self._taken + size]
         self._taken += len(piece)
         return piece
+
+    def wait_for(self, size: int) -> bytes:
+        """The next bytes of the peer's, `size` at most."""
+        return super().recv(size)
 
     def send(self, data: bytes, flags: int = 0, /) -> int:  # type: ignore[override]  # bytes is all we are given
         """As socket.send.

@@ -65,15 +65,15 @@ class CommandSocket(DeadlineSocket):
         self._poll.register(self, select.POLLIN)
         self._poll.register(self._stderr, select.POLLIN)
 
-    def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """As socket.recv; meanwhile what the command complains of is read, so that it never waits for us."""
+    def wait_for(self, size: int) -> bytes:
+        """The next bytes; meanwhile what the command complains of is read, so that it never waits for us."""
         give_up = time.monotonic() + (self.gettimeout() or 0)
         complaint = self._stderr.fileno()
         while ready := [number for number, _ in self._poll.poll(max(give_up - time.monotonic(), 0) * 1000)]:
             if complaint in ready and not self._hear():
                 self._poll.unregister(complaint)
             if ready != [complaint]:
-                return super().recv(size, flags)
+                return super().wait_for(size)
         raise TimeoutError
 
     def failure(self, stage: str) -> HostError | None:
