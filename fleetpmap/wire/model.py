@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Literal, NamedTuple, overload
 
 ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "cut", "unread"]
@@ -68,7 +67,8 @@ class Processes(Sequence[ListedProcess]):
     def __init__(self, pids: Sequence[int], names: Sequence[str], make: Callable[[int], ListedProcess]) -> None:
         """`make` gives the process of a slot in `pids`."""
         self.names = names
-        self._make = cache(make)
+        self._make = make
+        self._made: dict[int, ListedProcess] = {}
         self._slots = dict(zip(pids, range(len(pids)), strict=True))
 
     @classmethod
@@ -79,7 +79,7 @@ class Processes(Sequence[ListedProcess]):
     def get(self, pid: int) -> ListedProcess | None:
         """The process of this pid."""
         slot = self._slots.get(pid)
-        return None if slot is None else self._make(slot)
+        return None if slot is None else self._at(slot)
 
     @overload
     def __getitem__(self, slot: int) -> ListedProcess: ...
@@ -87,11 +87,16 @@ class Processes(Sequence[ListedProcess]):
     def __getitem__(self, slot: slice) -> list[ListedProcess]: ...
     def __getitem__(self, slot: int | slice) -> ListedProcess | list[ListedProcess]:
         if isinstance(slot, slice):
-            return [self._make(one) for one in range(len(self))[slot]]
-        return self._make(range(len(self))[slot])
+            return [self._at(one) for one in range(len(self))[slot]]
+        return self._at(range(len(self))[slot])
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def _at(self, slot: int) -> ListedProcess:
+        if slot not in self._made:
+            self._made[slot] = self._make(slot)
+        return self._made[slot]
 
     def __contains__(self, process: object) -> bool:
         return isinstance(process, ListedProcess) and self.get(process.pid) == process
