@@ -287,9 +287,6 @@ class _Session(ServiceRequestingTransport):
         if settings.pubkey_algorithms:
             self._preferred_pubkeys = settings.pubkey_algorithms
 
-    def _log(self, level: int, msg: str, *args: object) -> None:
-        """Drop it: nobody reads paramiko's log, which has thirty lines for each login."""
-
     def _filter_algorithm(self, type_: str) -> tuple[str, ...]:
         """All those of a kind: we name what we want, and disable nothing. paramiko looks through them 16 times."""
         return tuple(getattr(self, f"_preferred_{type_}"))
