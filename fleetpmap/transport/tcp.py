@@ -31,8 +31,8 @@ STAGGER_S = 0.25
 """Until the next address is tried, as RFC 8305 recommends."""
 
 _AHEAD = 4 << 10
-"""Bytes to read at least, if there are that many: most packets have fewer. With 64 KiB, the most that the interpreter asks
-malloc for, and mostly gives back, a run over 1,000 hosts has holes of 24 MB in its heap."""
+"""Bytes to read at least, if there are that many: most packets have fewer. With 64 KiB, which the interpreter asks of
+malloc and gives back but for what came, a run over 1,000 hosts has holes of 24 MB in its heap."""
 _FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
