@@ -61,7 +61,7 @@ def namespace() -> None:
     """PID namespaces can be made here, and tell their last pid."""
     told = ("cat", "/proc/sys/kernel/ns_last_pid")
     if not shutil.which("unshare") or subprocess.run([*NAMESPACE, *told], capture_output=True, check=False).returncode:
-        pytest.skip("no PID namespace of one's own here, or none that tells its last pid")
+        pytest.skip(reason="forks are counted in a PID namespace of one's own, which tells its last pid: none here")
 
 
 @pytest.mark.usefixtures("namespace")
@@ -70,7 +70,7 @@ def namespace() -> None:
 def test_forks_of_a_conversation(wish: str, processes: int) -> None:
     """List, and read four: as many for ten times as many processes."""
     if not shutil.which("dash"):
-        pytest.skip("no dash on this machine")
+        pytest.skip(reason="no dash on this machine, whose forks these numbers are")
     assert _forks(processes, wish, "dash", "-s") <= FORKS[wish]
 
 
@@ -79,7 +79,7 @@ def test_forks_with_busybox(tmp_path: Path) -> None:
     """Its shell and its tools: the same for two hundred processes and for eight hundred."""
     busybox = shutil.which("busybox")
     if busybox is None:
-        pytest.skip("no busybox on this machine")
+        pytest.skip(reason="no busybox on this machine, whose forks are to be counted")
     for applet in ("sh", "grep", "sed", "tail", "gzip", "readlink"):
         (tmp_path / applet).symlink_to(busybox)
     path = f"{tmp_path}:{os.environ['PATH']}"

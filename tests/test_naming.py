@@ -206,7 +206,7 @@ def test_a_real_mapping(mapped, what, kind, name):
     """What this kernel prints of a mapping made for the purpose is understood."""
     answers, smaps = mapped
     if isinstance(answers[what], str):
-        pytest.skip(f"the kernel gave no {what}: {answers[what]}")
+        pytest.skip(reason=f"nothing to name, as the kernel gave no {what}: {answers[what]}")
     # Anonymous memory may have become one mapping with its neighbour.
     row = int(np.flatnonzero((smaps.start <= answers[what]) & (smaps.end > answers[what]))[0])
     names = name_mappings(smaps)

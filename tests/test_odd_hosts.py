@@ -66,7 +66,7 @@ def test_any_login_shell(sshd: Sshd, account: Callable[..., str], name: str, tra
     """What is exec'd is plain words, which every login shell takes, a restricted one too."""
     shell = shutil.which(name)
     if shell is None:
-        pytest.skip(f"no {name} on this machine")
+        pytest.skip(reason=f"no {name} on this machine, the login shell to be tried")
     user = account(name, shell=shell)
     sshd.authorize(user, sshd.identity_file)
     with process_of(user) as theirs:
@@ -78,7 +78,7 @@ def bash_user(sshd: Sshd, account: Callable[..., str]) -> Callable[[str], str]:
     """An account whose ~/.bashrc is the text given; bash reads it for every command that sshd starts."""
     bash = shutil.which("bash")
     if bash is None:
-        pytest.skip("no bash on this machine")
+        pytest.skip(reason="no bash on this machine")
 
     def make(bashrc: str) -> str:
         user = account("bash", shell=bash)
@@ -93,7 +93,7 @@ def bash_user(sshd: Sshd, account: Callable[..., str]) -> Callable[[str], str]:
 
 def assert_bashrc_ran(user: str) -> None:
     if not (Path(pwd.getpwnam(user).pw_dir) / "ran").exists():
-        pytest.skip("this machine's bash does not read .bashrc when sshd starts it")
+        pytest.skip(reason="this machine's bash does not read .bashrc when sshd starts it")
 
 
 def test_a_bashrc_that_prints_noise(sshd: Sshd, bash_user: Callable[[str], str]) -> None:
@@ -198,7 +198,7 @@ class Chroot:
         """Copy a program of this machine, with the libraries it needs, under these names."""
         path = shutil.which(program)
         if path is None:
-            pytest.skip(f"no {program} on this machine")
+            pytest.skip(reason=f"no {program} on this machine")
         for name in names:
             shutil.copy(path, self.root / "bin" / name)
         needed = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
@@ -210,7 +210,7 @@ class Chroot:
     def host(self, sshd: Sshd, name: str) -> Host:
         """The host where a login finds itself in there. The mounts are its own and end with it."""
         if not self._may_enter():
-            pytest.skip("no mounts of one's own here (unshare -m, mount --bind, chroot)")
+            pytest.skip(reason="no mounts of one's own here (unshare -m, mount --bind, chroot)")
         return sshd.forced(name, "sh", f"exec {self._enter()} sh -s")
 
     def _may_enter(self) -> bool:
@@ -227,7 +227,7 @@ class Chroot:
 def chroot(tmp_path: Path) -> Chroot:
     """An empty one; entering it takes root."""
     if os.geteuid() != 0:
-        pytest.skip("chroot takes root")
+        pytest.skip(reason="chroot takes root")
     return Chroot(tmp_path)
 
 
@@ -284,7 +284,7 @@ def test_a_shell_alone_cannot_say_what_runs(sshd: Sshd, chroot: Chroot) -> None:
 def test_hidepid_hides_others_and_the_report_says_so(sshd: Sshd, account: Callable[..., str], target: Target) -> None:
     """A login sees only its own processes there: they are read, and a note says that there may be more."""
     if tuple(map(int, os.uname().release.split(".")[:2])) < (5, 8):
-        pytest.skip("before Linux 5.8 hidepid is one setting for every /proc of the machine")
+        pytest.skip(reason="before Linux 5.8 hidepid is one setting for every /proc of the machine")
     user = account("plain")
     entry = pwd.getpwnam(user)
     become = f"setpriv --reuid={entry.pw_uid} --regid={entry.pw_gid} --clear-groups"
@@ -293,7 +293,7 @@ def test_hidepid_hides_others_and_the_report_says_so(sshd: Sshd, account: Callab
     mount = f"mount -t proc -o hidepid=2 proc {root}"
     tried = subprocess.run(["unshare", "-m", "sh", "-c", f"{mount} && {become} true"], capture_output=True, check=False)
     if tried.returncode != 0:
-        pytest.skip("no mount of one's own here (unshare -m, mount -t proc)")
+        pytest.skip(reason="no mount of one's own here (unshare -m, mount -t proc)")
     text = f"exec unshare -m sh -c '{mount} && cd / && exec {become} sh -s'"
     with process_of(user) as theirs:
         snapshot = ask(sshd.forced("hidepid", "sh", text, proc_root=str(root)), sshd)

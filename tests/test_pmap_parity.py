@@ -31,9 +31,9 @@ Numbers = list[dict[bytes, int]]
 def pids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     """The pids of the subjects, under what they are."""
     if shutil.which("pmap") is None:
-        pytest.skip("no pmap on this machine to compare with")
+        pytest.skip(reason="no pmap on this machine to compare with")
     if "procps-ng 4.0.2" not in subprocess.run(["pmap", "--version"], capture_output=True, text=True).stdout:
-        pytest.skip("another pmap than procps-ng 4.0.2, whose text the view reproduces")
+        pytest.skip(reason="another pmap than procps-ng 4.0.2, whose text the view reproduces")
     with subjects(tmp_path_factory.mktemp("subjects")) as started:
         yield started
 
@@ -196,7 +196,7 @@ def test_the_subjects_have_what_they_are_to_have(pids: dict[str, int]):
 def test_huge_pages(pids: dict[str, int]):
     """Where the kernel has huge pages to give, their mapping too."""
     if not re.search(r"^HugePages_Free: +[2-9]", Path("/proc/meminfo").read_text(), re.MULTILINE):
-        pytest.skip("this machine sets no huge pages aside (vm.nr_hugepages)")
+        pytest.skip(reason="this machine sets no huge pages aside (vm.nr_hugepages)")
     with python(HUGETLB) as pid:
         for letters in ("", "-x", "-d"):
             assert _fleetpmap(letters, pid) == _pmap(letters, pid)
@@ -214,7 +214,7 @@ def test_kernel_names(pids: dict[str, int]):
 def test_threads_of_the_kernel_and_the_dead(pids: dict[str, int]):
     """They have a line and no mappings: pmap's headers and zeros, and of -X nothing."""
     if not Path("/proc/2/comm").exists() or Path("/proc/2/comm").read_text() != "kthreadd\n":
-        pytest.skip("no kernel thread to be seen here, as in a container")
+        pytest.skip(reason="no kernel thread to be seen here, as in a container")
     with subprocess.Popen(["true"]) as dead:
         os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
         for letters in ("", "-x", "-d", "-X"):

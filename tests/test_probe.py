@@ -114,7 +114,7 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
     """Each shell that /bin/sh may be, as the command of a Script."""
     argv = SHELLS[request.param]
     if shutil.which(argv[0]) is None:
-        pytest.skip(f"{argv[0]} is not installed here")
+        pytest.skip(reason=f"{argv[0]} is not installed here")
     return [*argv, "-s"]
 
 
@@ -633,7 +633,7 @@ def test_busybox_tools_give_the_same(tree: Tree, tmp_path: Path) -> None:
     """Its grep and tail print as GNU's do; the reader is named after it."""
     busybox = shutil.which("busybox")
     if busybox is None:
-        pytest.skip("busybox is not installed here")
+        pytest.skip(reason="busybox is not installed here")
     (tmp_path / "applets").mkdir()
     for applet in ("sh", "grep", "tail", "gzip", "id", "uname", "readlink", "cut", "sort", "tar"):
         (tmp_path / "applets" / applet).symlink_to(busybox)

@@ -103,9 +103,9 @@ def test_container_beside_its_machine_is_another(sshd):
     """A pid namespace of its own, as a container has: the same boot_id, other processes."""
     unshare = ("unshare", "--pid", "--fork", "--mount-proc")
     if os.geteuid() != 0 or shutil.which(unshare[0]) is None:
-        pytest.skip("another pid namespace takes root and unshare")
+        pytest.skip(reason="another pid namespace takes root and unshare")
     if reason := subprocess.run([*unshare, "true"], capture_output=True, text=True, check=False).stderr:
-        pytest.skip(f"no pid namespace can be made here: {reason}")
+        pytest.skip(reason=f"no pid namespace can be made here: {reason}")
     container = sshd.forced("container", "sh", f"exec {' '.join(unshare)} sh -s\n")
     taken = collect([sshd.host("machine"), container], Question(smaps=False, ssh=sshd.options))
     machine, inside = (one.capabilities for one in taken.hosts)

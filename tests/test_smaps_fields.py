@@ -106,7 +106,7 @@ def test_this_kernel_prints_nothing_unknown(file: str) -> None:
     try:
         text = Path(f"/proc/self/{file}").read_text()
     except OSError:
-        pytest.skip(f"this kernel has no {file}")
+        pytest.skip(reason=f"this kernel has no {file}")
     keys = set(re.findall(r"^([A-Za-z_]+):", text, re.MULTILINE))
     assert keys - FIELD_BY_KEY.keys() == set()
 

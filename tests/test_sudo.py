@@ -30,7 +30,7 @@ Ask = Callable[..., Conversation]
 def user(sshd: Sshd, account: Callable[..., str]) -> str:
     """An account with a password, which the server lets in by key."""
     if shutil.which("sudo") is None:
-        pytest.skip("no sudo on this machine")
+        pytest.skip(reason="no sudo on this machine")
     name = account("sudo")
     set_password(name, PASSWORD)
     sshd.authorize(name, sshd.identity_file)

@@ -29,7 +29,7 @@ def listener_v6() -> Iterator[socket.socket]:
     try:
         server = socket.create_server(("::1", 0), family=V6)
     except OSError:
-        pytest.skip("no IPv6 loopback on this machine")
+        pytest.skip(reason="no IPv6 loopback on this machine")
     with server:
         yield server
 
@@ -168,7 +168,7 @@ def test_descriptors_beyond_1024(listener):
     """A big fleet has more of them than select() can take."""
     resource = pytest.importorskip("resource", reason="no resource limits on this platform")
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1100:
-        pytest.skip("the limit of open files is too low here")
+        pytest.skip(reason="the limit of open files is too low here")
     with contextlib.ExitStack() as held:
         while held.enter_context(Path(os.devnull).open()).fileno() < 1030:
             pass

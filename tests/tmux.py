@@ -27,7 +27,7 @@ class Tmux:
 
     def __init__(self, argv: Sequence[str], directory: Path, *, columns: int = 100, rows: int = 30) -> None:
         if shutil.which("tmux") is None:
-            pytest.skip("no tmux on this machine")
+            pytest.skip(reason="no tmux on this machine")
         self._socket = str(directory / "tmux.socket")
         self._environment = BARE | {"TERM": "xterm-256color"}
         command = f"trap : INT; {shlex.join(argv)}; echo exit status $?; stty -a | grep -o ' -*icanon'; exec sleep 600"
