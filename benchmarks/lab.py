@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))  # the tests' sshd, which is no part of what is installed
 from sshd import Sshd as Sshd  # noqa: E402 - found only now
-from sshd import missing  # noqa: E402
+from sshd import missing  # noqa: E402 - found by the path above
 
 SERVICE = f"bench-{os.getpid()}"  # of this run alone: several may share the machine
 SERVICE_BYTES = 1_000_000

@@ -19,9 +19,9 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 from delay import delay  # noqa: E402 - found only now
-from lab import Fleet  # noqa: E402
-from measure import Verdicts, spread  # noqa: E402
-from recording import Recording, record  # noqa: E402
+from lab import Fleet  # noqa: E402 - found by the path above
+from measure import Verdicts, spread  # noqa: E402 - found by the path above
+from recording import Recording, record  # noqa: E402 - found by the path above
 
 
 @pytest.fixture

@@ -108,8 +108,7 @@ def _load_key(file: str, mtime_ns: int, size: int, passphrase: Secret | None) ->
     # Time and size are the key of the cache: a file that was replaced is another key.
     password = passphrase.reveal().encode() if passphrase else None
     try:
-        # paramiko hands the password to cryptography, which takes bytes only, whatever the stubs say
-        key = paramiko.PKey.from_path(file, password)  # type: ignore[arg-type]
+        key = paramiko.PKey.from_path(file, password)  # type: ignore[arg-type]  # cryptography, behind it, wants bytes
     except (paramiko.PasswordRequiredException, TypeError):  # cryptography says TypeError for a missing passphrase
         return LOCKED
     except OSError as error:
