@@ -279,6 +279,26 @@ def test_another_users_process_is_denied(shell: list[str], child: Callable[..., 
     assert reading.users[0] == "root"
 
 
+@AS_ROOT
+@pytest.mark.parametrize(
+    ("uid", "getent", "name"),
+    [(0, "exit 127", "root"), (54321, "echo $1.$2:x:$2:$2::/:/bin/sh", "passwd.54321")],
+    ids=["in the file", "elsewhere"],
+)
+def test_only_for_users_that_are_not_in_the_file_others_are_asked(
+    shell: list[str],
+    child: Callable[..., subprocess.Popen[bytes]],
+    tools: Callable[[str, str], dict[str, str]],
+    uid: int,
+    getent: str,
+    name: str,
+) -> None:
+    """A directory service can be far away, or not answer: who is in /etc/passwd is looked up there."""
+    process = child(user=uid, group=uid, extra_groups=[])
+    with Conversation(shell, Request(), env=tools("getent", getent)) as probe:
+        assert probe.read(process.pid).users == {uid: name}
+
+
 def test_a_recorded_tree_brings_its_own_kernel_and_names(shell: list[str], tree: Tree) -> None:
     """Nothing of this machine gets in: names come from etc/passwd beside the tree."""
     tree.add(41, "web", smaps="text of 41\n")

@@ -244,16 +244,26 @@ effective_uids() { # PID/status:Uid: REAL EFFECTIVE SAVED FILESYSTEM...: adds ea
     done
 }
 
-users() { # the passwd lines of $uids, or of all
+# users: the passwd lines of $uids. Most are near the beginning of the file; a process is started only for the others.
+users() {
     [ "$uids" != ' ' ] || return 0
     section passwd
-    # shellcheck disable=SC2086 # a list of numbers: split it
-    if [ "$reader" = sh ]; then
-        while IFS= read -r line; do $text "$line$newline"; done 2>/dev/null <../etc/passwd
-    elif [ "$proc_root" = /proc ] && command -v getent >/dev/null 2>&1; then
+    others='' looked=0
+    if [ "$proc_root" = /proc ] && command -v getent >/dev/null 2>&1; then others=getent; fi
+    while [ "$uids" != ' ' ] && [ "$others$looked" != getent100 ] && IFS= read -r line; do
+        looked=$((looked + 1))
+        number=${line#*:*:}
+        number=${number%%:*}
+        case $uids in
+            *" $number "*)
+                $text "$line$newline"
+                uids="${uids%%" $number "*} ${uids#*" $number "}"
+                ;;
+        esac
+    done 2>/dev/null <../etc/passwd
+    if [ "$others" ] && [ "$uids" != ' ' ]; then
+        # shellcheck disable=SC2086 # a list of numbers: split it
         run getent passwd $uids
-    else
-        run grep -ahs '' ../etc/passwd
     fi
 }
 
@@ -481,13 +491,15 @@ phase() {
 # Which tools. grep is asked by what it does, since BusyBox can leave out any option; what GNU's can do, its name says.
 choose_tools() {
     said=$(grep -azHs --version 2>&1 </dev/null)
-    case $said in *"GNU grep"*) counted=:1 ;; *) counted=$(echo x | grep -azHsc '' 2>/dev/null) ;; esac
-    for tool in tail printf; do command -v "$tool" >/dev/null 2>&1 || counted=; done
-    case $counted$said in
-        *:1*BusyBox*) reader=busybox ;;
-        *:1*) reader=gnu ;;
-        *) choose_builtins ;;
+    case $said in
+        *BusyBox*) reader=busybox ;;
+        *) reader=gnu ;;
     esac
+    case $said in *"GNU grep"*) counted=:1 ;; *) counted=$(echo x | grep -azHsc '' 2>/dev/null) ;; esac
+    case $counted in *:1) ;; *) reader='sh' ;; esac
+    for tool in tail printf; do command -v "$tool" >/dev/null 2>&1 || reader='sh'; done
+    text='printf %s'
+    [ "$reader" != sh ] || choose_builtins
     # BusyBox's sed would make a /dev/stderr where there is none.
     filter=
     if [ -e /dev/stderr ] && command -v sed >/dev/null 2>&1; then filter='sed'; fi
@@ -500,9 +512,8 @@ choose_tools() {
 
 # shellcheck disable=SC3045 # read -d is only tried
 choose_builtins() {
-    reader='sh'
     if [ "$(command -v printf)" = printf ]; then
-        text='printf %s' nul='printf \0'
+        nul='printf \0'
     elif [ "$(command -v print)" = print ]; then
         text='print -rn --' nul='print -n \0'
     else
