@@ -251,6 +251,18 @@ def test_a_host_that_has_only_busybox(
     assert (said.reader, said.compression) == can
 
 
+@pytest.mark.parametrize("shell", ["dash", "mksh"])
+def test_a_host_that_has_toybox(sshd: Sshd, chroot: Chroot, target: Target, shell: str) -> None:
+    """Android's tools, and its shell: what they can do is used, and the answer is the same."""
+    chroot.add("toybox", "grep", "tail", "printf", "sed", "id", "uname", "readlink", "nice")
+    chroot.add(shell, "sh")
+    snapshot = ask(chroot.host(sshd, f"toybox-{shell}"), sshd)
+    assert_read(snapshot, target.pid)
+    said = snapshot.hosts[0].capabilities
+    assert said is not None
+    assert (said.reader, said.compression) == ("gnu", "none")
+
+
 @pytest.mark.parametrize("shell", ["dash", "bash", "mksh"])
 def test_a_host_that_has_only_a_shell(sshd: Sshd, chroot: Chroot, target: Target, shell: str) -> None:
     """No tool, not even id: the shell reads /proc alone. dash cannot read command lines, and the report says so."""
