@@ -3,44 +3,49 @@
 A conversation with this machine about one process is recorded, and played by a transport of the benchmark's own as
 10,000 hosts, which take 0 to 50 ms for each answer. In every round, as a child process: `collect` with its defaults
 over all of them, a count of who answered as for progress, and the report merged. Of that CPU is taken off what the same
-process then takes alone, on the same bytes, to play, to decode and to parse as many answers. The rest is our own:
-scheduling, choosing, checking, merging.
+threads take meanwhile to play, to decode and to parse, by each thread's own clock. The rest is our own: scheduling,
+choosing, checking, merging.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 from lab import fleet
 from measure import Cost, Verdicts, cost, in_turn, print_costs
 from recording import Recording, record
 
-from fleetpmap import Host, Question, Selection, collect, probe, report
+from fleetpmap import Host, Question, Selection, collect, report
 from fleetpmap.cli.footprint import trim_footprint
-from fleetpmap.smaps import parse_processes
-from fleetpmap.wire import Decoder, Reading
+from fleetpmap.digest import batch
+from fleetpmap.wire import Decoder, PackedReading
 
 HOSTS = 10_000
 LONGEST_S = 0.05
-ALONE = 1_600
-"""Conversations that are played, decoded and parsed alone, to know what one costs."""
-TOGETHER = 32
-"""Of these, so many are parsed at once."""
 BAR_MS = 1.0
-WHAT = "collect, merge, and the parts alone"
+WHAT = "collect, and merge"
+PARTS: dict[str, Sequence[tuple[Any, str]]] = {
+    "playing": [(Recording, "answers")],
+    "decoding": [(Decoder, "feed"), (PackedReading, "unpack")],
+    "parsing": [(batch, "parse_processes")],
+}
+"""What is not our own, and the functions that do it; none of them calls another."""
 
 
 def play(file: str) -> None:
     """What the child does: prints milliseconds of CPU per host, as JSON."""
     trim_footprint()
+    taken = {part: timed(functions) for part, functions in PARTS.items()}
     recording = Recording.load(Path(file))
     delays = random.Random(1)
     hosts = [Host(f"box-{n:05}") for n in range(HOSTS)]
@@ -53,48 +58,31 @@ def play(file: str) -> None:
         on_host=lambda answer: came.append(answer.status),
     )
     merged = report.merged(snapshot)
-    all_ms = (time.process_time() - began) * 1000 / HOSTS
+    all_s = time.process_time() - began
     if came != ["ok"] * HOSTS or len(snapshot.processes) != HOSTS or not merged.tables[0]:
         sys.exit(f"{came.count('ok')} of {HOSTS} hosts answered")
-    print(json.dumps({"all": all_ms, **alone(recording)}))
+    spent_s = {"all of it": all_s} | {part: sum(seconds) for part, seconds in taken.items()}
+    print(json.dumps({what: seconds * 1000 / HOSTS for what, seconds in spent_s.items()}))
 
 
-def alone(recording: Recording) -> dict[str, float]:
-    """Milliseconds that one conversation takes to play, to decode and to parse."""
-    taken = {"play": 0.0, "decode": 0.0, "parse": 0.0}
-    for _ in range(ALONE // TOGETHER):
-        scripts = [probe.render(probe.Request()) for _ in range(TOGETHER)]
-        begun = time.process_time()
-        answers = [recording.answers(script.nonce) for script in scripts]
-        played = time.process_time()
-        readings = [decoded(script, said) for script, said in zip(scripts, answers, strict=True)]
-        unpacked = time.process_time()
-        parse_together(readings)
-        taken["play"] += played - begun
-        taken["decode"] += unpacked - played
-        taken["parse"] += time.process_time() - unpacked
-    return {what: seconds * 1000 / ALONE for what, seconds in taken.items()}
+def timed(functions: Sequence[tuple[Any, str]]) -> deque[float]:
+    """Have each call of these functions leave the seconds of CPU that its thread took for it."""
+    taken: deque[float] = deque()  # which threads may fill together
 
+    def with_clock(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*args: Any, **options: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return function(*args, **options)
+            finally:
+                taken.append(time.thread_time() - began)
 
-def decoded(script: probe.Script, answers: Sequence[bytes]) -> Reading:
-    """Both phases, unpacked; phase two."""
-    decoder = Decoder(script, host="box")
-    for answer in answers:
-        decoder.feed(answer)
-    assert decoder.listing is not None
-    assert decoder.reading is not None
-    return decoder.reading.unpack()
+        return call
 
-
-def parse_together(readings: Sequence[Reading]) -> None:
-    """Parse several hosts' smaps as one text, which is the cheapest way."""
-    begins = itertools.accumulate((len(reading.smaps) for reading in readings), initial=0)
-    spans = [
-        (begin + one.start, begin + one.stop)
-        for begin, reading in zip(begins, readings, strict=False)  # the last is where they end
-        for one in reading.processes
-    ]
-    parse_processes(b"".join(reading.smaps for reading in readings), spans)
+    for owner, name in functions:
+        setattr(owner, name, with_clock(getattr(owner, name)))
+    return taken
 
 
 def measure(file: Path, directory: Path) -> tuple[Cost, dict[str, float]]:
@@ -130,10 +118,9 @@ def judged(costs: Sequence[Cost], said: Sequence[dict[str, float]]) -> bool:
     """Print what the rounds came to; whether the bar was held."""
     print_costs({WHAT: costs})
     verdicts = Verdicts()
-    verdicts.tell("CPU per host, all of it, ms", [one["all"] for one in said])
-    for what, words in {"play": "playing", "decode": "decoding", "parse": "parsing"}.items():
-        verdicts.tell(f"CPU per host, {words} alone, ms", [one[what] for one in said])
-    ours = [one["all"] - one["play"] - one["decode"] - one["parse"] for one in said]
+    for what in said[0]:
+        verdicts.tell(f"CPU per host, {what}, ms", [one[what] for one in said])
+    ours = [one["all of it"] - sum(one[part] for part in PARTS) for one in said]
     verdicts.at_most("CPU per host, the rest: our own, ms", ours, BAR_MS)
     return verdicts.held
 
