@@ -133,6 +133,17 @@ def test_deltas_from_a_baseline(written: Callable[..., Path]):
     assert leaking.split(" | ")[7] == "▲ outlier +422,044"
 
 
+def test_outlier_as_far_out_as_the_baseline(written: Callable[..., Path]):
+    """It is framed, and no arrow says that it is above or below what it equals."""
+    heaps = [mapping("[heap]", Rss=kib, Pss=kib) for kib in (90_000, 90_000, *[10_000] * 8)]
+    fleet = snapshot(*(host(f"w{n}", process(1, "app", heap)) for n, heap in enumerate(heaps)))
+    text = page_text(written(fleet, "compare", baseline="w0").read_text(encoding="utf-8"))
+    assert next(line for line in text.splitlines() if line.startswith("[heap] | 90,000 | ")).split(" | ")[2:4] == [
+        "outlier 0",
+        "-80,000",
+    ]
+
+
 def test_view_that_is_no_part_of_the_page_comes_first(written: Callable[..., Path]):
     """The table asked for, then the page as always."""
     text = page_text(written(small_fleet(), "mappings", top=2).read_text(encoding="utf-8"))

@@ -241,3 +241,23 @@ def test_a_host_called_like_a_column():
     fleet = snapshot(*(host(name, _app(_kib("[heap]", 8))) for name in ("mapping", "outliers", "a")))
     names = [column.name for column in compare(fleet).tables[0].columns]
     assert names == ["mapping", "mapping (host)", "outliers (host)", "a", "median_kib", "spread_kib", "outliers"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"),
+    [(Shape(), {2}), (Shape(sort="mapping"), {3}), (Shape(top=2), {2}), (Shape(top=1), set())],
+    ids=str,
+)
+def test_columns_say_which_cells_are_outliers(shape: Shape, rows: set[int]):
+    """By row, below the processes and wherever --sort puts them; the text of the row names the same hosts."""
+    few = [
+        host(f"w{n}", _app(_kib("[anon]", 90 * MIB * (n % 2)), _kib("[heap]", 50 * MIB), _kib("/x", 4)))
+        for n in range(6)
+    ]
+    leaky = host("mapping", _app(_kib("[anon]", 0), _kib("[heap]", 90 * MIB), _kib("/x", 4)))
+    one = compare(snapshot(*few, leaky), shape=shape).tables[0]
+    assert {column.name: column.outliers for column in one.columns if column.outliers} == (
+        {"mapping (host)": rows} if rows else {}
+    )
+    texts = one.column("outliers").cells()
+    assert [row for row, text in enumerate(texts) if text == "mapping"] == sorted(rows)

@@ -39,6 +39,8 @@ class Column:
     """What `total` is; None: the column has no total."""
     total: int | None = None
     """None is unknown (or no rule)."""
+    outliers: frozenset[int] = frozenset()
+    """The rows whose cell stands apart from the other hosts' (compare)."""
 
     def __len__(self) -> int:
         return len(self.values)

@@ -147,6 +147,9 @@ def _label(columns: Sequence[Column]) -> Column:
 
 def _taken(column: Column, rows: Rows) -> Column:
     values = column.values
+    if column.outliers:
+        out = frozenset(slot for slot, row in enumerate(rows.tolist()) if row in column.outliers)
+        column = replace(column, outliers=out)
     if isinstance(values, Coded):
         return replace(column, values=Coded(values.codes[rows], values.names))
     if isinstance(values, np.ndarray):

@@ -161,13 +161,16 @@ class _Comparison:
         """The whole table: a column for each host, the processes first."""
         matrix = self._matrix
         rule = rule_over(len(self._snapshot.processes), METRICS[self._metric])
+        out = np.zeros_like(matrix.present)
+        out[:, self._slots] = self._judged.out
         columns = []
         for slot, host in enumerate(matrix.hosts):
             unit: Unit = "KiB" if baseline in (None, host) else "delta"
             known = [cell for cell in cells[slot] if isinstance(cell, int)]
             total = sum(known) if known and None not in cells[slot] else None
             name = f"{host} (host)" if host in OWN_COLUMNS else host
-            columns.append(Column(name, unit, cells[slot], rule=rule, total=total))
+            outliers = frozenset(np.flatnonzero(out[self._order, slot]).tolist())
+            columns.append(Column(name, unit, cells[slot], rule, total, outliers))
         counts = [None if count == NULL else count for count in matrix.processes.tolist()]
         return self._framed(columns, counts, shape)
 
@@ -237,12 +240,16 @@ class _Comparison:
         }
         table = shaped(table, shape)
         return replace(
-            table,
-            columns=tuple(replace(column, values=[first[column.name], *column.cells()]) for column in table.columns),
-            counts=1,
+            table, columns=tuple(_with_first(column, first[column.name]) for column in table.columns), counts=1
         )
 
     def _outliers(self, row: int) -> str:
         if self._judged.split[row]:
             return f"split: {split_text(self._matrix, self._values[row], self._slots)}"
         return fold(self._matrix.hosts[self._slots[slot]] for slot in np.flatnonzero(self._judged.out[row]).tolist())
+
+
+def _with_first(column: Column, cell: Cell) -> Column:
+    """The column below one cell more."""
+    below = frozenset(row + 1 for row in column.outliers)
+    return replace(column, values=[cell, *column.cells()], outliers=below)
