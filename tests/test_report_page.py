@@ -29,3 +29,10 @@ def test_long_tables_keep_their_largest_rows():
     whole = page(VIEWS["merged"], fleet, ViewOptions(top=0))
     assert (len(found.tables[0]), found.tables[0].more, len(whole.tables[0])) == (1001, 200, 1200)
     assert (len(whole.beside["merged"].tables[0]), len(whole.beside["compare"].tables[0])) == (1001, 502)
+
+
+def test_a_long_table_without_texts_is_whole():
+    """No column of it can say `(N more)`, and nothing is left out without a word."""
+    many = process(7, "app", *(mapping(f"/lib/{n}", Rss=n) for n in range(1200)))
+    found = page(VIEWS["mappings"], snapshot(host("web-01", many)), ViewOptions(columns=("pid", "rss")))
+    assert (len(found.tables[0]), found.tables[0].more) == (1200, 0)

@@ -16,7 +16,7 @@ from fleetpmap.report.compare import compare
 from fleetpmap.report.hosts import hosts
 from fleetpmap.report.merged import merged
 from fleetpmap.report.processes import processes
-from fleetpmap.report.shape import AS_IT_IS, Shape
+from fleetpmap.report.shape import AS_IT_IS, Shape, has_label
 from fleetpmap.report.stale import stale
 from fleetpmap.snapshot import Snapshot
 
@@ -38,7 +38,7 @@ def page(view: View, snapshot: Snapshot, options: ViewOptions) -> Report:
         UsageError: a column that the view does not have.
     """
     report = view(snapshot, options)
-    if options.top is None and len(report.tables[0]) > MOST_ROWS:
+    if options.top is None and len(report.tables[0]) > MOST_ROWS and has_label(report.tables[0]):
         report = view(snapshot, replace(options, top=MOST_ROWS))
     return replace(report, beside=_parts(snapshot, options))
 
