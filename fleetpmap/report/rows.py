@@ -106,21 +106,20 @@ def sums_by(table: MappingTable, group: NDArray[np.integer], groups: int) -> dic
 
 def size_columns(snapshot: Snapshot, values: Mapping[str, IntArray]) -> tuple[Column, ...]:
     """The columns of METRICS, with `values` as cells and the whole snapshot's totals."""
-    read = len(distinct(snapshot.table.process))
-    totals = _totals(snapshot)
+    read, metrics = len(distinct(snapshot.table.process)), snapshot.table.metrics
     return tuple(
-        Column(name, "KiB", values[name], rule=rule_over(read, rule), total=totals[name])
+        Column(name, "KiB", values[name], rule=rule_over(read, rule), total=known_total(metrics[name], snapshot))
         for name, rule in METRICS.items()
     )
+
+
+def known_total(values: IntArray, snapshot: Snapshot) -> int | None:
+    """The sum of some mappings' values; of none it is 0 where anybody's memory is known, else None."""
+    # A host that answered "nothing matches" is known to hold nothing: zero. Nothing but failures is unknown.
+    told = len(snapshot.table) > 0 or any(host.status == "no-match" for host in snapshot.hosts)
+    return 0 if told and not len(values) else total(values)
 
 
 def share_metric(snapshot: Snapshot) -> str:
     """The size by which rows are compared: PSS, which adds up; RSS where a kernel among them does not tell PSS."""
     return "rss_kib" if (snapshot.table.metrics["pss_kib"] == NULL).any() else "pss_kib"
-
-
-def _totals(snapshot: Snapshot) -> dict[str, int | None]:
-    # A host that answered "nothing matches" is known to hold nothing: zero. Nothing but failures is unknown.
-    nothing = 0 if any(host.status == "no-match" for host in snapshot.hosts) else None
-    totals = {name: total(snapshot.table.metrics[name]) for name in METRICS}
-    return {name: nothing if value is None and not len(snapshot.table) else value for name, value in totals.items()}

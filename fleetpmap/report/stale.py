@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import by_process, owner, plain_paths, rule_over
+from fleetpmap.report.rows import by_process, known_total, owner, plain_paths, rule_over
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import METRICS, MappingTable, distinct, sums, total
+from fleetpmap.table import METRICS, MappingTable, distinct, sums
 
 _FILES = frozenset({"library", "executable", "file"})
 _SYSTEM = re.compile(r"/(?:usr|lib|lib32|lib64|libx32|bin|sbin)/")
@@ -58,7 +58,7 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
                 "KiB",
                 sums(rss, group, len(first)),
                 rule_over(len(distinct(table.process[rows])), METRICS["rss_kib"]),
-                total(rss) if len(rows) else 0,
+                known_total(rss, snapshot),
             ),
             _coded("path", paths, first),
         ),

@@ -22,10 +22,10 @@ from fleetpmap.report.pmap.listing import device, extended, plain
 from fleetpmap.report.pmap.names import mapping_names, mode
 from fleetpmap.report.pmap.one import OneProcess, Printer
 from fleetpmap.report.pmap.wide import wide
-from fleetpmap.report.rows import HexTexts, by_process, rule_over
+from fleetpmap.report.rows import HexTexts, by_process, known_total, rule_over
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import METRICS, MappingTable, distinct, total
+from fleetpmap.table import METRICS, MappingTable, distinct
 from fleetpmap.views import Letters, PmapFormat
 
 __all__ = ["Letters", "PmapFormat", "pmap"]
@@ -80,7 +80,10 @@ def _table(snapshot: Snapshot, names: Coded, rows: NDArray[np.intp], letters: Le
             Column("host", "text", _taken(hosts, rows)),
             Column("pid", "number", pids[mappings.process[rows]]),
             Column("address", "address", HexTexts(mappings.start[rows], digits=16)),
-            *(Column(name, "KiB", kib[name], rule_over(read, METRICS[name]), total(kib[name])) for name in sizes),
+            *(
+                Column(name, "KiB", kib[name], rule_over(read, METRICS[name]), known_total(kib[name], snapshot))
+                for name in sizes
+            ),
             Column("mode", "text", _taken(perms, rows)),
             Column("mapping", "text", _taken(names, rows)),
         ),
