@@ -109,7 +109,7 @@ def test_safe_leaves_differences():
     file = io.BytesIO()
     write_csv(compare(_two_hosts(), baseline="a"), file, safe=True)
     lines = file.getvalue().decode().splitlines()
-    assert [line.rsplit(",", 3)[0] for line in lines[1:]] == ["processes,1,1,", "/=y,0,14,", "x.so,6,-6,"]
+    assert [line.rsplit(",", 3)[0] for line in lines[1:]] == ["processes,1,1,", "/=y,absent,14,", "x.so,6,-6,"]
 
 
 def test_file_stays_open():

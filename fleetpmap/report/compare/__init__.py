@@ -19,6 +19,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.escape import escape_word
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table, Unit
 from fleetpmap.report.compare.drift import drifts
@@ -34,10 +35,10 @@ from fleetpmap.report.compare.matrix import matrix
 from fleetpmap.report.compare.outliers import Judgement, groups_of, judge
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.rows import coded, rule_over
-from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
+from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import METRICS, IntArray
+from fleetpmap.table import METRICS
 
 OWN_COLUMNS = frozenset({"mapping", "median_kib", "spread_kib", "outliers", "absent"})
 """A host of such a name is `mapping (host)`. Parquet has a column `absent`."""
@@ -71,7 +72,7 @@ def compare(
     whole = comparison.table(cells, baseline, shape)
     notes = (*comparison.notes(baseline), *notes_on(snapshot))
     report = Report("compare", (whole,), notes, snapshot.coverage, snapshot.run, findings=comparison.findings())
-    brief = replace(shape, top=MOST_ROWS) if shape.top is None else shape
+    brief = replace(shape, top=MOST_ROWS) if shape.top is None and has_label(whole) else shape
     if len(snapshot.hosts) > _MOST_COLUMNS and not shape.columns:
         table, left_out = comparison.folded(baseline, brief)
         return replace(report, brief=replace(report, tables=(table,), notes=(*left_out, *notes)))
@@ -130,32 +131,30 @@ class _Comparison:
         in_part = [host.name for host in self._snapshot.hosts if host.status == "partial"]
         if in_part:
             notes.append(f"not judged: {fold(in_part)}, read only in part")
-        if baseline is not None and not self._known[matrix.hosts.index(baseline)]:
+        base = None if baseline is None else matrix.hosts.index(baseline)
+        if base is not None and not matrix.told[base]:
             notes.append(f"the baseline {baseline} was not read whole, so there is no difference from it")
+        elif base is not None and not matrix.processes[base]:
+            notes.append(f"no process matched on the baseline {baseline}, so all that the others have is a difference")
         return tuple(notes)
 
     def cells(self, baseline: str | None) -> list[list[Cell]]:
         """Of each host the cells in the order of the rows."""
-        values, present = self._matrix.values[self._metric][self._order], self._matrix.present[self._order]
-        if baseline is not None:
-            return self._deltas(values, self._matrix.hosts.index(baseline))
+        matrix = self._matrix
+        values, present = matrix.values[self._metric][self._order], matrix.present[self._order]
+        base = None if baseline is None else matrix.hosts.index(baseline)
         cells: list[list[Cell]] = []
-        for slot in range(len(self._matrix.hosts)):
-            column: list[Cell] = values[:, slot].tolist()
-            for row in np.flatnonzero((values[:, slot] == NULL) | ~present[:, slot]).tolist():
-                column[row] = None if column[row] == NULL else ABSENT
+        for slot in range(len(matrix.hosts)):
+            unknown, absent = values[:, slot] == NULL, ~present[:, slot]
+            sizes = values[:, slot]
+            if base is not None and slot != base:
+                unknown |= (values[:, base] == NULL) | ~matrix.told[base]
+                sizes, absent = sizes - values[:, base], np.zeros_like(absent)
+            column: list[Cell] = sizes.tolist()
+            for row in np.flatnonzero(unknown | absent).tolist():
+                column[row] = None if unknown[row] else ABSENT
             cells.append(column)
         return cells
-
-    def _deltas(self, values: IntArray, base: int) -> list[list[Cell]]:
-        columns: list[list[Cell]] = []
-        for slot in range(values.shape[1]):
-            unknown = (values[:, slot] == NULL) | (values[:, base] == NULL)
-            delta = values[:, slot] - (0 if slot == base else values[:, base])
-            columns.append(
-                [None if gone else cell for cell, gone in zip(delta.tolist(), unknown.tolist(), strict=True)]
-            )
-        return columns
 
     def table(self, cells: Sequence[Sequence[Cell]], baseline: str | None, shape: Shape) -> Table:
         """The whole table: a column for each host, the processes first."""
@@ -166,11 +165,13 @@ class _Comparison:
         columns = []
         for slot, host in enumerate(matrix.hosts):
             unit: Unit = "KiB" if baseline in (None, host) else "delta"
-            known = [cell for cell in cells[slot] if isinstance(cell, int)]
-            total = sum(known) if known and None not in cells[slot] else None
-            name = f"{host} (host)" if host in OWN_COLUMNS else host
+            # The difference of two upper bounds is no bound of anything.
+            adds_up = rule if unit == "KiB" or rule == "sum" else None
+            known = None not in cells[slot] and (cells[slot] or matrix.told[slot])
+            total = sum(cell for cell in cells[slot] if isinstance(cell, int)) if adds_up and known else None
+            name = f"{host} (host)" if host in OWN_COLUMNS else escape_word(host)
             outliers = frozenset(np.flatnonzero(out[self._order, slot]).tolist())
-            columns.append(Column(name, unit, cells[slot], rule, total, outliers))
+            columns.append(Column(name, unit, cells[slot], adds_up, total, outliers))
         counts = [None if count == NULL else count for count in matrix.processes.tolist()]
         return self._framed(columns, counts, shape)
 
@@ -183,16 +184,15 @@ class _Comparison:
         columns, counts = [], []
         groups = self._alike(base)
         for slots in groups[:_MOST_COLUMNS]:
+            name = escape_word(fold(names[slot] for slot in slots))
             median = np.rint(np.median(values[:, slots], axis=1)).astype(np.int64)
             if base is None or slots == [base]:
                 cells: list[Cell] = median.tolist()
                 for row in np.flatnonzero(~present[:, slots].any(axis=1)).tolist():
                     cells[row] = ABSENT
-                columns.append(Column(fold(names[slot] for slot in slots), "KiB", cells))
+                columns.append(Column(name, "KiB", cells))
             else:
-                columns.append(
-                    Column(fold(names[slot] for slot in slots), "delta", (median - values[:, base]).tolist())
-                )
+                columns.append(Column(name, "delta", (median - values[:, base]).tolist()))
             counts.append(int(np.median(self._matrix.processes[self._slots][slots])))
         left_out = fold(names[slot] for slots in groups[_MOST_COLUMNS:] for slot in slots)
         notes = (f"not shown here, but judged: {left_out}; --format plain has every host",) if left_out else ()

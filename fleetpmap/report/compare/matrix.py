@@ -28,12 +28,17 @@ class Matrix:
     mappings: tuple[str, ...]
     processes: IntArray
     """Read on each host; NULL where it did not answer."""
-    whole: Flags
-    """Hosts of which every matching process was read, and of which there is at least one."""
+    told: Flags
+    """Hosts of which every matching process was read, if there is any."""
     present: Flags
     """(mapping, host)"""
     values: Mapping[str, IntArray]
     """Metric to (mapping, host): KiB; 0 where absent, NULL where unknown."""
+
+    @property
+    def whole(self) -> Flags:
+        """Hosts that told all, of at least one process."""
+        return self.told & (self.processes > 0)
 
     def known(self, metric: str) -> Flags:
         """The hosts that can be compared by a metric: read whole, by a kernel that tells it."""
@@ -58,7 +63,7 @@ def matrix(snapshot: Snapshot, metrics: Sequence[str], *, per_process: bool = Fa
         if per_process:
             added = np.where(added == NULL, NULL, np.rint(added / np.maximum(processes, 1)).astype(np.int64))
         values[metric] = np.where(~present & told, 0, added)
-    return Matrix(hosts, names, processes, told & (processes > 0), present, values)
+    return Matrix(hosts, names, processes, told, present, values)
 
 
 def _processes(snapshot: Snapshot) -> IntArray:
