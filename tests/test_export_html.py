@@ -131,6 +131,8 @@ def test_deltas_from_a_baseline(written: Callable[..., Path]):
     text = page_text(written(twenty_hosts(), "compare", baseline="web-01").read_text(encoding="utf-8"))
     leaking = next(line for line in text.splitlines() if line.startswith("[heap] | 86,650"))
     assert leaking.split(" | ")[7] == "▲ outlier +422,044"
+    total = next(line for line in text.splitlines() if line.startswith("total | 282,152"))
+    assert total.split(" | ")[7] == "+422,512"
 
 
 def test_outlier_as_far_out_as_the_baseline(written: Callable[..., Path]):
@@ -162,6 +164,12 @@ def test_report_with_nothing_beside_it():
     """What other commands print is a page too: one table and the coverage."""
     titles = re.findall(r"(?m)^## (.*)", page_text(html_of(ps(small_fleet())).decode()))
     assert titles == ["Processes that would be read", "Coverage"]
+
+
+@pytest.mark.parametrize("view", ["ps", "doctor"])
+def test_who_would_be_read(view: str):
+    """Where nobody's memory was read, the sentence on the coverage says so."""
+    assert "3 of 5 processes would be read" in page_text(html_of(replace(ps(small_fleet()), view=view)).decode())
 
 
 def test_fleet_that_did_not_answer(written: Callable[..., Path]):

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from fleetpmap.escape import escape
 from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table
 from fleetpmap.report.failures import folded
-from fleetpmap.report.notes import coverage_sentence
+from fleetpmap.report.notes import LISTED_ONLY, coverage_sentence
 
 _CHUNK = 16_384
 """Rows turned into texts at a time."""
@@ -48,7 +48,7 @@ def _blocks(report: Report) -> Iterator[str]:
             yield from _table(table)
             yield "\n"
     yield from _list(report.findings)
-    coverage = coverage_sentence(report.coverage, listed_only=report.view == "ps")
+    coverage = coverage_sentence(report.coverage, listed_only=report.view in LISTED_ONLY)
     if coverage:
         yield f"{_sentence(coverage)}\n\n"
     failures = folded(report.coverage.failures)
@@ -110,9 +110,8 @@ def _totals(columns: list[Column]) -> list[str]:
 
 
 def _total(column: Column) -> str:
-    if column.total is None:
-        return "?"
-    return f"≤{column.total}" if column.rule == "upper bound" and column.total else str(column.total)
+    text = _shown(column, column.total, is_count=False)
+    return f"≤{text}" if column.rule == "upper bound" and column.total else text
 
 
 def _row(cells: Iterable[str]) -> str:

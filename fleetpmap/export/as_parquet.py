@@ -66,6 +66,6 @@ def _series(column: Column) -> polars.Series:
 
 def _absent(table: Table) -> list[list[str]]:
     """For each row the columns in which it is absent."""
-    numbers = [column for column in table.columns if column.unit != "text"]
-    rows: Iterable[tuple[Cell, ...]] = zip(*(column.cells() for column in numbers), strict=True)
-    return [[column.name for column, cell in zip(numbers, row, strict=True) if cell == ABSENT] for row in rows]
+    hosts = [column for column in table.columns if column.unit != "text"]
+    rows: Iterable[tuple[Cell, ...]] = zip(*(column.cells() for column in hosts), strict=True)
+    return [[host.name for host, cell in zip(hosts, row, strict=True) if cell == ABSENT] for row in rows]

@@ -144,7 +144,7 @@ def _totals(columns: Sequence[Column]) -> list[Shown]:
         if column.rule is None:
             totals.append(Shown("total" if slot == label else "", _css(column)))
         else:
-            total = UNKNOWN if column.total is None else f"{column.total:,}"
+            total = UNKNOWN if column.total is None else _SHOW.get(column.unit, _text)(column.total)
             totals.append(Shown(at_most(column, total), _css(column)))
     return totals
 
