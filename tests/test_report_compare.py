@@ -200,10 +200,21 @@ def test_rows_are_in_the_order_of_their_spread():
     assert top.column("w1").cells() == [1, 10 * MIB, 900 * MIB + 1]
 
 
-def test_sorted_by_a_host():
-    """Any column sorts, the processes stay first."""
-    names = compare(twenty_hosts(), shape=Shape(sort="web-13")).tables[0].columns[0].cells()
-    assert names[:3] == ["processes", "[anon]", "[heap]"]
+@pytest.mark.parametrize(("name", "first"), [("web-13", "[anon]"), ("web-01", "[anon]"), ("web-15", "[heap]")])
+def test_sorted_by_a_host(name: str, first: str):
+    """Any column sorts, the processes stay first; of web-15 nothing is known."""
+    names = compare(twenty_hosts(), shape=Shape(sort=name)).tables[0].columns[0].cells()
+    assert names[:2] == ["processes", first]
+
+
+def test_host_to_sort_by_has_its_own_column_on_a_terminal():
+    """It is not folded with those that are alike; one that is not judged has no column there, and sorts nothing."""
+    brief = compare(twenty_hosts(), shape=Shape(sort="web-02"), baseline="web-03").brief
+    assert brief is not None
+    assert [column.name for column in brief.tables[0].columns][:3] == ["mapping", "web-03", "web-02"]
+    brief = compare(twenty_hosts(), shape=Shape(sort="web-15")).brief
+    assert brief is not None
+    assert "web-15" not in [column.name for column in brief.tables[0].columns]
 
 
 def test_columns_are_checked():
@@ -242,6 +253,11 @@ def test_a_host_called_like_a_column():
     fleet = snapshot(*(host(name, _app(_kib("[heap]", 8))) for name in ("mapping", "outliers", "a")))
     names = [column.name for column in compare(fleet).tables[0].columns]
     assert names == ["mapping", "mapping (host)", "outliers (host)", "a", "median_kib", "spread_kib", "outliers"]
+    leaky = host("mapping", _app(_kib("[heap]", 90 * MIB)))
+    brief = compare(snapshot(*(host(f"w{n}", _app(_kib("[heap]", 8))) for n in range(9)), leaky)).brief
+    assert brief is not None
+    assert [column.name for column in brief.tables[0].columns][:3] == ["mapping", "w[0-8]", "mapping (host)"]
+    assert brief.tables[0].columns[0].cells()[0] == "processes"
 
 
 @pytest.mark.parametrize(

@@ -169,22 +169,25 @@ class _Comparison:
             adds_up = rule if unit == "KiB" or rule == "sum" else None
             known = None not in cells[slot] and (cells[slot] or matrix.told[slot])
             total = sum(cell for cell in cells[slot] if isinstance(cell, int)) if adds_up and known else None
-            name = f"{host} (host)" if host in OWN_COLUMNS else escape_word(host)
             outliers = frozenset(np.flatnonzero(out[self._order, slot]).tolist())
-            columns.append(Column(name, unit, cells[slot], adds_up, total, outliers))
+            columns.append(Column(_column_name(host), unit, cells[slot], adds_up, total, outliers))
         counts = [None if count == NULL else count for count in matrix.processes.tolist()]
         return self._framed(columns, counts, shape)
 
     def folded(self, baseline: str | None, shape: Shape) -> tuple[Table, tuple[str, ...]]:
-        """The table for a terminal: hosts that are alike as one column, with their median; outliers on their own. And
-        a note of the columns for which a terminal has no place."""
+        """The table for a terminal: hosts that are alike as one column, with their median; outliers, the baseline and
+        the host to sort by on their own. And a note of the columns for which a terminal has no place."""
         values, present = self._values[self._order], self._matrix.present[self._order][:, self._slots]
-        names = [self._matrix.hosts[slot] for slot in self._slots]
-        base = names.index(baseline) if baseline in names else None
+        hosts = [self._matrix.hosts[slot] for slot in self._slots]
+        base = hosts.index(baseline) if baseline in hosts else None
+        names = {_column_name(host): slot for slot, host in enumerate(hosts)}
+        by = names.get(shape.sort or "")
+        if by is None and shape.sort in [*map(_column_name, self._matrix.hosts)]:
+            shape = replace(shape, sort=None)  # a host that is not judged has no column here
         columns, counts = [], []
-        groups = self._alike(base)
+        groups = self._alike([slot for slot in (base, by) if slot is not None])
         for slots in groups[:_MOST_COLUMNS]:
-            name = escape_word(fold(names[slot] for slot in slots))
+            name = _column_name(fold(hosts[slot] for slot in slots) if len(slots) > 1 else hosts[slots[0]])
             median = np.rint(np.median(values[:, slots], axis=1)).astype(np.int64)
             if base is None or slots == [base]:
                 cells: list[Cell] = median.tolist()
@@ -194,25 +197,26 @@ class _Comparison:
             else:
                 columns.append(Column(name, "delta", (median - values[:, base]).tolist()))
             counts.append(int(np.median(self._matrix.processes[self._slots][slots])))
-        left_out = fold(names[slot] for slots in groups[_MOST_COLUMNS:] for slot in slots)
+        left_out = fold(hosts[slot] for slots in groups[_MOST_COLUMNS:] for slot in slots)
         notes = (f"not shown here, but judged: {left_out}; --format plain has every host",) if left_out else ()
         return self._framed(columns, counts, shape), notes
 
-    def _alike(self, base: int | None) -> list[list[int]]:
+    def _alike(self, wanted: Sequence[int]) -> list[list[int]]:
         """The compared hosts in groups: one pattern in all split rows and no outlier; those with outliers, and the
-        baseline, alone. The baseline is the first, then the largest group."""
+        wanted, alone. The wanted are the first, then the largest group."""
         patterns: dict[tuple[object, ...], list[int]] = {}
+        ranks = {slot: rank for rank, slot in enumerate(wanted)}
         keys: list[list[object]] = [[] for _ in self._slots]
         for row in np.flatnonzero(self._judged.split).tolist():
             for number, members in enumerate(groups_of(self._values[row])):
                 for slot in members.tolist():
                     keys[slot].append((row, number))
         alone = np.flatnonzero(self._judged.out.any(axis=0)).tolist()
-        for slot in alone if base is None else [*alone, base]:
+        for slot in (*alone, *wanted):
             keys[slot].append(slot)
         for slot, key in enumerate(keys):
             patterns.setdefault(tuple(key), []).append(slot)
-        return sorted(patterns.values(), key=lambda slots: (slots != [base], -len(slots), slots))
+        return sorted(patterns.values(), key=lambda slots: (ranks.get(slots[0], len(ranks)), -len(slots), slots))
 
     def _framed(self, columns: Sequence[Column], counts: Sequence[Cell], shape: Shape) -> Table:
         """The columns between the names and the statistics, shaped, with the processes as the first row."""
@@ -247,6 +251,10 @@ class _Comparison:
         if self._judged.split[row]:
             return f"split: {split_text(self._matrix, self._values[row], self._slots)}"
         return fold(self._matrix.hosts[self._slots[slot]] for slot in np.flatnonzero(self._judged.out[row]).tolist())
+
+
+def _column_name(host: str) -> str:
+    return f"{host} (host)" if host in OWN_COLUMNS else escape_word(host)
 
 
 def _with_first(column: Column, cell: Cell) -> Column:
