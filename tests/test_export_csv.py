@@ -7,7 +7,8 @@ import io
 
 import pytest
 
-from fleetpmap.export import EXPORTERS, write_csv
+from fleetpmap.export import EXPORTERS
+from fleetpmap.export.as_csv import write_csv
 from fleetpmap.report import compare, hosts, mappings, merged, processes, summary
 from snapshots import expected, failed, host, mapping, process, sizes, small_fleet, snapshot
 

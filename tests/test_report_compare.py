@@ -10,7 +10,8 @@ from rich.console import Console
 from fleet_of_twenty import twenty_hosts
 from fleetpmap.errors import UsageError
 from fleetpmap.escape import escape_word
-from fleetpmap.export import EXPORTERS, write_csv
+from fleetpmap.export import EXPORTERS
+from fleetpmap.export.as_csv import write_csv
 from fleetpmap.render import plain, table
 from fleetpmap.report import Report, Shape, compare
 from snapshots import expected, failed, host, mapping, process, snapshot
