@@ -169,6 +169,8 @@ def test_column_names():
     assert column_names("hosts")[:3] == ("host", "status", "processes")
     assert column_names("merged", ViewOptions(by=("user", "kind")))[-2:] == ("user", "kind")
     assert column_names("ps")[-1] == "status"
+    names = [f"w{n}" for n in range(9)]
+    assert {*names} < {*column_names("compare", ViewOptions(sort="w1"), names)}
     assert {"ksm_kib", "vm_flags", "rss_kib"} < {*column_names("mappings")}
 
 

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from fleetpmap.escape import escape
 from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table
 from fleetpmap.report.failures import folded
-from fleetpmap.report.notes import LISTED_ONLY, coverage_sentence
+from fleetpmap.report.notes import LISTED_ONLY, UPPER_BOUND, coverage_sentence
 
 _CHUNK = 16_384
 """Rows turned into texts at a time."""
@@ -56,8 +56,8 @@ def _blocks(report: Report) -> Iterator[str]:
     if report.notes:
         yield "Notes:\n\n"  # else they would be items of the list above
     yield from _list(report.notes)
-    if any(column.rule == "upper bound" and column.total for table in report.tables for column in table.columns):
-        yield "≤ at most: what processes share is counted once for each of them\n\n"
+    if report.has_upper_bounds:
+        yield f"{UPPER_BOUND}\n\n"
     yield from (_code(escape(report.run.command)), ", ") if report.run.command else ()
     yield f"{report.run.started:%Y-%m-%d %H:%M:%S %z}\n"
 
@@ -111,7 +111,7 @@ def _totals(columns: list[Column]) -> list[str]:
 
 def _total(column: Column) -> str:
     text = _shown(column, column.total, is_count=False)
-    return f"≤{text}" if column.rule == "upper bound" and column.total else text
+    return f"≤{text}" if column.at_most else text
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import coded, host_slots, mapping_counts, share_metric, size_columns, sums_by
+from fleetpmap.report.rows import coded, host_slots, mapping_counts, processes_on, share_metric, size_columns, sums_by
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import ANSWERED, HostResult, Snapshot
@@ -44,11 +44,7 @@ def hosts_table(snapshot: Snapshot) -> Table:
 
 
 def _count_columns(snapshot: Snapshot) -> tuple[Column, ...]:
-    slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
-    processes, absent = np.zeros((2, len(snapshot.hosts)), dtype=np.int64)
-    for process in snapshot.processes:
-        counts = processes if process.status == "read" else absent
-        counts[slot_of_host[process.host]] += 1
+    processes, absent = processes_on(snapshot)
     mappings, all_mappings = mapping_counts(snapshot.table, host_slots(snapshot), len(snapshot.hosts))
     answered = np.array([host.status in ANSWERED for host in snapshot.hosts], dtype=np.bool_)
     return tuple(

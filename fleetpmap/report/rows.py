@@ -66,9 +66,19 @@ def identity_columns(processes: Sequence[Process]) -> tuple[Column, Column, Colu
 
 def host_slots(snapshot: Snapshot) -> NDArray[np.int32]:
     """For every mapping the slot of its host in `snapshot.hosts`."""
+    return _host_of_processes(snapshot)[snapshot.table.process]
+
+
+def processes_on(snapshot: Snapshot) -> tuple[IntArray, IntArray]:
+    """For every host how many of its processes were read, and how many were not."""
+    read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
+    slots, hosts = _host_of_processes(snapshot), len(snapshot.hosts)
+    return np.bincount(slots[read], minlength=hosts), np.bincount(slots[~read], minlength=hosts)
+
+
+def _host_of_processes(snapshot: Snapshot) -> NDArray[np.int32]:
     slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
-    of_process = np.array([slot_of_host[process.host] for process in snapshot.processes], dtype=np.int32)
-    return of_process[snapshot.table.process]
+    return np.array([slot_of_host[process.host] for process in snapshot.processes], dtype=np.int32)
 
 
 def by_process(texts: Iterable[str | None], table: MappingTable) -> Coded:

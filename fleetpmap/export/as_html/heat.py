@@ -11,14 +11,13 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
 from fleetpmap.report.base import Cell, Column, Table
-from fleetpmap.units import KIB
+from fleetpmap.report.compare.outliers import FLOOR_SHARE, MIB
 
 MOST_HOSTS = 100
 """Columns; of more hosts, those that stand apart come first."""
 STEPS_MIB = (1, 4, 16, 64)
 """Where each colour begins."""
-_STEPS = [step * KIB for step in STEPS_MIB]
-_FLOOR_SHARE = 0.10
+_STEPS = [step * MIB for step in STEPS_MIB]
 _STATISTICS = ("median_kib", "spread_kib")
 
 
@@ -58,6 +57,6 @@ def _step(cell: Cell, median: Cell, *, is_delta: bool) -> str:
     value = cell if isinstance(cell, int) else 0  # absent counts as 0, as in the rule
     apart = value if is_delta else value - median
     step = bisect_left(_STEPS, abs(apart))
-    if not step or abs(apart) <= _FLOOR_SHARE * median:
+    if not step or abs(apart) <= FLOOR_SHARE * median:
         return ""
     return f"{'a' if apart > 0 else 'b'}{step}"

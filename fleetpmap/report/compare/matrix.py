@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.report.rows import host_slots
+from fleetpmap.report.rows import host_slots, processes_on
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import IntArray, sums
@@ -53,7 +53,8 @@ def matrix(snapshot: Snapshot, metrics: Sequence[str], *, per_process: bool = Fa
     cells = snapshot.table.mapping.codes.astype(np.int64) * len(hosts) + host_slots(snapshot)
     size = len(names) * len(hosts)
     present = np.bincount(cells, minlength=size).reshape(shape) > 0
-    processes = _processes(snapshot)
+    failed = np.array([host.failure is not None for host in snapshot.hosts], dtype=np.bool_)
+    processes = np.where(failed, NULL, processes_on(snapshot)[0])
     statuses = [host.status for host in snapshot.hosts]
     # Of a host that was read in part nobody knows what the unread processes map.
     told = np.array([status in ("ok", "no-match") for status in statuses], dtype=np.bool_)
@@ -64,11 +65,3 @@ def matrix(snapshot: Snapshot, metrics: Sequence[str], *, per_process: bool = Fa
             added = np.where(added == NULL, NULL, np.rint(added / np.maximum(processes, 1)).astype(np.int64))
         values[metric] = np.where(~present & told, 0, added)
     return Matrix(hosts, names, processes, told, present, values)
-
-
-def _processes(snapshot: Snapshot) -> IntArray:
-    slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
-    counts = np.array([NULL if host.failure else 0 for host in snapshot.hosts], dtype=np.int64)
-    for process in snapshot.processes:
-        counts[slot_of_host[process.host]] += process.status == "read"
-    return counts

@@ -2,8 +2,8 @@
 
 Byte for byte what pmap of procps-ng 4.0.2 prints on a 64-bit machine; docs/pmap.md lists what differs, and why.
 
-letters    what pmap's options say         command    a process's first line
-names      the Mapping column              one        one process's rows, as the formats see them
+command    a process's first line          names      the Mapping column
+one        one process's rows, as the formats see them
 listing    bare, -x and -d                 wide       -X and -XX
 """
 
@@ -27,8 +27,6 @@ from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import METRICS, MappingTable, distinct
 from fleetpmap.views import Letters, PmapFormat
-
-__all__ = ["Letters", "PmapFormat", "pmap"]
 
 _HAS_MAPS = frozenset({"read", "kernel", "zombie"})
 """pmap opens the maps of these, the last two's empty and open to everybody; of others it prints the first line only."""
