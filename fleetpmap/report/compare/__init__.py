@@ -12,7 +12,7 @@ none; and where hosts do not run the same number of processes, an outlier has to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -67,31 +67,32 @@ def compare(
     Raises:
         UsageError: a column of `shape` that the table does not have.
     """
-    comparison = _Comparison(snapshot, metric, per_process)
-    cells = comparison.cells(baseline)
-    whole = comparison.table(cells, baseline, shape)
-    notes = (*comparison.notes(baseline), *notes_on(snapshot))
+    comparison = _Comparison(snapshot, metric, per_process, baseline)
+    whole = comparison.table(shape)
+    notes = (*comparison.notes(), *notes_on(snapshot))
     report = Report("compare", (whole,), notes, snapshot.coverage, snapshot.run, findings=comparison.findings())
     brief = replace(shape, top=MOST_ROWS) if shape.top is None and has_label(whole) else shape
     if len(snapshot.hosts) > _MOST_COLUMNS and not shape.columns:
-        table, left_out = comparison.folded(baseline, brief)
+        table, left_out = comparison.folded(brief)
         return replace(report, brief=replace(report, tables=(table,), notes=(*left_out, *notes)))
-    return replace(report, brief=replace(report, tables=(comparison.table(cells, baseline, brief),)))
+    return replace(report, brief=replace(report, tables=(comparison.table(brief),)))
 
 
 class _Comparison:
     """The matrix of a snapshot, judged."""
 
-    def __init__(self, snapshot: Snapshot, metric: str, per_process: bool) -> None:
+    def __init__(self, snapshot: Snapshot, metric: str, per_process: bool, baseline: str | None) -> None:
         metrics = tuple(dict.fromkeys((metric, *_WITNESSES)))
         self._snapshot = snapshot
         self._metric = metric
         self._matrix = matrix(snapshot, metrics, per_process=per_process)
+        self._base = None if baseline is None else self._matrix.hosts.index(baseline)
         self._known = self._matrix.known(metric)
         self._slots: list[int] = np.flatnonzero(self._known).tolist()
         self._values = self._matrix.values[metric][:, self._slots]
         self._judged = self._judge(per_process)
         self._order = self._ranked()
+        self._columns = tuple(self._host_columns())
 
     def _judge(self, per_process: bool) -> Judgement:
         judged = judge(self._values)
@@ -123,66 +124,63 @@ class _Comparison:
         )
         return tuple(islice(chain.from_iterable(told), MOST))
 
-    def notes(self, baseline: str | None) -> tuple[str, ...]:
-        """Which hosts are shown but not judged."""
-        matrix = self._matrix
+    def notes(self) -> tuple[str, ...]:
+        """Which hosts are shown but not judged, and what to know of the baseline."""
+        matrix, base = self._matrix, self._base
         unjudged = [matrix.hosts[slot] for slot in np.flatnonzero(matrix.whole & ~self._known).tolist()]
         notes = [f"not judged: {fold(unjudged)}, whose kernel has no {self._metric}"] if unjudged else []
         in_part = [host.name for host in self._snapshot.hosts if host.status == "partial"]
         if in_part:
             notes.append(f"not judged: {fold(in_part)}, read only in part")
-        base = None if baseline is None else matrix.hosts.index(baseline)
         if base is not None and not matrix.told[base]:
-            notes.append(f"the baseline {baseline} was not read whole, so there is no difference from it")
+            notes.append(f"the baseline {matrix.hosts[base]} was not read whole, so there is no difference from it")
         elif base is not None and not matrix.processes[base]:
-            notes.append(f"no process matched on the baseline {baseline}, so all that the others have is a difference")
+            nothing = f"no process matched on the baseline {matrix.hosts[base]}"
+            notes.append(f"{nothing}, so all that the others have is a difference")
         return tuple(notes)
 
-    def cells(self, baseline: str | None) -> list[list[Cell]]:
-        """Of each host the cells in the order of the rows."""
-        matrix = self._matrix
-        values, present = matrix.values[self._metric][self._order], matrix.present[self._order]
-        base = None if baseline is None else matrix.hosts.index(baseline)
-        cells: list[list[Cell]] = []
-        for slot in range(len(matrix.hosts)):
-            unknown, absent = values[:, slot] == NULL, ~present[:, slot]
-            sizes = values[:, slot]
-            if base is not None and slot != base:
-                unknown |= (values[:, base] == NULL) | ~matrix.told[base]
-                sizes, absent = sizes - values[:, base], np.zeros_like(absent)
-            column: list[Cell] = sizes.tolist()
-            for row in np.flatnonzero(unknown | absent).tolist():
-                column[row] = None if unknown[row] else ABSENT
-            cells.append(column)
-        return cells
-
-    def table(self, cells: Sequence[Sequence[Cell]], baseline: str | None, shape: Shape) -> Table:
+    def table(self, shape: Shape) -> Table:
         """The whole table: a column for each host, the processes first."""
+        counts = [None if count == NULL else count for count in self._matrix.processes.tolist()]
+        return self._framed(self._columns, counts, shape)
+
+    def _host_columns(self) -> Iterator[Column]:
         matrix = self._matrix
         rule = rule_over(len(self._snapshot.processes), METRICS[self._metric])
         out = np.zeros_like(matrix.present)
         out[:, self._slots] = self._judged.out
-        columns = []
         for slot, host in enumerate(matrix.hosts):
-            unit: Unit = "KiB" if baseline in (None, host) else "delta"
+            cells = self._cells(slot)
+            unit: Unit = "KiB" if self._base in (None, slot) else "delta"
             # The difference of two upper bounds is no bound of anything.
             adds_up = rule if unit == "KiB" or rule == "sum" else None
-            known = None not in cells[slot] and (cells[slot] or matrix.told[slot])
-            total = sum(cell for cell in cells[slot] if isinstance(cell, int)) if adds_up and known else None
+            known = None not in cells and (cells or matrix.told[slot])
+            total = sum(cell for cell in cells if isinstance(cell, int)) if adds_up and known else None
             outliers = frozenset(np.flatnonzero(out[self._order, slot]).tolist())
-            columns.append(Column(_column_name(host), unit, cells[slot], adds_up, total, outliers))
-        counts = [None if count == NULL else count for count in matrix.processes.tolist()]
-        return self._framed(columns, counts, shape)
+            yield Column(_column_name(host), unit, cells, adds_up, total, outliers)
 
-    def folded(self, baseline: str | None, shape: Shape) -> tuple[Table, tuple[str, ...]]:
+    def _cells(self, slot: int) -> list[Cell]:
+        """A host's sizes, or their differences from the baseline's, in the order of the rows."""
+        matrix, base = self._matrix, self._base
+        values, order = matrix.values[self._metric], self._order
+        sizes, absent = values[order, slot], ~matrix.present[order, slot]
+        unknown = sizes == NULL
+        if base is not None and slot != base:
+            unknown |= (values[order, base] == NULL) | ~matrix.told[base]
+            sizes, absent = sizes - values[order, base], np.zeros_like(absent)
+        cells: list[Cell] = sizes.tolist()
+        for row in np.flatnonzero(unknown | absent).tolist():
+            cells[row] = None if unknown[row] else ABSENT
+        return cells
+
+    def folded(self, shape: Shape) -> tuple[Table, tuple[str, ...]]:
         """The table for a terminal: hosts that are alike as one column, with their median; outliers, the baseline and
         the host to sort by on their own. And a note of the columns for which a terminal has no place."""
         values, present = self._values[self._order], self._matrix.present[self._order][:, self._slots]
         hosts = [self._matrix.hosts[slot] for slot in self._slots]
-        base = hosts.index(baseline) if baseline in hosts else None
-        names = {_column_name(host): slot for slot, host in enumerate(hosts)}
-        by = names.get(shape.sort or "")
-        if by is None and shape.sort in [*map(_column_name, self._matrix.hosts)]:
+        base = self._slots.index(self._base) if self._base in self._slots else None
+        by = next((slot for slot, host in enumerate(hosts) if _column_name(host) == shape.sort), None)
+        if by is None and shape.sort in [column.name for column in self._columns]:
             shape = replace(shape, sort=None)  # a host that is not judged has no column here
         columns, counts = [], []
         groups = self._alike([slot for slot in (base, by) if slot is not None])
