@@ -20,7 +20,7 @@ from browser import Browser, started
 from fleet_of_twenty import twenty_hosts
 from fleetpmap.escape import escape
 from fleetpmap.export.as_html import write_html
-from fleetpmap.report import VIEWS, Report, ViewOptions, page, ps
+from fleetpmap.report import VIEWS, Report, ViewOptions, diff, page, ps
 from fleetpmap.snapshot import Snapshot
 from page_text import page_text
 from program import BARE, fleetpmap
@@ -162,8 +162,12 @@ def test_view_that_is_text_stays_text(written: Callable[..., Path]):
 
 def test_report_with_nothing_beside_it():
     """What other commands print is a page too: one table and the coverage."""
-    titles = re.findall(r"(?m)^## (.*)", page_text(html_of(ps(small_fleet())).decode()))
-    assert titles == ["Processes that would be read", "Coverage"]
+    for report, title in (
+        (ps(small_fleet()), "Processes that would be read"),
+        (diff(*[small_fleet()] * 2), "What changed"),
+    ):
+        titles = re.findall(r"(?m)^## (.*)", page_text(html_of(report).decode()))
+        assert (titles[-2], titles[-1]) == (title, "Coverage")
 
 
 @pytest.mark.parametrize("view", ["ps", "doctor"])

@@ -26,6 +26,7 @@ _TITLES = {
     "routes": "Hosts and how each is reached",
     "doctor": "Steps to each host",
     "fields": "The kernel's fields",
+    "diff": "What changed",
 }
 _OF_VIEW = {"summary": "merged"}
 """Views whose table is another's part of the page."""
