@@ -17,6 +17,9 @@ from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, count, distinct, is_rollup, sums, total
 
+WHOLE = frozenset({"ok", "no-match"})
+"""Statuses of a host that leaves nothing out: what was not read there is not there."""
+
 
 class HexTexts(Sequence[str]):
     """Addresses as lower-case hex of at least so many digits (the kernel prints 8), made when looked at."""
@@ -125,8 +128,7 @@ def size_columns(snapshot: Snapshot, values: Mapping[str, IntArray]) -> tuple[Co
 
 def known_total(values: IntArray, snapshot: Snapshot) -> int | None:
     """The sum of some mappings' values; of none it is 0 where anybody's memory is known, else None."""
-    # A host that answered "nothing matches" is known to hold nothing: zero. Nothing but failures is unknown.
-    told = len(snapshot.table) > 0 or any(host.status == "no-match" for host in snapshot.hosts)
+    told = len(snapshot.table) > 0 or any(host.status in WHOLE for host in snapshot.hosts)
     return 0 if told and not len(values) else total(values)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.report.rows import host_slots, processes_on
+from fleetpmap.report.rows import WHOLE, host_slots, processes_on
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import IntArray, sums
@@ -55,9 +55,8 @@ def matrix(snapshot: Snapshot, metrics: Sequence[str], *, per_process: bool = Fa
     present = np.bincount(cells, minlength=size).reshape(shape) > 0
     failed = np.array([host.failure is not None for host in snapshot.hosts], dtype=np.bool_)
     processes = np.where(failed, NULL, processes_on(snapshot)[0])
-    statuses = [host.status for host in snapshot.hosts]
     # Of a host that was read in part nobody knows what the unread processes map.
-    told = np.array([status in ("ok", "no-match") for status in statuses], dtype=np.bool_)
+    told = np.array([host.status in WHOLE for host in snapshot.hosts], dtype=np.bool_)
     values: dict[str, IntArray] = {}
     for metric in metrics:
         added = sums(snapshot.table.metrics[metric], cells, size).reshape(shape)
