@@ -319,7 +319,7 @@ def test_baseline_without_a_match():
     """It holds nothing, so the others differ by all they have; and a note says why."""
     report = compare(snapshot(host("a"), host("b", _app(_kib("[heap]", 9)))), baseline="a")
     assert [_row(report, "[heap]")[name] for name in "ab"] == ["absent", 9]
-    assert report.notes[0] == "no process matched on the baseline a, so all that the others have is a difference"
+    assert report.notes[0] == "the baseline a maps nothing, so all that the others have is a difference"
 
 
 def test_differences_of_upper_bounds_have_no_total():

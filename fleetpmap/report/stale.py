@@ -38,6 +38,18 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
     Raises:
         UsageError: a column of `shape` that the table does not have.
     """
+    whole = _table(snapshot, all_deleted)
+    return Report(
+        "stale",
+        (shaped(whole, shape),),
+        notes_on(snapshot),
+        snapshot.coverage,
+        snapshot.run,
+        findings=_sentences(whole),
+    )
+
+
+def _table(snapshot: Snapshot, all_deleted: bool) -> Table:
     table, paths = snapshot.table, plain_paths(snapshot.table)
     pairs = table.process.astype(np.int64) * (len(paths.names) + 1) + paths.codes
     rows = np.flatnonzero(table.deleted & (all_deleted | _is_stale(table, paths, pairs)))
@@ -45,7 +57,7 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
     first = rows[first]
     rss = table.metrics["rss_kib"][rows]
     pids = np.array([process.pid for process in snapshot.processes], dtype=np.int64)
-    whole = Table(
+    return Table(
         "rows",
         (
             _coded("host", by_process((process.host for process in snapshot.processes), table), first),
@@ -63,14 +75,6 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
             _coded("path", paths, first),
         ),
         last="path",
-    )
-    return Report(
-        "stale",
-        (shaped(whole, shape),),
-        notes_on(snapshot),
-        snapshot.coverage,
-        snapshot.run,
-        findings=_sentences(whole),
     )
 
 

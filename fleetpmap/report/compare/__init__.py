@@ -135,8 +135,7 @@ class _Comparison:
         if base is not None and not matrix.told[base]:
             notes.append(f"the baseline {matrix.hosts[base]} was not read whole, so there is no difference from it")
         elif base is not None and not matrix.processes[base]:
-            nothing = f"no process matched on the baseline {matrix.hosts[base]}"
-            notes.append(f"{nothing}, so all that the others have is a difference")
+            notes.append(f"the baseline {matrix.hosts[base]} maps nothing, so all that the others have is a difference")
         return tuple(notes)
 
     def table(self, shape: Shape) -> Table:
