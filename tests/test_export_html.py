@@ -20,7 +20,7 @@ from browser import Browser, started
 from fleet_of_twenty import twenty_hosts
 from fleetpmap.escape import escape
 from fleetpmap.export.as_html import write_html
-from fleetpmap.report import VIEWS, Report, ViewOptions, page, ps
+from fleetpmap.report import VIEWS, Report, ViewOptions, diff, page, ps
 from fleetpmap.snapshot import Snapshot
 from page_text import page_text
 from program import BARE, fleetpmap
@@ -131,6 +131,19 @@ def test_deltas_from_a_baseline(written: Callable[..., Path]):
     text = page_text(written(twenty_hosts(), "compare", baseline="web-01").read_text(encoding="utf-8"))
     leaking = next(line for line in text.splitlines() if line.startswith("[heap] | 86,650"))
     assert leaking.split(" | ")[7] == "▲ outlier +422,044"
+    total = next(line for line in text.splitlines() if line.startswith("total | 282,152"))
+    assert total.split(" | ")[7] == "+422,512"
+
+
+def test_outlier_as_far_out_as_the_baseline(written: Callable[..., Path]):
+    """It is framed, and no arrow says that it is above or below what it equals."""
+    heaps = [mapping("[heap]", Rss=kib, Pss=kib) for kib in (90_000, 90_000, *[10_000] * 8)]
+    fleet = snapshot(*(host(f"w{n}", process(1, "app", heap)) for n, heap in enumerate(heaps)))
+    text = page_text(written(fleet, "compare", baseline="w0").read_text(encoding="utf-8"))
+    assert next(line for line in text.splitlines() if line.startswith("[heap] | 90,000 | ")).split(" | ")[2:4] == [
+        "outlier 0",
+        "-80,000",
+    ]
 
 
 def test_view_that_is_no_part_of_the_page_comes_first(written: Callable[..., Path]):
@@ -149,8 +162,18 @@ def test_view_that_is_text_stays_text(written: Callable[..., Path]):
 
 def test_report_with_nothing_beside_it():
     """What other commands print is a page too: one table and the coverage."""
-    titles = re.findall(r"(?m)^## (.*)", page_text(html_of(ps(small_fleet())).decode()))
-    assert titles == ["Processes that would be read", "Coverage"]
+    for report, title in (
+        (ps(small_fleet()), "Processes that would be read"),
+        (diff(*[small_fleet()] * 2), "What changed"),
+    ):
+        titles = re.findall(r"(?m)^## (.*)", page_text(html_of(report).decode()))
+        assert (titles[-2], titles[-1]) == (title, "Coverage")
+
+
+@pytest.mark.parametrize("view", ["ps", "doctor"])
+def test_who_would_be_read(view: str):
+    """Where nobody's memory was read, the sentence on the coverage says so."""
+    assert "3 of 5 processes would be read" in page_text(html_of(replace(ps(small_fleet()), view=view)).decode())
 
 
 def test_fleet_that_did_not_answer(written: Callable[..., Path]):

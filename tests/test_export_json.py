@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from fleetpmap.check import Checks, Finding
-from fleetpmap.export import EXPORTERS, coverage_json
+from fleetpmap.export import EXPORTERS
+from fleetpmap.export.as_json import coverage_json
 from fleetpmap.report import VIEWS, ViewOptions, hosts, mappings, merged, processes, summary
 from fleetpmap.version import __version__
 from snapshots import expected, host, mapping, process, small_fleet, snapshot

@@ -86,7 +86,7 @@ def test_compare_tells_absent_from_unknown():
     (rows,) = _tables(_markdown(compare(fleet, shape=columns)))
     assert rows[1:4] == [["processes", "1", "1", "?"], ["y.so", "-", "14", "?"], ["x.so", "6", "-", "?"]]
     (rows,) = _tables(_markdown(compare(fleet, baseline="a", shape=columns)))
-    assert rows[1:4] == [["processes", "1", "1", "?"], ["y.so", "0", "+14", "?"], ["x.so", "6", "-6", "?"]]
+    assert rows[1:4] == [["processes", "1", "1", "?"], ["y.so", "-", "+14", "?"], ["x.so", "6", "-6", "?"]]
 
 
 def test_pmap_is_a_block_that_its_content_cannot_close():
@@ -178,9 +178,10 @@ def test_failures_and_notes_are_lists():
     assert items[1] == "`web-[04-05]`: no answer in 10 s (hint: is it up?)"
 
 
-def test_ps_says_what_would_be_read():
-    """The sentence on the coverage is the one of the view."""
-    assert "would be read" in _markdown(ps(small_fleet()))
+@pytest.mark.parametrize("view", ["ps", "doctor"])
+def test_who_would_be_read(view):
+    """Where nobody's memory was read, the sentence on the coverage says so."""
+    assert "3 of 5 processes would be read" in _markdown(replace(ps(small_fleet()), view=view))
 
 
 def test_a_snapshot_without_a_command():
@@ -188,3 +189,12 @@ def test_a_snapshot_without_a_command():
     fleet = snapshot(host("a"))
     text = _markdown(hosts(replace(fleet, run=replace(fleet.run, command=""))))
     assert text.splitlines()[-1] == "2026-03-14 15:09:26 +0000"
+
+
+def test_total_of_differences_has_its_sign():
+    """As each of them has."""
+    fleet = snapshot(
+        *(host(name, process(1, "x", mapping("/x", Rss=kib, Pss=kib))) for name, kib in (("a", 8), ("b", 9)))
+    )
+    (rows,) = _tables(_markdown(compare(fleet, baseline="a")))
+    assert rows[-1][:3] == ["total", "8", "+1"]

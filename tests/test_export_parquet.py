@@ -136,6 +136,7 @@ def test_compare_tells_absent_from_zero_and_unknown():
         ("x.so", 6, 0, 0, None, ["c"]),
     ]
     assert _read(compare(fleet, baseline="a")).select("b", "c").rows()[1:] == [(0, 30), (-6, -6)]
+    assert _read(compare(fleet, shape=Shape(columns=("mapping",))))["absent"].to_list() == [[], [], []]
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J\u202e", "\udcff", "a\nb", "\0", "=1+1", "", "é", '"'])

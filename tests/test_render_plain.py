@@ -94,3 +94,10 @@ def test_rich_is_not_imported_for_plain():
     """rich is slow to import, and only a terminal needs it."""
     code = "import sys, fleetpmap.render; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_name_is_never_taken_for_a_cell_that_is_absent():
+    """A process may call itself `absent`; only a size can be."""
+    fleet = snapshot(host("a", process(1, "absent", mapping("/absent", Rss=1))))
+    report = processes(fleet, Shape(columns=("name", "rss", "command")))
+    assert plain(report).splitlines()[1].split() == ["absent", "1", "absent"]

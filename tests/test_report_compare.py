@@ -9,7 +9,9 @@ from rich.console import Console
 
 from fleet_of_twenty import twenty_hosts
 from fleetpmap.errors import UsageError
-from fleetpmap.export import write_csv
+from fleetpmap.escape import escape_word
+from fleetpmap.export import EXPORTERS
+from fleetpmap.export.as_csv import write_csv
 from fleetpmap.render import plain, table
 from fleetpmap.report import Report, Shape, compare
 from snapshots import expected, failed, host, mapping, process, snapshot
@@ -37,9 +39,9 @@ def _row(report: Report, name: str):
     return {column.name: column.cells()[row] for column in columns}
 
 
-def _csv(report: Report) -> str:
+def _csv(report: Report, **how: bool) -> str:
     file = io.BytesIO()
-    write_csv(report, file)
+    write_csv(report, file, **how)
     return file.getvalue().decode()
 
 
@@ -199,10 +201,21 @@ def test_rows_are_in_the_order_of_their_spread():
     assert top.column("w1").cells() == [1, 10 * MIB, 900 * MIB + 1]
 
 
-def test_sorted_by_a_host():
-    """Any column sorts, the processes stay first."""
-    names = compare(twenty_hosts(), shape=Shape(sort="web-13")).tables[0].columns[0].cells()
-    assert names[:3] == ["processes", "[anon]", "[heap]"]
+@pytest.mark.parametrize(("name", "first"), [("web-13", "[anon]"), ("web-01", "[anon]"), ("web-15", "[heap]")])
+def test_sorted_by_a_host(name: str, first: str):
+    """Any column sorts, the processes stay first; of web-15 nothing is known."""
+    names = compare(twenty_hosts(), shape=Shape(sort=name)).tables[0].columns[0].cells()
+    assert names[:2] == ["processes", first]
+
+
+def test_host_to_sort_by_has_its_own_column_on_a_terminal():
+    """It is not folded with those that are alike; one that is not judged has no column there, and sorts nothing."""
+    brief = compare(twenty_hosts(), shape=Shape(sort="web-02"), baseline="web-03").brief
+    assert brief is not None
+    assert [column.name for column in brief.tables[0].columns][:3] == ["mapping", "web-03", "web-02"]
+    brief = compare(twenty_hosts(), shape=Shape(sort="web-15")).brief
+    assert brief is not None
+    assert "web-15" not in [column.name for column in brief.tables[0].columns]
 
 
 def test_columns_are_checked():
@@ -241,3 +254,99 @@ def test_a_host_called_like_a_column():
     fleet = snapshot(*(host(name, _app(_kib("[heap]", 8))) for name in ("mapping", "outliers", "a")))
     names = [column.name for column in compare(fleet).tables[0].columns]
     assert names == ["mapping", "mapping (host)", "outliers (host)", "a", "median_kib", "spread_kib", "outliers"]
+    leaky = host("mapping", _app(_kib("[heap]", 90 * MIB)))
+    brief = compare(snapshot(*(host(f"w{n}", _app(_kib("[heap]", 8))) for n in range(9)), leaky)).brief
+    assert brief is not None
+    assert [column.name for column in brief.tables[0].columns][:3] == ["mapping", "w[0-8]", "mapping (host)"]
+    assert brief.tables[0].columns[0].cells()[0] == "processes"
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"),
+    [(Shape(), {2}), (Shape(sort="mapping"), {3}), (Shape(top=2), {2}), (Shape(top=1), set())],
+    ids=str,
+)
+def test_columns_say_which_cells_are_outliers(shape: Shape, rows: set[int]):
+    """By row, below the processes and wherever --sort puts them; the text of the row names the same hosts."""
+    few = [
+        host(f"w{n}", _app(_kib("[anon]", 90 * MIB * (n % 2)), _kib("[heap]", 50 * MIB), _kib("/x", 4)))
+        for n in range(6)
+    ]
+    leaky = host("mapping", _app(_kib("[anon]", 0), _kib("[heap]", 90 * MIB), _kib("/x", 4)))
+    one = compare(snapshot(*few, leaky), shape=shape).tables[0]
+    assert {column.name: column.outliers for column in one.columns if column.outliers} == (
+        {"mapping (host)": rows} if rows else {}
+    )
+    texts = one.column("outliers").cells()
+    assert [row for row, text in enumerate(texts) if text == "mapping"] == sorted(rows)
+
+
+def test_total_is_zero_where_nothing_matched():
+    """The host is known to hold nothing; one that did not answer, or was read in part, is not."""
+    partial = host("d", _app(_kib("[heap]", 5)), _app(pid=2, status="denied"))
+    gone = failed("e", "refused", "e: refused")
+    one = compare(snapshot(host("a", _app(_kib("[heap]", 8), _kib("/x", 2))), host("b"), partial, gone)).tables[0]
+    assert {name: one.column(name).total for name in "abde"} == {"a": 10, "b": 0, "d": None, "e": None}
+    assert {name: compare(snapshot(host("b"), gone)).tables[0].column(name).total for name in "be"} == {
+        "b": 0,
+        "e": None,
+    }
+
+
+def test_rest_that_a_host_does_not_have_is_absent():
+    """`(N more)` is unknown only where nobody knows any of it."""
+    fleet = snapshot(
+        host("a", _app(_kib("[heap]", 900), _kib("/x", 2), _kib("/y", 3))), host("b", _app(_kib("[heap]", 8)))
+    )
+    assert _row(compare(fleet, shape=Shape(top=1)), "(2 more)")["b"] == "absent"
+
+
+def test_baseline_shows_what_it_does_not_have():
+    """Its own cells are sizes: absent there is not 0."""
+    fleet = snapshot(host("a", _app(_kib("[heap]", 8))), host("b", _app(_kib("[heap]", 9), _kib("/x", 4))))
+    assert [_row(compare(fleet, baseline="a"), "/x")[name] for name in "ab"] == ["absent", 4]
+
+
+def test_baseline_read_in_part_is_no_baseline():
+    """What is left of it is shown, and no difference from that."""
+    partial = host("a", _app(_kib("[heap]", 8)), _app(pid=2, status="denied"))
+    report = compare(snapshot(partial, host("b", _app(_kib("[heap]", 9)))), baseline="a")
+    assert [_row(report, "[heap]")[name] for name in "ab"] == [8, None]
+    assert "the baseline a was not read whole, so there is no difference from it" in report.notes
+
+
+def test_baseline_without_a_match():
+    """It holds nothing, so the others differ by all they have; and a note says why."""
+    report = compare(snapshot(host("a"), host("b", _app(_kib("[heap]", 9)))), baseline="a")
+    assert [_row(report, "[heap]")[name] for name in "ab"] == ["absent", 9]
+    assert report.notes[0] == "the baseline a maps nothing, so all that the others have is a difference"
+
+
+def test_differences_of_upper_bounds_have_no_total():
+    """RSS of several processes is an upper bound; the difference of two is no bound of anything."""
+    fleet = snapshot(*(host(name, _app(_kib("[heap]", kib))) for name, kib in (("a", 8), ("b", 9))))
+    columns = {
+        column.name: (column.rule, column.total) for column in compare(fleet, "rss_kib", baseline="a").tables[0].columns
+    }
+    assert (columns["a"], columns["b"]) == (("upper bound", 8), (None, None))
+    assert compare(fleet, "pss_kib", baseline="a").tables[0].column("b").total == 1
+
+
+def test_columns_without_a_text():
+    """--columns may name hosts only: there is no room for `(N more)`, so a terminal has all rows."""
+    fleet = snapshot(host("a", _app(*(_kib(f"/srv/{n}", n) for n in range(30)))))
+    report = compare(fleet, shape=Shape(columns=("a",)))
+    assert report.brief is not None
+    assert (len(report.tables[0]), len(report.brief.tables[0])) == (31, 31)
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m", "\udcff", "a b", "\u202e", "a\nb"])
+def test_a_host_s_name_is_only_a_name(name: str):
+    """A file from elsewhere may hold any; above a column it is one word, and safe, in every format."""
+    report = compare(snapshot(host(name, _app(_kib("[heap]", 8))), host("=1+1", _app(_kib("[heap]", 8)))))
+    assert plain(report).splitlines()[0].split()[1] == escape_word(name)
+    assert escape_word(name) in _screen(report, 100)
+    assert _csv(report).splitlines()[0].split(",")[1:3] == [escape_word(name), "=1+1"]
+    assert _csv(report, safe=True).splitlines()[0].split(",")[2] == "'=1+1"
+    for format_ in ("json", "parquet", "html", "markdown"):
+        EXPORTERS[format_].write(report, io.BytesIO())

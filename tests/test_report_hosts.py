@@ -43,6 +43,14 @@ def test_host_without_a_match_has_zeros():
     )
 
 
+def test_host_with_nothing_but_kernel_threads_has_zeros():
+    """They have no memory of their own, so nothing is missing; and the totals are known."""
+    report = hosts(snapshot(host("a", process(2, "kthreadd", status="kernel"), process(3, "x", status="zombie"))))
+    row = _rows(report)[0]
+    assert (row["status"], row["absent"], row["rss_kib"], row["pss_kib"]) == ("ok", 2, 0, 0)
+    assert report.tables[0].column("pss_kib").total == 0
+
+
 def test_host_with_only_denied_processes_is_unknown():
     """Processes were there, and their memory is not known to be zero."""
     row = _rows(hosts(snapshot(host("a", process(1, "x", status="denied")))))[0]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fleetpmap.render import plain
-from fleetpmap.report import mappings
-from snapshots import expected, host, mapping, process, small_fleet, snapshot
+from fleetpmap.report import Shape, mappings
+from snapshots import expected, failed, host, mapping, process, small_fleet, snapshot
 
 
 def _column(report, name):
@@ -55,3 +55,20 @@ def test_no_vm_flags_no_column():
     """Where no kernel prints VmFlags there is nothing to show."""
     report = mappings(snapshot(host("a", process(1, "x", mapping(Rss=3)))))
     assert [column.name for column in report.tables[0].columns][-1] == "rss_kib"
+
+
+def test_two_fields_of_one_name_are_two_columns():
+    """A kernel, or who plays one, may print `RSS` beside `Rss`: neither takes the other's place."""
+    fleet = snapshot(host("a", process(1, "x", mapping(Rss=3, RSS=7))), host("b", process(2, "x", mapping(Rss=5))))
+    report = mappings(fleet)
+    assert [_column(report, name).cells() for name in ("rss_kib", "rss_kib_")] == [[3, 5], [7, None]]
+    assert report.notes == ("rss_kib_ leaves out b: its kernel has no such field",)
+
+
+def test_total_of_nothing_and_of_nobody():
+    """Zero where no process matched, as in every view; unknown where no host answered."""
+    shape = Shape(columns=("mapping", "rss"))
+    totals = [
+        _column(mappings(snapshot(one), shape), "rss_kib").total for one in (host("a"), failed("b", "dns", "b: no"))
+    ]
+    assert totals == [0, None]

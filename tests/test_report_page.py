@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from fleetpmap.report import VIEWS, ViewOptions, page
-from fleetpmap.report.page import PARTS
 from snapshots import host, mapping, process, small_fleet, snapshot
 
 
 def test_every_part_is_beside_the_report():
     """The report asked for, and the others, each whole."""
     found = page(VIEWS["hosts"], small_fleet(), ViewOptions())
-    assert (found.view, tuple(found.beside)) == ("hosts", PARTS)
-    assert [len(one.tables[0]) for one in found.beside.values()] == [3, 5, 3, 7, 4, 5, 1]
+    assert found.view == "hosts"
+    assert {part: len(one.tables[0]) for part, one in found.beside.items()} == {
+        **{"kinds": 3, "kinds_of_hosts": 5, "merged": 3, "hosts": 7},
+        **{"compare": 4, "processes": 5, "stale": 1},
+    }
 
 
 def test_options_shape_the_report_and_not_its_parts():
@@ -29,3 +31,10 @@ def test_long_tables_keep_their_largest_rows():
     whole = page(VIEWS["merged"], fleet, ViewOptions(top=0))
     assert (len(found.tables[0]), found.tables[0].more, len(whole.tables[0])) == (1001, 200, 1200)
     assert (len(whole.beside["merged"].tables[0]), len(whole.beside["compare"].tables[0])) == (1001, 502)
+
+
+def test_a_long_table_without_texts_is_whole():
+    """No column of it can say `(N more)`, and nothing is left out without a word."""
+    many = process(7, "app", *(mapping(f"/lib/{n}", Rss=n) for n in range(1200)))
+    found = page(VIEWS["mappings"], snapshot(host("web-01", many)), ViewOptions(columns=("pid", "rss")))
+    assert (len(found.tables[0]), found.tables[0].more) == (1200, 0)

@@ -274,3 +274,9 @@ def test_rows_are_the_columns_of_the_text():
     """The table has pmap's columns, with the host and the pid before them."""
     names = [column.name for column in pmap(snapshot(host("a", _bash())), Letters("extended")).tables[0].columns]
     assert names == ["host", "pid", "address", "size_kib", "rss_kib", "dirty_kib", "mode", "mapping"]
+
+
+def test_total_of_no_mapping_is_zero():
+    """-A may leave none of what was read."""
+    table = pmap(snapshot(host("a", _bash())), Letters(low=1, high=2)).tables[0]
+    assert (len(table), table.column("size_kib").total) == (0, 0)

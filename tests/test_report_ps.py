@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleetpmap.render import plain
 from fleetpmap.report import ps
-from snapshots import expected, host, process, snapshot
+from snapshots import expected, failed, host, process, snapshot
 
 
 def test_a_row_per_process():
@@ -15,3 +15,9 @@ def test_a_row_per_process():
     text = plain(report)
     assert text == expected("ps.txt", text)
     assert (report.tables[0].columns[4].rule, report.tables[0].columns[4].total) == ("upper bound", 75724)
+
+
+def test_total_of_nothing_and_of_nobody():
+    """Zero where no process matched, unknown where no host answered."""
+    totals = [ps(snapshot(one)).tables[0].column("rss_kib").total for one in (host("a"), failed("b", "dns", "b: no"))]
+    assert totals == [0, None]

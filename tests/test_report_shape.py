@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from fleetpmap.errors import UsageError
-from fleetpmap.report import VIEWS, Shape, ViewOptions, column_names, hosts, mappings, ps
+from fleetpmap.export import EXPORTERS
+from fleetpmap.report import VIEWS, Shape, ViewOptions, column_names, hosts, mappings, processes, ps
 from snapshots import failed, host, mapping, process, small_fleet, snapshot
 
 
@@ -166,9 +169,26 @@ def test_column_names():
     assert column_names("hosts")[:3] == ("host", "status", "processes")
     assert column_names("merged", ViewOptions(by=("user", "kind")))[-2:] == ("user", "kind")
     assert column_names("ps")[-1] == "status"
+    names = [f"w{n}" for n in range(9)]
+    assert {*names} < {*column_names("compare", ViewOptions(sort="w1"), names)}
     assert {"ksm_kib", "vm_flags", "rss_kib"} < {*column_names("mappings")}
 
 
 def test_views_are_as_they_were_without_options():
     """No option, no change."""
     assert hosts(small_fleet(), Shape()).tables[0].rows() == hosts(small_fleet()).tables[0].rows()
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "jsonl", "markdown", "html"])
+def test_row_of_the_rest_is_named_whatever_the_columns(format_):
+    """The first text among those chosen says `(N more)`, in every format."""
+    file = io.BytesIO()
+    EXPORTERS[format_].write(processes(small_fleet(), Shape(top=1, columns=("pss", "pid", "name", "status"))), file)
+    assert file.getvalue().decode().count("(4 more)") == 1
+
+
+def test_top_needs_a_column_for_its_row():
+    """Also where it would leave nothing out: an option is right or wrong before anybody is asked."""
+    with pytest.raises(UsageError, match="none of them has room") as error:
+        hosts(small_fleet(), Shape(top=99, columns=("pss", "uss")))
+    assert error.value.hint == "add host, or leave out --top"

@@ -7,7 +7,7 @@ import pytest
 from fleet_of_twenty import twenty_hosts
 from fleetpmap.render import plain
 from fleetpmap.report import Shape, stale
-from snapshots import expected, host, mapping, process, snapshot
+from snapshots import expected, failed, host, mapping, process, snapshot
 
 
 def _paths(*mappings, **options):
@@ -93,3 +93,10 @@ def test_sorted():
     parts = [mapping(f"/usr/lib/{name}.so (deleted)", perms="r-xp", Rss=kib) for name, kib in (("a", 4), ("b", 9))]
     table = stale(snapshot(host("h", process(1, "x", *parts))), shape=Shape(sort="rss")).tables[0]
     assert table.column("path").cells() == ["/usr/lib/b.so", "/usr/lib/a.so"]
+
+
+def test_nothing_is_stale_or_nobody_knows():
+    """Zero where it was looked for, unknown where no host answered."""
+    read, gone = host("a", process(1, "x", mapping("/usr/lib/a.so", Rss=4))), failed("b", "refused", "b: refused")
+    totals = [stale(snapshot(one)).tables[0].column("rss_kib").total for one in (read, host("c"), gone)]
+    assert totals == [0, 0, None]

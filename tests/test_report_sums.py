@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fleet_of_twenty import twenty_hosts
-from fleetpmap.export import write_json
+from fleetpmap.export.as_json import write_json
 from fleetpmap.report import VIEWS, ViewOptions, sums_for
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import summed

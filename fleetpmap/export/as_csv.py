@@ -24,11 +24,15 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 def write_csv(report: Report, file: BinaryIO, *, safe: bool = False) -> None:
     """Write the report's first table; `safe`: a text that a spreadsheet would compute gets a `'` before it."""
     table = report.tables[0]
-    columns = [column.with_texts(_uncomputed if safe else escape) for column in table.columns]
+    columns = [column.with_texts(escape) for column in table.columns]
+    header = [column.name for column in columns]
+    if safe:
+        columns = [column.with_texts(_uncomputed) for column in columns]
+        header = [_uncomputed(name) for name in header]
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     try:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([column.name for column in columns])
+        writer.writerow(header)
         for start in range(0, len(table), _CHUNK):
             writer.writerows(zip(*(_cells(column, start) for column in columns), strict=True))
     finally:
@@ -36,8 +40,7 @@ def write_csv(report: Report, file: BinaryIO, *, safe: bool = False) -> None:
 
 
 def _uncomputed(text: str) -> str:
-    escaped = escape(text)
-    return f"'{escaped}" if escaped.startswith(_FORMULA) else escaped
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _cells(column: Column, start: int) -> list[Cell]:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from fleetpmap.escape import escape
 from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table
 from fleetpmap.report.failures import folded
-from fleetpmap.report.notes import coverage_sentence
+from fleetpmap.report.notes import LISTED_ONLY, UPPER_BOUND, coverage_sentence
 
 _CHUNK = 16_384
 """Rows turned into texts at a time."""
@@ -48,7 +48,7 @@ def _blocks(report: Report) -> Iterator[str]:
             yield from _table(table)
             yield "\n"
     yield from _list(report.findings)
-    coverage = coverage_sentence(report.coverage, listed_only=report.view == "ps")
+    coverage = coverage_sentence(report.coverage, listed_only=report.view in LISTED_ONLY)
     if coverage:
         yield f"{_sentence(coverage)}\n\n"
     failures = folded(report.coverage.failures)
@@ -56,8 +56,8 @@ def _blocks(report: Report) -> Iterator[str]:
     if report.notes:
         yield "Notes:\n\n"  # else they would be items of the list above
     yield from _list(report.notes)
-    if any(column.rule == "upper bound" and column.total for table in report.tables for column in table.columns):
-        yield "≤ at most: what processes share is counted once for each of them\n\n"
+    if report.has_upper_bounds:
+        yield f"{UPPER_BOUND}\n\n"
     yield from (_code(escape(report.run.command)), ", ") if report.run.command else ()
     yield f"{report.run.started:%Y-%m-%d %H:%M:%S %z}\n"
 
@@ -110,9 +110,8 @@ def _totals(columns: list[Column]) -> list[str]:
 
 
 def _total(column: Column) -> str:
-    if column.total is None:
-        return "?"
-    return f"≤{column.total}" if column.rule == "upper bound" and column.total else str(column.total)
+    text = _shown(column, column.total, is_count=False)
+    return f"≤{text}" if column.at_most else text
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -12,7 +12,6 @@ the list `absent` names the hosts of the row that this 0 stands for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -66,6 +65,5 @@ def _series(column: Column) -> polars.Series:
 
 def _absent(table: Table) -> list[list[str]]:
     """For each row the columns in which it is absent."""
-    numbers = [column for column in table.columns if column.unit != "text"]
-    rows: Iterable[tuple[Cell, ...]] = zip(*(column.cells() for column in numbers), strict=True)
-    return [[column.name for column, cell in zip(numbers, row, strict=True) if cell == ABSENT] for row in rows]
+    hosts = {slot: column.name for slot, column in enumerate(table.columns) if column.unit != "text"}
+    return [[host for slot, host in hosts.items() if row[slot] == ABSENT] for row in table.rows()]

@@ -3,6 +3,7 @@
 plain      aligned text, nothing cut, one awk field per cell
 terminal   the same tables as wide as the terminal, with colour: the only place that knows rich
 cells      a column's cells as texts: what both show for null, yes and no
+layout     columns to lines of a given width      shares    each row's share of the total
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ def cell_texts(
         show = _signed_human if human_sizes else _signed
     cells = column.with_texts(rewrite).cells()
     texts = [UNKNOWN if cell is None else str(cell) for cell in cells[:counts]]
-    texts += [UNKNOWN if cell is None else NOT_THERE if cell == ABSENT else show(cell) for cell in cells[counts:]]
+    absent = ABSENT if column.unit in NUMERIC else None  # a process may call itself "absent"
+    texts += [UNKNOWN if cell is None else NOT_THERE if cell == absent else show(cell) for cell in cells[counts:]]
     if void is not None and column.rule is None and cells[-1] is None:
         texts[-1] = void
     return texts

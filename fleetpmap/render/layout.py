@@ -16,38 +16,10 @@ FOLD_TO = 24
 """Terminal cells that a folded text keeps at least."""
 
 _TELLING = (
-    *(
-        "mapping",
-        "outliers",
-        "median_kib",
-        "spread_kib",
-        "growth_kib",
-        "host",
-        "name",
-        "process",
-        "path",
-        "user",
-        "perms",
-        "kind",
-        "status",
-        "pid",
-        "absent",
-    ),
-    *(
-        "pss_kib",
-        "since_start_kib",
-        "trend",
-        "rss_kib",
-        "share",
-        "uss_kib",
-        "command",
-        "start",
-        "swap_kib",
-        "processes",
-        "dirty_kib",
-        "size_kib",
-    ),
-    *("new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
+    *("mapping", "outliers", "median_kib", "spread_kib", "growth_kib", "host", "name", "process", "path", "user"),
+    *("perms", "kind", "status", "pid", "absent"),
+    *("pss_kib", "since_start_kib", "trend", "rss_kib", "share", "uss_kib", "command", "start", "swap_kib"),
+    *("processes", "dirty_kib", "size_kib", "new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
     *("hosts", "mappings", "swap_pss_kib", "hugetlb_kib"),
 )
 """Columns in the order in which they are worth their place; what is not here goes before them, from the right."""

@@ -20,7 +20,7 @@ from fleetpmap.render.layout import GAP, Laid, fit, fold_end, text_width
 from fleetpmap.render.shares import share_texts
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.notes import LISTED_ONLY, coverage_sentence
+from fleetpmap.report.notes import LISTED_ONLY, UPPER_BOUND, coverage_sentence
 
 _BOLD = Style(bold=True)
 _DIM = Style(dim=True)
@@ -34,7 +34,6 @@ _STATUS_STYLES = {
     **dict.fromkeys(("no-match", "not-asked", "gone", "reused", "kernel", "zombie", "empty", ""), _DIM),
 }
 """Every other status is a host's failure."""
-_AT_MOST = "≤"
 _ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts"}
 """Where all rows of a summary's tables are."""
 _ASCII = str.maketrans("─…≤█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~<#######.__--==+")
@@ -119,7 +118,7 @@ class Screen:
 
     def _total(self, column: Column) -> str:
         text = total_text(column, human_sizes=self._human)
-        return f"{_AT_MOST}{text}" if column.rule == "upper bound" and column.total else text
+        return f"≤{text}" if column.at_most else text
 
     def _coverage(self, width: int) -> Iterator[Piece]:
         coverage = self._report.coverage
@@ -144,8 +143,8 @@ class Screen:
 
     def _legend(self, left_out: Sequence[str]) -> Iterator[str]:
         report = self._report
-        if any(column.rule == "upper bound" and column.total for table in report.tables for column in table.columns):
-            yield f"{_AT_MOST} at most: what processes share is counted once for each of them"
+        if report.has_upper_bounds:
+            yield UPPER_BOUND
         known = {table.name for table in self._whole.tables if table.more}
         if cut := [_ALL_ROWS[table.name] for table in report.tables if table.more and table.name not in known]:
             yield f"(N more): all of them with {' and '.join(cut)}"

@@ -39,9 +39,16 @@ class Column:
     """What `total` is; None: the column has no total."""
     total: int | None = None
     """None is unknown (or no rule)."""
+    outliers: frozenset[int] = frozenset()
+    """The rows whose cell stands apart from the other hosts' (compare)."""
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def at_most(self) -> bool:
+        """Whether the total is an upper bound; 0 is exact."""
+        return self.rule == "upper bound" and bool(self.total)
 
     def cells(self, start: int = 0, stop: int | None = None) -> list[Cell]:
         """The cells of rows start … stop as plain values, None for null."""
@@ -116,4 +123,9 @@ class Report:
     brief: Report | None = None
     """The same answer as short as a person wants it on a terminal; None: it is short enough as it is."""
     beside: Mapping[str, Report] = field(default_factory=dict)
-    """What a page shows beside it, by the names of page.PARTS; of no other format's business."""
+    """What a page shows beside it, by its names in report.page; of no other format's business."""
+
+    @property
+    def has_upper_bounds(self) -> bool:
+        """Whether any total is an upper bound, which a reader has to be told."""
+        return any(column.at_most for table in self.tables for column in table.columns)

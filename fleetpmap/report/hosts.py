@@ -6,7 +6,16 @@ import numpy as np
 
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import coded, host_slots, mapping_counts, share_metric, size_columns, sums_by
+from fleetpmap.report.rows import (
+    WHOLE,
+    coded,
+    host_slots,
+    mapping_counts,
+    processes_on,
+    share_metric,
+    size_columns,
+    sums_by,
+)
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import ANSWERED, HostResult, Snapshot
@@ -44,11 +53,7 @@ def hosts_table(snapshot: Snapshot) -> Table:
 
 
 def _count_columns(snapshot: Snapshot) -> tuple[Column, ...]:
-    slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
-    processes, absent = np.zeros((2, len(snapshot.hosts)), dtype=np.int64)
-    for process in snapshot.processes:
-        counts = processes if process.status == "read" else absent
-        counts[slot_of_host[process.host]] += 1
+    processes, absent = processes_on(snapshot)
     mappings, all_mappings = mapping_counts(snapshot.table, host_slots(snapshot), len(snapshot.hosts))
     answered = np.array([host.status in ANSWERED for host in snapshot.hosts], dtype=np.bool_)
     return tuple(
@@ -62,9 +67,12 @@ def _count_columns(snapshot: Snapshot) -> tuple[Column, ...]:
 
 
 def _sizes(snapshot: Snapshot) -> dict[str, IntArray]:
-    """A host where nothing matched, or that is counted as another, holds nothing; who did not answer is unknown."""
-    sizes = sums_by(snapshot.table, host_slots(snapshot), len(snapshot.hosts))
-    nothing = np.array([host.status == "no-match" or bool(host.same_as) for host in snapshot.hosts], dtype=np.bool_)
+    """A whole host without mappings (nothing matched, or only kernel threads) holds nothing, as does one that is
+    counted as another; who did not answer is unknown."""
+    slots, hosts = host_slots(snapshot), snapshot.hosts
+    sizes = sums_by(snapshot.table, slots, len(hosts))
+    nothing = np.array([host.status in WHOLE or bool(host.same_as) for host in hosts], dtype=np.bool_)
+    nothing &= np.bincount(slots, minlength=len(hosts)) == 0
     return {name: np.where(nothing, 0, values) for name, values in sizes.items()}
 
 

@@ -16,45 +16,44 @@ from fleetpmap.report.compare import compare
 from fleetpmap.report.hosts import hosts
 from fleetpmap.report.merged import merged
 from fleetpmap.report.processes import processes
-from fleetpmap.report.shape import AS_IT_IS, Shape
+from fleetpmap.report.shape import AS_IT_IS, Shape, has_label
 from fleetpmap.report.stale import stale
 from fleetpmap.snapshot import Snapshot
+from fleetpmap.views import ViewOptions
 
 if TYPE_CHECKING:
-    from fleetpmap.report import View, ViewOptions
+    from fleetpmap.report import View
 
 MOST_ROWS = 1_000
 """Of a table, unless --top says otherwise (0: all)."""
 MOST_COMPARED = 500
 """Rows of compare, which has a column for each host."""
-PARTS = ("kinds", "kinds_of_hosts", "merged", "hosts", "compare", "processes", "stale")
-"""What is beside every report: merged by kind and mapping, by host and kind, and the views of these names."""
 
 
 def page(view: View, snapshot: Snapshot, options: ViewOptions) -> Report:
-    """The report of a view as the options shape it, with the PARTS beside it.
+    """The report of a view as the options shape it, with what every page has beside it.
 
     Raises:
         UsageError: a column that the view does not have.
     """
     report = view(snapshot, options)
-    if options.top is None and len(report.tables[0]) > MOST_ROWS:
+    if options.top is None and len(report.tables[0]) > MOST_ROWS and has_label(report.tables[0]):
         report = view(snapshot, replace(options, top=MOST_ROWS))
     return replace(report, beside=_parts(snapshot, options))
 
 
 def _parts(snapshot: Snapshot, options: ViewOptions) -> Mapping[str, Report]:
+    """Merged by kind and mapping, and by host and kind; and the views of these names."""
     compared = partial(compare, snapshot, options.metric, per_process=options.per_process, baseline=options.baseline)
-    parts = (
-        merged(snapshot, ("kind", "mapping")),
-        merged(snapshot, ("host", "kind")),
-        _of_most(MOST_ROWS, lambda shape: merged(snapshot, options.by, shape)),
-        _of_most(MOST_ROWS, lambda shape: hosts(snapshot, shape)),
-        _of_most(MOST_COMPARED, lambda shape: compared(shape=shape)),
-        _of_most(MOST_ROWS, lambda shape: processes(snapshot, shape)),
-        _of_most(MOST_ROWS, lambda shape: stale(snapshot, all_deleted=options.all_deleted, shape=shape)),
-    )
-    return dict(zip(PARTS, parts, strict=True))
+    return {
+        "kinds": merged(snapshot, ("kind", "mapping")),
+        "kinds_of_hosts": merged(snapshot, ("host", "kind")),
+        "merged": _of_most(MOST_ROWS, lambda shape: merged(snapshot, options.by, shape)),
+        "hosts": _of_most(MOST_ROWS, lambda shape: hosts(snapshot, shape)),
+        "compare": _of_most(MOST_COMPARED, lambda shape: compared(shape=shape)),
+        "processes": _of_most(MOST_ROWS, lambda shape: processes(snapshot, shape)),
+        "stale": _of_most(MOST_ROWS, lambda shape: stale(snapshot, all_deleted=options.all_deleted, shape=shape)),
+    }
 
 
 def _of_most(rows: int, view: Callable[[Shape], Report]) -> Report:

@@ -19,7 +19,8 @@ def ps(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
     """
     host, pid, user, name, command, status = identity_columns(snapshot.processes)
     rss = np.array([process.rss_kib for process in snapshot.processes], dtype=np.int64)
-    rss_column = Column("rss_kib", "KiB", rss, rule=rule_over(len(rss), "upper bound"), total=int(rss.sum()))
+    total = int(rss.sum()) if snapshot.coverage.answered else None
+    rss_column = Column("rss_kib", "KiB", rss, rule=rule_over(len(rss), "upper bound"), total=total)
     table = Table("rows", (host, pid, user, name, rss_column, command, status), last="command")
     return Report(
         view="ps",

@@ -17,6 +17,9 @@ from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, count, distinct, is_rollup, sums, total
 
+WHOLE = frozenset({"ok", "no-match"})
+"""Statuses of a host that leaves nothing out: what was not read there is not there."""
+
 
 class HexTexts(Sequence[str]):
     """Addresses as lower-case hex of at least so many digits (the kernel prints 8), made when looked at."""
@@ -66,9 +69,19 @@ def identity_columns(processes: Sequence[Process]) -> tuple[Column, Column, Colu
 
 def host_slots(snapshot: Snapshot) -> NDArray[np.int32]:
     """For every mapping the slot of its host in `snapshot.hosts`."""
+    return _host_of_processes(snapshot)[snapshot.table.process]
+
+
+def processes_on(snapshot: Snapshot) -> tuple[IntArray, IntArray]:
+    """For every host how many of its processes were read, and how many were not."""
+    read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
+    slots, hosts = _host_of_processes(snapshot), len(snapshot.hosts)
+    return np.bincount(slots[read], minlength=hosts), np.bincount(slots[~read], minlength=hosts)
+
+
+def _host_of_processes(snapshot: Snapshot) -> NDArray[np.int32]:
     slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
-    of_process = np.array([slot_of_host[process.host] for process in snapshot.processes], dtype=np.int32)
-    return of_process[snapshot.table.process]
+    return np.array([slot_of_host[process.host] for process in snapshot.processes], dtype=np.int32)
 
 
 def by_process(texts: Iterable[str | None], table: MappingTable) -> Coded:
@@ -106,21 +119,19 @@ def sums_by(table: MappingTable, group: NDArray[np.integer], groups: int) -> dic
 
 def size_columns(snapshot: Snapshot, values: Mapping[str, IntArray]) -> tuple[Column, ...]:
     """The columns of METRICS, with `values` as cells and the whole snapshot's totals."""
-    read = len(distinct(snapshot.table.process))
-    totals = _totals(snapshot)
+    read, metrics = len(distinct(snapshot.table.process)), snapshot.table.metrics
     return tuple(
-        Column(name, "KiB", values[name], rule=rule_over(read, rule), total=totals[name])
+        Column(name, "KiB", values[name], rule=rule_over(read, rule), total=known_total(metrics[name], snapshot))
         for name, rule in METRICS.items()
     )
+
+
+def known_total(values: IntArray, snapshot: Snapshot) -> int | None:
+    """The sum of some mappings' values; of none it is 0 where anybody's memory is known, else None."""
+    told = len(snapshot.table) > 0 or any(host.status in WHOLE for host in snapshot.hosts)
+    return 0 if told and not len(values) else total(values)
 
 
 def share_metric(snapshot: Snapshot) -> str:
     """The size by which rows are compared: PSS, which adds up; RSS where a kernel among them does not tell PSS."""
     return "rss_kib" if (snapshot.table.metrics["pss_kib"] == NULL).any() else "pss_kib"
-
-
-def _totals(snapshot: Snapshot) -> dict[str, int | None]:
-    # A host that answered "nothing matches" is known to hold nothing: zero. Nothing but failures is unknown.
-    nothing = 0 if any(host.status == "no-match" for host in snapshot.hosts) else None
-    totals = {name: total(snapshot.table.metrics[name]) for name in METRICS}
-    return {name: nothing if value is None and not len(snapshot.table) else value for name, value in totals.items()}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory.names import nearest
-from fleetpmap.report.base import Cell, Column, Table
+from fleetpmap.report.base import ABSENT, Cell, Column, Table
 from fleetpmap.report.rows import HexTexts, coded
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.table import IntArray, total
@@ -60,24 +60,34 @@ def shaped(table: Table, shape: Shape, counted: Counted | None = None) -> Table:
         UsageError: a column that the table does not have; or `top` with columns none of which can say `(N more)`.
     """
     names = [_named(table, name, "--columns") for name in shape.columns or ()]
-    order = _order(table, shape)
-    if order is not None:
-        table = _reordered(table, order, shape.top or len(table), counted)
-    if not names:
-        return table
-    chosen = tuple(table.column(name) for name in dict.fromkeys(names))
-    if shape.top and all(column.unit != "text" for column in chosen):
+    labels = _labels(_chosen(table, names))
+    if shape.top and not labels:
         raise UsageError(
             "--columns: none of them has room for the (N more) row of --top",
-            hint=f"add {_label(table.columns).name}, or leave out --top",
+            hint=f"add {_labels(table)[0]}, or leave out --top",
         )
-    last = table.last if table.last == names[-1] else None
-    return replace(table, columns=chosen, last=last, share=None)
+    order = _order(table, shape)
+    if order is not None:
+        table = _reordered(table, order, shape.top or len(table), counted, labels)
+    return _chosen(table, names)
+
+
+def has_label(table: Table) -> bool:
+    """Whether a cell of the table can say `(N more)`."""
+    return bool(_labels(table))
 
 
 def rows_of(table: Table, rows: Rows) -> Table:
     """The table with only these rows, in this order, and the totals of all."""
     return replace(table, columns=tuple(_taken(column, rows) for column in table.columns))
+
+
+def _chosen(table: Table, names: Sequence[str]) -> Table:
+    """The table with these columns; with all of its own if there are no names."""
+    if not names:
+        return table
+    columns = tuple(table.column(name) for name in dict.fromkeys(names))
+    return replace(table, columns=columns, last=table.last if table.last == names[-1] else None, share=None)
 
 
 def _named(table: Table, name: str, option: str) -> str:
@@ -128,25 +138,29 @@ def _rank(column: Column) -> NDArray[Any]:
     return np.where(values == NULL, np.iinfo(np.int64).max, values) if values.dtype.kind == "i" else values
 
 
-def _reordered(table: Table, order: Rows, top: int, counted: Counted | None) -> Table:
+def _reordered(table: Table, order: Rows, top: int, counted: Counted | None, labels: Sequence[str]) -> Table:
+    """The first `top` rows of the order, and one for the others; the first of `labels` is the column that says so."""
     kept, left = order[:top], order[top:]
     shown = rows_of(table, kept)
     if not len(left):
         return shown
     cells: dict[str, Cell] = {column.name: _sum(_taken(column, left)) for column in table.columns if column.rule}
     cells |= counted(left) if counted else {}
-    cells[_label(table.columns).name] = f"({len(left)} more)"
+    cells[labels[0]] = f"({len(left)} more)"
     columns = tuple(_with_cell(column, cells.get(column.name)) for column in shown.columns)
     return replace(table, columns=columns, more=len(left))
 
 
-def _label(columns: Sequence[Column]) -> Column:
-    """The column that says `(N more)`."""
-    return next(column for column in columns if column.unit == "text")
+def _labels(table: Table) -> list[str]:
+    """The columns that can say `(N more)`; the first does."""
+    return [column.name for column in table.columns if column.unit == "text"]
 
 
 def _taken(column: Column, rows: Rows) -> Column:
     values = column.values
+    if column.outliers:
+        out = frozenset(slot for slot, row in enumerate(rows.tolist()) if row in column.outliers)
+        column = replace(column, outliers=out)
     if isinstance(values, Coded):
         return replace(column, values=Coded(values.codes[rows], values.names))
     if isinstance(values, np.ndarray):
@@ -154,11 +168,13 @@ def _taken(column: Column, rows: Rows) -> Column:
     return replace(column, values=[values[row] for row in rows.tolist()])
 
 
-def _sum(column: Column) -> int | None:
+def _sum(column: Column) -> Cell:
+    """What is known of the column, added up; absent only where all of it is."""
     if isinstance(column.values, np.ndarray):
         return total(_ints(column.values))
-    known = [cell for cell in column.cells() if isinstance(cell, int)]
-    return sum(known) if known else None
+    cells = column.cells()
+    known = [cell for cell in cells if isinstance(cell, int)]
+    return sum(known) if known else ABSENT if {*cells} == {ABSENT} else None
 
 
 def _with_cell(column: Column, cell: Cell) -> Column:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import by_process, owner, plain_paths, rule_over
+from fleetpmap.report.rows import by_process, known_total, owner, plain_paths, rule_over
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import METRICS, MappingTable, distinct, sums, total
+from fleetpmap.table import METRICS, MappingTable, distinct, sums
 
 _FILES = frozenset({"library", "executable", "file"})
 _SYSTEM = re.compile(r"/(?:usr|lib|lib32|lib64|libx32|bin|sbin)/")
@@ -38,6 +38,18 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
     Raises:
         UsageError: a column of `shape` that the table does not have.
     """
+    whole = _table(snapshot, all_deleted)
+    return Report(
+        "stale",
+        (shaped(whole, shape),),
+        notes_on(snapshot),
+        snapshot.coverage,
+        snapshot.run,
+        findings=_sentences(whole),
+    )
+
+
+def _table(snapshot: Snapshot, all_deleted: bool) -> Table:
     table, paths = snapshot.table, plain_paths(snapshot.table)
     pairs = table.process.astype(np.int64) * (len(paths.names) + 1) + paths.codes
     rows = np.flatnonzero(table.deleted & (all_deleted | _is_stale(table, paths, pairs)))
@@ -45,7 +57,7 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
     first = rows[first]
     rss = table.metrics["rss_kib"][rows]
     pids = np.array([process.pid for process in snapshot.processes], dtype=np.int64)
-    whole = Table(
+    return Table(
         "rows",
         (
             _coded("host", by_process((process.host for process in snapshot.processes), table), first),
@@ -58,19 +70,11 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
                 "KiB",
                 sums(rss, group, len(first)),
                 rule_over(len(distinct(table.process[rows])), METRICS["rss_kib"]),
-                total(rss) if len(rows) else 0,
+                known_total(rss, snapshot),
             ),
             _coded("path", paths, first),
         ),
         last="path",
-    )
-    return Report(
-        "stale",
-        (shaped(whole, shape),),
-        notes_on(snapshot),
-        snapshot.coverage,
-        snapshot.run,
-        findings=_sentences(whole),
     )
 
 

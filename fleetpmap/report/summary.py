@@ -18,7 +18,7 @@ from fleetpmap.report.base import Report, Table
 from fleetpmap.report.hosts import hosts_table
 from fleetpmap.report.merged import Merge
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.shape import AS_IT_IS, Shape, rows_of, shaped
+from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, rows_of, shaped
 from fleetpmap.snapshot import Snapshot
 
 MOST_MAPPINGS = 20
@@ -42,8 +42,8 @@ def summary(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape =
         coverage=snapshot.coverage,
         run=snapshot.run,
     )
-    named = any(column.unit == "text" for column in mappings.columns)  # else no cell can say `(N more)`
-    if shape.top is None and named and len(mappings) > MOST_MAPPINGS + 1:  # one row more is as short as `(1 more)`
+    long = len(mappings) > MOST_MAPPINGS + 1  # one row more is as short as `(1 more)`
+    if shape.top is None and long and has_label(mappings):
         mappings = merge.table(replace(shape, top=MOST_MAPPINGS))
     tables = (mappings, _with_something(snapshot, hosts)) if len(snapshot.hosts) > 1 else (mappings,)
     return replace(whole, brief=replace(whole, tables=tables, notes=(*_without_a_match(snapshot), *whole.notes)))

@@ -10,16 +10,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
-from fleetpmap.inventory.nodesets import expand
 from fleetpmap.report.base import Cell, Column, Table
-from fleetpmap.units import KIB
+from fleetpmap.report.compare.outliers import FLOOR_SHARE, MIB
 
 MOST_HOSTS = 100
 """Columns; of more hosts, those that stand apart come first."""
 STEPS_MIB = (1, 4, 16, 64)
 """Where each colour begins."""
-_STEPS = [step * KIB for step in STEPS_MIB]
-_FLOOR_SHARE = 0.10
+_STEPS = [step * MIB for step in STEPS_MIB]
 _STATISTICS = ("median_kib", "spread_kib")
 
 
@@ -30,22 +28,15 @@ def host_columns(columns: Iterable[Column]) -> list[Column]:
 
 def shown_hosts(table: Table) -> tuple[Column, ...]:
     """The table's columns with at most MOST_HOSTS of the hosts: the baseline, those with an outlier, then the first."""
-    hosts = host_columns(table.columns)
-    if len(hosts) <= MOST_HOSTS:
-        return table.columns
-    deltas = any(column.unit == "delta" for column in hosts)
-    out = set().union(*_outliers(table))
-    ranked = sorted(hosts, key=lambda column: (not (deltas and column.unit == "KiB"), column.name not in out))
-    kept = {column.name for column in ranked[:MOST_HOSTS]} | {c.name for c in table.columns if c not in hosts}
-    return tuple(column for column in table.columns if column.name in kept)
+    ranked = sorted(host_columns(table.columns), key=lambda column: (column.unit == "delta", not column.outliers))
+    left_out = {column.name for column in ranked[MOST_HOSTS:]}
+    return tuple(column for column in table.columns if column.name not in left_out)
 
 
 def heat(table: Table, columns: tuple[Column, ...]) -> Mapping[tuple[int, str], str]:
     """Classes of the cells (row, column name) that stand apart: `a1` … `a4` above, `b1` … `b4` below, and `out`."""
-    names = {column.name for column in table.columns}
-    if not {"median_kib", "outliers"} <= names:
-        return {}  # --columns left out what to compare with
-    medians, out = table.column("median_kib").cells(), _outliers(table)
+    # Where --columns left out what to compare with, a cell has no colour.
+    medians = next((column.cells() for column in table.columns if column.name == "median_kib"), [None] * len(table))
     deltas = any(column.unit == "delta" for column in columns)
     marks: dict[tuple[int, str], str] = {}
     for column in host_columns(columns):
@@ -53,7 +44,7 @@ def heat(table: Table, columns: tuple[Column, ...]) -> Mapping[tuple[int, str], 
             continue  # the baseline
         for row, cell in enumerate(column.cells()[table.counts :], table.counts):
             mark = _step(cell, medians[row], is_delta=deltas)
-            if column.name in out[row]:
+            if row in column.outliers:
                 mark += " out"
             if mark:
                 marks[row, column.name] = mark
@@ -66,21 +57,6 @@ def _step(cell: Cell, median: Cell, *, is_delta: bool) -> str:
     value = cell if isinstance(cell, int) else 0  # absent counts as 0, as in the rule
     apart = value if is_delta else value - median
     step = bisect_left(_STEPS, abs(apart))
-    if not step or abs(apart) <= _FLOOR_SHARE * median:
+    if not step or abs(apart) <= FLOOR_SHARE * median:
         return ""
     return f"{'a' if apart > 0 else 'b'}{step}"
-
-
-def _outliers(table: Table) -> list[set[str]]:
-    """The hosts that each row names as outliers. A split row names groups, and a `(N more)` row nobody."""
-    return [
-        set() if not isinstance(cell, str) or cell.startswith("split: ") else _names(cell)
-        for cell in table.column("outliers").cells()
-    ]
-
-
-def _names(folded: str) -> set[str]:
-    try:
-        return set(expand(folded))
-    except ValueError:  # a name such as [::1]:2222, which no node set can hold
-        return set(folded.split(","))

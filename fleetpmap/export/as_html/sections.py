@@ -12,7 +12,7 @@ from fleetpmap.export.as_html.tables import UNKNOWN, Bar, Part, ShownTable, at_m
 from fleetpmap.export.as_html.treemap import NARROW, WIDE, Tile, rules, tree
 from fleetpmap.report.base import Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.notes import check_sentences, coverage_sentence
+from fleetpmap.report.notes import LISTED_ONLY, check_sentences, coverage_sentence
 from fleetpmap.units import human
 
 _TITLES = {
@@ -26,6 +26,7 @@ _TITLES = {
     "routes": "Hosts and how each is reached",
     "doctor": "Steps to each host",
     "fields": "The kernel's fields",
+    "diff": "What changed",
 }
 _OF_VIEW = {"summary": "merged"}
 """Views whose table is another's part of the page."""
@@ -86,13 +87,14 @@ def page_of(report: Report) -> Page:
     """The page of a report and of what stands beside it, which may be nothing."""
     beside = report.beside
     every = (report, *beside.values())
-    metric = (beside["kinds"].tables[0].share if beside else None) or "pss_kib"
-    kinds = tree(beside["kinds"].tables[0], metric) if beside else ()
+    whole = beside["kinds"].tables[0] if beside else None
+    metric = (whole.share if whole is not None else None) or "pss_kib"
+    kinds = tree(whole, metric) if whole is not None else ()
     lines = (report.text or "").splitlines()
     return Page(
         report=report,
-        coverage=coverage_sentence(report.coverage, listed_only=report.view == "ps"),
-        headlines=tuple(_headlines(beside["kinds"].tables[0])) if beside else (),
+        coverage=coverage_sentence(report.coverage, listed_only=report.view in LISTED_ONLY),
+        headlines=tuple(_headlines(whole)) if whole is not None else (),
         findings=_distinct(one.findings for one in every),
         notes=_distinct(one.notes for one in every),
         metric=metric.removesuffix("_kib"),
@@ -180,6 +182,8 @@ def _comparison(report: Report, title: str) -> Section:
 
 def _host_bars(hosts: Table, kinds: Table) -> list[Bar]:
     """A bar for each row of `hosts`, as long as its memory, in the colours of its kinds."""
+    if all(column.name != "host" for column in hosts.columns):
+        return []
     metric = kinds.share or "pss_kib"
     parts: dict[str, list[tuple[str, int]]] = {}
     cells = zip(*(kinds.column(name).cells() for name in ("host", "kind", metric)), strict=True)
@@ -187,8 +191,6 @@ def _host_bars(hosts: Table, kinds: Table) -> list[Bar]:
         if isinstance(kib, int) and kib > 0:
             parts.setdefault(str(host), []).append((str(kind), kib))
     longest = max((sum(kib for _, kib in one) for one in parts.values()), default=1)
-    if all(column.name != "host" for column in hosts.columns):
-        return []
     return [_bar(parts.get(str(host), []), longest) for host in hosts.column("host").cells()]
 
 

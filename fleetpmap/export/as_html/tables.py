@@ -17,7 +17,6 @@ MOST_CHARACTERS = 500
 """Of one text: a command line can be 2 MB."""
 UNKNOWN = "?"
 _NUMERIC = frozenset({"KiB", "delta", "count", "number"})
-_AT_MOST = "≤"
 _SHORT = 32
 """Characters of a text that stays on one line."""
 
@@ -88,7 +87,7 @@ def shown(
 
 def at_most(column: Column, text: str) -> str:
     """The text of a total; an upper bound says so."""
-    return f"{_AT_MOST}{text}" if column.rule == "upper bound" and column.total else text
+    return f"≤{text}" if column.at_most else text
 
 
 def folded_text(text: str) -> str:
@@ -144,7 +143,7 @@ def _totals(columns: Sequence[Column]) -> list[Shown]:
         if column.rule is None:
             totals.append(Shown("total" if slot == label else "", _css(column)))
         else:
-            total = UNKNOWN if column.total is None else f"{column.total:,}"
+            total = UNKNOWN if column.total is None else _SHOW.get(column.unit, _text)(column.total)
             totals.append(Shown(at_most(column, total), _css(column)))
     return totals
 

@@ -12,13 +12,14 @@ none; and where hosts do not run the same number of processes, an outlier has to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.escape import escape_word
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table, Unit
 from fleetpmap.report.compare.drift import drifts
@@ -34,10 +35,10 @@ from fleetpmap.report.compare.matrix import matrix
 from fleetpmap.report.compare.outliers import Judgement, groups_of, judge
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.rows import coded, rule_over
-from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
+from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import METRICS, IntArray
+from fleetpmap.table import METRICS
 
 OWN_COLUMNS = frozenset({"mapping", "median_kib", "spread_kib", "outliers", "absent"})
 """A host of such a name is `mapping (host)`. Parquet has a column `absent`."""
@@ -66,31 +67,32 @@ def compare(
     Raises:
         UsageError: a column of `shape` that the table does not have.
     """
-    comparison = _Comparison(snapshot, metric, per_process)
-    cells = comparison.cells(baseline)
-    whole = comparison.table(cells, baseline, shape)
-    notes = (*comparison.notes(baseline), *notes_on(snapshot))
+    comparison = _Comparison(snapshot, metric, per_process, baseline)
+    whole = comparison.table(shape)
+    notes = (*comparison.notes(), *notes_on(snapshot))
     report = Report("compare", (whole,), notes, snapshot.coverage, snapshot.run, findings=comparison.findings())
-    brief = replace(shape, top=MOST_ROWS) if shape.top is None else shape
+    brief = replace(shape, top=MOST_ROWS) if shape.top is None and has_label(whole) else shape
     if len(snapshot.hosts) > _MOST_COLUMNS and not shape.columns:
-        table, left_out = comparison.folded(baseline, brief)
+        table, left_out = comparison.folded(brief)
         return replace(report, brief=replace(report, tables=(table,), notes=(*left_out, *notes)))
-    return replace(report, brief=replace(report, tables=(comparison.table(cells, baseline, brief),)))
+    return replace(report, brief=replace(report, tables=(comparison.table(brief),)))
 
 
 class _Comparison:
     """The matrix of a snapshot, judged."""
 
-    def __init__(self, snapshot: Snapshot, metric: str, per_process: bool) -> None:
+    def __init__(self, snapshot: Snapshot, metric: str, per_process: bool, baseline: str | None) -> None:
         metrics = tuple(dict.fromkeys((metric, *_WITNESSES)))
         self._snapshot = snapshot
         self._metric = metric
         self._matrix = matrix(snapshot, metrics, per_process=per_process)
+        self._base = None if baseline is None else self._matrix.hosts.index(baseline)
         self._known = self._matrix.known(metric)
         self._slots: list[int] = np.flatnonzero(self._known).tolist()
         self._values = self._matrix.values[metric][:, self._slots]
         self._judged = self._judge(per_process)
         self._order = self._ranked()
+        self._columns = tuple(self._host_columns())
 
     def _judge(self, per_process: bool) -> Judgement:
         judged = judge(self._values)
@@ -122,94 +124,96 @@ class _Comparison:
         )
         return tuple(islice(chain.from_iterable(told), MOST))
 
-    def notes(self, baseline: str | None) -> tuple[str, ...]:
-        """Which hosts are shown but not judged."""
-        matrix = self._matrix
+    def notes(self) -> tuple[str, ...]:
+        """Which hosts are shown but not judged, and what to know of the baseline."""
+        matrix, base = self._matrix, self._base
         unjudged = [matrix.hosts[slot] for slot in np.flatnonzero(matrix.whole & ~self._known).tolist()]
         notes = [f"not judged: {fold(unjudged)}, whose kernel has no {self._metric}"] if unjudged else []
         in_part = [host.name for host in self._snapshot.hosts if host.status == "partial"]
         if in_part:
             notes.append(f"not judged: {fold(in_part)}, read only in part")
-        if baseline is not None and not self._known[matrix.hosts.index(baseline)]:
-            notes.append(f"the baseline {baseline} was not read whole, so there is no difference from it")
+        if base is not None and not matrix.told[base]:
+            notes.append(f"the baseline {matrix.hosts[base]} was not read whole, so there is no difference from it")
+        elif base is not None and not matrix.processes[base]:
+            notes.append(f"the baseline {matrix.hosts[base]} maps nothing, so all that the others have is a difference")
         return tuple(notes)
 
-    def cells(self, baseline: str | None) -> list[list[Cell]]:
-        """Of each host the cells in the order of the rows."""
-        values, present = self._matrix.values[self._metric][self._order], self._matrix.present[self._order]
-        if baseline is not None:
-            return self._deltas(values, self._matrix.hosts.index(baseline))
-        cells: list[list[Cell]] = []
-        for slot in range(len(self._matrix.hosts)):
-            column: list[Cell] = values[:, slot].tolist()
-            for row in np.flatnonzero((values[:, slot] == NULL) | ~present[:, slot]).tolist():
-                column[row] = None if column[row] == NULL else ABSENT
-            cells.append(column)
-        return cells
-
-    def _deltas(self, values: IntArray, base: int) -> list[list[Cell]]:
-        columns: list[list[Cell]] = []
-        for slot in range(values.shape[1]):
-            unknown = (values[:, slot] == NULL) | (values[:, base] == NULL)
-            delta = values[:, slot] - (0 if slot == base else values[:, base])
-            columns.append(
-                [None if gone else cell for cell, gone in zip(delta.tolist(), unknown.tolist(), strict=True)]
-            )
-        return columns
-
-    def table(self, cells: Sequence[Sequence[Cell]], baseline: str | None, shape: Shape) -> Table:
+    def table(self, shape: Shape) -> Table:
         """The whole table: a column for each host, the processes first."""
+        counts = [None if count == NULL else count for count in self._matrix.processes.tolist()]
+        return self._framed(self._columns, counts, shape)
+
+    def _host_columns(self) -> Iterator[Column]:
         matrix = self._matrix
         rule = rule_over(len(self._snapshot.processes), METRICS[self._metric])
-        columns = []
+        out = np.zeros_like(matrix.present)
+        out[:, self._slots] = self._judged.out
         for slot, host in enumerate(matrix.hosts):
-            unit: Unit = "KiB" if baseline in (None, host) else "delta"
-            known = [cell for cell in cells[slot] if isinstance(cell, int)]
-            total = sum(known) if known and None not in cells[slot] else None
-            name = f"{host} (host)" if host in OWN_COLUMNS else host
-            columns.append(Column(name, unit, cells[slot], rule=rule, total=total))
-        counts = [None if count == NULL else count for count in matrix.processes.tolist()]
-        return self._framed(columns, counts, shape)
+            cells = self._cells(slot)
+            unit: Unit = "KiB" if self._base in (None, slot) else "delta"
+            # The difference of two upper bounds is no bound of anything.
+            adds_up = rule if unit == "KiB" or rule == "sum" else None
+            known = None not in cells and (cells or matrix.told[slot])
+            total = sum(cell for cell in cells if isinstance(cell, int)) if adds_up and known else None
+            outliers = frozenset(np.flatnonzero(out[self._order, slot]).tolist())
+            yield Column(_column_name(host), unit, cells, adds_up, total, outliers)
 
-    def folded(self, baseline: str | None, shape: Shape) -> tuple[Table, tuple[str, ...]]:
-        """The table for a terminal: hosts that are alike as one column, with their median; outliers on their own. And
-        a note of the columns for which a terminal has no place."""
+    def _cells(self, slot: int) -> list[Cell]:
+        """A host's sizes, or their differences from the baseline's, in the order of the rows."""
+        matrix, base = self._matrix, self._base
+        values, order = matrix.values[self._metric], self._order
+        sizes, absent = values[order, slot], ~matrix.present[order, slot]
+        unknown = sizes == NULL
+        if base is not None and slot != base:
+            unknown |= (values[order, base] == NULL) | ~matrix.told[base]
+            sizes, absent = sizes - values[order, base], np.zeros_like(absent)
+        cells: list[Cell] = sizes.tolist()
+        for row in np.flatnonzero(unknown | absent).tolist():
+            cells[row] = None if unknown[row] else ABSENT
+        return cells
+
+    def folded(self, shape: Shape) -> tuple[Table, tuple[str, ...]]:
+        """The table for a terminal: hosts that are alike as one column, with their median; outliers, the baseline and
+        the host to sort by on their own. And a note of the columns for which a terminal has no place."""
         values, present = self._values[self._order], self._matrix.present[self._order][:, self._slots]
-        names = [self._matrix.hosts[slot] for slot in self._slots]
-        base = names.index(baseline) if baseline in names else None
+        hosts = [self._matrix.hosts[slot] for slot in self._slots]
+        base = self._slots.index(self._base) if self._base in self._slots else None
+        by = next((slot for slot, host in enumerate(hosts) if _column_name(host) == shape.sort), None)
+        if by is None and shape.sort in [column.name for column in self._columns]:
+            shape = replace(shape, sort=None)  # a host that is not judged has no column here
         columns, counts = [], []
-        groups = self._alike(base)
+        groups = self._alike([slot for slot in (base, by) if slot is not None])
         for slots in groups[:_MOST_COLUMNS]:
+            name = _column_name(fold(hosts[slot] for slot in slots) if len(slots) > 1 else hosts[slots[0]])
             median = np.rint(np.median(values[:, slots], axis=1)).astype(np.int64)
             if base is None or slots == [base]:
                 cells: list[Cell] = median.tolist()
                 for row in np.flatnonzero(~present[:, slots].any(axis=1)).tolist():
                     cells[row] = ABSENT
-                columns.append(Column(fold(names[slot] for slot in slots), "KiB", cells))
+                columns.append(Column(name, "KiB", cells))
             else:
-                columns.append(
-                    Column(fold(names[slot] for slot in slots), "delta", (median - values[:, base]).tolist())
-                )
+                columns.append(Column(name, "delta", (median - values[:, base]).tolist()))
             counts.append(int(np.median(self._matrix.processes[self._slots][slots])))
-        left_out = fold(names[slot] for slots in groups[_MOST_COLUMNS:] for slot in slots)
+        left_out = fold(hosts[slot] for slots in groups[_MOST_COLUMNS:] for slot in slots)
         notes = (f"not shown here, but judged: {left_out}; --format plain has every host",) if left_out else ()
         return self._framed(columns, counts, shape), notes
 
-    def _alike(self, base: int | None) -> list[list[int]]:
+    def _alike(self, wanted: Sequence[int]) -> list[list[int]]:
         """The compared hosts in groups: one pattern in all split rows and no outlier; those with outliers, and the
-        baseline, alone. The baseline is the first, then the largest group."""
+        wanted, alone. The wanted are the first, then the largest group."""
         patterns: dict[tuple[object, ...], list[int]] = {}
+        ranks = {slot: rank for rank, slot in enumerate(wanted)}
         keys: list[list[object]] = [[] for _ in self._slots]
         for row in np.flatnonzero(self._judged.split).tolist():
             for number, members in enumerate(groups_of(self._values[row])):
                 for slot in members.tolist():
                     keys[slot].append((row, number))
         alone = np.flatnonzero(self._judged.out.any(axis=0)).tolist()
-        for slot in alone if base is None else [*alone, base]:
+        for slot in (*alone, *wanted):
             keys[slot].append(slot)
         for slot, key in enumerate(keys):
             patterns.setdefault(tuple(key), []).append(slot)
-        return sorted(patterns.values(), key=lambda slots: (slots != [base], -len(slots), slots))
+        return sorted(patterns.values(), key=lambda slots: (ranks.get(slots[0], len(ranks)), -len(slots), slots))
 
     def _framed(self, columns: Sequence[Column], counts: Sequence[Cell], shape: Shape) -> Table:
         """The columns between the names and the statistics, shaped, with the processes as the first row."""
@@ -237,12 +241,20 @@ class _Comparison:
         }
         table = shaped(table, shape)
         return replace(
-            table,
-            columns=tuple(replace(column, values=[first[column.name], *column.cells()]) for column in table.columns),
-            counts=1,
+            table, columns=tuple(_with_first(column, first[column.name]) for column in table.columns), counts=1
         )
 
     def _outliers(self, row: int) -> str:
         if self._judged.split[row]:
             return f"split: {split_text(self._matrix, self._values[row], self._slots)}"
         return fold(self._matrix.hosts[self._slots[slot]] for slot in np.flatnonzero(self._judged.out[row]).tolist())
+
+
+def _column_name(host: str) -> str:
+    return f"{host} (host)" if host in OWN_COLUMNS else escape_word(host)
+
+
+def _with_first(column: Column, cell: Cell) -> Column:
+    """The column below one cell more."""
+    below = frozenset(row + 1 for row in column.outliers)
+    return replace(column, values=[cell, *column.cells()], outliers=below)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.report.rows import host_slots
+from fleetpmap.report.rows import WHOLE, host_slots, processes_on
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import IntArray, sums
@@ -28,12 +28,17 @@ class Matrix:
     mappings: tuple[str, ...]
     processes: IntArray
     """Read on each host; NULL where it did not answer."""
-    whole: Flags
-    """Hosts of which every matching process was read, and of which there is at least one."""
+    told: Flags
+    """Hosts of which every matching process was read, if there is any."""
     present: Flags
     """(mapping, host)"""
     values: Mapping[str, IntArray]
     """Metric to (mapping, host): KiB; 0 where absent, NULL where unknown."""
+
+    @property
+    def whole(self) -> Flags:
+        """Hosts that told all, of at least one process."""
+        return self.told & (self.processes > 0)
 
     def known(self, metric: str) -> Flags:
         """The hosts that can be compared by a metric: read whole, by a kernel that tells it."""
@@ -48,22 +53,14 @@ def matrix(snapshot: Snapshot, metrics: Sequence[str], *, per_process: bool = Fa
     cells = snapshot.table.mapping.codes.astype(np.int64) * len(hosts) + host_slots(snapshot)
     size = len(names) * len(hosts)
     present = np.bincount(cells, minlength=size).reshape(shape) > 0
-    processes = _processes(snapshot)
-    statuses = [host.status for host in snapshot.hosts]
+    failed = np.array([host.failure is not None for host in snapshot.hosts], dtype=np.bool_)
+    processes = np.where(failed, NULL, processes_on(snapshot)[0])
     # Of a host that was read in part nobody knows what the unread processes map.
-    told = np.array([status in ("ok", "no-match") for status in statuses], dtype=np.bool_)
+    told = np.array([host.status in WHOLE for host in snapshot.hosts], dtype=np.bool_)
     values: dict[str, IntArray] = {}
     for metric in metrics:
         added = sums(snapshot.table.metrics[metric], cells, size).reshape(shape)
         if per_process:
             added = np.where(added == NULL, NULL, np.rint(added / np.maximum(processes, 1)).astype(np.int64))
         values[metric] = np.where(~present & told, 0, added)
-    return Matrix(hosts, names, processes, told & (processes > 0), present, values)
-
-
-def _processes(snapshot: Snapshot) -> IntArray:
-    slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
-    counts = np.array([NULL if host.failure else 0 for host in snapshot.hosts], dtype=np.int64)
-    for process in snapshot.processes:
-        counts[slot_of_host[process.host]] += process.status == "read"
-    return counts
+    return Matrix(hosts, names, processes, told, present, values)

@@ -27,7 +27,9 @@ MIB = 1024
 ENOUGH, FEWEST = 5, 3
 """Hosts from which on the MAD means something, and from which on there is a majority."""
 _DEVIATIONS = 3.5 * 1.4826
-_FLOOR, _FLOOR_SHARE = 1 * MIB, 0.10
+_FLOOR = 1 * MIB
+FLOOR_SHARE = 0.10
+"""Of the median: nothing that is closer stands apart."""
 _FLOOR_OF_FEW, _FLOOR_SHARE_OF_FEW = 8 * MIB, 0.50
 _CROWD = 0.25
 _MOST_GROUPS = 4
@@ -72,7 +74,7 @@ def judge(values: IntArray) -> Judgement:
 def groups_of(values: IntArray) -> list[NDArray[np.intp]]:
     """The hosts of a split row by what they have, smallest first; one group where they are all over the place."""
     order = np.argsort(values, kind="stable")
-    apart = np.maximum(values[order][:-1] * _FLOOR_SHARE, _FLOOR)
+    apart = np.maximum(values[order][:-1] * FLOOR_SHARE, _FLOOR)
     cuts = np.flatnonzero(np.diff(values[order]) > apart) + 1
     if not 1 <= len(cuts) < _MOST_GROUPS:
         return [order]
@@ -86,4 +88,4 @@ def _limit(median: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArra
     if hosts < ENOUGH:
         return np.maximum(median * _FLOOR_SHARE_OF_FEW, _FLOOR_OF_FEW)
     deviation = np.median(distance, axis=1)
-    return np.maximum(np.maximum(_DEVIATIONS * deviation, median * _FLOOR_SHARE), _FLOOR)
+    return np.maximum(np.maximum(_DEVIATIONS * deviation, median * FLOOR_SHARE), _FLOOR)

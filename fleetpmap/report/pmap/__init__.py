@@ -2,8 +2,8 @@
 
 Byte for byte what pmap of procps-ng 4.0.2 prints on a 64-bit machine; docs/pmap.md lists what differs, and why.
 
-letters    what pmap's options say         command    a process's first line
-names      the Mapping column              one        one process's rows, as the formats see them
+command    a process's first line          names      the Mapping column
+one        one process's rows, as the formats see them
 listing    bare, -x and -d                 wide       -X and -XX
 """
 
@@ -22,13 +22,11 @@ from fleetpmap.report.pmap.listing import device, extended, plain
 from fleetpmap.report.pmap.names import mapping_names, mode
 from fleetpmap.report.pmap.one import OneProcess, Printer
 from fleetpmap.report.pmap.wide import wide
-from fleetpmap.report.rows import HexTexts, by_process, rule_over
+from fleetpmap.report.rows import HexTexts, by_process, known_total, rule_over
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import METRICS, MappingTable, distinct, total
+from fleetpmap.table import METRICS, MappingTable, distinct
 from fleetpmap.views import Letters, PmapFormat
-
-__all__ = ["Letters", "PmapFormat", "pmap"]
 
 _HAS_MAPS = frozenset({"read", "kernel", "zombie"})
 """pmap opens the maps of these, the last two's empty and open to everybody; of others it prints the first line only."""
@@ -80,7 +78,10 @@ def _table(snapshot: Snapshot, names: Coded, rows: NDArray[np.intp], letters: Le
             Column("host", "text", _taken(hosts, rows)),
             Column("pid", "number", pids[mappings.process[rows]]),
             Column("address", "address", HexTexts(mappings.start[rows], digits=16)),
-            *(Column(name, "KiB", kib[name], rule_over(read, METRICS[name]), total(kib[name])) for name in sizes),
+            *(
+                Column(name, "KiB", kib[name], rule_over(read, METRICS[name]), known_total(kib[name], snapshot))
+                for name in sizes
+            ),
             Column("mode", "text", _taken(perms, rows)),
             Column("mapping", "text", _taken(names, rows)),
         ),
