@@ -15,7 +15,7 @@ from operator import add
 import numpy as np
 from measure import Verdicts, asked_rounds, in_turn, pairwise, seconds
 
-from fleetpmap.export import write_csv
+from fleetpmap.export.as_csv import write_csv
 from fleetpmap.render import plain
 from fleetpmap.report import compare
 from fleetpmap.smaps import parse_processes

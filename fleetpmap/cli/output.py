@@ -39,7 +39,7 @@ def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_w
     """
     write = _writer(report, output.format, human=output.human, csv_safe=output.csv_safe)
     if rows_written:
-        from fleetpmap.export import write_last_line
+        from fleetpmap.export.as_jsonl import write_last_line
 
         _to_stdout(lambda file: write_last_line(report, file))
     elif output.file is not None:
@@ -57,7 +57,7 @@ def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_w
 
 def rows_to_stdout(output: Output) -> Callable[[HostSnapshot], None]:
     """Writes a host's rows to stdout when it has answered. Once nobody reads them, the program ends on the spot."""
-    from fleetpmap.export import write_rows
+    from fleetpmap.export.as_jsonl import write_rows
     from fleetpmap.report import VIEWS
     from fleetpmap.snapshot import Run, Snapshot
 
@@ -119,13 +119,14 @@ def _to_file(report: Report, to: Destination, write: Write, quiet: bool) -> None
 
 
 def _write_coverage(report: Report, file: BinaryIO) -> None:
-    from fleetpmap.export import coverage_json
+    from fleetpmap.export.as_json import coverage_json
 
     file.write(coverage_json(report).encode())
 
 
 def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> Write:
-    from fleetpmap.export import EXPORTERS, write_csv
+    from fleetpmap.export import EXPORTERS
+    from fleetpmap.export.as_csv import write_csv
     from fleetpmap.render import plain
 
     def write(file: BinaryIO) -> None:

@@ -1,6 +1,7 @@
 """Reports for other programs, in full precision.   report ─► [export] ─► file or stdout
 
-One module per format. A new one is a module and a line in EXPORTERS.
+One module per format, imported when there is a report to write, and with it all that the format needs. A new one is a
+module and a line in EXPORTERS. Who wants a writer by itself takes it from its module.
 """
 
 from __future__ import annotations
@@ -17,29 +18,15 @@ from fleetpmap.errors import UsageError
 from fleetpmap.export import series
 
 if TYPE_CHECKING:
-    from fleetpmap.export.as_csv import write_csv
-    from fleetpmap.export.as_json import coverage_json, write_json
-    from fleetpmap.export.as_jsonl import write_last_line, write_rows
     from fleetpmap.report.base import Report
 
-__all__ = [
-    "EXPORTERS",
-    "Exporter",
-    "check_format",
-    "coverage_json",
-    "format_of",
-    "write_csv",
-    "write_json",
-    "write_last_line",
-    "write_rows",
-]
-
+__all__ = ["EXPORTERS", "Exporter", "check_format", "format_of"]
 
 Write = Callable[["Report", BinaryIO], None]
 
 
 def _writer(format_: str) -> Write:
-    """`write_csv` of as_csv, and so on; imported when there is a report, and with it all that formats need."""
+    """`write_csv` of as_csv, and so on."""
 
     def write(report: Report, file: BinaryIO) -> None:
         getattr(import_module(f"fleetpmap.export.as_{format_}"), f"write_{format_}")(report, file)
@@ -121,18 +108,3 @@ def check_format(name: str, view: str, option: str, *, on_terminal: bool) -> Non
             f"{option}: {name} needs {' and '.join(missing)}, not installed here",
             hint=f"run `pip install 'fleetpmap[{name}]'`",
         )
-
-
-_HOMES = {
-    "coverage_json": "as_json",
-    "write_csv": "as_csv",
-    "write_json": "as_json",
-    "write_last_line": "as_jsonl",
-    "write_rows": "as_jsonl",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fleetpmap.export' has no attribute {name!r}")
-    return getattr(import_module(f"fleetpmap.export.{_HOMES[name]}"), name)
