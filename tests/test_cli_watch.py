@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from program import fleetpmap
@@ -16,6 +17,8 @@ from tmux import Tmux
 
 FAKE_PROC = Path(__file__).parent / "fake_proc"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}  hosts 2/2  processes 4  pss 44870 kB  since start \+0 kB")
+CURSOR_AND_SCREEN = "#{cursor_flag} #{alternate_on}"
+"""Whether there is a cursor, and whether it is the alternate screen, as tmux says it."""
 
 
 @pytest.fixture
@@ -134,16 +137,29 @@ def test_the_terminal_is_as_it_was(inventory: Path, tmp_path, keys: str, status:
     """After q, and after ^C: lines are lines again, and the last round's line stands there."""
     with Tmux(_watch(inventory, "--interval", "600"), tmp_path) as terminal:
         terminal.wait_for("libc.so.6")
+        assert terminal.says(CURSOR_AND_SCREEN) == "0 1"
         terminal.keys(keys)
-        left = terminal.wait_for(f"exit status {status}\n icanon")
+        left = terminal.wait_for(f"exit status {status}\nicanon\necho")
+        assert terminal.says(CURSOR_AND_SCREEN) == "1 0"
     assert "hosts 3/3" in left
+    assert "libc.so.6" not in left
+
+
+def test_sigterm_leaves_the_terminal_as_it_was(inventory: Path, tmp_path):
+    """As ^C does, and with its own exit status."""
+    with Tmux(_watch(inventory, "--interval", "600"), tmp_path) as terminal:
+        terminal.wait_for("libc.so.6")
+        [watch] = psutil.Process(int(terminal.says("#{pane_pid}"))).children()
+        watch.terminate()
+        left = terminal.wait_for("exit status 143\nicanon\necho")
+        assert terminal.says(CURSOR_AND_SCREEN) == "1 0"
     assert "libc.so.6" not in left
 
 
 def test_the_rounds_are_counted_on_a_screen_too(inventory: Path, tmp_path):
     """--count ends it without a key."""
     with Tmux(_watch(inventory, "--interval", "0.2", "--count", "2"), tmp_path) as terminal:
-        assert "hosts 3/3" in terminal.wait_for("exit status 0\n icanon")
+        assert "hosts 3/3" in terminal.wait_for("exit status 0\nicanon\necho")
 
 
 def test_what_goes_wrong_leaves_the_terminal_as_it_was(inventory: Path, tmp_path):
@@ -157,7 +173,7 @@ def test_what_goes_wrong_leaves_the_terminal_as_it_was(inventory: Path, tmp_path
             file.unlink()
         gone.rmdir()
         gone.write_text("in the way")
-        assert "--save" in terminal.wait_for("exit status 2\n icanon")
+        assert "--save" in terminal.wait_for("exit status 2\nicanon\necho")
 
 
 def test_a_host_that_is_lost_and_found(sshd: Sshd, tmp_path):

@@ -67,7 +67,7 @@ def watch_screen(
     found: queue.SimpleQueue[Found] = queue.SimpleQueue()
     watched = _Watched(output, often, hosts, views)
     paused = Event()
-    with _terminal() as terminal:
+    with rounds, _terminal() as terminal:
         asking = threading.Thread(target=_ask, args=(rounds, often, save, paused, found, terminal.ring), daemon=True)
         asking.start()
         try:
@@ -77,7 +77,6 @@ def watch_screen(
             stop.set()
     if watched.line:
         print(watched.line, flush=True)
-    rounds.close()
     asking.join(_HANG_UP_S)
     status = INTERRUPTED if interrupted else 0 if watched.last is None else exit_status(watched.last.snapshot)
     if asking.is_alive():
@@ -150,7 +149,6 @@ def _terminal() -> Iterator[_Terminal]:
     listening, bell = os.pipe()  # for as long as we live: the thread that asks may be late to ring
     os.set_blocking(bell, False)
     resized = signal.signal(signal.SIGWINCH, lambda number, frame: None)
-    ended = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     rung = signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
     try:
         tty.setcbreak(keys)
@@ -162,7 +160,6 @@ def _terminal() -> Iterator[_Terminal]:
             termios.tcsetattr(keys, termios.TCSADRAIN, before)
         signal.set_wakeup_fd(rung)
         signal.signal(signal.SIGWINCH, resized)
-        signal.signal(signal.SIGTERM, ended)
 
 
 class _Watched:
