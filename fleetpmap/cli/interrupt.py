@@ -63,14 +63,17 @@ def interruptible() -> Iterator[Event]:
 
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
-    """For SIGTERM; and for SIGALRM, again and again, since on its way out a pool waits for its threads."""
+    """For SIGTERM; and for SIGALRM, since a pool of threads waits for them on the way out."""
     signal.setitimer(signal.ITIMER_REAL, _MOMENT_S, _MOMENT_S)
     atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # the interpreter lets go of handlers before it ends
     sys.exit(TERMINATED)
 
 
 def _end_if_done(number: int, frame: FrameType | None) -> None:
-    """Files are removed without haste; but once there is only the interpreter left, it too waits for the threads."""
+    """For SIGALRM from then on: end, once the interpreter alone is left, which waits for all threads in `threading`.
+
+    What is done before, such as to remove files, takes the time it takes.
+    """
     while frame is not None and frame.f_back is not None:
         frame = frame.f_back
     if frame is not None and frame.f_globals["__name__"] == "threading":
