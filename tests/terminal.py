@@ -59,6 +59,10 @@ class Terminal:
         """What ^C does."""
         self._child.send_signal(signal.SIGINT)
 
+    def terminate(self) -> None:
+        """What kill does."""
+        self._child.terminate()
+
     def status(self, seconds: float = 60.0) -> int:
         """The exit status, once it has ended."""
         status = self._child.wait(seconds)

@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from program import fleetpmap
@@ -16,13 +17,25 @@ from tmux import Tmux
 
 FAKE_PROC = Path(__file__).parent / "fake_proc"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}  hosts 2/2  processes 4  pss 44870 kB  since start \+0 kB")
+CURSOR_AND_SCREEN = "#{cursor_flag} #{alternate_on}"
+"""Whether there is a cursor, and whether it is the alternate screen, as tmux says it."""
 
 
 @pytest.fixture
 def inventory(tmp_path):
     """web-01 to web-03 as they were recorded, without SSH."""
-    hosts = (f'[hosts.{name}]\nproc_root = "{FAKE_PROC / name}"\n' for name in ("web-01", "web-02", "web-03"))
-    path = tmp_path / "inventory.toml"
+    return _written(tmp_path, {name: name for name in ("web-01", "web-02", "web-03")})
+
+
+@pytest.fixture
+def fifty(tmp_path):
+    """web-01 to web-50, each with the processes of one of the three."""
+    return _written(tmp_path, {f"web-{number:02}": f"web-0{number % 3 + 1}" for number in range(1, 51)})
+
+
+def _written(directory: Path, recorded: dict[str, str]) -> Path:
+    hosts = (f'[hosts.{name}]\nproc_root = "{FAKE_PROC / tree}"\n' for name, tree in recorded.items())
+    path = directory / "inventory.toml"
     path.write_text('[defaults]\ntransport = "local"\n' + "".join(hosts))
     return path
 
@@ -77,10 +90,46 @@ def test_another_size(inventory: Path, tmp_path):
     with Tmux(_watch(inventory, "--interval", "600", "--view", "hosts"), tmp_path) as terminal:
         terminal.wait_for("3 of 3 hosts")
         terminal.resize(60, 12)
-        text = terminal.wait_for("lines more", "q quit")
+        text = terminal.wait_for("lines 1-8 of 13", "q quit")
         assert text == expected("watch-small.txt", text)
         terminal.resize(100, 30)
-        assert "lines more" not in terminal.wait_for("3 of 3 hosts")
+        assert "lines 1-" not in terminal.wait_for("widen the terminal")
+
+
+def test_a_report_that_is_longer_than_the_screen(fifty: Path, tmp_path):
+    """By a line, by a page, to the end: the table's heading stays, and the foot says where one is."""
+    words = ("--interval", "600", "--view", "hosts")
+    with Tmux(_watch(fifty, *words), tmp_path, columns=80, rows=24) as terminal:
+        screens = [terminal.wait_for("lines 1-20 of 58")]
+        for keys, sign in (("Down", "lines 3-21 of 58"), ("NPage", "lines 22-40 of 58"), ("End", "lines 40-58 of 58")):
+            terminal.keys(keys)
+            screens.append(terminal.wait_for(sign))
+        for keys, sign in (("b", "21-39"), ("Space", "40-58"), ("k", "39-57"), ("PPage", "20-38"), ("Home", "1-20")):
+            terminal.keys(keys)
+            terminal.wait_for(f"lines {sign} of 58")
+    text = f"{'=' * 80}\n".join(screens)
+    assert text == expected("watch-scrolled.txt", text)
+
+
+def test_the_place_is_kept_from_round_to_round(fifty: Path, tmp_path):
+    """A round later the same lines are there; another view begins at its top."""
+    words = ("--interval", "1", "--view", "hosts")
+    with Tmux(_watch(fifty, *words), tmp_path, columns=80, rows=24) as terminal:
+        terminal.wait_for("lines 1-20 of 58")
+        terminal.keys("j")
+        later = terminal.wait_for("lines 3-21 of 58", "▁▁▁")
+        assert re.search(r"^host .*\nweb-02 ", later, re.MULTILINE)
+        terminal.keys("1")
+        terminal.wait_for("summary", "lines 1-20 of 72")
+
+
+def test_keys_as_terminals_send_them(fifty: Path, tmp_path):
+    """Arrows of application mode, and several keys at once; what nobody knows changes nothing."""
+    words = ("--interval", "600", "--view", "hosts")
+    with Tmux(_watch(fifty, *words), tmp_path, columns=80, rows=24) as terminal:
+        terminal.wait_for("lines 1-20 of 58")
+        terminal.keys("-l", "\x1bOB\x1b[B\x1b[1;5Bj\x1b[25~\x1b[6~p")
+        terminal.wait_for("lines 24-42 of 58", "PAUSED")
 
 
 @pytest.mark.parametrize(("keys", "status"), [("q", 0), ("C-c", 130)])
@@ -88,16 +137,29 @@ def test_the_terminal_is_as_it_was(inventory: Path, tmp_path, keys: str, status:
     """After q, and after ^C: lines are lines again, and the last round's line stands there."""
     with Tmux(_watch(inventory, "--interval", "600"), tmp_path) as terminal:
         terminal.wait_for("libc.so.6")
+        assert terminal.says(CURSOR_AND_SCREEN) == "0 1"
         terminal.keys(keys)
-        left = terminal.wait_for(f"exit status {status}\n icanon")
+        left = terminal.wait_for(f"exit status {status}\nicanon\necho")
+        assert terminal.says(CURSOR_AND_SCREEN) == "1 0"
     assert "hosts 3/3" in left
+    assert "libc.so.6" not in left
+
+
+def test_sigterm_leaves_the_terminal_as_it_was(inventory: Path, tmp_path):
+    """As ^C does, and with its own exit status."""
+    with Tmux(_watch(inventory, "--interval", "600"), tmp_path) as terminal:
+        terminal.wait_for("libc.so.6")
+        [watch] = psutil.Process(int(terminal.says("#{pane_pid}"))).children()
+        watch.terminate()
+        left = terminal.wait_for("exit status 143\nicanon\necho")
+        assert terminal.says(CURSOR_AND_SCREEN) == "1 0"
     assert "libc.so.6" not in left
 
 
 def test_the_rounds_are_counted_on_a_screen_too(inventory: Path, tmp_path):
     """--count ends it without a key."""
     with Tmux(_watch(inventory, "--interval", "0.2", "--count", "2"), tmp_path) as terminal:
-        assert "hosts 3/3" in terminal.wait_for("exit status 0\n icanon")
+        assert "hosts 3/3" in terminal.wait_for("exit status 0\nicanon\necho")
 
 
 def test_what_goes_wrong_leaves_the_terminal_as_it_was(inventory: Path, tmp_path):
@@ -111,7 +173,7 @@ def test_what_goes_wrong_leaves_the_terminal_as_it_was(inventory: Path, tmp_path
             file.unlink()
         gone.rmdir()
         gone.write_text("in the way")
-        assert "--save" in terminal.wait_for("exit status 2\n icanon")
+        assert "--save" in terminal.wait_for("exit status 2\nicanon\necho")
 
 
 def test_a_host_that_is_lost_and_found(sshd: Sshd, tmp_path):

@@ -1,7 +1,8 @@
-"""^C, --deadline and the progress line, on a real terminal and with a host that keeps silent."""
+"""^C, SIGTERM, --deadline and the progress line, on a real terminal and with a host that keeps silent."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -11,16 +12,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
+import psutil
 import pytest
 
 from fleetpmap.cli.progress import Progress
+from fleetpmap.snapshot_file import entries, load_snapshot
 from program import BARE, fleetpmap
-from sshd import Sshd
+from sshd import Sshd, missing
 from terminal import Terminal
+from tmux import Tmux
+
+FAKE_PROC = Path(__file__).parent / "fake_proc"
 
 
 @pytest.fixture
@@ -88,6 +94,97 @@ def test_second_interrupt_aborts_at_once(fleet: tuple[str, ...]):
         assert run.shown.rindex("\x1b[?25h") > run.shown.rindex("\x1b[?25l")
 
 
+@pytest.fixture
+def hanging(silent: socket.socket, tmp_path: Path) -> tuple[str, ...]:
+    """Words that ask two hosts with a minute's patience: one by ssh, which hears nothing, one by a deaf command."""
+    if reason := missing():
+        pytest.skip(reason=f"no ssh to be left behind: {reason}")
+    config, file = tmp_path / "config", tmp_path / "inventory.toml"
+    config.write_text("Host proxied\nProxyCommand sh -c 'trap : HUP; sleep 77; sleep 77'\n")
+    file.write_text(f"""
+        [defaults]
+        connect_timeout_s = 60
+        timeout_s = 60
+        [hosts.silent]
+        transport = "openssh"
+        address = "127.0.0.1"
+        port = {silent.getsockname()[1]}
+        [hosts.proxied]
+        [hosts.answers]
+        transport = "local"
+        proc_root = "{FAKE_PROC / "web-01"}"
+    """)
+    return ("-i", str(file), "--ssh-config", str(config), "--all")
+
+
+@pytest.mark.parametrize("command", [("run",), ("watch", "--count", "2")], ids=["run", "watch"])
+def test_sigterm_leaves_no_child(hanging: tuple[str, ...], silent: socket.socket, command: tuple[str, ...]):
+    """Nor does it wait for hosts that hang: neither ssh nor a ProxyCommand is there afterwards."""
+    with _started(*command, *hanging) as program, silent.accept()[0]:
+        children = _children(program.pid, "ssh", "sleep")
+        program.terminate()
+        assert (*program.communicate(timeout=30), program.returncode) == ("", "", 143)
+    assert _wait_until(lambda: not any(map(_lives, children)))
+
+
+def test_second_interrupt_leaves_no_child(hanging: tuple[str, ...], silent: socket.socket):
+    """What hangs is ended with the program."""
+    with _started("run", *hanging) as program, silent.accept()[0]:
+        children = _children(program.pid, "ssh", "sleep")
+        program.send_signal(signal.SIGINT)
+        assert program.stderr is not None
+        program.stderr.readline()
+        program.send_signal(signal.SIGINT)
+        assert program.wait(30) == 130
+    assert _wait_until(lambda: not any(map(_lives, children)))
+
+
+@pytest.mark.parametrize(("end", "status"), [("q", 0), ("SIGTERM", 143)])
+def test_screen_leaves_no_child(hanging: tuple[str, ...], silent: socket.socket, tmp_path: Path, end: str, status: int):
+    """Hosts that hang are not waited for there either, and the terminal is in order."""
+    argv = [sys.executable, "-m", "fleetpmap", "watch", *hanging]
+    with Tmux(argv, tmp_path) as terminal, silent.accept()[0]:
+        [watch] = psutil.Process(int(terminal.says("#{pane_pid}"))).children()
+        children = _children(watch.pid, "ssh", "sleep")
+        terminal.keys("q") if end == "q" else watch.terminate()
+        terminal.wait_for(f"exit status {status}\nicanon\necho")
+    assert _wait_until(lambda: not any(map(_lives, children)))
+
+
+def test_sigterm_removes_a_capture_that_was_begun(hanging: tuple[str, ...], tmp_path: Path):
+    """What was written aside is gone, and nothing has the name that was asked for."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with _started("run", *hanging, "--capture", str(kept / "capture")) as program:
+        assert _wait_until(lambda: any(kept.glob(".*.part/answers/*/smaps")))
+        program.terminate()
+        assert program.wait(30) == 143
+    assert list(kept.iterdir()) == []
+
+
+def test_sigterm_leaves_whole_rounds(tmp_path: Path):
+    """Of a watch that saves all the time, each file can be read, and nothing lies beside them."""
+    rounds = tmp_path / "rounds"
+    words = ("-H", "local", "--pid", str(os.getpid()), "--interval", "0.001", "--save", f"{rounds}/")
+    with _started("watch", *words) as program:
+        assert _wait_until(lambda: rounds.is_dir() and len(entries(rounds)) > 2)
+        program.terminate()
+        assert program.communicate(timeout=30)[1] == ""
+    assert program.returncode == 143
+    assert {path.suffix for path in rounds.iterdir()} == {".parquet"}
+    assert all(load_snapshot(entry.path).coverage.answered == 1 for entry in entries(rounds))
+
+
+def test_sigterm_gives_the_cursor_back(fleet: tuple[str, ...]):
+    """The progress line hides it."""
+    argv = [sys.executable, "-m", "fleetpmap", "run", *fleet, "--jobs", "1"]
+    with Terminal(argv, BARE | {"TERM": "xterm"}) as run:
+        run.wait_for("waiting for silent")
+        run.terminate()
+        assert run.status() == 143
+        assert run.shown.rindex("\x1b[?25h") > run.shown.rindex("\x1b[?25l")
+
+
 def test_deadline_cuts_the_run(fleet: tuple[str, ...]):
     """At --deadline the host being asked is cut, the others are not asked, what came is reported: exit 124."""
     done = fleetpmap("run", *fleet, "--jobs", "1", "--deadline", "6", "--view", "hosts", "--format", "json")
@@ -134,3 +231,45 @@ def test_progress_shows_a_hostile_name_harmless():
     progress = Progress(1, Event())
     progress.started("web\x1b[2J")
     assert "\x1b" not in progress.line(time.monotonic() + 2)
+
+
+@contextlib.contextmanager
+def _started(*words: str) -> Iterator[subprocess.Popen[str]]:
+    argv = [sys.executable, "-m", "fleetpmap", *words]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BARE) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
+def _children(pid: int, *names: str) -> list[psutil.Process]:
+    """All below that process, once those of these names are there."""
+    children: list[psutil.Process] = []
+
+    def are_there() -> bool:
+        children[:] = psutil.Process(pid).children(recursive=True)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return {*names} <= {child.name() for child in children}
+        return False
+
+    assert _wait_until(are_there)
+    return children
+
+
+def _lives(process: psutil.Process) -> bool:
+    """A zombie, whose new parent is late to bury it, does not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait_until(happens: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Whether it does."""
+    give_up = time.monotonic() + seconds
+    while not happens():
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.02)
+    return True

@@ -8,11 +8,14 @@ import pytest
 
 from fleetpmap.render import plain
 from fleetpmap.report import hosts, merged, processes
-from fleetpmap.watch import History, Showing, pressed, with_growth
+from fleetpmap.watch import History, Showing, Window, keys_in, pressed, with_growth
 from fleetpmap.watch.growth import sparkline
+from fleetpmap.watch.keys import is_begun
 from snapshots import expected, failed, host, mapping, process, snapshot
 
 NAMES = ("web-01", "web-02")
+HUNDRED = Window(["a line"] * 100, 20)
+"""A report of a hundred lines, of which twenty are seen."""
 
 
 def _round(heap: int, libc: int):
@@ -90,10 +93,12 @@ def test_what_is_not_there_now_has_not_grown():
         ("h", {"host": "web-01"}),
         ("H", {"host": "web-02"}),
         ("p", {"paused": True}),
-        ("?", {"helping": True}),
+        ("?", {"helping": Showing("summary")}),
         ("q", {"quit": True}),
         ("x", {}),
         ("9", {}),
+        ("²", {}),
+        ("\x1b[Z", {}),
     ],
 )
 def test_key(key: str, change):
@@ -111,7 +116,88 @@ def test_keys_go_round():
 
 
 def test_any_key_ends_the_help():
-    """And does nothing else, but for q."""
-    now = Showing("hosts", helping=True)
-    assert pressed(now, "1", NAMES) == Showing("hosts")
+    """And does nothing else, but for q; what was shown is there again, at its place."""
+    before = Showing("hosts", top=7)
+    now = pressed(before, "?", NAMES)
+    assert now.top == 0
+    assert pressed(now, "1", NAMES) == before
+    assert pressed(now, "\x1b", NAMES) == before
+    assert pressed(now, " ", NAMES) == before
     assert pressed(now, "q", NAMES).quit
+
+
+def test_help_that_is_longer_than_the_screen_is_scrolled():
+    """The keys that scroll do not end it."""
+    now = pressed(Showing("hosts"), "?", NAMES)
+    assert pressed(now, "j", NAMES, window=HUNDRED) == dataclasses.replace(now, top=1)
+
+
+@pytest.mark.parametrize(
+    ("key", "top", "then"),
+    [
+        ("j", 30, 31),
+        ("k", 30, 29),
+        (" ", 30, 49),
+        ("b", 30, 11),
+        ("g", 30, 0),
+        ("G", 30, 80),
+        ("k", 0, 0),
+        ("b", 5, 0),
+        ("j", 80, 80),
+        (" ", 70, 80),
+        ("k", 95, 79),
+    ],
+)
+def test_key_that_scrolls(key: str, top: int, then: int):
+    """By a line, a page, to an end: never past one, and back from where the report ends if it got shorter."""
+    assert pressed(Showing("hosts", top=top), key, NAMES, window=HUNDRED) == Showing("hosts", top=then)
+
+
+@pytest.mark.parametrize("key", "jkb gG")
+def test_what_is_seen_whole_does_not_scroll(key: str):
+    """There is nowhere to go."""
+    assert pressed(Showing("hosts"), key, NAMES, window=Window(["one line"], 20)) == Showing("hosts")
+
+
+@pytest.mark.parametrize(("key", "top"), [("1", 0), ("v", 0), ("s", 0), ("h", 0), ("p", 30), ("x", 30), ("9", 30)])
+def test_other_rows_are_seen_from_their_beginning(key: str, top: int):
+    """Another view, order or host begins at its top; all else keeps the place."""
+    assert pressed(Showing("hosts", top=30), key, NAMES, window=HUNDRED).top == top
+
+
+@pytest.mark.parametrize(
+    ("typed", "keys"),
+    [
+        ("", []),
+        ("2sG", ["2", "s", "G"]),
+        ("\x1b[A\x1b[B", ["k", "j"]),
+        ("\x1bOA\x1bOB", ["k", "j"]),
+        ("\x1b[5~\x1b[6~", ["b", " "]),
+        ("\x1b[H\x1b[F\x1bOH\x1bOF", ["g", "G", "g", "G"]),
+        ("\x1b[1~\x1b[4~\x1b[7~\x1b[8~", ["g", "G", "g", "G"]),
+        ("j\x1b[1;5Aq", ["j", "\x1b[1;5A", "q"]),
+        ("\x1bq\x1b", ["\x1bq", "\x1b"]),
+        ("\x1b\x1b[5~", ["\x1b\x1b[5~"]),
+        ("\x1b[5", ["\x1b[5"]),
+    ],
+)
+def test_keys_in_what_was_typed(typed: str, keys: list[str]):
+    """Arrows, pages and ends are the letters that do the same; a sequence nobody knows is one key."""
+    assert keys_in(typed) == keys
+
+
+@pytest.mark.parametrize(
+    ("typed", "begun"),
+    [
+        ("j\x1b", True),
+        ("\x1b[", True),
+        ("\x1b[5", True),
+        ("\x1bO", True),
+        ("\x1b[5~", False),
+        ("\x1b[A", False),
+        ("5", False),
+    ],
+)
+def test_key_of_which_the_rest_is_on_its_way(typed: str, begun: bool):
+    """A slow line may bring a key in two pieces."""
+    assert is_begun(typed) is begun

@@ -20,6 +20,7 @@ _CHANGING = {
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}": "2026-03-14T15:09:26+0000",
     r"127\.0\.0\.1:\d+": "127.0.0.1:PORT",
 }
+_STTY = "stty -a | grep -ow -e '-*icanon' -e '-*echo'"
 
 
 class Tmux:
@@ -30,7 +31,7 @@ class Tmux:
             pytest.skip(reason="no tmux on this machine")
         self._socket = str(directory / "tmux.socket")
         self._environment = BARE | {"TERM": "xterm-256color"}
-        command = f"trap : INT; {shlex.join(argv)}; echo exit status $?; stty -a | grep -o ' -*icanon'; exec sleep 600"
+        command = f"trap : INT; {shlex.join(argv)}; echo exit status $?; {_STTY}; exec sleep 600"
         size = ("-x", str(columns), "-y", str(rows))
         self._run("-f", os.devnull, "new-session", "-d", *size, "sh", "-c", command)
 
@@ -51,6 +52,10 @@ class Tmux:
             time.sleep(0.1)
             before, screen = screen, self.screen
         return screen
+
+    def says(self, what: str) -> str:
+        """What tmux itself knows, in its own words: `#{pane_pid}`."""
+        return self._run("display-message", "-p", what).rstrip("\n")
 
     def keys(self, *keys: str) -> None:
         """Press them, as tmux calls them."""

@@ -1,22 +1,30 @@
-"""What ^C means while hosts are asked.   [interrupt] ─► app
+"""What ^C and SIGTERM mean while hosts are asked.   [interrupt] ─► app
 
-The first one stops asking further hosts: those being asked are waited for, and the report shows what came. The second
-one ends the program on the spot; connections are cut with it, and what runs on the hosts ends with them.
+The first ^C stops asking further hosts: those being asked are waited for, and the report shows what came. The second
+one ends the program on the spot; connections are cut with it, and what runs on the hosts ends with them. SIGTERM waits
+for no host and reports nothing, but gives back the terminal and removes what was half written.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
 """Exit status, as shells give it for SIGINT."""
+TERMINATED = 143
+"""The same for SIGTERM."""
+
+_MOMENT_S = 0.2
+"""How long threads that wait for hosts are waited for after SIGTERM."""
 
 _LINE_GONE = b"\r\x1b[K\x1b[?25h"
 """Erases the progress line and brings back the cursor that it hides."""
@@ -26,12 +34,13 @@ def end_now(status: int) -> NoReturn:
     """End the program while hosts are asked: threads wait for them, and an orderly exit would wait for the threads."""
     if sys.stderr.isatty():
         os.write(2, _LINE_GONE)
+    _end_children()
     os._exit(status)
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Event]:
-    """An event that the first ^C sets."""
+    """An event that the first ^C sets. SIGTERM raises SystemExit, also afterwards, when files are written."""
     stop = Event()
 
     def on_sigint(number: int, frame: FrameType | None) -> None:
@@ -42,7 +51,39 @@ def interruptible() -> Iterator[Event]:
             os.write(2, b"interrupted: asking no more hosts; interrupt again to abort\n")
 
     before = signal.signal(signal.SIGINT, on_sigint)
+    signal.signal(signal.SIGALRM, _unwind)
+    signal.signal(signal.SIGTERM, _unwind)
     try:
         yield stop
     finally:
+        signal.signal(signal.SIGALRM, _end_if_done)
         signal.signal(signal.SIGINT, before)
+        if signal.getitimer(signal.ITIMER_REAL)[0]:  # it was SIGTERM
+            _end_children()
+
+
+def _unwind(number: int, frame: FrameType | None) -> NoReturn:
+    """For SIGTERM; and for SIGALRM, since a pool of threads waits for them on the way out."""
+    signal.setitimer(signal.ITIMER_REAL, _MOMENT_S, _MOMENT_S)
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # the interpreter lets go of handlers before it ends
+    sys.exit(TERMINATED)
+
+
+def _end_if_done(number: int, frame: FrameType | None) -> None:
+    """For SIGALRM from then on: end, once the interpreter alone is left, which waits for all threads in `threading`.
+
+    What is done before, such as to remove files, takes the time it takes.
+    """
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    if frame is not None and frame.f_globals["__name__"] == "threading":
+        end_now(TERMINATED)
+
+
+def _end_children() -> None:
+    """Kill what we started: each leads a process group, with what it started itself in it."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile, or belongs to root
+            parent = int(stat.read_bytes().rpartition(b") ")[2].split()[1])
+            if parent == os.getpid():
+                os.killpg(int(stat.parent.name), signal.SIGKILL)

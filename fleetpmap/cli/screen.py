@@ -18,6 +18,8 @@ import threading
 import tty
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from textwrap import wrap
 from threading import Event
 
 from rich.console import Console
@@ -31,14 +33,17 @@ from fleetpmap.escape import escape
 from fleetpmap.render import table
 from fleetpmap.report import VIEWS, Report
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.watch import History, Round, Rounds, Showing, pressed, round_line, with_growth
-from fleetpmap.watch.keys import HELP
+from fleetpmap.watch import History, Round, Rounds, Showing, Window, keys_in, pressed, round_line, with_growth
+from fleetpmap.watch.keys import HELP, is_begun
 
 _ENTER = "\x1b[?1049h\x1b[?25l"
 _LEAVE = "\x1b[?25h\x1b[?1049l"
-_KEYS = "1-5 v view  s sort  h host  p pause  ? help  q quit"
+_FEW_KEYS = "? help  q quit"
+_KEYS = f"1-5 v view  s sort  h host  p pause  {_FEW_KEYS}"
 _HANG_UP_S = 2.0
 """How long to wait for the thread that asks; a host that hangs would hold it until its deadline."""
+_SILENCE_S = 0.05
+"""How long the rest of a key may be on its way."""
 
 Found = Round | BaseException | None
 """A round, what ended the rounds before their time, or None: there are no more."""
@@ -62,7 +67,7 @@ def watch_screen(
     found: queue.SimpleQueue[Found] = queue.SimpleQueue()
     watched = _Watched(output, often, hosts, views)
     paused = Event()
-    with _terminal() as terminal:
+    with rounds, _terminal() as terminal:
         asking = threading.Thread(target=_ask, args=(rounds, often, save, paused, found, terminal.ring), daemon=True)
         asking.start()
         try:
@@ -72,7 +77,6 @@ def watch_screen(
             stop.set()
     if watched.line:
         print(watched.line, flush=True)
-    rounds.close()
     asking.join(_HANG_UP_S)
     status = INTERRUPTED if interrupted else 0 if watched.last is None else exit_status(watched.last.snapshot)
     if asking.is_alive():
@@ -114,17 +118,22 @@ class _Terminal:
             os.write(self.bell, b".")
 
     def wait(self) -> str:
-        """The keys pressed; empty if it was the bell. A terminal that is gone says `q`."""
+        """What was typed; empty if it was the bell. A terminal that is gone says `q`."""
         ready, _, _ = select.select([self.keys, self.listening], [], [])
         if self.listening in ready:
             os.read(self.listening, 4096)
         if self.keys not in ready:
             return ""
+        typed = self._read()
+        while is_begun(typed) and select.select([self.keys], [], [], _SILENCE_S)[0]:
+            typed += self._read()
+        return typed
+
+    def _read(self) -> str:
         try:
-            typed = os.read(self.keys, 64).decode(errors="replace")
+            return os.read(self.keys, 4096).decode(errors="replace") or "q"
         except OSError:
-            typed = ""
-        return "" if typed.startswith("\x1b") else typed or "q"
+            return "q"
 
     def draw(self, lines: Sequence[str]) -> None:
         """Show these lines, from the top; what is longer than a line has been cut already."""
@@ -140,7 +149,6 @@ def _terminal() -> Iterator[_Terminal]:
     listening, bell = os.pipe()  # for as long as we live: the thread that asks may be late to ring
     os.set_blocking(bell, False)
     resized = signal.signal(signal.SIGWINCH, lambda number, frame: None)
-    ended = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     rung = signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
     try:
         tty.setcbreak(keys)
@@ -152,7 +160,6 @@ def _terminal() -> Iterator[_Terminal]:
             termios.tcsetattr(keys, termios.TCSADRAIN, before)
         signal.set_wakeup_fd(rung)
         signal.signal(signal.SIGWINCH, resized)
-        signal.signal(signal.SIGTERM, ended)
 
 
 class _Watched:
@@ -170,6 +177,8 @@ class _Watched:
         self._hosts = hosts
         self._views = views
         self._showing = Showing(output.view, output.options.sort)
+        self._drawn: tuple[object, Window] | None = None
+        """What was drawn last, and what came of it."""
 
     def until_the_end(self, terminal: _Terminal, found: queue.SimpleQueue[Found], paused: Event, stop: Event) -> None:
         """Draw, and do what the keys say, until there is no more to draw or the user quits.
@@ -179,8 +188,8 @@ class _Watched:
         """
         while not stop.is_set() and not self._showing.quit:
             terminal.draw(self._lines())
-            for key in terminal.wait():
-                self._showing = pressed(self._showing, key, self._hosts, self._views)
+            for key in keys_in(terminal.wait()):
+                self._showing = pressed(self._showing, key, self._hosts, self._views, self._window())
             (paused.set if self._showing.paused else paused.clear)()
             while not found.empty():
                 news = found.get()
@@ -198,14 +207,21 @@ class _Watched:
         self.line = round_line(found.snapshot, self._first)
 
     def _lines(self) -> list[str]:
-        """The screen's lines: a head, the report as far as there is room, the keys."""
+        """The screen's lines: a head, the report as far as there is room, a foot."""
         width, height = shutil.get_terminal_size()
-        body = self._help() if self._showing.helping else self._drawn(width)
-        room = max(height - 4, 0)
-        if len(body) > room:
-            body = [*body[: max(room - 1, 0)], f"({len(body) - max(room - 1, 0)} lines more)"]
-        body += [""] * (room - len(body))
-        return [self.line[:width], self._doing()[:width], "", *body, _KEYS[:width]][:height]
+        window = self._window()
+        body = window.seen(self._showing.top)
+        body += [""] * (window.height - len(body))
+        foot = _foot(window.place(self._showing.top), width)
+        return [self.line[:width], self._doing()[:width], "", *body, foot][:height]
+
+    def _window(self) -> Window:
+        """What is shown, in the room that there is. To scroll it, it is not drawn again."""
+        size = shutil.get_terminal_size()
+        what = (self._rounds, size, replace(self._showing, top=0))
+        if self._drawn is None or self._drawn[0] != what:
+            self._drawn = what, self._draw(size.columns, max(size.lines - 4, 0))
+        return self._drawn[1]
 
     def _doing(self) -> str:
         marks = [f"every {self._interval_s:g} s", f"round {self._rounds}", self._showing.view]
@@ -214,20 +230,20 @@ class _Watched:
         marks += ["PAUSED"] if self._showing.paused else []
         return ", ".join(marks)
 
-    def _help(self) -> list[str]:
-        return [f"{keys:<10}{meaning}" for keys, meaning in HELP]
-
-    def _drawn(self, width: int) -> list[str]:
+    def _draw(self, width: int, height: int) -> Window:
+        if self._showing.helping:
+            return Window(_help(width), height)
         if self.last is None:
-            return ["asking …"]
+            return Window(["asking …"], height)
         host = self._showing.host
         report = self._report(self.last.of(host))
         report = with_growth(report, self._history, self._hosts if host is None else (host,))
         # The terminal is the only thing that is asked for here: a width of 0 would be 80.
-        console = Console(width=max(width, 1), soft_wrap=True)
+        console = Console(width=max(width, 1))
         with console.capture() as drawn:
             console.print(table(report, human=self._output.human))
-        return drawn.get().splitlines()
+        tables = [one for one in (report.brief or report).tables if len(one)]
+        return Window(drawn.get().splitlines(), height, len(tables))
 
     def _report(self, snapshot: Snapshot) -> Report:
         """The view, sorted as the user wants it if it has such a column."""
@@ -238,6 +254,17 @@ class _Watched:
             return VIEWS[showing.view](snapshot, replace(options, sort=showing.sort))
         except UsageError:
             return VIEWS[showing.view](snapshot, replace(options, sort=None, columns=None))
+
+
+def _foot(place: str, width: int) -> str:
+    """Where in the report one is, and the keys there is room for."""
+    place = f"j k {place}  " if place else ""
+    return f"{place}{_KEYS if len(place) + len(_KEYS) <= width else _FEW_KEYS}"[:width]
+
+
+def _help(width: int) -> list[str]:
+    lines = (wrap(f"{keys:<10}{meaning}", width, subsequent_indent=" " * 10) for keys, meaning in HELP)
+    return [*chain.from_iterable(lines)]
 
 
 def _write(text: str) -> None:

@@ -1,10 +1,17 @@
-"""What a key does.   key ─► [keys] ─► Showing"""
+"""What a key does.   typed ─► [keys] ─► Showing
+
+A key that is no character comes as an escape sequence (ECMA-48; SS3 where the terminal is in application mode). Those
+that scroll are read as the letters that do the same.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from fleetpmap.watch.window import Window
 
 VIEWS = ("summary", "hosts", "merged", "processes", "compare")
 """The views that can be watched, in the order of the keys 1 to 5."""
@@ -14,10 +21,23 @@ HELP = (
     ("1 … 5, v", f"view: {', '.join(VIEWS)}; v the next"),
     ("s", "sort by the next size"),
     ("h, H", "only the next host, the one before; after the last, all of them"),
+    ("j, k", "a line down, up; so do the arrows"),
+    ("space, b", "a page down, up; so do PageDown and PageUp"),
+    ("g, G", "to the beginning, to the end; so do Home and End"),
     ("p", "pause, and go on"),
     ("?", "this help"),
     ("q", "quit"),
 )
+
+_SAME_AS = {
+    **{"\x1b[A": "k", "\x1b[B": "j", "\x1b[5~": "b", "\x1b[6~": " "},
+    **dict.fromkeys(("\x1b[H", "\x1b[1~", "\x1b[7~"), "g"),
+    **dict.fromkeys(("\x1b[F", "\x1b[4~", "\x1b[8~"), "G"),
+}
+"""Arrows, PageUp and PageDown, Home and End, as terminals send them."""
+_KEY = re.compile(r"\x1b+(?:[\[O][0-?]*[ -/]*[@-~]?|.)?|.", re.DOTALL)
+_BEGUN = re.compile(r"\x1b+(?:[\[O][0-?]*[ -/]*)?\Z")
+_NO_ROOM = Window()
 
 T = TypeVar("T")
 
@@ -30,35 +50,58 @@ class Showing:
     sort: str | None = None
     host: str | None = None
     """The only host shown; None: all."""
+    top: int = 0
+    """The line of the report that comes first; from Window.last on it is the end."""
     paused: bool = False
-    helping: bool = False
+    helping: Showing | None = None
+    """What the help hides; None: there is no help."""
     quit: bool = False
 
 
-def pressed(showing: Showing, key: str, hosts: Sequence[str], views: Sequence[str] = VIEWS) -> Showing:
-    """What is shown after a key; one that means nothing changes nothing, but for the help, which any key ends.
+def keys_in(typed: str) -> list[str]:
+    """The keys in what was typed: characters, and what nobody knows as it came."""
+    return [_SAME_AS.get(key.replace("\x1bO", "\x1b["), key) for key in _KEY.findall(typed)]
 
-    `views`: those of VIEWS that there is something to show in.
+
+def is_begun(typed: str) -> bool:
+    """Whether it ends within a key, or with Escape, which nothing tells from that but a silence after it."""
+    return _BEGUN.search(typed) is not None
+
+
+def pressed(
+    showing: Showing, key: str, hosts: Sequence[str], views: Sequence[str] = VIEWS, window: Window = _NO_ROOM
+) -> Showing:
+    """What is shown after a key; one that means nothing changes nothing, but for the help, which it ends.
+
+    `views`: those of VIEWS that there is something to show in. `window`: what is seen now. Where other rows are shown,
+    or in another order, one is at their beginning.
     """
-    if showing.helping and key != "q":
-        return replace(showing, helping=False)
-    if key.isdigit() and 1 <= int(key) <= len(VIEWS):
-        view = VIEWS[int(key) - 1]
-        return replace(showing, view=view if view in views else showing.view)
     match key:
+        case "j" | "k" | " " | "b" | "g" | "G" if window.last or not showing.helping:
+            return replace(showing, top=_scrolled(showing.top, key, window))
+        case "q":
+            return replace(showing, quit=True)
+        case _ if showing.helping:
+            return showing.helping
+        case "1" | "2" | "3" | "4" | "5" if VIEWS[int(key) - 1] in views:
+            return replace(showing, view=VIEWS[int(key) - 1], top=0)
         case "v":
-            return replace(showing, view=_next(views, showing.view, 1))
+            return replace(showing, view=_next(views, showing.view, 1), top=0)
         case "s":
-            return replace(showing, sort=_next(SORTS, showing.sort, 1))
+            return replace(showing, sort=_next(SORTS, showing.sort, 1), top=0)
         case "h" | "H":
-            return replace(showing, host=_next((None, *hosts), showing.host, 1 if key == "h" else -1))
+            return replace(showing, host=_next((None, *hosts), showing.host, 1 if key == "h" else -1), top=0)
         case "p":
             return replace(showing, paused=not showing.paused)
         case "?":
-            return replace(showing, helping=True)
-        case "q":
-            return replace(showing, quit=True)
+            return replace(showing, helping=showing, top=0)
     return showing
+
+
+def _scrolled(top: int, key: str, window: Window) -> int:
+    top = min(top, window.last)
+    to = {"j": top + 1, "k": top - 1, " ": top + window.page, "b": top - window.page, "g": 0, "G": window.last}[key]
+    return min(max(to, 0), window.last)
 
 
 def _next(choices: Sequence[T], now: T, step: int) -> T:
