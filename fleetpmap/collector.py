@@ -218,8 +218,15 @@ def _mapped(
         for slot, host in enumerate(hosts):
             take([slot], [ask(host)])
     elif executor is None:
-        with ThreadPoolExecutor(min(jobs, len(hosts)), thread_name_prefix="fleetpmap") as threads:
+        threads = ThreadPoolExecutor(min(jobs, len(hosts)), thread_name_prefix="fleetpmap")
+        wait = True
+        try:
             _share(ask, hosts, threads, take)
+        except SystemExit:  # the program is to end, whoever is still being asked
+            wait = False
+            raise
+        finally:
+            threads.shutdown(wait)
     elif isinstance(executor, ThreadPoolExecutor):
         _share(ask, hosts, executor, take)
     else:  # in other processes answers are digested where they come in: a snapshot can be sent, an answer cannot

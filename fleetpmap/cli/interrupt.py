@@ -7,7 +7,6 @@ for no host and reports nothing, but gives back the terminal and removes what wa
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import signal
@@ -22,9 +21,6 @@ INTERRUPTED = 130
 """Exit status, as shells give it for SIGINT."""
 TERMINATED = 143
 """The same for SIGTERM."""
-
-_MOMENT_S = 0.2
-"""How long threads that wait for hosts are waited for after SIGTERM."""
 
 _LINE_GONE = b"\r\x1b[K\x1b[?25h"
 """Erases the progress line and brings back the cursor that it hides."""
@@ -51,33 +47,15 @@ def interruptible() -> Iterator[Event]:
             os.write(2, b"interrupted: asking no more hosts; interrupt again to abort\n")
 
     before = signal.signal(signal.SIGINT, on_sigint)
-    signal.signal(signal.SIGALRM, _unwind)
     signal.signal(signal.SIGTERM, _unwind)
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGALRM, _end_if_done)
         signal.signal(signal.SIGINT, before)
-        if signal.getitimer(signal.ITIMER_REAL)[0]:  # it was SIGTERM
-            _end_children()
 
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
-    """For SIGTERM; and for SIGALRM, since a pool of threads waits for them on the way out."""
-    signal.setitimer(signal.ITIMER_REAL, _MOMENT_S, _MOMENT_S)
-    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # the interpreter lets go of handlers before it ends
     sys.exit(TERMINATED)
-
-
-def _end_if_done(number: int, frame: FrameType | None) -> None:
-    """For SIGALRM from then on: end, once the interpreter alone is left, which waits for all threads in `threading`.
-
-    What is done before, such as to remove files, takes the time it takes.
-    """
-    while frame is not None and frame.f_back is not None:
-        frame = frame.f_back
-    if frame is not None and frame.f_globals["__name__"] == "threading":
-        end_now(TERMINATED)
 
 
 def _end_children() -> None:

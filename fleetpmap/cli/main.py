@@ -1,6 +1,7 @@
 """The entry point: the exit status of everything that can end a run.   fleetpmap ─► [main] ─► app
 
-1 our fault (a traceback) · 2 usage or inventory · 3, 4, 5 from the coverage · 124, 130 cut short · 141 the reader left.
+1 our fault (a traceback) · 2 usage or inventory · 3, 4, 5 from the coverage · 124, 130, 143 cut short · 141 the reader
+left.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ def main() -> None:
     _fill_closed_streams()
     from fleetpmap.cli import complete
     from fleetpmap.cli.app import app
+    from fleetpmap.cli.interrupt import TERMINATED, end_now
 
     complete.prepare()
     try:
@@ -25,6 +27,10 @@ def main() -> None:
         sys.exit(_say(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemExit as end:
+        if end.code == TERMINATED:  # all is in order, but for the threads that wait for hosts
+            end_now(TERMINATED)
+        raise
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
