@@ -14,16 +14,21 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.capture import CaptureWriter, load
+from fleetpmap.capture.body import listing_of, reading_of
 from fleetpmap.capture.layout import directory_of
 from fleetpmap.collector import Question, collect
+from fleetpmap.conversation import Conversation
 from fleetpmap.demo import demo_inventory, lay_out
+from fleetpmap.digest import host_snapshot
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
-from fleetpmap.processes import Selection, compile_match
+from fleetpmap.processes import Choice, Selection, compile_match
 from fleetpmap.render import plain
 from fleetpmap.report import VIEWS, ViewOptions, mappings, processes
 from fleetpmap.snapshot import Snapshot
+from fleetpmap.wire import Capabilities
 from program import fleetpmap
+from snapshots import RUN
 from sshd import Sshd
 from targets import Target
 
@@ -174,6 +179,22 @@ def test_without_the_package_zst_is_refused_by_name(tmp_path: Path):
     assert "fleetpmap[capture]" in done.stderr
     assert "3 SSH servers" not in done.stderr
     assert list(place.iterdir()) == []
+
+
+def test_exec_between_listing_and_reading(tmp_path: Path):
+    """A process is called in the capture what the run called it: as it was listed, not what it has become since."""
+    files = {f"7/{name}": (FAKE_PROC / "web-01" / "1843" / name).read_bytes() for name in ("stat", "cmdline", "smaps")}
+    files["7/stat"] = files["7/stat"].replace(b"1843 (gunicorn)", b"7 (sh (a) b)")
+    later = files | {"7/stat": files["7/stat"].replace(b"sh (a) b", b"gunicorn")}
+    listing = listing_of(Capabilities(0, "6.1.0", 4096, "", "", "gnu", "gzip", None), files, [7])
+    choice = Choice(tuple(listing.processes), ())
+    answer = Conversation(listing, choice, "", reading=reading_of(listing, later, [7], b""))
+    seen = host_snapshot(Host("web-01"), answer, (), rollups=False)
+    with CaptureWriter(tmp_path / "cap") as writer:
+        writer.keep(Host("web-01"), answer, seen)
+        writer.finish(Snapshot.assemble([seen], RUN), rollups=False, machines_once=False)
+    shown = load(tmp_path / "cap", Selection())
+    assert (shown.processes, shown.processes[0].name) == (seen.processes, "sh (a) b")
 
 
 def test_process_options_narrow(demo: tuple[Snapshot, Path]):
