@@ -112,7 +112,7 @@ def test_the_loop_of_the_guide(tmp_path: Path):
 def test_no_process_at_all(tmp_path: Path):
     """A directory of something else is no capture, and what one looks like is said."""
     (tmp_path / "photos").mkdir()
-    with pytest.raises(UsageError, match="no capture: there is no process in it"):
+    with pytest.raises(UsageError, match="neither processes nor saved runs are in it"):
         load(tmp_path, Selection())
 
 

@@ -293,3 +293,14 @@ def test_other_files_in_a_directory_are_left_alone(cap: Path):
     (cap / "web-01/1843/cwd").symlink_to("/")
     os.mkfifo(cap / "web-01/1843/pipe")
     assert load(cap, Selection()).coverage.processes == {"read": 4}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("closed", ["web-01", "web-01/1843/smaps"])
+def test_what_may_not_be_read_is_named(cap: Path, closed: str):
+    """Which directory or file of the capture is closed to this user, since a part of it could be somebody else's."""
+    (cap / closed).chmod(0)
+    with pytest.raises(UsageError, match=re.escape(f"{cap / closed}: Permission denied")) as refused:
+        load(cap, Selection())
+    (cap / closed).chmod(0o700)
+    assert refused.value.hint == "show it as the user who owns it"

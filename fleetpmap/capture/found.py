@@ -39,8 +39,8 @@ def snapshot(stored: Stored, selection: Selection, command: str) -> Snapshot:
     passwd = stored.top(PASSWD) or b""
     hosts = [_answered(stored.path, files, passwd, selection) for files in stored.hosts() if _pids(files)]
     if not hosts:
-        hint = "a capture has HOST/PID/smaps and HOST/PID/stat, and a manifest.json if fleetpmap wrote it"
-        raise refused(stored.path, "no capture: there is no process in it", hint=hint)
+        hint = "a capture has HOST/PID/smaps and HOST/PID/stat; what --save DIR/ wrote, files named by their time"
+        raise refused(stored.path, "neither processes nor saved runs are in it", hint=hint)
     return Snapshot.assemble(hosts, Run(taken, 0.0, command))
 
 

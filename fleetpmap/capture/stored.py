@@ -20,6 +20,7 @@ from typing import IO, Any, BinaryIO, Protocol, Self
 
 from fleetpmap.capture.layout import HOST_FILES, MANIFEST, PASSWD, PID_FILES, is_known, pid_file, refused
 from fleetpmap.capture.zstd import zstandard
+from fleetpmap.errors import UsageError
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
 
 FILE_LIMIT = PROCESS_LIMIT
@@ -82,7 +83,17 @@ def opened(path: Path) -> Iterator[Stored]:
     except (EOFError, zlib.error) as error:
         raise refused(path, f"the archive is cut or damaged ({error})") from error
     except OSError as error:
-        raise refused(path, error.strerror or f"the archive is cut or damaged ({error})") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    if error.strerror is None:
+        return refused(path, f"the archive is cut or damaged ({error})")
+    # What lies in a directory is opened by its name below it.
+    file = error.filename if isinstance(error.filename, str) and error.filename != str(path) else ""
+    if isinstance(error, PermissionError):
+        return refused(path / file, error.strerror, hint="show it as the user who owns it")
+    return refused(path / file, error.strerror)
 
 
 class StoredDirectory:
@@ -127,6 +138,9 @@ class StoredDirectory:
             return directory.read(path)
         except _WrongKindError as error:
             raise refused(self.path, f"{name}/{path} {error}".removeprefix("/")) from error
+        except OSError as error:
+            error.filename = f"{name}/{path}".removeprefix("/")
+            raise
 
 
 class _WrongKindError(Exception):

@@ -163,9 +163,9 @@ def _files(answer: Conversation) -> Iterator[tuple[str, bytes]]:
     )
     read = reading.raw if reading else {}
     facts = parse_facts(read.get("facts", b""))
-    stats = texts_by_pid(listed.get("stat", b""), "stat")
+    stats, later = texts_by_pid(listed.get("stat", b""), "stat"), _whole(facts["stat"])
     files = {
-        "stat": stats | {pid: _renamed(text, stats[pid]) for pid, text in _whole(facts["stat"]).items() if pid in stats},
+        "stat": stats | {pid: _renamed(later[pid], stats[pid]) for pid in later.keys() & stats.keys()},
         "status": texts_by_pid(listed.get("uid", b""), "status") | texts_by_pid(read.get("uid", b""), "status"),
         "cgroup": texts_by_pid(listed.get("cgroup", b""), "cgroup"),
         "smaps_rollup": _whole(facts["smaps_rollup"]),
@@ -187,7 +187,7 @@ def _whole(texts: dict[int, list[bytes]]) -> dict[int, bytes]:
 
 
 def _renamed(stat: bytes, listed: bytes) -> bytes:
-    """A stat of after the reading with the name of before, by which the run chose: a process may call exec meanwhile."""
+    """A stat of after the reading with the name of before, by which the run chose: a process may have called exec."""
     return listed[: listed.rfind(b")")] + stat[stat.rfind(b")") :]
 
 
