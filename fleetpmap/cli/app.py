@@ -180,7 +180,7 @@ def diff(two: TwoArguments, what: DiffOptions, shape: ShapeOptions, to: OutputOp
     """Show what grew between two runs that were kept: by mapping, kind, process or host."""
     from fleetpmap.cli.growth import show_growth
 
-    return show_growth(two, what, shape, to, talk)
+    return show_growth(two, what, shape, to, talk, app)
 
 
 @app.command()
