@@ -277,6 +277,20 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path):
     assert "is there already" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["cap.zip", "cap.tar.xz", "cap.gz", "cap.parquet"])
+def test_an_archive_that_we_do_not_write(tmp_path: Path, name: str):
+    """A directory of that name is not what was meant; --save is as strict."""
+    with pytest.raises(UsageError, match=f"{name}: is neither an archive that we write nor a directory"):
+        CaptureWriter(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_roundabout_name_of_what_is_there(tmp_path: Path):
+    """Found before any host is asked, and not when all is read."""
+    with pytest.raises(UsageError, match="is there already"):
+        CaptureWriter(tmp_path / "nothing" / "..")
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path):
     """A directory that is not there is said in one sentence."""
     with pytest.raises(UsageError, match="No such file or directory"):

@@ -32,6 +32,8 @@ from fleetpmap.wire.sections import bytes_of, parse_facts, texts_by_pid
 
 ARCHIVES = (".tar.zst", ".tar.gz", ".tgz", ".tar")
 """Suffixes of a capture in one file."""
+_OTHERS = (".zip", ".7z", ".xz", ".bz2", ".zst", ".gz", ".parquet")
+"""Suffixes that nobody gives a directory."""
 _GZIP_LEVEL = 1
 """smaps shrinks 13 to 36 times at the lowest level already."""
 
@@ -42,7 +44,7 @@ class CaptureWriter:
     Left without `finish`, nothing stays behind. A disk that fills up does not end the run: `finish` says so.
 
     Raises:
-        UsageError: there is something at `path` already, or it cannot be written.
+        UsageError: there is something at `path` already, it is called what no capture is, or it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,8 +53,11 @@ class CaptureWriter:
         self._lock = Lock()
         self._hosts: dict[str, KeptHost] = {}
         self._error: OSError | None = None
-        if path.exists() or path.is_symlink():
+        if path.resolve().exists() or path.is_symlink():
             raise UsageError(f"--capture {path}: is there already", hint="name a place that is not there yet")
+        if path.name.endswith(_OTHERS) and not path.name.endswith(ARCHIVES):
+            hint = "end the name in .tar.zst or .tar.gz, or name a directory; --save is what writes .parquet"
+            raise UsageError(f"--capture {path}: is neither an archive that we write nor a directory", hint=hint)
         try:
             self._place: _Place = (
                 _Archive(self._aside, path.name) if path.name.endswith(ARCHIVES) else _Directory(self._aside)
