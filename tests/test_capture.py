@@ -287,14 +287,24 @@ def test_an_archive_that_we_do_not_write(tmp_path: Path, name: str):
 
 def test_a_roundabout_name_of_what_is_there(tmp_path: Path):
     """Found before any host is asked, and not when all is read."""
+    (tmp_path / "here").mkdir()
     with pytest.raises(UsageError, match="is there already"):
-        CaptureWriter(tmp_path / "nothing" / "..")
+        CaptureWriter(tmp_path / "here" / "..")
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path):
-    """A directory that is not there is said in one sentence."""
-    with pytest.raises(UsageError, match="No such file or directory"):
-        CaptureWriter(tmp_path / "nowhere" / "cap")
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nowhere/cap", "No such file or directory"),
+        ("circle/cap", "Too many levels of symbolic links"),
+        ("x" * 256, "File name too long"),
+    ],
+)
+def test_a_place_that_cannot_be_written(tmp_path: Path, name: str, why: str):
+    """One sentence, before any host is asked."""
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(UsageError, match=f"{why}\nhint: choose a place you may write to"):
+        CaptureWriter(tmp_path / name)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="a full disk of our own takes root's mount")

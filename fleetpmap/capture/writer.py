@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import hashlib
 import io
+import os
 import secrets
 import shutil
 import tarfile
@@ -49,16 +50,12 @@ class CaptureWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._aside = path.resolve().with_name(f".{secrets.token_hex(8)}.part")
         self._lock = Lock()
         self._hosts: dict[str, KeptHost] = {}
         self._error: OSError | None = None
-        if path.resolve().exists() or path.is_symlink():
-            raise UsageError(f"--capture {path}: is there already", hint="name a place that is not there yet")
-        if path.name.endswith(_OTHERS) and not path.name.endswith(ARCHIVES):
-            hint = "end the name in .tar.zst or .tar.gz, or name a directory; --save is what writes .parquet"
-            raise UsageError(f"--capture {path}: is neither an archive that we write nor a directory", hint=hint)
         try:
+            self._target = _free(path)
+            self._aside = self._target.with_name(f".{secrets.token_hex(8)}.part")
             self._place: _Place = (
                 _Archive(self._aside, path.name) if path.name.endswith(ARCHIVES) else _Directory(self._aside)
             )
@@ -91,7 +88,7 @@ class CaptureWriter:
                 raise self._error
             self._place.add(MANIFEST, document)
             self._place.close()
-            self._aside.rename(self._path.resolve())
+            self._aside.rename(self._target)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -110,6 +107,20 @@ class CaptureWriter:
         if self._aside.is_dir():
             shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.unlink(missing_ok=True)
+
+
+def _free(path: Path) -> Path:
+    """Where this is, behind the links on the way to it, if a capture can be called so and nothing is there yet."""
+    if path.name.endswith(_OTHERS) and not path.name.endswith(ARCHIVES):
+        hint = "end the name in .tar.zst or .tar.gz, or name a directory; --save is what writes .parquet"
+        raise UsageError(f"--capture {path}: is neither an archive that we write nor a directory", hint=hint)
+    # Not resolve(), which has an error of its own for links that lead in a circle.
+    target = Path(os.path.realpath(path.parent, strict=True)) / path.name
+    try:
+        target.lstat()
+    except FileNotFoundError:
+        return target
+    raise UsageError(f"--capture {path}: is there already", hint="name a place that is not there yet")
 
 
 class _Place(Protocol):
