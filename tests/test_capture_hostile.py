@@ -220,6 +220,26 @@ def _bomb(path: Path) -> None:
                 file.write(bytes(1 << 20))
 
 
+def _cut_between_hosts(path: Path) -> None:
+    with tarfile.open(path) as archive:
+        header = archive.getmember("web-02/1702/stat").offset
+    path.write_bytes(path.read_bytes()[:header])
+
+
+def _bad_header(path: Path) -> None:
+    with tarfile.open(path) as archive:
+        header = archive.getmember("web-02/1702/stat").offset
+    content = bytearray(path.read_bytes())
+    content[header] ^= 1
+    path.write_bytes(content)
+
+
+def _bad_gzip_checksum(path: Path) -> None:
+    content = bytearray(gzip.compress(path.read_bytes()))
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
 ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
     "way out": (_member("../outside", content=b"x"), '"../outside" leads out of the archive'),
     "way out in the middle": (_member("web-01/../../outside"), '"web-01/../../outside" leads out of the archive'),
@@ -230,6 +250,9 @@ ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
     "pipe": (_member("web-03", tarfile.FIFOTYPE), '"web-03" is neither a file nor a directory'),
     "file twice": (_member("web-02/1702/stat"), "web-02/1702/stat is there twice"),
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:100_000]), "the archive is cut or damaged|tar can read"),
+    "cut between two hosts": (_cut_between_hosts, "the archive is cut or damaged (its end is missing)"),
+    "a bad header in the middle": (_bad_header, "not an archive that tar can read (bad checksum)"),
+    "a bad checksum of gzip's": (_bad_gzip_checksum, "the archive is cut or damaged (CRC check failed"),
     "not a tar": (lambda path: path.write_bytes(b"hello\n" * 1000), "not an archive that tar can read"),
     "empty": (lambda path: path.write_bytes(b""), "not an archive that tar can read"),
     "half a gzip": (

@@ -16,9 +16,9 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol, Self
+from typing import IO, Any, BinaryIO, Protocol, Self, cast
 
-from fleetpmap.capture.layout import HOST_FILES, MANIFEST, PASSWD, PID_FILES, is_known, pid_file, refused
+from fleetpmap.capture.layout import HOST_FILES, MANIFEST, PASSWD, PID_FILES, VERSION, is_known, pid_file, refused
 from fleetpmap.capture.zstd import zstandard
 from fleetpmap.errors import UsageError
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
@@ -265,17 +265,23 @@ class StoredArchive:
 
     def _members(self) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
         """Each member with its content, None for a directory's."""
-        count = 0
+        count, is_smemcap = 0, False
         with self.path.open("rb") as packed, _unpacked(packed) as file:
-            stream: Any = _Bounded(file, self._limit, self.path)
-            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member, errors="surrogateescape") as archive:
+            stream = _Bounded(file, self._limit, self.path)
+            with tarfile.open(
+                fileobj=cast(Any, stream), mode="r|", tarinfo=_Member, errors="surrogateescape"
+            ) as archive:
                 for member in archive:
                     count += 1
                     if count > MEMBERS_LIMIT:
                         raise refused(self.path, f"more than {MEMBERS_LIMIT:,} files")
                     self._check(member)
                     member.name = member.name.removeprefix("./").rstrip("/")
+                    is_smemcap |= member.name == VERSION
                     yield member, archive.extractfile(member) if member.isreg() else None
+            stream.exhaust()
+        if any(stream.last) and not is_smemcap:  # which closes no tar with the two empty blocks
+            raise EOFError("its end is missing")
 
     def _check(self, member: tarfile.TarInfo) -> None:
         name = member.name
@@ -291,7 +297,12 @@ class _Member(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        member = super().frombuf(buf, encoding, errors)
+        try:
+            member = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if any(buf):  # tarfile takes any bad header but the first for the end
+                raise tarfile.ReadError(str(error)) from error
+            raise
         if member.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE):
             if member.size > _TALK_LIMIT:
                 raise tarfile.ReadError(f"a header of {member.size:,} bytes")
@@ -310,6 +321,8 @@ class _Bounded:
 
     def __init__(self, file: IO[bytes], limit: int, path: Path) -> None:
         self._file, self._left, self._path = file, limit, path
+        self.last = b""
+        """The last bytes read."""
 
     def read(self, size: int) -> bytes:
         """The next bytes."""
@@ -317,7 +330,13 @@ class _Bounded:
         self._left -= len(piece)
         if self._left < 0:
             raise refused(self._path, f"unpacks to more than {EXPANSION} times its size: a bomb")
+        self.last = (self.last + piece)[-tarfile.BLOCKSIZE :]
         return piece
+
+    def exhaust(self) -> None:
+        """Read what is left, at whose end a packer has its checksum."""
+        while self.read(tarfile.RECORDSIZE):
+            pass
 
 
 @contextlib.contextmanager

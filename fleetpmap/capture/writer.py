@@ -152,7 +152,7 @@ class _Directory:
 
 class _Archive:
     def __init__(self, aside: Path, name: str) -> None:
-        pack = zstandard().ZstdCompressor().stream_writer if name.endswith(".tar.zst") else None
+        pack = zstandard().ZstdCompressor(write_checksum=True).stream_writer if name.endswith(".tar.zst") else None
         self._stack = contextlib.ExitStack()
         aside.touch(mode=0o600)
         file: Any = self._stack.enter_context(aside.open("wb"))
