@@ -251,6 +251,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
     "file twice": (_member("web-02/1702/stat"), "web-02/1702/stat is there twice"),
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:100_000]), "the archive is cut or damaged|tar can read"),
     "cut between two hosts": (_cut_between_hosts, "the archive is cut or damaged (its end is missing)"),
+    "two in one": (lambda path: path.write_bytes(path.read_bytes() * 2), "(something follows on its end)"),
     "a bad header in the middle": (_bad_header, "not an archive that tar can read (bad checksum)"),
     "a bad checksum of gzip's": (_bad_gzip_checksum, "the archive is cut or damaged (CRC check failed"),
     "not a tar": (lambda path: path.write_bytes(b"hello\n" * 1000), "not an archive that tar can read"),
@@ -279,6 +280,19 @@ def test_a_spoilt_archive_is_refused(good: Path, tmp_path: Path, case: str):
         load(path, Selection())
     assert refusal.value.message.startswith(f"{path}: ") or "zstandard" in refusal.value.message
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("place", [-1, -100])
+def test_a_damaged_zst_is_refused(good: Path, tmp_path: Path, place: int):
+    """In its text or in its checksum, wherever that is noticed."""
+    zstandard = pytest.importorskip("zstandard", reason="the extra [capture] is not installed")
+    packed = zstandard.ZstdCompressor(write_checksum=True).compress(good.with_suffix(".tar").read_bytes())
+    content = bytearray(packed)
+    content[place] ^= 1
+    path = tmp_path / "cap.tar.zst"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"the archive is cut or damaged|not an archive that tar can read"):
+        load(path, Selection())
 
 
 def test_the_archive_itself_is_good(good: Path):

@@ -266,8 +266,8 @@ class StoredArchive:
     def _members(self) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
         """Each member with its content, None for a directory's."""
         count, is_smemcap = 0, False
-        with self.path.open("rb") as packed, _unpacked(packed) as file:
-            stream = _Bounded(file, self._limit, self.path)
+        with self.path.open("rb") as packed:
+            stream = _Bounded(_unpacked(packed), self._limit, self.path)
             with tarfile.open(
                 fileobj=cast(Any, stream), mode="r|", tarinfo=_Member, errors="surrogateescape"
             ) as archive:
@@ -277,11 +277,9 @@ class StoredArchive:
                         raise refused(self.path, f"more than {MEMBERS_LIMIT:,} files")
                     self._check(member)
                     member.name = member.name.removeprefix("./").rstrip("/")
-                    is_smemcap |= member.name == VERSION
+                    is_smemcap |= member.name == VERSION  # which closes its tar with no empty block
                     yield member, archive.extractfile(member) if member.isreg() else None
-            stream.exhaust()
-        if any(stream.last) and not is_smemcap:  # which closes no tar with the two empty blocks
-            raise EOFError("its end is missing")
+                stream.check_end(archive.offset, closed=not is_smemcap)
 
     def _check(self, member: tarfile.TarInfo) -> None:
         name = member.name
@@ -316,13 +314,19 @@ class _KindError(tarfile.TarError):
     """A member that no capture has."""
 
 
+class _Packed(Protocol):
+    """The bytes of a tar, unpacked as they are read."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class _Bounded:
     """A stream that ends the reading when more comes out than can be honest."""
 
-    def __init__(self, file: IO[bytes], limit: int, path: Path) -> None:
+    def __init__(self, file: _Packed, limit: int, path: Path) -> None:
         self._file, self._left, self._path = file, limit, path
-        self.last = b""
-        """The last bytes read."""
+        self.size = self.filled = 0
+        """Bytes read, and how many of them up to the last that is not zero."""
 
     def read(self, size: int) -> bytes:
         """The next bytes."""
@@ -330,31 +334,46 @@ class _Bounded:
         self._left -= len(piece)
         if self._left < 0:
             raise refused(self._path, f"unpacks to more than {EXPANSION} times its size: a bomb")
-        self.last = (self.last + piece)[-tarfile.BLOCKSIZE :]
+        if filled := len(piece.rstrip(b"\0")):
+            self.filled = self.size + filled
+        self.size += len(piece)
         return piece
 
-    def exhaust(self) -> None:
-        """Read what is left, at whose end a packer has its checksum."""
+    def check_end(self, offset: int, *, closed: bool) -> None:
+        """See that nothing but empty blocks follows on the members, which end at `offset`; `closed`: and that some do.
+
+        What is left has to be read for it, at whose end a packer has its checksum.
+        """
         while self.read(tarfile.RECORDSIZE):
             pass
+        if closed and self.size == offset:
+            raise EOFError("its end is missing")
+        if self.filled > offset:
+            raise EOFError("something follows on its end")
 
 
-@contextlib.contextmanager
-def _unpacked(file: BinaryIO) -> Iterator[IO[bytes]]:
+class _Zstd:
+    """A stream of zstd's whose errors are those of a file that is cut or damaged."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        package = zstandard()
+        self._file, self._error = package.ZstdDecompressor().stream_reader(file, closefd=False), package.ZstdError
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        try:
+            piece: bytes = self._file.read(size)
+        except self._error as error:
+            raise EOFError(error) from error
+        return piece
+
+
+def _unpacked(file: BinaryIO) -> _Packed:
     magic = file.read(4)
     file.seek(0)
     if magic.startswith(_GZIP):
-        with gzip.open(file) as unpacked:
-            yield unpacked  # type: ignore[misc]  # a GzipFile reads bytes, as an IO[bytes] does
-    elif magic == _ZSTD:
-        package = zstandard()
-        try:
-            with package.ZstdDecompressor().stream_reader(file, closefd=False) as unpacked:
-                yield unpacked
-        except package.ZstdError as error:
-            raise EOFError(error) from error
-    else:
-        yield file
+        return gzip.GzipFile(fileobj=file)
+    return _Zstd(file) if magic == _ZSTD else file
 
 
 def _split(name: str) -> tuple[str, str]:

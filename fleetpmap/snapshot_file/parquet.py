@@ -33,8 +33,8 @@ KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_p
 SHA256 = "fleetpmap_sha256"
 _UNSEALED = "0" * 64
 _SEAL = SHA256.encode() + b"\x18\x40"
-"""What stands before it in the file: its name, then in Thrift's compact protocol that a text of 64 bytes follows. No text
-of a host can hold that, since all are escaped."""
+"""What stands before it in the file: its name, then in Thrift's compact protocol that a text of 64 bytes follows. No
+text of a host can hold that, since all are escaped."""
 FORMAT = 1
 """Of the file; a change that older programs cannot read adds one."""
 _MOST_UNPACKED = 1 << 30
