@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import fields
+from functools import cache
+from typing import Any
 
 import typer
 from typer.main import get_command
@@ -23,7 +25,7 @@ def looked_for(command: str, app: typer.Typer) -> str:
         program, name, *words = shlex.split(command)
     except ValueError:  # too few words, or a quote that nobody closes
         return ""
-    parsed_by = getattr(get_command(app), "commands", {}).get(name)
+    parsed_by = _commands(app).get(name)
     if program != "fleetpmap" or parsed_by is None:
         return ""
     # It may be an older or a newer version's: what is not known of it is passed over.
@@ -31,6 +33,12 @@ def looked_for(command: str, app: typer.Typer) -> str:
     given, _, _ = parsed_by.make_parser(context).parse_args(words)
     names = (one.name for one in fields(ProcessOptions) if one.name not in _NOT_A_CHOICE)
     return " ".join(_spelled(name, given[name]) for name in names if name in given) or "every process"
+
+
+@cache  # it is made of all the options of all the commands, which takes time, and asked for twice
+def _commands(app: typer.Typer) -> dict[str, Any]:
+    commands: dict[str, Any] = getattr(get_command(app), "commands", {})
+    return commands
 
 
 def _spelled(name: str, value: bool | str | list[str]) -> str:
