@@ -19,7 +19,7 @@ _NOT_A_CHOICE = frozenset({"all", "max_rss", "max_rss_sum"})
 def looked_for(command: str, app: typer.Typer) -> str:
     """The process options of a command of `app`, spelled in one way: `--match nginx --user app,www`, `every process`.
 
-    Empty where it does not tell: a copy of /proc has no command, and what a library kept another's.
+    Empty where it does not tell: a copy of /proc has none, and a script that uses the library its own.
     """
     try:
         program, name, *words = shlex.split(command)
