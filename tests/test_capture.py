@@ -14,16 +14,21 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.capture import CaptureWriter, load
+from fleetpmap.capture.body import listing_of, reading_of
 from fleetpmap.capture.layout import directory_of
 from fleetpmap.collector import Question, collect
+from fleetpmap.conversation import Conversation
 from fleetpmap.demo import demo_inventory, lay_out
+from fleetpmap.digest import host_snapshot
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
-from fleetpmap.processes import Selection, compile_match
+from fleetpmap.processes import Choice, Selection, compile_match
 from fleetpmap.render import plain
 from fleetpmap.report import VIEWS, ViewOptions, mappings, processes
 from fleetpmap.snapshot import Snapshot
+from fleetpmap.wire import Capabilities
 from program import fleetpmap
+from snapshots import RUN
 from sshd import Sshd
 from targets import Target
 
@@ -176,6 +181,22 @@ def test_without_the_package_zst_is_refused_by_name(tmp_path: Path):
     assert list(place.iterdir()) == []
 
 
+def test_exec_between_listing_and_reading(tmp_path: Path):
+    """A process is called in the capture what the run called it: as it was listed, not what it has become since."""
+    files = {f"7/{name}": (FAKE_PROC / "web-01" / "1843" / name).read_bytes() for name in ("stat", "cmdline", "smaps")}
+    files["7/stat"] = files["7/stat"].replace(b"1843 (gunicorn)", b"7 (sh (a) b)")
+    later = files | {"7/stat": files["7/stat"].replace(b"sh (a) b", b"gunicorn")}
+    listing = listing_of(Capabilities(0, "6.1.0", 4096, "", "", "gnu", "gzip", None), files, [7])
+    choice = Choice(tuple(listing.processes), ())
+    answer = Conversation(listing, choice, "", reading=reading_of(listing, later, [7], b""))
+    seen = host_snapshot(Host("web-01"), answer, (), rollups=False)
+    with CaptureWriter(tmp_path / "cap") as writer:
+        writer.keep(Host("web-01"), answer, seen)
+        writer.finish(Snapshot.assemble([seen], RUN), rollups=False, machines_once=False)
+    shown = load(tmp_path / "cap", Selection())
+    assert (shown.processes, shown.processes[0].name) == (seen.processes, "sh (a) b")
+
+
 def test_process_options_narrow(demo: tuple[Snapshot, Path]):
     """`show --match bash` of a capture of everything is what `run --match bash` would have shown."""
     snapshot, directory = demo
@@ -256,10 +277,34 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path):
     assert "is there already" in done.stderr
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path):
-    """A directory that is not there is said in one sentence."""
-    with pytest.raises(UsageError, match="No such file or directory"):
-        CaptureWriter(tmp_path / "nowhere" / "cap")
+@pytest.mark.parametrize("name", ["cap.zip", "cap.tar.xz", "cap.gz", "cap.parquet"])
+def test_an_archive_that_we_do_not_write(tmp_path: Path, name: str):
+    """A directory of that name is not what was meant; --save is as strict."""
+    with pytest.raises(UsageError, match=f"{name}: is neither an archive that we write nor a directory"):
+        CaptureWriter(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_roundabout_name_of_what_is_there(tmp_path: Path):
+    """Found before any host is asked, and not when all is read."""
+    (tmp_path / "here").mkdir()
+    with pytest.raises(UsageError, match="is there already"):
+        CaptureWriter(tmp_path / "here" / "..")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nowhere/cap", "No such file or directory"),
+        ("circle/cap", "Too many levels of symbolic links"),
+        ("x" * 256, "File name too long"),
+    ],
+)
+def test_a_place_that_cannot_be_written(tmp_path: Path, name: str, why: str):
+    """One sentence, before any host is asked."""
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(UsageError, match=f"{why}\nhint: choose a place you may write to"):
+        CaptureWriter(tmp_path / name)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="a full disk of our own takes root's mount")

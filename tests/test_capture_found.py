@@ -43,6 +43,13 @@ def test_who_was_not_copied_is_denied():
     assert [host.name for host in snapshot.hosts] == ["web-01", "web-02", "web-03"]
 
 
+def test_what_was_not_copied_is_not_known():
+    """A copy, or a capture of which the manifest was lost on the way, does not tell whether all of it is there."""
+    done = fleetpmap("show", str(FAKE_PROC), "--view", "hosts")
+    said = "web-[01-03]: without a manifest nobody knows whether all of it is here"
+    assert said in done.stderr.splitlines()
+
+
 def test_one_hosts_tree(tmp_path: Path):
     """A directory whose entries are processes is one host, called as the directory is."""
     tree = shutil.copytree(FAKE_PROC / "web-02", tmp_path / "box")
@@ -112,7 +119,7 @@ def test_the_loop_of_the_guide(tmp_path: Path):
 def test_no_process_at_all(tmp_path: Path):
     """A directory of something else is no capture, and what one looks like is said."""
     (tmp_path / "photos").mkdir()
-    with pytest.raises(UsageError, match="no capture: there is no process in it"):
+    with pytest.raises(UsageError, match="neither processes nor saved runs are in it"):
         load(tmp_path, Selection())
 
 

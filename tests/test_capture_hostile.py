@@ -220,6 +220,26 @@ def _bomb(path: Path) -> None:
                 file.write(bytes(1 << 20))
 
 
+def _cut_between_hosts(path: Path) -> None:
+    with tarfile.open(path) as archive:
+        header = archive.getmember("web-02/1702/stat").offset
+    path.write_bytes(path.read_bytes()[:header])
+
+
+def _bad_header(path: Path) -> None:
+    with tarfile.open(path) as archive:
+        header = archive.getmember("web-02/1702/stat").offset
+    content = bytearray(path.read_bytes())
+    content[header] ^= 1
+    path.write_bytes(content)
+
+
+def _bad_gzip_checksum(path: Path) -> None:
+    content = bytearray(gzip.compress(path.read_bytes()))
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
 ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
     "way out": (_member("../outside", content=b"x"), '"../outside" leads out of the archive'),
     "way out in the middle": (_member("web-01/../../outside"), '"web-01/../../outside" leads out of the archive'),
@@ -230,6 +250,10 @@ ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
     "pipe": (_member("web-03", tarfile.FIFOTYPE), '"web-03" is neither a file nor a directory'),
     "file twice": (_member("web-02/1702/stat"), "web-02/1702/stat is there twice"),
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:100_000]), "the archive is cut or damaged|tar can read"),
+    "cut between two hosts": (_cut_between_hosts, "the archive is cut or damaged (its end is missing)"),
+    "two in one": (lambda path: path.write_bytes(path.read_bytes() * 2), "(something follows on its end)"),
+    "a bad header in the middle": (_bad_header, "not an archive that tar can read (bad checksum)"),
+    "a bad checksum of gzip's": (_bad_gzip_checksum, "the archive is cut or damaged (CRC check failed"),
     "not a tar": (lambda path: path.write_bytes(b"hello\n" * 1000), "not an archive that tar can read"),
     "empty": (lambda path: path.write_bytes(b""), "not an archive that tar can read"),
     "half a gzip": (
@@ -256,6 +280,19 @@ def test_a_spoilt_archive_is_refused(good: Path, tmp_path: Path, case: str):
         load(path, Selection())
     assert refusal.value.message.startswith(f"{path}: ") or "zstandard" in refusal.value.message
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("place", [-1, -100])
+def test_a_damaged_zst_is_refused(good: Path, tmp_path: Path, place: int):
+    """In its text or in its checksum, wherever that is noticed."""
+    zstandard = pytest.importorskip("zstandard", reason="the extra [capture] is not installed")
+    packed = zstandard.ZstdCompressor(write_checksum=True).compress(good.with_suffix(".tar").read_bytes())
+    content = bytearray(packed)
+    content[place] ^= 1
+    path = tmp_path / "cap.tar.zst"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"the archive is cut or damaged|not an archive that tar can read"):
+        load(path, Selection())
 
 
 def test_the_archive_itself_is_good(good: Path):
@@ -293,3 +330,14 @@ def test_other_files_in_a_directory_are_left_alone(cap: Path):
     (cap / "web-01/1843/cwd").symlink_to("/")
     os.mkfifo(cap / "web-01/1843/pipe")
     assert load(cap, Selection()).coverage.processes == {"read": 4}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("closed", ["web-01", "web-01/1843/smaps"])
+def test_what_may_not_be_read_is_named(cap: Path, closed: str):
+    """Which directory or file of the capture is closed to this user, since a part of it could be somebody else's."""
+    (cap / closed).chmod(0)
+    with pytest.raises(UsageError, match=re.escape(f"{cap / closed}: Permission denied")) as refused:
+        load(cap, Selection())
+    (cap / closed).chmod(0o700)
+    assert refused.value.hint == "show it as the user who owns it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -65,6 +66,31 @@ def test_no_place(tmp_path: Path, name: str, why: str):
         save_to(f"{tmp_path}/{name}")
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_is_closed_to_us(tmp_path: Path):
+    """It is called what the user called it."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(UsageError, match=f"--save {tmp_path}/: Permission denied"):
+        save_to(f"{tmp_path}/")
+
+
+def test_a_moment_is_for_a_directory(tmp_path: Path):
+    """@WHEN behind a file is not passed over: the user means another run than this."""
+    path = tmp_path / "x.parquet"
+    _save(str(path))
+    done = fleetpmap("show", f"{path}@first")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{path}@first: {path} is a single run\nhint: leave out @first, which is for a directory\n"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
+    """Nothing that is kept is a pipe, and its writer may never come."""
+    os.mkfifo(tmp_path / "pipe")
+    done = fleetpmap("show", str(tmp_path / "pipe"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pipe: neither a directory nor a file" in done.stderr
+
+
 def test_what_is_shown_is_what_was_seen(tmp_path: Path):
     """A run and what it saved give the same json, byte for byte."""
     kept = str(tmp_path / "x.parquet")
@@ -97,6 +123,17 @@ def test_diff_of_files_and_a_dataset(tmp_path: Path):
         ["web-02", "same"],
     ]
     assert "web-[03-05]: no answer, so it is unknown whether anything grew there" in done.stderr
+
+
+def test_diff_of_two_selections(tmp_path: Path):
+    """That they looked for other processes is said in the report itself, since a saved run tells how it was asked."""
+    for name, words in (("a", OURSELVES), ("b", ("-H", "local", "--newest"))):
+        assert fleetpmap("run", *words, "--save", f"{tmp_path}/{name}.parquet").returncode == 0
+    done = fleetpmap("diff", f"{tmp_path}/a.parquet", f"{tmp_path}/b.parquet", "--format", "json")
+    assert json.loads(done.stdout)["notes"][0] == (
+        f"the old run looked for --pid {os.getpid()}, the new one for --newest: "
+        "whom only one of them looked for counts as new or gone, whether anything changed or not"
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from fleetpmap.report import Report, Shape
 from fleetpmap.report.diff import diff
 from fleetpmap.report.diff.findings import span
 from fleetpmap.snapshot import Snapshot
+from fleetpmap.table import ROLLUP
 from fleetpmap.wire import Capabilities
 from snapshots import expected, failed, host, mapping, process, small_fleet, snapshot
 
@@ -190,6 +191,46 @@ def test_the_wrong_way_round():
         "the new one (2026-03-14 15:09:26+00:00) was not taken after the old one (2026-03-14 15:09:46+00:00):"
         " there are no rates"
     )
+
+
+def test_two_selections():
+    """Runs that looked for other processes say so first; alike, or unknown, they say nothing."""
+    assert diff(_old(), _new(), looked_for=("--match nginx", "every process")).notes[0] == (
+        "the old run looked for --match nginx, the new one for every process: "
+        "whom only one of them looked for counts as new or gone, whether anything changed or not"
+    )
+    for alike in (("--match nginx", "--match nginx"), ("", "--match nginx"), ("--match nginx", "")):
+        assert diff(_old(), _new(), looked_for=alike).notes == diff(_old(), _new()).notes
+
+
+def _rolled_up():
+    """Of the process that `_app(5, …)` is, the sum alone."""
+    return snapshot(host("a", process(5, "app", mapping(ROLLUP, Rss=9 * MIB, Pss=9 * MIB))))
+
+
+def test_sums_against_mappings():
+    """A rollup and a whole run have their processes in common, but neither sizes of address space nor mappings."""
+    whole = snapshot(host("a", _app(5, 4 * MIB)))
+    report = diff(whole, _later(_rolled_up()), "process")
+    assert report.notes[0] == (
+        "the new one holds only a sum for each process (--rollup): "
+        "size_kib cannot be compared, nor how many mappings there are"
+    )
+    assert _rows(report, "pid", "status", "growth_kib") == [(5, "grown", 5 * MIB)]
+    assert diff(whole, _later(_rolled_up()), "host", "size_kib").tables[0].column("growth_kib").total is None
+
+
+@pytest.mark.parametrize("by", ["mapping", "kind"])
+def test_sums_have_no_mappings_to_compare(by):
+    """All would be gone and the sum new, which nobody asked."""
+    with pytest.raises(UsageError, match=f"the old one holds only a sum for each process .*, and no {by} to compare"):
+        diff(_rolled_up(), _later(snapshot(host("a", _app(5, 4 * MIB)))), by)
+
+
+def test_two_rollups_are_alike():
+    """Sums are compared with sums as anything is."""
+    notes = diff(_rolled_up(), _later(_rolled_up())).notes
+    assert notes[1:] == ("1 more did not change: they are in the totals only",)
 
 
 def test_rates_in_the_table_are_by_the_hour():

@@ -81,6 +81,24 @@ def test_views_that_need_mappings_are_refused(words: tuple[str, ...], message: s
     assert message in done.stderr
 
 
+@pytest.mark.parametrize("command", ["ps", "hosts", "doctor"])
+def test_commands_that_read_no_memory_refuse_it(command: str):
+    """It would change nothing, where the user expects it to; doctor reads once a process option says whom."""
+    done = fleetpmap(command, "-H", "local", "--rollup")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"--rollup says how memory is read, and .* reads none\nhint: leave out --rollup\n", done.stderr)
+
+
+def test_doctor_tries_it_where_it_reads(tmp_path: Path):
+    """And tells of a kernel that has none, before a run does."""
+    shutil.copytree(FAKE_PROC / "web-01", tmp_path / "proc", ignore=shutil.ignore_patterns("smaps_rollup"))
+    inventory = tmp_path / "inventory.toml"
+    inventory.write_text(f'[hosts.old]\ntransport = "local"\nproc_root = "{tmp_path}/proc"\n')
+    done = fleetpmap("doctor", "-i", str(inventory), "--match", "gunicorn", "--rollup")
+    assert done.returncode == 0, done.stderr
+    assert "old: its kernel has no smaps_rollup (before 4.14), so smaps was read" in done.stderr
+
+
 def test_verbose_tells_how_long_the_reading_took():
     """By the host's own clock."""
     done = fleetpmap("run", "-H", "local", "--pid", str(os.getpid()), "-v", "--view", "hosts")

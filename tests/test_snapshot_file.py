@@ -223,7 +223,23 @@ def test_no_parquet(refusal, content):
 def test_a_torn_file(refusal, kept):
     """Cut anywhere it is refused, since what parquet begins with stands at its end."""
     whole = _written(small_fleet())
-    assert refusal(whole[: int(len(whole) * kept)]).startswith("is torn, or not parquet")
+    why = refusal(whole[: int(len(whole) * kept)])
+    assert why.startswith(("is torn, or not parquet", "is damaged: its checksum is wrong"))
+
+
+@pytest.mark.parametrize("place", [4, 500, 3000, -500, -9])
+def test_a_damaged_file(refusal, place):
+    """One bit anywhere, also where parquet would read another number: it is refused before it is read."""
+    content = bytearray(_written(small_fleet()))
+    content[place] ^= 1
+    assert refusal(bytes(content)) == "is damaged: its checksum is wrong"
+
+
+def test_a_file_from_before_there_were_checksums(tmp_path: Path):
+    """It is read as it is."""
+    file = io.BytesIO(_written(small_fleet()))
+    pl.read_parquet(file).write_parquet(tmp_path / "old.parquet", metadata=_ours(file))
+    assert load_snapshot(tmp_path / "old.parquet").processes == small_fleet().processes
 
 
 def test_no_file(tmp_path: Path):
@@ -307,4 +323,4 @@ def test_an_unknown_address(refusal):
 
 def _ours(file: io.BytesIO) -> dict[str, str]:
     metadata = pl.read_parquet_metadata(file)
-    return {key: value for key, value in metadata.items() if key.startswith("fleetpmap_")}
+    return {key: value for key, value in metadata.items() if key.startswith("fleetpmap_") and "sha256" not in key}

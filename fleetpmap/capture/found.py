@@ -27,6 +27,7 @@ from fleetpmap.wire.sections import MalformedError, text_of
 _PAGE_SIZE = re.compile(rb"^KernelPageSize: +(4|8|16|64) kB$", re.MULTILINE)
 _SUFFIXES = re.compile(r"\.(tar|tgz|gz|zst)")
 _NOT_COPIED = "its smaps is not in the copy"
+_NO_MANIFEST = "without a manifest nobody knows whether all of it is here"
 
 
 def snapshot(stored: Stored, selection: Selection, command: str) -> Snapshot:
@@ -39,8 +40,8 @@ def snapshot(stored: Stored, selection: Selection, command: str) -> Snapshot:
     passwd = stored.top(PASSWD) or b""
     hosts = [_answered(stored.path, files, passwd, selection) for files in stored.hosts() if _pids(files)]
     if not hosts:
-        hint = "a capture has HOST/PID/smaps and HOST/PID/stat, and a manifest.json if fleetpmap wrote it"
-        raise refused(stored.path, "no capture: there is no process in it", hint=hint)
+        hint = "a capture has HOST/PID/smaps and HOST/PID/stat; what --save DIR/ wrote, files named by their time"
+        raise refused(stored.path, "neither processes nor saved runs are in it", hint=hint)
     return Snapshot.assemble(hosts, Run(taken, 0.0, command))
 
 
@@ -62,7 +63,7 @@ def _answered(path: Path, files: HostFiles, passwd: bytes, selection: Selection)
     except MalformedError as error:
         raise refused(path, f"{name}: {error}") from error
     answer = Conversation(listing, choice, "", reading=reading)
-    answered = host_snapshot(Host(name), answer, (), rollups=False)
+    answered = host_snapshot(Host(name), answer, (_NO_MANIFEST,), rollups=False)
     return replace(answered, processes=tuple(map(_as_copied, answered.processes)))
 
 

@@ -29,6 +29,7 @@ from fleetpmap.wire.replies import PAGE_SIZES
 FORMAT = 1
 """The capture's version: one that is not known is not read."""
 REBUILT = {
+    "stat": "of a process that was read it is that of after the reading, with the name of before",
     "status": "only its Uid line was read",
     "cmdline": "an argument that no NUL closes has one now",
     "sys/kernel/osrelease": "without the line's other words, if it had any",

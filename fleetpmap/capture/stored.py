@@ -16,10 +16,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol, Self
+from typing import IO, Any, BinaryIO, Protocol, Self, cast
 
-from fleetpmap.capture.layout import HOST_FILES, MANIFEST, PASSWD, PID_FILES, is_known, pid_file, refused
+from fleetpmap.capture.layout import HOST_FILES, MANIFEST, PASSWD, PID_FILES, VERSION, is_known, pid_file, refused
 from fleetpmap.capture.zstd import zstandard
+from fleetpmap.errors import UsageError
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
 
 FILE_LIMIT = PROCESS_LIMIT
@@ -82,7 +83,17 @@ def opened(path: Path) -> Iterator[Stored]:
     except (EOFError, zlib.error) as error:
         raise refused(path, f"the archive is cut or damaged ({error})") from error
     except OSError as error:
-        raise refused(path, error.strerror or f"the archive is cut or damaged ({error})") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    if error.strerror is None:
+        return refused(path, f"the archive is cut or damaged ({error})")
+    # What lies in a directory is opened by its name below it.
+    file = error.filename if isinstance(error.filename, str) and error.filename != str(path) else ""
+    if isinstance(error, PermissionError):
+        return refused(path / file, error.strerror, hint="show it as the user who owns it")
+    return refused(path / file, error.strerror)
 
 
 class StoredDirectory:
@@ -127,6 +138,9 @@ class StoredDirectory:
             return directory.read(path)
         except _WrongKindError as error:
             raise refused(self.path, f"{name}/{path} {error}".removeprefix("/")) from error
+        except OSError as error:
+            error.filename = f"{name}/{path}".removeprefix("/")
+            raise
 
 
 class _WrongKindError(Exception):
@@ -251,17 +265,21 @@ class StoredArchive:
 
     def _members(self) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
         """Each member with its content, None for a directory's."""
-        count = 0
-        with self.path.open("rb") as packed, _unpacked(packed) as file:
-            stream: Any = _Bounded(file, self._limit, self.path)
-            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member, errors="surrogateescape") as archive:
+        count, is_smemcap = 0, False
+        with self.path.open("rb") as packed:
+            stream = _Bounded(_unpacked(packed), self._limit, self.path)
+            with tarfile.open(
+                fileobj=cast(Any, stream), mode="r|", tarinfo=_Member, errors="surrogateescape"
+            ) as archive:
                 for member in archive:
                     count += 1
                     if count > MEMBERS_LIMIT:
                         raise refused(self.path, f"more than {MEMBERS_LIMIT:,} files")
                     self._check(member)
                     member.name = member.name.removeprefix("./").rstrip("/")
+                    is_smemcap |= member.name == VERSION  # which closes its tar with no empty block
                     yield member, archive.extractfile(member) if member.isreg() else None
+                stream.check_end(archive.offset, closed=not is_smemcap)
 
     def _check(self, member: tarfile.TarInfo) -> None:
         name = member.name
@@ -277,7 +295,12 @@ class _Member(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        member = super().frombuf(buf, encoding, errors)
+        try:
+            member = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if any(buf):  # tarfile takes any bad header but the first for the end
+                raise tarfile.ReadError(str(error)) from error
+            raise
         if member.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE):
             if member.size > _TALK_LIMIT:
                 raise tarfile.ReadError(f"a header of {member.size:,} bytes")
@@ -291,11 +314,19 @@ class _KindError(tarfile.TarError):
     """A member that no capture has."""
 
 
+class _Packed(Protocol):
+    """The bytes of a tar, unpacked as they are read."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class _Bounded:
     """A stream that ends the reading when more comes out than can be honest."""
 
-    def __init__(self, file: IO[bytes], limit: int, path: Path) -> None:
+    def __init__(self, file: _Packed, limit: int, path: Path) -> None:
         self._file, self._left, self._path = file, limit, path
+        self.size = self.filled = 0
+        """Bytes read, and how many of them up to the last that is not zero."""
 
     def read(self, size: int) -> bytes:
         """The next bytes."""
@@ -303,25 +334,46 @@ class _Bounded:
         self._left -= len(piece)
         if self._left < 0:
             raise refused(self._path, f"unpacks to more than {EXPANSION} times its size: a bomb")
+        if filled := len(piece.rstrip(b"\0")):
+            self.filled = self.size + filled
+        self.size += len(piece)
+        return piece
+
+    def check_end(self, offset: int, *, closed: bool) -> None:
+        """See that nothing but empty blocks follows on the members, which end at `offset`; `closed`: and that some do.
+
+        What is left has to be read for it, at whose end a packer has its checksum.
+        """
+        while self.read(tarfile.RECORDSIZE):
+            pass
+        if closed and self.size == offset:
+            raise EOFError("its end is missing")
+        if self.filled > offset:
+            raise EOFError("something follows on its end")
+
+
+class _Zstd:
+    """A stream of zstd's whose errors are those of a file that is cut or damaged."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        package = zstandard()
+        self._file, self._error = package.ZstdDecompressor().stream_reader(file, closefd=False), package.ZstdError
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        try:
+            piece: bytes = self._file.read(size)
+        except self._error as error:
+            raise EOFError(error) from error
         return piece
 
 
-@contextlib.contextmanager
-def _unpacked(file: BinaryIO) -> Iterator[IO[bytes]]:
+def _unpacked(file: BinaryIO) -> _Packed:
     magic = file.read(4)
     file.seek(0)
     if magic.startswith(_GZIP):
-        with gzip.open(file) as unpacked:
-            yield unpacked  # type: ignore[misc]  # a GzipFile reads bytes, as an IO[bytes] does
-    elif magic == _ZSTD:
-        package = zstandard()
-        try:
-            with package.ZstdDecompressor().stream_reader(file, closefd=False) as unpacked:
-                yield unpacked
-        except package.ZstdError as error:
-            raise EOFError(error) from error
-    else:
-        yield file
+        return gzip.GzipFile(fileobj=file)
+    return _Zstd(file) if magic == _ZSTD else file
 
 
 def _split(name: str) -> tuple[str, str]:

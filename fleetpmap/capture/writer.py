@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import hashlib
 import io
+import os
 import secrets
 import shutil
 import tarfile
@@ -32,6 +33,8 @@ from fleetpmap.wire.sections import bytes_of, parse_facts, texts_by_pid
 
 ARCHIVES = (".tar.zst", ".tar.gz", ".tgz", ".tar")
 """Suffixes of a capture in one file."""
+_OTHERS = (".zip", ".7z", ".xz", ".bz2", ".zst", ".gz", ".parquet")
+"""Suffixes that nobody gives a directory."""
 _GZIP_LEVEL = 1
 """smaps shrinks 13 to 36 times at the lowest level already."""
 
@@ -42,18 +45,17 @@ class CaptureWriter:
     Left without `finish`, nothing stays behind. A disk that fills up does not end the run: `finish` says so.
 
     Raises:
-        UsageError: there is something at `path` already, or it cannot be written.
+        UsageError: there is something at `path` already, it is called what no capture is, or it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._aside = path.resolve().with_name(f".{secrets.token_hex(8)}.part")
         self._lock = Lock()
         self._hosts: dict[str, KeptHost] = {}
         self._error: OSError | None = None
-        if path.exists() or path.is_symlink():
-            raise UsageError(f"--capture {path}: is there already", hint="name a place that is not there yet")
         try:
+            self._target = _free(path)
+            self._aside = self._target.with_name(f".{secrets.token_hex(8)}.part")
             self._place: _Place = (
                 _Archive(self._aside, path.name) if path.name.endswith(ARCHIVES) else _Directory(self._aside)
             )
@@ -86,7 +88,7 @@ class CaptureWriter:
                 raise self._error
             self._place.add(MANIFEST, document)
             self._place.close()
-            self._aside.rename(self._path.resolve())
+            self._aside.rename(self._target)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -105,6 +107,20 @@ class CaptureWriter:
         if self._aside.is_dir():
             shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.unlink(missing_ok=True)
+
+
+def _free(path: Path) -> Path:
+    """Where this is, behind the links on the way to it, if a capture can be called so and nothing is there yet."""
+    if path.name.endswith(_OTHERS) and not path.name.endswith(ARCHIVES):
+        hint = "end the name in .tar.zst or .tar.gz, or name a directory; --save is what writes .parquet"
+        raise UsageError(f"--capture {path}: is neither an archive that we write nor a directory", hint=hint)
+    # Not resolve(), which has an error of its own for links that lead in a circle.
+    target = Path(os.path.realpath(path.parent, strict=True)) / path.name
+    try:
+        target.lstat()
+    except FileNotFoundError:
+        return target
+    raise UsageError(f"--capture {path}: is there already", hint="name a place that is not there yet")
 
 
 class _Place(Protocol):
@@ -136,7 +152,7 @@ class _Directory:
 
 class _Archive:
     def __init__(self, aside: Path, name: str) -> None:
-        pack = zstandard().ZstdCompressor().stream_writer if name.endswith(".tar.zst") else None
+        pack = zstandard().ZstdCompressor(write_checksum=True).stream_writer if name.endswith(".tar.zst") else None
         self._stack = contextlib.ExitStack()
         aside.touch(mode=0o600)
         file: Any = self._stack.enter_context(aside.open("wb"))
@@ -163,8 +179,9 @@ def _files(answer: Conversation) -> Iterator[tuple[str, bytes]]:
     )
     read = reading.raw if reading else {}
     facts = parse_facts(read.get("facts", b""))
+    stats, later = texts_by_pid(listed.get("stat", b""), "stat"), _whole(facts["stat"])
     files = {
-        "stat": texts_by_pid(listed.get("stat", b""), "stat") | _whole(facts["stat"]),
+        "stat": stats | {pid: _renamed(later[pid], stats[pid]) for pid in later.keys() & stats.keys()},
         "status": texts_by_pid(listed.get("uid", b""), "status") | texts_by_pid(read.get("uid", b""), "status"),
         "cgroup": texts_by_pid(listed.get("cgroup", b""), "cgroup"),
         "smaps_rollup": _whole(facts["smaps_rollup"]),
@@ -183,6 +200,11 @@ def _files(answer: Conversation) -> Iterator[tuple[str, bytes]]:
 
 def _whole(texts: dict[int, list[bytes]]) -> dict[int, bytes]:
     return {pid: text.removesuffix(b"\n") for pid, (text, *_) in texts.items()}
+
+
+def _renamed(stat: bytes, listed: bytes) -> bytes:
+    """A stat of after the reading with the name of before, by which the run chose: a process may have called exec."""
+    return listed[: listed.rfind(b")")] + stat[stat.rfind(b")") :]
 
 
 def _matched(answer: Conversation) -> list[ListedProcess]:

@@ -39,6 +39,7 @@ from fleetpmap.cli.options import (
 )
 from fleetpmap.cli.output import deliver, exit_status, export, rows_to_stdout, say, talk
 from fleetpmap.cli.values import Format, Shell, View
+from fleetpmap.errors import UsageError
 from fleetpmap.version import __version__
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def diff(two: TwoArguments, what: DiffOptions, shape: ShapeOptions, to: OutputOp
     """Show what grew between two runs that were kept: by mapping, kind, process or host."""
     from fleetpmap.cli.growth import show_growth
 
-    return show_growth(two, what, shape, to, talk)
+    return show_growth(two, what, shape, to, talk, app)
 
 
 @app.command()
@@ -193,6 +194,7 @@ def ps(
     from fleetpmap.report import ps as listed
     from fleetpmap.snapshot import Run, Snapshot
 
+    _refuse_rollup(how, "ps")
     output = output_from(ShowOptions(view=View.processes), shape, to, report="ps")
     selection = selection_from(matching, required=False)
     # A column that it does not have is missing from a list of nobody too, and that one asks nobody.
@@ -207,6 +209,7 @@ def hosts(which: HostOptions, to: OutputOptions, how: RunningOptions) -> int:
     """List the hosts that the options select, and how each would be reached; contacts nobody."""
     from fleetpmap.cli.routes import routes
 
+    _refuse_rollup(how, "hosts")
     output = output_from(ShowOptions(view=View.hosts), ShapeOptions(), to, report="routes")
     deliver(routes(_fleet(which, how), ssh_options_from(how), _command()), output, to.color, quiet=how.quiet)
     return 0
@@ -224,6 +227,8 @@ def doctor(
     output = output_from(ShowOptions(view=View.hosts), ShapeOptions(), to, report="doctor")
     selection = selection_from(matching, required=False)
     reading = selection != selection_from(ProcessOptions(), required=False)
+    if not reading:
+        _refuse_rollup(how, "doctor without --match or another process option")
     fleet = _fleet(replace(which, host=[*which.host, *named.hosts]), how)
     watch = Stopwatch()
     snapshot = _collect(fleet, selection, how, smaps=reading, watch=watch.start)
@@ -280,6 +285,11 @@ def _output(
     if how.rollup:
         check_rollup(output, kept=bool(keep.save or keep.capture))
     return output
+
+
+def _refuse_rollup(how: RunningOptions, command: str) -> None:
+    if how.rollup:
+        raise UsageError(f"--rollup says how memory is read, and {command} reads none", hint="leave out --rollup")
 
 
 def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:

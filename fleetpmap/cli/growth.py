@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import typer
+
+from fleetpmap.cli.asked import looked_for
 from fleetpmap.cli.choices import selection_from
 from fleetpmap.cli.destinations import column_list, output_from
 from fleetpmap.cli.kept import snapshot_from
@@ -24,8 +27,11 @@ def show_growth(
     shape: ShapeOptions,
     to: OutputOptions,
     how: TalkOptions,
+    app: typer.Typer,
 ) -> int:
     """Report what grew between two snapshots; 3 if either lacks a part of what was asked for.
+
+    `app`: whose commands the runs were.
 
     Raises:
         UsageError: one of them cannot be read, or an option that does not go with the report.
@@ -38,7 +44,8 @@ def show_growth(
     everything = selection_from(ProcessOptions(), required=False)
     old, new = (snapshot_from([path], everything, "") for path in (two.old, two.new))
     wanted = Shape(shape.sort, shape.top, columns)
-    report = diff(old, new, what.by.value, f"{what.metric}_kib", shape=wanted)
+    asked = (looked_for(old.run.command, app), looked_for(new.run.command, app))
+    report = diff(old, new, what.by.value, f"{what.metric}_kib", shape=wanted, looked_for=asked)
     deliver(report, output, to.color, quiet=how.quiet)
     talk(report, new, output, how)
     return 0 if old.coverage.complete and new.coverage.complete else 3

@@ -8,6 +8,9 @@ anything else       a capture
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -43,8 +46,11 @@ def save_to(text: str | None) -> Save | None:
         raise files.unwritable("--save", text, error) from error
     if text.endswith("/") and is_file:
         raise UsageError(f"--save {text}: is a file", hint="leave out the / to replace it, or name a directory")
+    if is_there and not os.access(path, os.W_OK | os.X_OK):
+        raise files.unwritable("--save", text, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     if text.endswith("/") or is_there:
-        files.writable("--save", str(path / f"x{_SUFFIX}" if is_there else path))
+        if not is_there:
+            files.writable("--save", text)
         return partial(_save_in, text, path)
     if path.suffix.lower() != _SUFFIX:
         raise UsageError(
@@ -76,6 +82,8 @@ def is_saved(text: str) -> bool:
         path, at, _ = _parted(text)
         if path.is_dir():
             return bool(at or entries(path))
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False  # to open a pipe is to wait for its writer
         with path.open("rb") as file:
             return path.suffix.lower() == _SUFFIX or file.read(len(_MAGIC)) == _MAGIC
     except OSError as error:
@@ -91,8 +99,12 @@ def saved_at(text: str) -> Snapshot:
     from fleetpmap.snapshot_file import entry_at, load_snapshot
 
     needs_polars(text)
-    path, _, when = _parted(text)
-    return load_snapshot(entry_at(path, when or "last").path if path.is_dir() else path)
+    path, at, when = _parted(text)
+    if path.is_dir():
+        path = entry_at(path, when or "last").path
+    elif at:
+        raise UsageError(f"{text}: {path} is a single run", hint=f"leave out {at}{when}, which is for a directory")
+    return load_snapshot(path)
 
 
 def _parted(text: str) -> tuple[Path, str, str]:

@@ -81,7 +81,8 @@ def entry_at(directory: Path, when: str) -> Entry:
     except OSError as error:
         raise UsageError(f"{directory}: {error.strerror}", hint="name a directory that --save wrote to") from error
     if not runs:
-        raise UsageError(f"{directory}: has no snapshots", hint="fill it with fleetpmap run … --save DIR/")
+        hint = "fill it with fleetpmap run … --save DIR/; a capture takes no @"
+        raise UsageError(f"{directory}: has no snapshots", hint=hint)
     if when in ("first", "last"):
         return runs[0] if when == "first" else runs[-1]
     try:

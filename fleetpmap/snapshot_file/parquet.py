@@ -7,10 +7,12 @@ The rows are the mappings (see frame). The file's key-value metadata hold the re
                           columns, the kernel's keys in order and the column of each
     fleetpmap_processes   every process that matched, with `mappings`, how many rows it has, in the order of the
                           rows: json, packed by zlib, in base64
+    fleetpmap_sha256      of the whole file, with zeros in the place of this one; a file without it is not checked
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from base64 import b64decode, b64encode
@@ -28,6 +30,11 @@ from fleetpmap.snapshot_file.frame import field_columns, mappings_of, to_frame, 
 from fleetpmap.version import __version__
 
 KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_processes"
+SHA256 = "fleetpmap_sha256"
+_UNSEALED = "0" * 64
+_SEAL = SHA256.encode() + b"\x18\x40"
+"""What stands before it in the file: its name, then in Thrift's compact protocol that a text of 64 bytes follows. No
+text of a host can hold that, since all are escaped."""
 FORMAT = 1
 """Of the file; a change that older programs cannot read adds one."""
 _MOST_UNPACKED = 1 << 30
@@ -60,9 +67,11 @@ def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
         "columns": {key: columns[key] for key in snapshot.table.fields},
     }
     whole = BytesIO()  # what goes wrong with the file itself is to be an OSError, not one of polars' errors
-    to_frame(snapshot).write_parquet(
-        whole, metadata={KIND: "snapshot", SNAPSHOT: json.dumps(about), PROCESSES: _packed(to_json(rows))}
-    )
+    metadata = {KIND: "snapshot", SNAPSHOT: json.dumps(about), PROCESSES: _packed(to_json(rows)), SHA256: _UNSEALED}
+    to_frame(snapshot).write_parquet(whole, metadata=metadata)
+    place, checksum = _checksum(whole.getvalue())
+    whole.seek(place)
+    whole.write(checksum)
     file.write(whole.getbuffer())
 
 
@@ -70,13 +79,17 @@ def load_snapshot(path: str | Path) -> Snapshot:
     """The snapshot that a file holds, equal in every view to the one that was written.
 
     Raises:
-        UsageError: there is no such file; it is torn, another program's, a report's, or of a newer fleetpmap; or its
-            parts do not fit together.
+        UsageError: there is no such file; it is damaged, torn, another program's, a report's, or of a newer fleetpmap;
+            or its parts do not fit together.
     """
     import polars
     from polars.exceptions import PanicException, PolarsError
 
-    source = _read(Path(path))
+    content = _read(Path(path))
+    place, checksum = _checksum(content)
+    if content[place : place + len(checksum)] != checksum:
+        raise UsageError(f"{path}: is damaged: its checksum is wrong", hint="fetch it again from where it was saved")
+    source = BytesIO(content)
     try:
         metadata = polars.read_parquet_metadata(source)
         _check_kind(path, metadata)
@@ -96,9 +109,21 @@ def load_snapshot(path: str | Path) -> Snapshot:
         raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
 
 
-def _read(path: Path) -> BytesIO:
+def _checksum(content: bytes) -> tuple[int, bytes]:
+    """Where a file has its checksum, and what it should be; nothing, if it has no place for one."""
+    at = content.rfind(_SEAL)
+    if at < 0:
+        return 0, b""
+    start = at + len(_SEAL)
+    digest = hashlib.sha256(memoryview(content)[:start])
+    digest.update(_UNSEALED.encode())
+    digest.update(memoryview(content)[start + len(_UNSEALED) :])
+    return start, digest.hexdigest().encode()
+
+
+def _read(path: Path) -> bytes:
     try:
-        return BytesIO(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", hint=_NOT_OURS) from error
 

@@ -2,6 +2,7 @@
 
     pairs      which process is which: the same, restarted, new or gone
     findings   what stands out, in sentences
+    likeness   whether both hold the same sort of thing at all
 
 A row per mapping, kind, process or host whose size is another than before, by growth; what did not change is counted in
 a note, and in the totals. A host that cannot be compared is unknown, neither new nor gone.
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.diff.findings import Row, sentences, span
+from fleetpmap.report.diff.likeness import differences
 from fleetpmap.report.diff.pairs import Pair, Pairs, paired
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.rows import coded, rule_over
@@ -36,22 +38,30 @@ _Figures = tuple[int | None, int | None, int | None]
 
 
 def diff(
-    old: Snapshot, new: Snapshot, by: By = "mapping", metric: str = "pss_kib", *, shape: Shape = AS_IT_IS
+    old: Snapshot,
+    new: Snapshot,
+    by: By = "mapping",
+    metric: str = "pss_kib",
+    *,
+    shape: Shape = AS_IT_IS,
+    looked_for: tuple[str, str] = ("", ""),
 ) -> Report:
     """A row for each mapping (or kind) of a process, process or host that changed; what grew most comes first.
 
-    `metric`: one of METRICS. Coverage and run are those of `new`.
+    `metric`: one of METRICS. `looked_for`: which processes the old run was to read and which the new one, in words;
+    empty where that is not known. Coverage and run are those of `new`.
 
     Raises:
-        UsageError: a column of `shape` that the table does not have.
+        UsageError: a column of `shape` that the table does not have; or mappings to be compared with sums of them.
     """
+    apart = differences(old, new, by, looked_for)
     difference = _Difference(old, new, by, metric)
     table = difference.table()
     brief = replace(shape, top=MOST_ROWS) if shape.top is None else shape
     report = Report(
         "diff",
         (shaped(table, shape),),
-        tuple(difference.notes()),
+        (*apart, *difference.notes()),
         new.coverage,
         new.run,
         findings=sentences(difference.rows, difference.processes, difference.seconds),

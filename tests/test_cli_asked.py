@@ -1,0 +1,32 @@
+"""Which processes a kept run looked for, read from the command line that it keeps."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleetpmap.cli.app import app
+from fleetpmap.cli.asked import looked_for
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("fleetpmap run -g web -m nginx", "--match nginx"),
+        ("fleetpmap watch -H 'web[01-20]' -fmnginx --count 3 --save data/", "--match nginx --full"),
+        ("fleetpmap run --match='^java -jar' -u www,app -u root", "--match '^java -jar' --user app,root,www"),
+        ("fleetpmap run --pid 7 --pid 12 --view hosts", "--pid 12,7"),
+        ("fleetpmap run -gfront -ofm.csv --unit nginx --max-rss none", "--unit nginx"),
+        ("fleetpmap run --all", "every process"),
+        ("fleetpmap demo --capture try", "every process"),
+        ("fleetpmap run --of-the-future --match nginx", "--match nginx"),
+    ],
+)
+def test_told(command: str, told: str):
+    """Spelled in one way, however it was typed; hosts, views and files are no part of it."""
+    assert looked_for(command, app) == told
+
+
+@pytest.mark.parametrize("command", ["", "fleetpmap", "fleetpmap nothing", "other run --all", "fleetpmap run 'x"])
+def test_not_told(command: str):
+    """A copy of /proc has no command, and a file may hold any text."""
+    assert looked_for(command, app) == ""
