@@ -167,10 +167,14 @@ def test_command_that_dies_in_the_middle(sshd, options, netcat, tmp_path):
 
 
 def test_nothing_is_left_of_the_command(sshd, options, netcat, tmp_path):
-    """Nor of what it started, nor of one that does not listen to SIGHUP: its whole process group is ended."""
+    """Nor of what it started, nor of what does not listen to SIGHUP: its whole process group is ended."""
     _says(sshd.host(), options(netcat))
     before, number = _belongings(), tmp_path / "pid"
-    for command in (f"sleep 1000 & echo $! >{number}; {netcat}", f"trap : HUP; echo $$ >{number}; sleep 9; sleep 9"):
+    for command in (
+        f"sleep 1000 & echo $! >{number}; {netcat}",
+        f"nohup sleep 1000 >/dev/null & echo $! >{number}; {netcat}",
+        f"trap : HUP; echo $$ >{number}; sleep 9; sleep 9",
+    ):
         with contextlib.suppress(DeadlineError):
             _says(sshd.host(connect_timeout_s=1.0), options(f"sh -c '{command}'"))
         assert _has_ended(int(number.read_text()))

@@ -106,14 +106,21 @@ class CommandSocket(DeadlineSocket):
 
         Safe to call twice. (close() itself is paramiko's to call, before anybody has asked for the failure.)
         """
-        for number in (signal.SIGHUP, signal.SIGKILL):
-            if self._child.returncode is None:
-                # Not reaped yet, so the group's number is still its own and nobody else can be hit.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._child.pid, number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._child.wait(_GRACE_S)
+        if self._child.returncode is None:
+            self._signal(signal.SIGHUP)
+            give_up = time.monotonic() + _GRACE_S
+            while self._ended() is None and time.monotonic() < give_up:
+                time.sleep(_TICK_S)
+            # Also where the command itself has ended: what it started may not listen to SIGHUP, as under nohup.
+            self._signal(signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(_GRACE_S)
         self._stderr.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send it to the command's group. Not reaped yet, so the number is still its own and nobody else can be hit."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, number)
 
     def _ended(self) -> os.waitid_result | None:
         """How the command ended, None while it runs. Leaves it unreaped: end() still needs its number."""
