@@ -231,7 +231,7 @@ def chroot(tmp_path: Path) -> Chroot:
     return Chroot(tmp_path)
 
 
-BUSYBOX_NAMES = ("sh", "grep", "tail", "id", "uname", "readlink", "cut", "sort", "tar", "gzip")
+BUSYBOX_NAMES = ("sh", "grep", "awk", "tail", "id", "uname", "readlink", "cut", "sort", "tar", "gzip")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_host_that_has_only_busybox(
 @pytest.mark.parametrize("shell", ["dash", "mksh"])
 def test_a_host_that_has_toybox(sshd: Sshd, chroot: Chroot, target: Target, shell: str) -> None:
     """Android's tools, and its shell: what they can do is used, and the answer is the same."""
-    chroot.add("toybox", "grep", "tail", "printf", "sed", "id", "uname", "readlink", "nice")
+    chroot.add("toybox", "grep", "tail", "printf", "id", "uname", "readlink", "nice")
     chroot.add(shell, "sh")
     snapshot = ask(chroot.host(sshd, f"toybox-{shell}"), sshd)
     assert_read(snapshot, target.pid)

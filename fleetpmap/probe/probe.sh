@@ -170,44 +170,54 @@ lines_of() {
     esac
 }
 
-# stats PID...: each stat; adds to $cut whose name has 15 bytes. sed drops what comes behind the rss, most of it: its
-# limit is there, nearly always the greatest number. P prints up to that, cheaper than to match what is dropped. The
-# names come on stderr, which is cheaper than to read again: opening a file of /proc costs more than all else.
+# stats PID...: each stat; adds to $cut whose name has 15 bytes. awk drops what comes behind the rss, most of it: its
+# limit is there, nearly always the greatest number. The names come on stderr, which is cheaper than to read again:
+# opening a file of /proc costs more than all else.
 stats() {
     section stat
     files stat "$@"
     beginning=
     # shellcheck disable=SC2086 # a list of paths: split it
     case $reader:$filter in
-        sh:*) shell_lines $files ;;
-        *:sed)
-            {
-                told=$({
-                    {
-                        grep -aHs '' $files
-                        echo "code $?" >&2
-                    } | sed -n 's/18446744073709551615/\n/;P;/(.\{15\})/w /dev/stderr' >&4
-                } 2>&1)
-            } 4>&1
-            check "$?"
-            pids_told
+        sh:*)
+            shell_lines $files
+            return
             ;;
-        *)
-            run grep -aHs '' $files
-            told=$(grep -als '^[0-9]* (.\{15\}) ' $files)
-            pids_told
+        *:awk)
+            { told=$(awk "$shorten" $files 2>&1 >&4); } 4>&1
+            code=$?
+            check "$code"
+            if [ "$code" -eq 0 ]; then
+                pids_told
+                return
+            fi # else it does not know a word of that, and has printed nothing
             ;;
     esac
+    # shellcheck disable=SC2086 # a list of paths: split it
+    run grep -aHs '' $files
+    # shellcheck disable=SC2086 # a list of paths: split it
+    told=$(grep -als '^[0-9]* (.\{15\}) ' $files)
+    pids_told
 }
 
-pids_told() { # adds to $cut the pids that the lines of $told begin with, and checks the code among them
+# Not awk's own loop over files, which in some ends at the first that is gone.
+shorten='BEGIN {
+for (i = 1; i < ARGC; i++) {
+    file = ARGV[i]
+    while ((getline line < file) == 1) {
+        if (end = index(line, " 18446744073709551615 ")) line = substr(line, 1, end)
+        print file ":" line
+        if (substr(line, index(line, "(") + 16, 1) == ")") print file > "/dev/stderr"
+    }
+    close(file)
+}
+}'
+
+pids_told() { # adds to $cut the pids that the lines of $told begin with
     IFS=$newline
     set -f
     for line in $told; do
-        case $line in
-            "code "*) check "${line#code }" ;;
-            [0-9]*/*) cut="$cut ${line%%/*}" ;;
-        esac
+        case $line in [0-9]*/*) cut="$cut ${line%%/*}" ;; esac
     done
     set +f
     unset IFS
@@ -500,9 +510,9 @@ choose_tools() {
     for tool in tail printf; do command -v "$tool" >/dev/null 2>&1 || reader='sh'; done
     text='printf %s'
     [ "$reader" != sh ] || choose_builtins
-    # BusyBox's sed would make a /dev/stderr where there is none.
+    # Some would make a /dev/stderr where there is none.
     filter=
-    if [ -e /dev/stderr ] && command -v sed >/dev/null 2>&1; then filter='sed'; fi
+    if [ -e /dev/stderr ] && command -v awk >/dev/null 2>&1; then filter='awk'; fi
     compression=plain
     if wished gzip && command -v gzip >/dev/null 2>&1; then compression=gzip; fi
     nicely=
