@@ -25,9 +25,7 @@ FOLDER = Path(os.environ.get("FLEETPMAP_REAL_SMAPS", BESIDE))
 DUMPS = {path.name: path for path in sorted(FOLDER.glob("*.smaps"))}
 ROLLUP = "prometheus_procfs_26231.smaps_rollup"
 
-pytestmark = pytest.mark.skipif(
-    not DUMPS, reason="no real dumps: FLEETPMAP_REAL_SMAPS or ../shared/real_smaps beside the checkout has them"
-)
+pytestmark = pytest.mark.skipif(not DUMPS, reason="no real dumps in FLEETPMAP_REAL_SMAPS, or ../shared/real_smaps")
 EXPECTED: dict[str, dict[str, Any]] = json.loads((FOLDER / "EXPECTED.json").read_text()) if DUMPS else {}
 
 

@@ -20,9 +20,8 @@ from targets import Target
 
 FAKE_PROC = Path(__file__).parent / "fake_proc"
 SIZES = ("rss_kib", "pss_kib", "uss_kib", "dirty_kib", "swap_kib", "swap_pss_kib", "hugetlb_kib")
-needs_rollup = pytest.mark.skipif(
-    not Path("/proc/self/smaps_rollup").exists(), reason="this kernel has no smaps_rollup"
-)
+_HAS_ROLLUP = Path("/proc/self/smaps_rollup").exists()
+needs_rollup = pytest.mark.skipif(not _HAS_ROLLUP, reason="this kernel has no smaps_rollup (4.14)")
 
 
 def _looked(pid: int, host: Host, options: SshOptions | None = None, *, rollup_only: bool):
