@@ -18,7 +18,7 @@ def main() -> None:
     _fill_closed_streams()
     from fleetpmap.cli import complete
     from fleetpmap.cli.app import app
-    from fleetpmap.cli.interrupt import TERMINATED, end_now
+    from fleetpmap.cli.interrupt import INTERRUPTED, TERMINATED, end_now
 
     complete.prepare()
     try:
@@ -26,7 +26,7 @@ def main() -> None:
     except FleetpmapError as error:
         sys.exit(_say(error))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except SystemExit as end:
         if end.code == TERMINATED:  # all is in order, but for the threads that wait for hosts
             end_now(TERMINATED)

@@ -505,8 +505,10 @@ choose_tools() {
         *BusyBox*) reader=busybox ;;
         *) reader=gnu ;;
     esac
-    case $said in *"GNU grep"*) counted=:1 ;; *) counted=$(echo x | grep -azHsc '' 2>/dev/null) ;; esac
-    case $counted in *:1) ;; *) reader='sh' ;; esac
+    case $said in
+        *"GNU grep"*) ;;
+        *) case $(echo x | grep -azHsc '' 2>/dev/null) in *:1) ;; *) reader='sh' ;; esac ;;
+    esac
     for tool in tail printf; do command -v "$tool" >/dev/null 2>&1 || reader='sh'; done
     text='printf %s'
     [ "$reader" != sh ] || choose_builtins

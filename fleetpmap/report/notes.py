@@ -13,6 +13,7 @@ from fleetpmap.check import Check
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.rows import host_slots
 from fleetpmap.smaps import NULL
+from fleetpmap.smaps.fields import field_columns
 from fleetpmap.snapshot import (
     ANSWERED,
     HOST_STATUSES,
@@ -120,7 +121,11 @@ def _processes(coverage: Coverage, verb: str) -> str:
 
 def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
     """A sentence for each set of hosts whose kernels do not tell what a total needs."""
-    needed = KERNEL_KEYS if fields is None else _needed(snapshot, fields)
+    if fields is None:
+        needed = KERNEL_KEYS
+    else:
+        columns_of = field_columns(snapshot.table.fields)
+        needed = {columns_of[key]: (key,) for key in fields}
     slots, names = host_slots(snapshot), [host.name for host in snapshot.hosts]
     mappings = snapshot.table.mappings
     mappings_on = count(mappings, slots, len(names)).tolist()
@@ -136,13 +141,6 @@ def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
     if fields is None:
         return [_gap_sentence(gap, [*columns], ", ".join(missing)) for gap, (columns, missing) in gaps.items()]
     return [_field_gap_sentence(gap, [*columns], needed) for gap, (columns, _) in gaps.items()]
-
-
-def _needed(snapshot: Snapshot, fields: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    from fleetpmap.snapshot_file.frame import field_columns  # 2 ms, which other views do not take
-
-    names = field_columns(snapshot.table.fields)
-    return {names[key]: (key,) for key in fields}
 
 
 class _Gap(NamedTuple):

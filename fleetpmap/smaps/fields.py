@@ -7,6 +7,7 @@ row of FIELDS. A key that is not here is kept all the same: `column_name` derive
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -116,3 +117,16 @@ def column_name(key: str) -> str:
     if known is not None:
         return known.column
     return _WORD_STARTS.sub("_", key).strip("_").lower() + "_kib"
+
+
+def field_columns(keys: Iterable[str]) -> dict[str, str]:
+    """The columns of all fields we know and of `keys`, by kernel key; two keys that would share one name do not."""
+    columns = {field.key: field.column for field in FIELDS if field.unit != "text"}
+    for key in keys:
+        if key in columns:
+            continue
+        name = column_name(key)
+        while name in columns.values():
+            name += "_"
+        columns[key] = name
+    return columns

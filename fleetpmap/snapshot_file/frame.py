@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fleetpmap.escape import escape, unescape
 from fleetpmap.naming import DELETED
 from fleetpmap.smaps import NULL, Coded
-from fleetpmap.smaps.fields import FIELDS, column_name
+from fleetpmap.smaps.fields import column_name, field_columns
 from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.table import IntArray, MappingTable
 
@@ -55,19 +55,6 @@ def to_frame(snapshot: Snapshot) -> polars.DataFrame:
             texts(_FLAGS, table.flags),
         ]
     )
-
-
-def field_columns(keys: Iterable[str]) -> dict[str, str]:
-    """The columns of all fields we know and of `keys`, by kernel key; two keys that would share one name do not."""
-    columns = {field.key: field.column for field in FIELDS if field.unit != "text"}
-    for key in keys:
-        if key in columns:
-            continue
-        name = column_name(key)
-        while name in columns.values():
-            name += "_"
-        columns[key] = name
-    return columns
 
 
 def to_table(frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequence[int]) -> MappingTable:

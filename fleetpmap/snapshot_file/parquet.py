@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fleetpmap.errors import UsageError
+from fleetpmap.smaps.fields import field_columns
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Process, Run, Snapshot
 from fleetpmap.snapshot_file.document import from_json, to_json
-from fleetpmap.snapshot_file.frame import field_columns, mappings_of, to_frame, to_table
+from fleetpmap.snapshot_file.frame import mappings_of, to_frame, to_table
 from fleetpmap.version import __version__
 
 KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_processes"
