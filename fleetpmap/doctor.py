@@ -195,6 +195,7 @@ def doctor(
         notes=(*_notes(diagnoses, listed_only=listed_only), *same_machine_notes(snapshot)),
         coverage=snapshot.coverage,
         run=snapshot.run,
+        listed_only=listed_only,
     )
 
 

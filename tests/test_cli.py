@@ -11,8 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer.main
+from rich.markup import render
 
 from fleetpmap import report
+from fleetpmap.cli.app import app
 from fleetpmap.cli.values import Format, View
 from fleetpmap.export import EXPORTERS
 from program import fleetpmap
@@ -132,6 +135,14 @@ def test_the_options_know_every_view_and_format():
 def test_help_is_called_by_its_name():
     """However it was started."""
     assert "Usage: fleetpmap run" in fleetpmap("run", "--help").stdout
+
+
+def test_help_loses_no_word():
+    """What rich would take for markup, as it does `[heap]`, it leaves out without a word."""
+    commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]  # an app with commands is a group
+    told = [option.help for command in commands for option in command.params if option.help]
+    assert len(told) > 100
+    assert [text for text in told if render(text).plain != text] == []
 
 
 def test_version():

@@ -205,9 +205,11 @@ def test_hosts_are_arguments_too(doctor):
 def test_matched_processes_are_tried(doctor):
     """With a process option the maps are read, as run would; nobody who matches is 5, as there."""
     with Target("to-be-tried") as target:
-        (row,) = _rows(doctor("well", "--pid", str(target.pid), "--format", "csv").stdout).values()
+        done = doctor("well", "--pid", str(target.pid), "--format", "csv")
+    (row,) = _rows(done.stdout).values()
     assert (row["processes"], row["readable"], row["proc"]) == ("1", "1", "ok")
     assert row["proc_ms"] != ""
+    assert done.stderr.splitlines()[-1] == "1 of 1 host answered; 1 of 1 process read"
     assert doctor("well", "--pid", "4194304").returncode == 5
 
 

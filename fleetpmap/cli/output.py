@@ -144,7 +144,7 @@ def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> 
 def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions | TalkOptions) -> None:
     """On stderr: who failed and what to do; and what the report on stdout does not say itself."""
     from fleetpmap.inventory import fold
-    from fleetpmap.report import LISTED_ONLY, check_sentences, coverage_sentence, folded
+    from fleetpmap.report import check_sentences, coverage_sentence, folded
 
     # A table ends with its failures, its notes and the coverage; a view that is text, and every file, does not.
     says_all = output.file is None and output.format is Format.table and report.text is None
@@ -173,7 +173,7 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
         say(finding)
     for note in report.notes:
         say(note)
-    say(coverage_sentence(snapshot.coverage, listed_only=report.view in LISTED_ONLY))
+    say(coverage_sentence(snapshot.coverage, listed_only=report.listed_only))
 
 
 def _notes(host: HostResult, verbose: int) -> Iterator[str]:

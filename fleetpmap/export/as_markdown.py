@@ -17,7 +17,7 @@ from typing import BinaryIO
 from fleetpmap.escape import escape
 from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table
 from fleetpmap.report.failures import folded
-from fleetpmap.report.notes import LISTED_ONLY, UPPER_BOUND, coverage_sentence
+from fleetpmap.report.notes import UPPER_BOUND, coverage_sentence
 
 _CHUNK = 16_384
 """Rows turned into texts at a time."""
@@ -48,7 +48,7 @@ def _blocks(report: Report) -> Iterator[str]:
             yield from _table(table)
             yield "\n"
     yield from _list(report.findings)
-    coverage = coverage_sentence(report.coverage, listed_only=report.view in LISTED_ONLY)
+    coverage = coverage_sentence(report.coverage, listed_only=report.listed_only)
     if coverage:
         yield f"{_sentence(coverage)}\n\n"
     failures = folded(report.coverage.failures)

@@ -20,7 +20,7 @@ from fleetpmap.render.layout import GAP, Laid, fit, fold_end, text_width
 from fleetpmap.render.shares import share_texts
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.notes import LISTED_ONLY, UPPER_BOUND, coverage_sentence
+from fleetpmap.report.notes import UPPER_BOUND, coverage_sentence
 
 _BOLD = Style(bold=True)
 _DIM = Style(dim=True)
@@ -122,7 +122,7 @@ class Screen:
 
     def _coverage(self, width: int) -> Iterator[Piece]:
         coverage = self._report.coverage
-        sentence = coverage_sentence(coverage, listed_only=self._report.view in LISTED_ONLY)
+        sentence = coverage_sentence(coverage, listed_only=self._report.listed_only)
         asked = coverage.asked > coverage.hosts["not-asked"]
         style = _GOOD if coverage.complete else _WARN + _BOLD if asked else _DIM
         yield from _sentence(sentence, width, style)

@@ -21,7 +21,7 @@ from fleetpmap.report.fields import fields
 from fleetpmap.report.hosts import hosts
 from fleetpmap.report.mappings import mappings
 from fleetpmap.report.merged import merged
-from fleetpmap.report.notes import LISTED_ONLY, check_sentences, coverage_sentence
+from fleetpmap.report.notes import check_sentences, coverage_sentence
 from fleetpmap.report.page import page
 from fleetpmap.report.pmap import pmap
 from fleetpmap.report.processes import processes
@@ -81,7 +81,6 @@ def _unasked(hosts: Iterable[str]) -> Snapshot:
 
 
 __all__ = [
-    "LISTED_ONLY",
     "VIEWS",
     "Cell",
     "Column",

@@ -124,6 +124,8 @@ class Report:
     """The same answer as short as a person wants it on a terminal; None: it is short enough as it is."""
     beside: Mapping[str, Report] = field(default_factory=dict)
     """What a page shows beside it, by its names in report.page; of no other format's business."""
+    listed_only: bool = False
+    """It says who would be read: nobody's memory was."""
 
     @property
     def has_upper_bounds(self) -> bool:

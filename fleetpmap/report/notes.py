@@ -28,8 +28,6 @@ from fleetpmap.table import KERNEL_KEYS, count
 
 MOST_NAMED = 5
 """Pids of one host, and hosts, that a sentence names; the rest is a number."""
-LISTED_ONLY = frozenset({"ps", "doctor"})
-"""Views that say who would be read."""
 UPPER_BOUND = "≤ at most: what processes share is counted once for each of them"
 """What the sign before such a total means."""
 _CHECKS: Mapping[Check, str] = {

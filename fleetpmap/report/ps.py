@@ -28,4 +28,5 @@ def ps(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
         notes=tuple(same_machine_notes(snapshot)),
         coverage=snapshot.coverage,
         run=snapshot.run,
+        listed_only=True,
     )

@@ -71,7 +71,7 @@ class ShowOptions:
             *("-k", "--use-kernel-name"),
             metavar="",
             rich_help_panel=SHOW,
-            help="As pmap -k: [heap] and the like, not [ anon ].",
+            help="As pmap -k: the kernel's own names, not [ anon ] for all that is no file.",
         ),
     ] = False
     by: Annotated[

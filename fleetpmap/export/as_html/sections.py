@@ -12,7 +12,7 @@ from fleetpmap.export.as_html.tables import UNKNOWN, Bar, Part, ShownTable, at_m
 from fleetpmap.export.as_html.treemap import NARROW, WIDE, Tile, rules, tree
 from fleetpmap.report.base import Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.notes import LISTED_ONLY, check_sentences, coverage_sentence
+from fleetpmap.report.notes import check_sentences, coverage_sentence
 from fleetpmap.units import human
 
 _TITLES = {
@@ -93,7 +93,7 @@ def page_of(report: Report) -> Page:
     lines = (report.text or "").splitlines()
     return Page(
         report=report,
-        coverage=coverage_sentence(report.coverage, listed_only=report.view in LISTED_ONLY),
+        coverage=coverage_sentence(report.coverage, listed_only=report.listed_only),
         headlines=tuple(_headlines(whole)) if whole is not None else (),
         findings=_distinct(one.findings for one in every),
         notes=_distinct(one.notes for one in every),
