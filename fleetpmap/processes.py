@@ -137,19 +137,20 @@ def completed(choice: Choice, reading: Reading) -> Choice:
     return Choice(tuple(read), choice.left_out, choice.unread_exes)
 
 
-def _candidates(processes: Processes, selection: Selection) -> Iterator[ListedProcess]:
+def _candidates(processes: Processes, selection: Selection) -> Iterable[ListedProcess]:
     """Those that a look at the pid or the name does not rule out; nothing more is known of the others yet."""
     if selection.pids:
-        yield from filter(None, map(processes.get, sorted(set(selection.pids))))
+        pids = sorted(set(selection.pids))
     elif selection.match is None or selection.full:
-        yield from processes
+        return processes
     else:
         search = selection.match.search  # what matches exactly is found, too
-        yield from (
-            processes[slot]
-            for slot, name in enumerate(processes.names)
+        pids = [
+            pid
+            for pid, name in processes.names()
             if search(name) or len(name) == COMM_LENGTH or not name.isascii()  # which may be cut
-        )
+        ]
+    return filter(None, map(processes.get, pids))
 
 
 def _matches(process: ListedProcess, selection: Selection, users: dict[int, str]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple, overload
 
 ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "cut", "unread"]
@@ -65,8 +66,8 @@ class Processes(Sequence[ListedProcess]):
     """Every process of a host, by pid; each is made when it is asked for, since most are nobody's business."""
 
     def __init__(self, pids: Sequence[int], names: Sequence[str], make: Callable[[int], ListedProcess]) -> None:
-        """`make` gives the process of a slot in `pids`."""
-        self.names = names
+        """One slot for each process, in any order; `make` gives the one of a slot."""
+        self._names = names
         self._make = make
         self._made: dict[int, ListedProcess] = {}
         self._slots = dict(zip(pids, range(len(pids)), strict=True))
@@ -75,6 +76,10 @@ class Processes(Sequence[ListedProcess]):
     def of(cls, processes: Sequence[ListedProcess]) -> Processes:
         """Of processes that are made already."""
         return cls([one.pid for one in processes], [one.name for one in processes], processes.__getitem__)
+
+    def names(self) -> Iterator[tuple[int, str]]:
+        """Every pid and its name, in the host's order: none of the processes has to be made."""
+        return zip(self._slots, self._names, strict=True)
 
     def get(self, pid: int) -> ListedProcess | None:
         """The process of this pid."""
@@ -87,11 +92,15 @@ class Processes(Sequence[ListedProcess]):
     def __getitem__(self, slot: slice) -> list[ListedProcess]: ...
     def __getitem__(self, slot: int | slice) -> ListedProcess | list[ListedProcess]:
         if isinstance(slot, slice):
-            return [self._at(one) for one in range(len(self))[slot]]
-        return self._at(range(len(self))[slot])
+            return [self._at(one) for one in self._by_pid[slot]]
+        return self._at(self._by_pid[slot])
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    @cached_property
+    def _by_pid(self) -> list[int]:
+        return [self._slots[pid] for pid in sorted(self._slots)]
 
     def _at(self, slot: int) -> ListedProcess:
         if slot not in self._made:
