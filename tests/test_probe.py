@@ -189,7 +189,8 @@ def test_lines_for_stdin() -> None:
     script = render(Request())
     assert script.read_line([(12, 7)]) == b"read 12 7\n"
     assert script.read_line([(12, 7), (5,), (6,)]) == b"read 12 7 / 5 / 6\n"
-    assert (script.list_line(), script.quit_line()) == (b"list\n", b"quit\n")
+    assert (script.list_line(), script.list_line([(7, 8), (9,)])) == (b"list\n", b"list 7 8 / 9\n")
+    assert script.quit_line() == b"quit\n"
 
 
 def test_the_script_writes_nowhere() -> None:
@@ -399,6 +400,24 @@ def test_each_group_has_its_time(shell: list[str], child: Callable[..., subproce
     assert [process.seconds is None for process in reading.processes] == [True, True, False, False]
     assert reading.seconds is not None
     assert reading.seconds >= sum(process.seconds or 0 for process in reading.processes)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_list_with_pids_brings_both_phases(
+    shell: list[str], compress: bool, child: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    """As for who asks again: who is there now, and in the same phase what `read` would give."""
+    first = child()
+    with Conversation(shell, Request(compress=compress)) as probe:
+        before = probe.read(first.pid)
+        second = child()
+        probe.decoder.begin_again()
+        probe.send(probe.script.list_line([(first.pid,), (second.pid,)]))
+        assert probe.listing().processes.get(second.pid) is not None
+        assert probe.decoder.reading is not None
+        again = probe.decoder.reading.unpack()
+    assert [(one.pid, one.status) for one in again.processes] == [(first.pid, "read"), (second.pid, "read")]
+    assert mappings(again.smaps)[: len(mappings(before.smaps))] == mappings(before.smaps)
 
 
 @pytest.mark.parametrize("state", ["S", "T"])

@@ -237,6 +237,58 @@ def test_a_body_without_its_end_is_an_error_though_gzip_ended_well() -> None:
         unpacked(decode(stream("gzip", reading=READ[:-40])))
 
 
+@pytest.mark.parametrize("packing", ["gzip", "plain"])
+@pytest.mark.parametrize("size", [1, 7, 5000])
+def test_both_phases_in_one_give_what_they_give_apart(packing: str, size: int) -> None:
+    """As for who asks again and expects to read the same; the texts stay packed until somebody wants them."""
+    apart = decode(stream(packing))
+    decoder = Decoder(SCRIPT, host="web-03")
+    data = BEGIN + phase("both", LIST + READ, packing) + f"{NONCE} bye\n".encode()
+    for at in range(0, len(data), size):
+        decoder.feed(data[at : at + size])
+    decoder.eof()
+    assert understood(decoder) == understood(apart)
+
+
+@pytest.mark.parametrize("packing", ["gzip", "plain"])
+def test_both_phases_cut_anywhere_are_an_error(packing: str) -> None:
+    """At every byte: all of both, or none."""
+    data = BEGIN + phase("both", LIST + READ, packing)
+    whole = understood(decode(data))
+    for stop in range(len(BEGIN), len(data)):
+        decoder = decode(data[:stop])
+        assert decoder.listing is None
+        assert decoder.reading is None
+        with pytest.raises(ProtocolError, match=f"after {stop:,} bytes"):
+            decoder.eof()
+    assert understood(decode(data)) == whole
+
+
+@pytest.mark.parametrize("packing", ["gzip", "plain"])
+def test_texts_behind_a_list_may_be_long(packing: str) -> None:
+    """More than is unpacked at a time; the limit on a list is not one on them."""
+    more = b"00700000-00701000 r-xp 00000000 08:01 9\nRss:        4 kB\n" * 50_000
+    decoder = Decoder(SCRIPT, host="web-03", limits=Limits(listing=1 << 20, expansion=1000))
+    decoder.feed(BEGIN + phase("both", LIST + READ.replace(TEXT_8, TEXT_8 + more), packing))
+    assert unpacked(decoder).smaps == TEXT_7 + TEXT_8 + more
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (LIST, "stopped in the middle of reading smaps"),
+        (LIST[:-40], "stopped in the middle of listing processes"),
+        (LIST + READ[:-40], "stopped in the middle of reading smaps"),
+        (LIST + READ + READ, "something follows the end of reading smaps"),
+    ],
+)
+@pytest.mark.parametrize("packing", ["gzip", "plain"])
+def test_both_phases_that_are_not_two_bodies(packing: str, body: bytes, message: str) -> None:
+    """Each has its end frame, and behind the second is nothing."""
+    with pytest.raises(ProtocolError, match=message):
+        understood(decode(BEGIN + phase("both", body, packing)))
+
+
 def test_noise_is_kept_and_bounded() -> None:
     """What the login prints before the probe, and what comes between phases, is there to look at."""
     assert decode(b"motd\n" + BEGIN + b"late\n" + phase("list", LIST)).noise == b"motd\nlate\n"
@@ -479,6 +531,7 @@ STAT_7 = SAME.encode()
         (BEGIN + BEGIN, "it began twice"),
         (BEGIN + phase("read", READ), "smaps came before the list"),
         (BEGIN + phase("list", LIST) + phase("list", LIST), "a second list of processes"),
+        (BEGIN + phase("list", LIST) + phase("both", LIST + READ), "a second list of processes"),
         (BEGIN + phase("list", LIST.replace(b" 8192000 33 184", b"")), "7/stat is not a stat line"),
         (BEGIN + phase("list", LIST.replace(b"8192000", b"x")), "7/stat is not a stat line"),
         (BEGIN + phase("list", LIST.replace(b" 33 184", b" -33 184")), "7/stat is not a stat line"),

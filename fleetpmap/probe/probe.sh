@@ -8,17 +8,17 @@
 # To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc uid cgroup
 #
 #   prints  NONCE begin 1 KEY=VALUE...       what this host can do; before it, whatever the login printed
-#           NONCE list gzip|plain BODY       at once, and again for a line `list` (`list PID...`: then what `read PID...`
-#                                            gives, for who knows already whom to read): every process: stat up to its rss,
+#           NONCE list gzip|plain BODY       at once, and again for a line `list`: every process: stat up to its rss,
 #                                            cmdline (without `words` only where the name alone may not tell who it is:
 #                                            15 bytes, since there the kernel cuts it, and the shells and sshd above
 #                                            this one), uid and passwd, cgroup, exe
 #           NONCE read gzip|plain BODY       for a line `read PID... [/ PID...]...`: smaps, with a time for each group,
 #                                            access, uid, facts (stat, cmdline, smaps_rollup), passwd
-#           NONCE over                       behind each BODY
+#           NONCE both gzip|plain BODY BODY  for a line `list PID... [/ PID...]...`, from who knows already whom to read
+#           NONCE over                       behind each of these
 #           NONCE bye                        for the line `quit`
 #           NONCE fail REASON                and nothing more
-#   BODY    (NONCE SECTION LF bytes)... NONCE end LF, as a gzip member of its own or as it is
+#   BODY    (NONCE SECTION LF bytes)... NONCE end LF, gzipped or as it is
 #
 # grep and tail read, GNU's or BusyBox's. Without them the shell reads alone: a byte at a time, and no command lines if
 # its `read` cannot stop at a NUL. exe needs tar. No here-documents: some shells write them to /tmp. Frames are printed
@@ -469,14 +469,23 @@ shell_texts() { # FILE...
     done 2>/dev/null
 }
 
-body() { # list, or read PID... [/ PID...]...
-    phase=$1
-    shift
-    case $phase in list) list_all ;; read) read_all "$@" ;; esac
-    section end
+body() { # list, or read or both PID... [/ PID...]...
+    case $1 in
+        list | both)
+            list_all
+            section end
+            ;;
+    esac
+    case $1 in
+        read | both)
+            shift
+            read_all "$@"
+            section end
+            ;;
+    esac
 }
 
-# phase list | read PID... [/ PID...]...: while it runs the client says nothing, so whatever comes on the real stdin (fd
+# phase list | read PID... [/ PID...]... | both PID... [/ PID...]...: while it runs the client says nothing, so whatever comes on the real stdin (fd
 # 3), first of all its end, means stop. The packing of a reading makes way for others, but not what reads: it holds the
 # mmap_lock.
 phase() {
@@ -488,7 +497,7 @@ phase() {
     watcher=$!
     case $compression:$1 in
         gzip:list) body "$@" </dev/null 3<&- | gzip -1 -c 3<&- ;;
-        gzip:read) body "$@" </dev/null 3<&- | $nicely gzip -1 -c 3<&- ;;
+        gzip:*) body "$@" </dev/null 3<&- | $nicely gzip -1 -c 3<&- ;;
         *) (body "$@") </dev/null 3<&- ;;
     esac
     code=$?
@@ -601,10 +610,10 @@ answer() { # COMMAND WORDS: one line of stdin
             exit 0
             ;;
         list:*[!0-9/\ ]* | read:*[!0-9/\ ]*) fail request ;;
+        list:) phase list ;;
         list:*)
-            phase list
             # shellcheck disable=SC2086 # pids and slashes: split them
-            [ -z "$2" ] || phase read $2
+            phase both $2
             ;;
         read:*)
             # shellcheck disable=SC2086 # pids and slashes: split them

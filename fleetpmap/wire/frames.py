@@ -136,13 +136,14 @@ class Decoder:
                 if self.begun:
                     raise MalformedError("it began twice")
                 self._capabilities = parse_capabilities(values)
-            case ["list" | "read" as stage, "gzip" | "plain" as packing]:
-                if (stage == "list") != (self.listing is None):
-                    what = "smaps came before the list" if stage == "read" else "a second list"
-                    raise MalformedError(f"{what} of processes")
-                self._stage = stage
+            case ["list" | "read" | "both" as what, "gzip" | "plain" as packing]:
+                if (what == "read") == (self.listing is None):
+                    early = "smaps came before the list" if what == "read" else "a second list"
+                    raise MalformedError(f"{early} of processes")
+                self._stage = "read" if what == "read" else "list"
                 self.reading = None
-                self._phase = Phase(stage, packing, self._nonce, self._host, self._limits, self._taken)
+                about = (self._nonce, self._host, self._limits, self._taken)
+                self._phase = Phase(self._stage, packing, *about, read_follows=what == "both")
             case ["bye"]:
                 self._done = True
             case ["fail", reason]:
@@ -168,9 +169,9 @@ class Decoder:
         """A phase came in: make its reply."""
         if self._capabilities is None:
             raise MalformedError("a phase came before the first frame")
-        if self.listing is None:
+        if phase.stage == "list":
             self.listing = build_listing(self._capabilities, phase.unpack(), phase.malformed)
-        else:
+        if phase.stage == "read" and self.listing is not None:
             self.reading = PackedReading(self.listing, phase)
 
     def _refusal(self, reason: str) -> HostError:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from fleetpmap.errors import ProtocolError
 from fleetpmap.wire.body import Body
@@ -58,19 +58,26 @@ class Taken:
 
 @dataclass(slots=True)
 class Phase:
-    """One phase as it comes: `pieces` grow until the host says that it is over, and `unpack` uses them up."""
+    """One phase as it comes, or both: `pieces` grow until the host says that it is over, and `unpack` uses them up."""
 
     stage: str
-    """list or read."""
+    """list or read: what is in it, or comes first."""
     packing: str
     """gzip or plain."""
     nonce: bytes
     host: str
     limits: Limits
     taken: Taken
-    pieces: deque[bytes] = field(default_factory=deque)
+    read_follows: bool = False
+    """Behind the list, packed together with it, come the texts."""
+    pieces: deque[bytes | memoryview] = field(default_factory=deque)
     size: int = 0
-    """Bytes in them."""
+    """Bytes that came."""
+    _gunzip: zlib._Decompress = field(default_factory=partial(zlib.decompressobj, wbits=31))
+    _given: int = 0
+    _came_out: int = 0
+    _rest: bytes = b""
+    """What was unpacked with the list, and lies behind it."""
 
     def add(self, piece: bytes) -> None:
         """Take the next bytes.
@@ -81,25 +88,29 @@ class Phase:
         self.pieces.append(piece)
         self.size += len(piece)
         self.taken.packed += len(piece)
-        self._limit(self.size, self.taken.packed)
+        self._limit(0 if self.read_follows else self.size, self.taken.packed)
 
     def unpack(self) -> Body:
-        """The phase's bytes.
+        """The phase's bytes; of both phases in one, the list's, and the next time the other's.
 
         Raises:
             ProtocolError: they are more than the limits allow, or not whole.
             MalformedError: they are nothing that the probe prints.
         """
         body = Body(self.nonce)
-        unpacked = 0
-        for piece in self._gunzipped() if self.packing == "gzip" else self._taken_out():
+        unpacked, rest = 0, None
+        while rest is None:
+            piece = self._rest or self._unpacked()
+            self._rest = b""
+            if not piece:
+                raise self._stopped()
             unpacked += len(piece)
-            self.taken.unpacked += len(piece)
             self._limit(unpacked, self.taken.unpacked)
-            if body.add(piece):
-                raise MalformedError(f"something follows the end of {DOING[self.stage]}")
-        if not body.ended:
-            raise self._stopped()
+            rest = body.add(piece)
+        if self.read_follows:
+            self.stage, self.read_follows, self._rest = "read", False, rest
+        elif rest or self._unpacked():
+            raise MalformedError(f"something follows the end of {DOING[self.stage]}")
         return body
 
     def error(self, message: str, *, hint: str) -> ProtocolError:
@@ -110,34 +121,40 @@ class Phase:
         """The same for what the probe does not print."""
         return self.error(f"not the answer of our probe: {what}", hint="-vv shows what came")
 
-    def _taken_out(self) -> Iterator[bytes]:
-        while self.pieces:
-            yield self.pieces.popleft()
+    def _unpacked(self) -> bytes:
+        """The next piece; b"" at the end."""
+        piece = self._gunzipped() if self.packing == "gzip" else bytes(self._came())
+        self.taken.unpacked += len(piece)
+        return piece
 
-    def _gunzipped(self) -> Iterator[bytes]:
-        gunzip = zlib.decompressobj(wbits=31)
-        given = came_out = 0
-        for whole in self._taken_out():
-            for at in range(0, len(whole), _PACKED_PIECE):
-                packed = whole[at : at + _PACKED_PIECE]
-                given += len(packed)
-                more = True
-                while more and not gunzip.eof:
-                    try:
-                        piece = gunzip.decompress(packed, _PIECE)
-                    except zlib.error as error:
-                        raise MalformedError(f"what came is not gzip ({error})") from error
-                    came_out += len(piece)
-                    self._check_expansion(given, came_out)
-                    yield piece
-                    packed = gunzip.unconsumed_tail
-                    more = bool(packed) or len(piece) == _PIECE
-                if packed and gunzip.eof:
-                    raise MalformedError("something follows the gzip")
-        if not gunzip.eof:
-            raise self._stopped()
-        if gunzip.unused_data:
+    def _came(self) -> bytes | memoryview:
+        """The next bytes as they came, not too many; b"" at the end."""
+        if not self.pieces:
+            return b""
+        piece = memoryview(self.pieces.popleft())
+        if len(piece) > _PACKED_PIECE:
+            self.pieces.appendleft(piece[_PACKED_PIECE:])
+        return piece[:_PACKED_PIECE]
+
+    def _gunzipped(self) -> bytes:
+        while not self._gunzip.eof:
+            packed: bytes | memoryview = self._gunzip.unconsumed_tail
+            if not packed:
+                packed = self._came()
+                self._given += len(packed)
+            try:
+                piece = self._gunzip.decompress(packed, _PIECE)
+            except zlib.error as error:
+                raise MalformedError(f"what came is not gzip ({error})") from error
+            self._came_out += len(piece)
+            self._check_expansion()
+            if piece:
+                return piece
+            if not packed:
+                raise self._stopped()
+        if self._gunzip.unused_data or self.pieces:
             raise MalformedError("something follows the gzip")
+        return b""
 
     def _stopped(self) -> ProtocolError:
         return self.error(
@@ -145,8 +162,8 @@ class Phase:
             hint="a command of the probe was killed there or could not start: see the host's log",
         )
 
-    def _check_expansion(self, given: int, came_out: int) -> None:
-        if came_out > max(_EXPANSION_FREE, self.limits.expansion * given):
+    def _check_expansion(self) -> None:
+        if self._came_out > max(_EXPANSION_FREE, self.limits.expansion * self._given):
             raise self.error(
                 f"what came unpacks to more than {self.limits.expansion} times its size: a gzip bomb",
                 hint="no smaps does that: see what runs on that host as `sh` or `gzip`",
