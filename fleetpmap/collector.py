@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib import import_module
-from queue import Empty, SimpleQueue
-from threading import Event, Semaphore
+from threading import Event
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from fleetpmap.arrivals import Arrivals, Arrived, Ask, Lines, Take
 from fleetpmap.connections import Connections
-from fleetpmap.conversation import Answered, converse
+from fleetpmap.conversation import Answered, Conversation, converse
 from fleetpmap.conversation import Question as Question  # what collect() takes stands beside it
 from fleetpmap.errors import HostError, NotAskedError
 from fleetpmap.inventory import Host
@@ -32,20 +33,7 @@ JOBS = 32
 
 _OUT_OF_TIME = frozenset({"timeout", "not-asked"})
 
-_LINGER_S = 0.2
-_ENOUGH = 256 << 10
-_MOST = 16
-"""Answers are digested together as long as they come in: at most that long after the first of them, until there are so
-many bytes (packed: some megabytes of smaps) or so many answers. No more than that may wait, or all would at the end:
-the thread that digests gets its share of the interpreter, and no more."""
-
-
-Arrived = Answered | HostError
-"""An answer, or why there is none."""
-Ask = Callable[[Host], Arrived]
 Settle = Callable[[Sequence[Arrived]], list["HostSnapshot"]]
-Take = Callable[[Sequence[int], Sequence[Arrived]], None]
-"""Takes answers with their hosts' places."""
 
 
 class TransportFor(Protocol):
@@ -78,11 +66,11 @@ def collect(
     being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked. `machines_once`:
     a machine that answers under several names is counted under the first.
 
-    `executor` replaces the pool of threads that is made otherwise, and `jobs` with it. A pool of processes will do too,
+    `executor` replaces the pool of threads that is made otherwise. A pool of processes will do too,
     without `stop`, `on_start` and `keep`, which belong to this process. `on_start` is called in the thread that asks,
     `keep` and `on_host` in this one, as the answers come in. `transport_for`: None for open_transport, with one
     connection to each bastion for all the hosts behind it. `connections` take its place for who asks the same again
-    and again: they stay open.
+    and again: they stay open, and who is on the line is asked from this thread, without `on_start`.
 
     `sums`: what is wanted of the snapshot is its sums, and it need not have a row for each mapping, which on a thousand
     hosts saves some hundred megabytes; see table.summed, and report.sums_for for which views that is enough.
@@ -102,7 +90,8 @@ def collect(
             on_start=on_start,
         )
         settle = partial(_settle, question=question, sums=sums, keep=keep)
-        answers = _mapped(ask, settle, hosts, jobs, executor, on_host or (lambda answer: None))
+        lines = None if connections is None else _Lines(connections, question, run_deadline, stop)
+        answers = _mapped(ask, settle, hosts, jobs, executor, lines, on_host or (lambda answer: None))
     from fleetpmap.snapshot import Run, Snapshot, once_per_machine
 
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
@@ -150,14 +139,45 @@ def _answered(
     connections: Connections | None,
 ) -> Answered:
     """What the host says, still packed."""
-    deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
+    deadline = _deadline(host, run_deadline)
     if connections is not None:
         answer, notes = connections.converse(host, question, deadline=deadline)
     else:
         with transport_for(host, deadline=deadline, options=question.ssh) as transport:
             answer = converse(transport, host, question)
             notes = transport.notes
+    return _noted(host, answer, notes)
+
+
+def _deadline(host: Host, run_deadline: Deadline | None) -> Deadline:
+    return run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
+
+
+def _noted(host: Host, answer: Conversation, notes: tuple[str, ...]) -> Answered:
     return Answered(host, answer, (*notes, *answer.notes()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The hosts whose connection is open, for who asks them from this thread."""
+
+    connections: Connections
+    question: Question
+    run_deadline: Deadline | None
+    stop: Event | None
+
+    def __contains__(self, host: Host) -> bool:
+        return host in self.connections
+
+    def ask(self, host: Host, heard: Callable[[], None]) -> bool:
+        """False also where `_ask` has a reason not to."""
+        if (self.stop and self.stop.is_set()) or (self.run_deadline and self.run_deadline.remaining() == 0):
+            return False
+        return self.connections.ask_ahead(host, heard, deadline=_deadline(host, self.run_deadline))
+
+    def take(self, host: Host) -> Answered | None:
+        found = self.connections.take(host, self.question)
+        return found and _noted(host, *found)
 
 
 def _ask(
@@ -204,6 +224,7 @@ def _mapped(
     hosts: Sequence[Host],
     jobs: int,
     executor: Executor | None,
+    lines: Lines | None,
     on_host: Callable[[HostSnapshot], None],
 ) -> list[HostSnapshot]:
     """Every host's answer, in order; `on_host` has seen each as it came."""
@@ -221,14 +242,14 @@ def _mapped(
         threads = ThreadPoolExecutor(min(jobs, len(hosts)), thread_name_prefix="fleetpmap")
         wait = True
         try:
-            _share(ask, hosts, threads, take)
+            _share(ask, hosts, threads, jobs, lines, take)
         except SystemExit:  # the program is to end, whoever is still being asked
             wait = False
             raise
         finally:
             threads.shutdown(wait)
     elif isinstance(executor, ThreadPoolExecutor):
-        _share(ask, hosts, executor, take)
+        _share(ask, hosts, executor, jobs, lines, take)
     else:  # in other processes answers are digested where they come in: a snapshot can be sent, an answer cannot
         for slot, answer in enumerate(executor.map(partial(_ask_and_settle, ask=ask, settle=settle), hosts)):
             answers[slot] = answer
@@ -236,65 +257,17 @@ def _mapped(
     return [answers[slot] for slot in range(len(hosts))]
 
 
-def _share(ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, take: Take) -> None:
-    """Answers come in from threads, and are taken in this one."""
-    room = Semaphore(_MOST)
-
-    def ask_and_wait(host: Host) -> Arrived:
-        arrived = ask(host)
-        room.acquire()
-        return arrived
-
-    def take_and_make_room(slots: Sequence[int], arrived: Sequence[Arrived]) -> None:
-        take(slots, arrived)
-        room.release(len(slots))
-
-    try:
-        _submit(ask_and_wait, hosts, threads, take_and_make_room)
-    except BaseException:
-        room.release(len(hosts))  # nobody takes any more, and nobody may wait for it
-        raise
+def _share(
+    ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, jobs: int, lines: Lines | None, take: Take
+) -> None:
+    """Answers come in from threads and open lines, and are taken in this one."""
+    with Arrivals(ask, hosts, threads, jobs, lines) as arrivals:
+        import_module("fleetpmap.digest")  # takes numpy with it, while the first hosts are on their way
+        arrivals.hand_to(take)
 
 
 def _ask_and_settle(host: Host, *, ask: Ask, settle: Settle) -> HostSnapshot:
     return settle([ask(host)])[0]
-
-
-def _submit(ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, take: Take) -> None:
-    """Have `take` called with all answers, several at once while they come fast."""
-    came: SimpleQueue[Future[Arrived]] = SimpleQueue()
-    slots = {threads.submit(ask, host): slot for slot, host in enumerate(hosts)}
-    for future in slots:
-        future.add_done_callback(came.put)
-    try:
-        import_module("fleetpmap.digest")  # takes numpy with it, while the first hosts are on their way
-        while slots:
-            batch = _batch(came, len(slots))
-            take([slots.pop(future) for future in batch], [future.result() for future in batch])
-    except BaseException:
-        for future in slots:
-            future.cancel()
-        raise
-
-
-def _batch(came: SimpleQueue[Future[Arrived]], open_: int) -> list[Future[Arrived]]:
-    """What has come, of which there is something, and what comes right behind; `open_`: how many may."""
-    batch = [came.get()]
-    size = _packed(batch[0])
-    until = time.monotonic() + _LINGER_S
-    while len(batch) < min(open_, _MOST) and size < _ENOUGH:
-        try:
-            batch.append(came.get(timeout=max(0.0, until - time.monotonic())))
-        except Empty:
-            break
-        size += _packed(batch[-1])
-    return batch
-
-
-def _packed(future: Future[Arrived]) -> int:
-    """Bytes of an answer that is to be digested."""
-    one = None if future.exception() else future.result()
-    return one.answer.packed.size if isinstance(one, Answered) and one.answer.packed else 0
 
 
 def _drained(answers: list[HostSnapshot]) -> Iterator[HostSnapshot]:

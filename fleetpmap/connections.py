@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -55,6 +56,39 @@ class Connections:
         """Bastions that could not be reached, or were lost, may be tried again."""
         self._bastions.forgive()
 
+    def __contains__(self, host: Host) -> bool:
+        """Whether this host is on the line."""
+        return host.name in self._waiting
+
+    def ask_ahead(self, host: Host, heard: Callable[[], None], *, deadline: Deadline) -> bool:
+        """Ask a host that is on the line, and do not wait: see Dialogue.ask_ahead. False: converse() has to do it."""
+        line = self._waiting.get(host.name)
+        if line is None:
+            return False
+        try:
+            line.renew(deadline)
+            return line.dialogue.ask_ahead(heard)
+        except HostError:  # converse() finds the line broken, and opens another
+            return False
+
+    def take(self, host: Host, question: Question) -> tuple[Conversation, tuple[str, ...]] | None:
+        """What the host answered to ask_ahead(), as from converse(). None: converse() has to go on."""
+        line = self._waiting.pop(host.name, None)
+        if line is None:
+            return None
+        try:
+            answer = line.dialogue.take(question.selection)
+        except HostError:
+            line.close()
+            return None
+        except BaseException:
+            line.close()
+            raise
+        if answer is None:
+            self._waiting[host.name] = line
+            return None
+        return self._kept(host, line, answer)
+
     def converse(self, host: Host, question: Question, *, deadline: Deadline) -> tuple[Conversation, tuple[str, ...]]:
         """What the host answers (see conversation.converse), and the notes on the way there. A host has one caller.
 
@@ -83,7 +117,8 @@ class Connections:
     def _asked_again(self, line: _Line, question: Question, deadline: Deadline) -> Conversation | None:
         """None: the line is broken, and there is time to open another."""
         try:
-            line.renew(deadline)
+            if not line.dialogue.is_asked:
+                line.renew(deadline)
             return line.dialogue.ask(question.selection, smaps=question.smaps)
         except DeadlineError:
             line.close()

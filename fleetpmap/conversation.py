@@ -175,8 +175,14 @@ class Dialogue:
         self._decoder = Decoder(script, host=host.name)
         self._expected: list[tuple[int, ...]] = []
         """The groups read last time, which will most likely be the same next time."""
+        self.is_asked = False
+        """Whether both phases are on their way, for the groups expected, and nobody took them yet."""
+        self._is_surprised = False
+        """Whether others matched than were expected."""
         try:
-            self._listing: Listing | None = self._list(script.stdin)
+            with self._told():
+                self._channel.send(script.stdin)
+                self._listing: Listing | None = self._receive_listing()
         except BaseException:
             self.close()
             raise
@@ -187,34 +193,81 @@ class Dialogue:
         Raises:
             HostError: the host broke off, or answered something else; its `said` is what came besides.
         """
-        expected, self._expected = self._expected, []
-        if self._listing is None:
-            self._decoder.begin_again()
-        listing = self._listing or self._list(self._script.list_line(expected))
-        self._listing = None
-        with _told(self._said, self._sent):
-            choice = choose(listing, selection, local_pid=os.getpid() if self._host.transport == "local" else None)
-            groups = _groups(choice.read) if smaps else []
-            packed = self._read(groups, expected)
-            if groups == expected or not expected:  # processes come and go: the next time we had better look first
-                self._expected = groups
-        return Conversation(listing, choice, self._said(), packed, sent=self._sent)
-
-    def _read(self, groups: list[tuple[int, ...]], expected: list[tuple[int, ...]]) -> PackedReading | None:
-        """Phase two of these groups; that of the `expected` is on its way already."""
-        packed = self._receive_reading() if expected else None
-        if groups != expected:
-            if expected:  # it is not for these
-                packed = self._decoder.reading = None
-            if groups:
+        with self._told():
+            if self._expected and not self.is_asked:
+                self._send_both()
+            if self.is_asked and (answer := self.take(selection)):
+                return answer
+            if self._listing is None:
+                self._decoder.begin_again()
+                self._channel.send(self._script.list_line())
+            listing = self._listing or self._receive_listing()
+            choice, groups = self._choose(selection, listing)
+            packed = None
+            if smaps and groups:
                 self._channel.send(self._script.read_line(groups))
                 packed = self._receive_reading()
-        if packed:
-            passed(self._host.name, "read")
-        return packed
+                # Where processes come and go, we had better look first the next time.
+                self._expected = [] if self._is_surprised else groups
+            self._listing, self._is_surprised = None, False
+            return self._answer(listing, choice, packed)
+
+    def ask_ahead(self, heard: Callable[[], None]) -> bool:
+        """Ask without waiting; `heard` is called, in some other thread, once take() need not wait either.
+
+        False: nothing was asked, since nobody knows yet whom to expect, or this channel tells nobody.
+
+        Raises:
+            HostError: as ask().
+        """
+        with self._told():
+            if not self._expected or not self._channel.tell(self._decoder.phase_end, heard):
+                return False
+            self._send_both()
+            return True
+
+    def take(self, selection: Selection) -> Conversation | None:
+        """The answer to ask_ahead(); None: others match now than were expected, and ask() goes on from here.
+
+        Raises:
+            HostError: as ask().
+        """
+        with self._told():
+            expected, self._expected, self.is_asked = self._expected, [], False
+            listing = self._receive_listing()
+            choice, groups = self._choose(selection, listing)
+            if groups != expected:
+                self._decoder.reading = None  # it is not theirs
+                self._listing, self._is_surprised = listing, True
+                return None
+            self._expected = expected
+            return self._answer(listing, choice, self._receive_reading())
+
+    def _send_both(self) -> None:
+        self._decoder.begin_again()
+        self.is_asked = True
+        self._channel.send(self._script.list_line(self._expected))
+
+    def _choose(self, selection: Selection, listing: Listing) -> tuple[Choice, list[tuple[int, ...]]]:
+        """Whom it means, and in which groups they are read."""
+        choice = choose(listing, selection, local_pid=os.getpid() if self._host.transport == "local" else None)
+        return choice, _groups(choice.read)
+
+    def _receive_listing(self) -> Listing:
+        listing = _receive(self._channel, self._decoder, lambda: self._decoder.listing, self._host)
+        passed(self._host.name, "list")
+        return listing
 
     def _receive_reading(self) -> PackedReading:
-        return _receive(self._channel, self._decoder, lambda: self._decoder.reading, self._host)
+        reading = _receive(self._channel, self._decoder, lambda: self._decoder.reading, self._host)
+        passed(self._host.name, "read")
+        return reading
+
+    def _answer(self, listing: Listing, choice: Choice, packed: PackedReading | None) -> Conversation:
+        return Conversation(listing, choice, self._said(), packed, sent=self._sent)
+
+    def _told(self) -> contextlib.AbstractContextManager[None]:
+        return _told(self._said, self._sent)
 
     def renew(self, deadline: Deadline) -> None:
         """Let what is asked from now on take until another deadline."""
@@ -223,13 +276,6 @@ class Dialogue:
     def close(self) -> None:
         """Let go of the probe, which then ends. Safe to call twice."""
         self._channel.close()
-
-    def _list(self, words: bytes) -> Listing:
-        with _told(self._said, self._sent):
-            self._channel.send(words)
-            listing = _receive(self._channel, self._decoder, lambda: self._decoder.listing, self._host)
-            passed(self._host.name, "list")
-            return listing
 
     def _said(self) -> str:
         said = (self._decoder.noise + self._channel.stderr).decode(errors="surrogateescape").strip()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -67,6 +69,47 @@ def test_a_round_like_the_one_before_goes_to_the_host_and_back_once(sshd: Sshd, 
                 assert found == {one.pid} | ({two.pid} if two else set())
             trips.append(relay.round_trips)
     assert [round(after - before) for before, after in pairwise(trips)] == [1, 1, 2, 2, 1]
+
+
+@pytest.mark.parametrize(("transport", "in_threads"), [("ssh", [1, 0, 0]), ("openssh", [1, 1, 1])])
+def test_later_rounds_over_ssh_wake_no_thread(sshd: Sshd, monkeypatch, transport: str, in_threads: list[int]):
+    """What a host says is taken when all of it is there; other transports have nobody who would tell."""
+    submitted: list[Host] = []
+    submit = ThreadPoolExecutor.submit
+
+    def counted(self, ask, host):
+        submitted.append(host)
+        return submit(self, ask, host)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", counted)
+    counts = []
+    with Rounds([sshd.host(transport=transport)], Question(Selection(pids=(os.getpid(),)), ssh=sshd.options)) as rounds:
+        for _ in in_threads:
+            assert rounds.look().snapshot.hosts[0].status == "ok"
+            counts.append(len(submitted))
+            submitted.clear()
+    assert counts == in_threads
+
+
+def test_a_host_that_hangs_in_a_later_round(sshd: Sshd, tmp_path: Path):
+    """It is a timeout of that round, like in a first one; the others have answered, and so does it the next time."""
+    root = shutil.copytree(FAKE_PROC / "web-01", tmp_path / "proc")
+    stat = next(root.glob("[0-9]*/stat"))
+    content = stat.read_bytes()
+    hosts = [
+        sshd.host("hanging", proc_root=str(root), timeout_s=3),
+        sshd.host("other", proc_root=str(FAKE_PROC / "web-01")),
+    ]
+    statuses = []
+    with Rounds(hosts, Question(ssh=sshd.options)) as rounds:
+        for hangs in (False, True, False, False):
+            stat.unlink()
+            if hangs:
+                os.mkfifo(stat)
+            else:
+                stat.write_bytes(content)
+            statuses.append([host.status for host in rounds.look().snapshot.hosts])
+    assert statuses == [["partial", "partial"], ["timeout", "partial"], ["partial", "partial"], ["partial", "partial"]]
 
 
 def test_a_connection_that_broke_between_rounds_is_opened_anew(sshd: Sshd, options):

@@ -53,6 +53,7 @@ class Rounds:
         self._hosts = hosts
         self._question = question
         self._command = command
+        self._jobs = jobs
         self._deadline_s = deadline_s
         self._machines_once = machines_once
         self._stop = stop or Event()
@@ -68,6 +69,7 @@ class Rounds:
             self._question,
             command=self._command,
             deadline_s=self._deadline_s,
+            jobs=self._jobs,
             machines_once=self._machines_once,
             stop=self._stop,
             executor=self._threads,
