@@ -66,9 +66,9 @@ def collect(
     being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked. `machines_once`:
     a machine that answers under several names is counted under the first.
 
-    `executor` replaces the pool of threads that is made otherwise. A pool of processes will do too,
-    without `stop`, `on_start` and `keep`, which belong to this process. `on_start` is called in the thread that asks,
-    `keep` and `on_host` in this one, as the answers come in. `transport_for`: None for open_transport, with one
+    `executor` replaces the pool of threads that is made otherwise. A pool of processes will do too, without `stop`,
+    `on_start` and `keep`, which belong to this process. `on_start` is called in the thread that asks, `keep` and
+    `on_host` in this one, as the answers come in. `transport_for`: None for open_transport, with one
     connection to each bastion for all the hosts behind it. `connections` take its place for who asks the same again
     and again: they stay open, and who is on the line is asked from this thread, without `on_start`.
 

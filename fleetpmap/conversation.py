@@ -199,7 +199,6 @@ class Dialogue:
             if self.is_asked and (answer := self.take(selection)):
                 return answer
             if self._listing is None:
-                self._decoder.begin_again()
                 self._channel.send(self._script.list_line())
             listing = self._listing or self._receive_listing()
             choice, groups = self._choose(selection, listing)
@@ -244,7 +243,6 @@ class Dialogue:
             return self._answer(listing, choice, self._receive_reading())
 
     def _send_both(self) -> None:
-        self._decoder.begin_again()
         self.is_asked = True
         self._channel.send(self._script.list_line(self._expected))
 
@@ -264,7 +262,9 @@ class Dialogue:
         return reading
 
     def _answer(self, listing: Listing, choice: Choice, packed: PackedReading | None) -> Conversation:
-        return Conversation(listing, choice, self._said(), packed, sent=self._sent)
+        answer = Conversation(listing, choice, self._said(), packed, sent=self._sent)
+        self._decoder.begin_again()  # or it would keep the list, half a megabyte for 1,100 processes
+        return answer
 
     def _told(self) -> contextlib.AbstractContextManager[None]:
         return _told(self._said, self._sent)

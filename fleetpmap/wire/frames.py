@@ -73,7 +73,7 @@ class Decoder:
             raise self._wrong(str(error)) from error
 
     def begin_again(self) -> None:
-        """Both phases are over, and the host is asked for another list: the limits count anew."""
+        """Both phases are over, and the next will be another list. What came is let go of; the limits count anew."""
         self.listing = self.reading = None
         self._received = self._noise_came = 0
         self._taken = Taken()
