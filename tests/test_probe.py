@@ -297,6 +297,27 @@ def test_the_list_is_the_same_without_a_good_awk(
     ]
 
 
+@pytest.mark.parametrize("awk", ["mawk", "gawk", "original-awk", "busybox awk"])
+def test_a_stat_that_cannot_be_read_to_its_end_leaves_the_others(
+    tree: Tree, tools: Callable[[str, str], dict[str, str]], awk: str
+) -> None:
+    """As of a process that exits once its stat has been opened: for mawk that is the end. A directory does the same."""
+    command, *words = awk.split()
+    path = shutil.which(command)
+    if path is None:
+        pytest.skip(reason=f"no {command} on this machine")
+    for pid in (41, 43, 44):
+        tree.add(pid, f"fifteen-bytes{pid}")
+    (tree.root / "42/stat").mkdir(parents=True)
+    env = tools("awk", " ".join(["exec", path, *words, '"$@"']))
+    with Conversation(["sh", "-s"], tree.request(), env=env) as probe:
+        listing = probe.listing()
+    assert [(one.pid, one.name, one.arguments[:1]) for one in listing.processes] == [
+        (pid, f"fifteen-bytes{pid}", (f"fifteen-bytes{pid}",)) for pid in (41, 43, 44)
+    ]
+    assert listing.raw["stat"].count(b"\n") == 3
+
+
 @AS_ROOT
 @pytest.mark.parametrize(
     ("uid", "getent", "name"),

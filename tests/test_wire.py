@@ -289,6 +289,13 @@ def test_both_phases_that_are_not_two_bodies(packing: str, body: bytes, message:
         understood(decode(BEGIN + phase("both", body, packing)))
 
 
+def test_a_section_that_is_void_is_as_if_it_had_not_come() -> None:
+    """What a command printed that did not come to its end; another has done its work anew, behind it."""
+    stat, cmdline = (LIST.index(f"{NONCE} {name}\n".encode()) for name in ("stat", "cmdline"))
+    again = LIST[:cmdline] + f"{NONCE} void\n".encode() + LIST[stat:]
+    assert decode(BEGIN + phase("list", again)).listing == decode(BEGIN + phase("list", LIST)).listing
+
+
 def test_noise_is_kept_and_bounded() -> None:
     """What the login prints before the probe, and what comes between phases, is there to look at."""
     assert decode(b"motd\n" + BEGIN + b"late\n" + phase("list", LIST)).noise == b"motd\nlate\n"

@@ -18,7 +18,7 @@
 #           NONCE over                       behind each of these
 #           NONCE bye                        for the line `quit`
 #           NONCE fail REASON                and nothing more
-#   BODY    (NONCE SECTION LF bytes)... NONCE end LF, gzipped or as it is
+#   BODY    (NONCE SECTION LF bytes)... NONCE end LF, gzipped or as it is; what lies before a section `void` is not valid
 #
 # grep and tail read, GNU's or BusyBox's. Without them the shell reads alone: a byte at a time, and no command lines if
 # its `read` cannot stop at a NUL. exe needs tar. No here-documents: some shells write them to /tmp. Frames are printed
@@ -190,7 +190,11 @@ stats() {
             if [ "$code" -eq 0 ]; then
                 pids_told
                 return
-            fi # else it does not know a word of that, and has printed nothing
+            fi
+            # It does not know a word of that; or it is mawk, for which it is the end when a process exits between the
+            # opening and the reading of its file.
+            section void
+            section stat
             ;;
     esac
     # shellcheck disable=SC2086 # a list of paths: split it

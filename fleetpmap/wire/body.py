@@ -53,11 +53,11 @@ class Body:
         return None
 
     def spans(self, name: str) -> list[Span]:
-        """Where the sections of this name are."""
+        """Where the sections of this name are, without those that the host calls void."""
         return [
             (start, stop)
-            for (this, _, start), (_, stop, _) in zip(self._marks, self._marks[1:], strict=False)  # pairs
-            if this == name
+            for (this, _, start), (following, stop, _) in zip(self._marks, self._marks[1:], strict=False)  # pairs
+            if this == name and following != "void"
         ]
 
     def section(self, name: str) -> bytes:
