@@ -68,9 +68,9 @@ def collect(
 
     `executor` replaces the pool of threads that is made otherwise. A pool of processes will do too, without `stop`,
     `on_start` and `keep`, which belong to this process. `on_start` is called in the thread that asks, `keep` and
-    `on_host` in this one, as the answers come in. `transport_for`: None for open_transport, with one
-    connection to each bastion for all the hosts behind it. `connections` take its place for who asks the same again
-    and again: they stay open, and who is on the line is asked from this thread, without `on_start`.
+    `on_host` in this one, as the answers come in. `transport_for`: None for open_transport, with one connection to each
+    bastion for all the hosts behind it. `connections` take its place for who asks the same again and again: they stay
+    open, and who is on the line is asked from this thread, without `on_start`.
 
     `sums`: what is wanted of the snapshot is its sums, and it need not have a row for each mapping, which on a thousand
     hosts saves some hundred megabytes; see table.summed, and report.sums_for for which views that is enough.

@@ -50,10 +50,10 @@ def test_columns_are_in_the_order_printed():
     assert stat_of(12, fields[1]) == Stat("S", 1, 5, False, 4711, 8192000, 33)
 
 
-def test_a_stat_that_comes_twice_is_an_error():
-    """As when a command begins anew: taken for a name with newlines, it would hide the process."""
-    with pytest.raises(MalformedError, match="7/stat came twice"):
-        parse_stats(LISTED + LISTED)
+def test_of_two_whole_stats_the_second_counts():
+    """Taken for a name with newlines, they would hide the process."""
+    pids, names, _ = parse_stats(LISTED + LINE % (7, 7, b"other", 7, b""))
+    assert dict(zip(pids, names, strict=True)) == {7: "other", 70: "(x) S 1"}
 
 
 def test_nothing_listed():

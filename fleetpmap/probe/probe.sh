@@ -473,25 +473,22 @@ shell_texts() { # FILE...
     done 2>/dev/null
 }
 
-body() { # list, or read or both PID... [/ PID...]...
-    case $1 in
-        list | both)
-            list_all
-            section end
-            ;;
-    esac
-    case $1 in
-        read | both)
-            shift
-            read_all "$@"
-            section end
-            ;;
-    esac
+body() { # list | read PIDS | both PIDS
+    phase=$1
+    shift
+    if [ "$phase" != read ]; then
+        list_all
+        section end
+    fi
+    if [ "$phase" != list ]; then
+        read_all "$@"
+        section end
+    fi
 }
 
-# phase list | read PID... [/ PID...]... | both PID... [/ PID...]...: while it runs the client says nothing, so whatever comes on the real stdin (fd
-# 3), first of all its end, means stop. The packing of a reading makes way for others, but not what reads: it holds the
-# mmap_lock.
+# phase list | read PIDS | both PIDS, where PIDS are PID... [/ PID...]...: while it runs the client says nothing, so
+# whatever comes on the real stdin (fd 3), first of all its end, means stop. The packing of a reading makes way for
+# others, but not what reads: it holds the mmap_lock.
 phase() {
     echo "$nonce $1 $compression"
     {

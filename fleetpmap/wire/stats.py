@@ -77,10 +77,10 @@ def parse_stats_one_by_one(section: bytes) -> Stats:
     texts: dict[int, bytes] = {}
     for pid, line in paths_and_lines(section, b"/stat:"):
         # The kernel prints the name raw: one with newlines in it comes as several lines, each behind the same path.
+        # Behind a whole one it is another, as of a host that lies.
         before = texts.get(pid)
-        if before is not None and _FIELDS.match(text_of(before.rpartition(b")")[2])):
-            raise MalformedError(f"{pid}/stat came twice")
-        texts[pid] = line if before is None else before + b"\n" + line
+        is_whole = before is None or _FIELDS.match(text_of(before.rpartition(b")")[2]))
+        texts[pid] = line if before is None or is_whole else before + b"\n" + line
         if len(texts) > PROCESSES_LIMIT:
             raise MalformedError(f"more than {PROCESSES_LIMIT:,} processes")
     return _columns((pid, *_name_and_fields(pid, text)) for pid, text in texts.items())
