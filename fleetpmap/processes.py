@@ -248,9 +248,10 @@ class _Own:
         self._connection: set[int] = set()
         self._below: dict[int, bool] = {}  # whether a process is one of those that we started, or below them
         self._session: int | None = None
-        if local_pid is not None:
+        probe = self._processes.get(listing.capabilities.probe_pid or 0)
+        if local_pid is not None and probe:
             self._below[local_pid] = True
-        elif probe := self._processes.get(listing.capabilities.probe_pid or 0):
+        elif probe:
             # sshd gives each command a session of its own: it holds the login shell and everything that shell started.
             self._session = probe.session
             below_sshd, self._connection = _ancestors(probe, self._processes)
