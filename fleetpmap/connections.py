@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -33,6 +33,14 @@ class _Line:
     def renew(self, deadline: Deadline) -> None:
         self.transport.renew(deadline)
         self.dialogue.renew(deadline)
+
+    @contextmanager
+    def closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         self.dialogue.close()
@@ -77,13 +85,10 @@ class Connections:
         if line is None:
             return None
         try:
-            answer = line.dialogue.take(question.selection)
+            with line.closed_on_error():
+                answer = line.dialogue.take(question.selection)
         except HostError:
-            line.close()
             return None
-        except BaseException:
-            line.close()
-            raise
         if answer is None:
             self._waiting[host.name] = line
             return None
@@ -117,18 +122,14 @@ class Connections:
     def _asked_again(self, line: _Line, question: Question, deadline: Deadline) -> Conversation | None:
         """None: the line is broken, and there is time to open another."""
         try:
-            if not line.dialogue.is_asked:
-                line.renew(deadline)
-            return line.dialogue.ask(question.selection, smaps=question.smaps)
+            with line.closed_on_error():
+                if not line.dialogue.is_asked:
+                    line.renew(deadline)
+                return line.dialogue.ask(question.selection, smaps=question.smaps)
         except DeadlineError:
-            line.close()
             raise
         except HostError:
-            line.close()
             return None
-        except BaseException:
-            line.close()
-            raise
 
     def _kept(self, host: Host, line: _Line, answer: Conversation) -> tuple[Conversation, tuple[str, ...]]:
         if self._closed:
