@@ -3,8 +3,8 @@
     columns     each process's pid, name, and what follows it: one regular expression for the whole section
     Stat        the values of one process, read and checked for those that somebody asks about
 
-Is there a line that is not like that, or a name that ends elsewhere (one with a newline or a parenthesis inside, or a
-host lies), all are read line by line instead: the same columns, or the error that says what is wrong.
+If a line is not like that, or a name ends elsewhere (it has a newline or a parenthesis inside, or the host lies), all
+are read line by line instead: the same columns, or the error that says what is wrong.
 Source: Documentation/filesystems/proc.rst, table 1-4.
 """
 
@@ -79,8 +79,8 @@ def parse_stats_one_by_one(section: bytes) -> Stats:
         # The kernel prints the name raw: one with newlines in it comes as several lines, each behind the same path.
         # Behind a whole one it is another, as of a host that lies.
         before = texts.get(pid)
-        is_whole = before is None or _FIELDS.match(text_of(before.rpartition(b")")[2]))
-        texts[pid] = line if before is None or is_whole else before + b"\n" + line
+        is_more = before is not None and not _FIELDS.match(text_of(before.rpartition(b")")[2]))
+        texts[pid] = b"\n".join((texts[pid], line)) if is_more else line
         if len(texts) > PROCESSES_LIMIT:
             raise MalformedError(f"more than {PROCESSES_LIMIT:,} processes")
     return _columns((pid, *_name_and_fields(pid, text)) for pid, text in texts.items())
