@@ -24,10 +24,12 @@ from fleetpmap.inventory import Host
 
 _LINGER_S = 0.2
 _ENOUGH = 256 << 10
-_MOST = 16
+_MOST = 64
 """Answers are digested together as long as they come in: at most that long after the first of them, until there are so
-many bytes (packed: some megabytes of smaps) or so many answers. No more than that may wait, or all would at the end:
-the thread that digests gets its share of the interpreter, and no more."""
+many bytes (packed: some megabytes of smaps) or so many answers."""
+_ROOM = 16
+"""Answers that threads bring before they wait, or all would come first and be digested at the end: the thread that
+digests gets its share of the interpreter, and no more."""
 _PATIENCE_S = 1.0
 """How long to wait here for a host that was asked from here. Then a thread does: it minds the deadline."""
 
@@ -63,7 +65,7 @@ class Arrivals:
         self._threads = threads
         self._jobs = jobs
         self._lines = lines
-        self._room = Semaphore(_MOST)
+        self._room = Semaphore(_ROOM)
         """For what threads bring."""
         self._brought = 0
         """How many of them brought what is being used."""
@@ -101,7 +103,8 @@ class Arrivals:
         slots: list[int] = []
         arrived: list[Arrived] = []
         size, until = 0, math.inf
-        while len(slots) < min(left, _MOST) and size < _ENOUGH and (found := self._next(until)):
+        most = min(left, _MOST)
+        while len(slots) < most and self._brought < _ROOM and size < _ENOUGH and (found := self._next(until)):
             slots.append(found[0])
             arrived.append(found[1])
             size += _packed(found[1])
@@ -163,7 +166,7 @@ class Arrivals:
     ) -> None:
         for future in self._in_threads:
             future.cancel()
-        self._room.release(len(self._hosts))  # nobody takes any more, and nobody may wait for it
+            self._room.release()  # nobody takes any more, and nobody may wait for it
 
 
 def _packed(arrived: Arrived) -> int:

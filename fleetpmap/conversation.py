@@ -244,6 +244,7 @@ class Dialogue:
 
     def _send_both(self) -> None:
         self.is_asked = True
+        self._decoder.expect_both()
         self._channel.send(self._script.list_line(self._expected))
 
     def _choose(self, selection: Selection, listing: Listing) -> tuple[Choice, list[tuple[int, ...]]]:

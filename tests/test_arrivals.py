@@ -159,8 +159,8 @@ def test_when_nobody_takes_them_any_more_no_thread_waits(threads: ThreadPoolExec
 
     with Arrivals(ask, HOSTS, threads, 8):
         until = time.monotonic() + 10
-        while len(asked) < arrivals._MOST + 8:
+        while len(asked) < arrivals._ROOM + 8:
             assert time.monotonic() < until
             time.sleep(SOON_S)
     threads.shutdown(wait=True)  # it would hang if a thread did
-    assert len(asked) == arrivals._MOST + 8
+    assert len(asked) == arrivals._ROOM + 8

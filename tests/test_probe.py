@@ -433,6 +433,7 @@ def test_a_list_with_pids_brings_both_phases(
         before = probe.read(first.pid)
         second = child()
         probe.decoder.begin_again()
+        probe.decoder.expect_both()
         probe.send(probe.script.list_line([(first.pid,), (second.pid,)]))
         assert probe.listing().processes.get(second.pid) is not None
         assert probe.decoder.reading is not None

@@ -76,8 +76,19 @@ TEXT_8 = b"00600000-00602000 rw-p 00000000 00:00 0\nRss:  8 kB\n"
 
 
 def phase(name: str, body: bytes, packing: str = "plain") -> bytes:
-    sent = gzip.compress(body, 1) if packing == "gzip" else body
-    return f"{NONCE} {name} {packing}\n".encode() + sent + OVER
+    return f"{NONCE} {name} {packing}\n".encode() + packed(body, packing) + OVER
+
+
+def packed(body: bytes, packing: str) -> bytes:
+    return gzip.compress(body, 1) if packing == "gzip" else body
+
+
+def expecting_both(packing: str, limits: Limits | None = None) -> Decoder:
+    """Of a host that packs so, when both phases have been asked for in one."""
+    decoder = Decoder(SCRIPT, host="web-03", limits=limits or Limits())
+    decoder.feed(BEGIN.replace(b"compression=gzip", f"compression={packing}".encode()))
+    decoder.expect_both()
+    return decoder
 
 
 def stream(packing: str, *, listing: bytes = LIST, reading: bytes = READ) -> bytes:
@@ -242,8 +253,8 @@ def test_a_body_without_its_end_is_an_error_though_gzip_ended_well() -> None:
 def test_both_phases_in_one_give_what_they_give_apart(packing: str, size: int) -> None:
     """As for who asks again and expects to read the same; the texts stay packed until somebody wants them."""
     apart = decode(stream(packing))
-    decoder = Decoder(SCRIPT, host="web-03")
-    data = BEGIN + phase("both", LIST + READ, packing) + f"{NONCE} bye\n".encode()
+    decoder = expecting_both(packing)
+    data = packed(LIST + READ, packing) + OVER + f"{NONCE} bye\n".encode()
     for at in range(0, len(data), size):
         decoder.feed(data[at : at + size])
     decoder.eof()
@@ -253,23 +264,23 @@ def test_both_phases_in_one_give_what_they_give_apart(packing: str, size: int) -
 @pytest.mark.parametrize("packing", ["gzip", "plain"])
 def test_both_phases_cut_anywhere_are_an_error(packing: str) -> None:
     """At every byte: all of both, or none."""
-    data = BEGIN + phase("both", LIST + READ, packing)
-    whole = understood(decode(data))
-    for stop in range(len(BEGIN), len(data)):
-        decoder = decode(data[:stop])
+    data = packed(LIST + READ, packing) + OVER
+    for stop in range(len(data)):
+        decoder = expecting_both(packing)
+        came = len(BEGIN) - len("gzip") + len(packing) + stop
+        decoder.feed(data[:stop])
         assert decoder.listing is None
         assert decoder.reading is None
-        with pytest.raises(ProtocolError, match=f"after {stop:,} bytes"):
+        with pytest.raises(ProtocolError, match=f"was cut while listing processes, after {came:,} bytes"):
             decoder.eof()
-    assert understood(decode(data)) == whole
 
 
 @pytest.mark.parametrize("packing", ["gzip", "plain"])
 def test_texts_behind_a_list_may_be_long(packing: str) -> None:
     """More than is unpacked at a time; the limit on a list is not one on them."""
     more = b"00700000-00701000 r-xp 00000000 08:01 9\nRss:        4 kB\n" * 50_000
-    decoder = Decoder(SCRIPT, host="web-03", limits=Limits(listing=1 << 20, expansion=1000))
-    decoder.feed(BEGIN + phase("both", LIST + READ.replace(TEXT_8, TEXT_8 + more), packing))
+    decoder = expecting_both(packing, Limits(listing=1 << 20, expansion=1000))
+    decoder.feed(packed(LIST + READ.replace(TEXT_8, TEXT_8 + more), packing) + OVER)
     assert unpacked(decoder).smaps == TEXT_7 + TEXT_8 + more
 
 
@@ -285,8 +296,23 @@ def test_texts_behind_a_list_may_be_long(packing: str) -> None:
 @pytest.mark.parametrize("packing", ["gzip", "plain"])
 def test_both_phases_that_are_not_two_bodies(packing: str, body: bytes, message: str) -> None:
     """Each has its end frame, and behind the second is nothing."""
+    decoder = expecting_both(packing)
+
+    def take() -> None:
+        decoder.feed(packed(body, packing) + OVER)
+        unpacked(decoder)
+
     with pytest.raises(ProtocolError, match=message):
-        understood(decode(BEGIN + phase("both", body, packing)))
+        take()
+
+
+def test_what_came_before_both_phases_is_noise() -> None:
+    """Even if it looks like the beginning of a frame."""
+    decoder = decode(BEGIN.replace(b"compression=gzip", b"compression=none") + NONCE.encode()[:20])
+    decoder.expect_both()
+    decoder.feed(LIST + READ + OVER)
+    assert understood(decoder)[0] == understood(decode(stream("plain")))[0]
+    assert decoder.noise == NONCE.encode()[:20]
 
 
 def test_a_section_that_is_void_is_as_if_it_had_not_come() -> None:
@@ -294,6 +320,18 @@ def test_a_section_that_is_void_is_as_if_it_had_not_come() -> None:
     stat, cmdline = (LIST.index(f"{NONCE} {name}\n".encode()) for name in ("stat", "cmdline"))
     again = LIST[:cmdline] + f"{NONCE} void\n".encode() + LIST[stat:]
     assert decode(BEGIN + phase("list", again)).listing == decode(BEGIN + phase("list", LIST)).listing
+
+
+def test_arguments_that_do_not_come_together_are_one_command_line() -> None:
+    """No tool of ours prints them so, but a host may; and one argument may look like the path before it."""
+    pieces = b"12/cmdline:x\0" + b"7/cmdline:b\0" * 3 + b"12/cmdline:\0" + b"7/cmdline:7/cmdline:c\0"
+    listing = decode(BEGIN + phase("list", LIST.replace(b"7/cmdline:a\nb\xff\0", pieces))).listing
+    assert listing is not None
+    assert [(one.pid, one.arguments) for one in listing.processes] == [
+        (7, ("odd", "", "b", "b", "b", "7/cmdline:c")),
+        (12, ("x", "")),
+        (31, ()),
+    ]
 
 
 def test_noise_is_kept_and_bounded() -> None:
@@ -538,7 +576,7 @@ STAT_7 = SAME.encode()
         (BEGIN + BEGIN, "it began twice"),
         (BEGIN + phase("read", READ), "smaps came before the list"),
         (BEGIN + phase("list", LIST) + phase("list", LIST), "a second list of processes"),
-        (BEGIN + phase("list", LIST) + phase("both", LIST + READ), "a second list of processes"),
+        (BEGIN + phase("both", LIST + READ), 'does not know the frame "both plain"'),
         (BEGIN + phase("list", LIST.replace(b" 8192000 33 184", b"")), "7/stat is not a stat line"),
         (BEGIN + phase("list", LIST.replace(b"8192000", b"x")), "7/stat is not a stat line"),
         (BEGIN + phase("list", LIST.replace(b" 33 184", b" -33 184")), "7/stat is not a stat line"),

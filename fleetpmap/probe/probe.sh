@@ -14,7 +14,8 @@
 #                                            this one), uid and passwd, cgroup, exe
 #           NONCE read gzip|plain BODY       for a line `read PID... [/ PID...]...`: smaps, with a time for each group,
 #                                            access, uid, facts (stat, cmdline, smaps_rollup), passwd
-#           NONCE both gzip|plain BODY BODY  for a line `list PID... [/ PID...]...`, from who knows already whom to read
+#           BODY BODY                        for a line `list PID... [/ PID...]...`, from who knows already whom to read:
+#                                            packed as the list before; a line ahead of them would be a message more
 #           NONCE over                       behind each of these
 #           NONCE bye                        for the line `quit`
 #           NONCE fail REASON                and nothing more
@@ -490,7 +491,7 @@ body() { # list | read PIDS | both PIDS
 # whatever comes on the real stdin (fd 3), first of all its end, means stop. The packing of a reading makes way for
 # others, but not what reads: it holds the mmap_lock.
 phase() {
-    echo "$nonce $1 $compression"
+    [ "$1" = both ] || echo "$nonce $1 $compression"
     {
         read -r _
         end_all

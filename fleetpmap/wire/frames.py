@@ -72,6 +72,13 @@ class Decoder:
         except MalformedError as error:
             raise self._wrong(str(error)) from error
 
+    def expect_both(self) -> None:
+        """Both phases have been asked for in one: they follow without a line of their own, and then the usual end."""
+        packing = "gzip" if self._capabilities and self._capabilities.compression == "gzip" else "plain"
+        self._keep_noise(self._pending, len(self._pending))
+        self._pending = b""
+        self._enter("list", packing, read_follows=True)
+
     def begin_again(self) -> None:
         """Both phases are over, and the next will be another list. What came is let go of; the limits count anew."""
         self.listing = self.reading = None
@@ -136,20 +143,23 @@ class Decoder:
                 if self.begun:
                     raise MalformedError("it began twice")
                 self._capabilities = parse_capabilities(values)
-            case ["list" | "read" | "both" as what, "gzip" | "plain" as packing]:
-                if (what == "read") == (self.listing is None):
-                    early = "smaps came before the list" if what == "read" else "a second list"
+            case ["list" | "read" as stage, "gzip" | "plain" as packing]:
+                if (stage == "read") == (self.listing is None):
+                    early = "smaps came before the list" if stage == "read" else "a second list"
                     raise MalformedError(f"{early} of processes")
-                self._stage = "read" if what == "read" else "list"
-                self.reading = None
-                about = (self._nonce, self._host, self._limits, self._taken)
-                self._phase = Phase(self._stage, packing, *about, read_follows=what == "both")
+                self._enter(stage, packing)
             case ["bye"]:
                 self._done = True
             case ["fail", reason]:
                 raise self._refusal(reason)
             case _:
                 raise MalformedError(f'this version does not know the frame "{" ".join(words)[:60]}"')
+
+    def _enter(self, stage: str, packing: str, *, read_follows: bool = False) -> None:
+        """What comes next is a phase."""
+        self._stage, self.reading = stage, None
+        about = (self._nonce, self._host, self._limits, self._taken)
+        self._phase = Phase(stage, packing, *about, read_follows=read_follows)
 
     def _within(self, phase: Phase, data: bytes) -> bytes:
         """Take a phase's bytes, up to the line that says it is over; what follows that line."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 _HEADER = re.compile(rb"==> (?:(\d+)/smaps(?:_rollup)?|/dev/null) <==\n")
+_COMMAND_LINE = re.compile(rb"(([1-9]\d{0,8})/cmdline:[^\0]*+\0(?:\2/cmdline:[^\0]*+\0)*+)")
 _UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})(?: (\d{1,9}))?")
 _ROLLUP_FIELD = re.compile(rb"(\w+):\s*(\d{1,18}) kB")
 _NUMBER_DIGITS = 18
@@ -42,12 +43,25 @@ def texts_by_pid(section: bytes, name: str) -> dict[int, bytes]:
     return {pid: b"\n".join(lines) for pid, lines in texts.items()}
 
 
-def parse_arguments(section: bytes) -> dict[int, list[bytes]]:
-    """Each process's command line; a process without one is not in it."""
-    arguments: dict[int, list[bytes]] = {}
+def parse_arguments(section: bytes) -> dict[int, bytes]:
+    """Each process's records, which arguments_of() takes apart for those that somebody asks about.
+
+    A process without a command line is not in it.
+    """
+    found = _COMMAND_LINE.findall(section) if section.count(b"\0") <= RECORDS_LIMIT else []
+    records = {int(pid): own for own, pid in found}
+    if len(records) == len(found) and sum(map(len, records.values())) == len(section):
+        return records
+    pieces: dict[int, list[bytes]] = {}  # in some other order, or something else lies between them
     for pid, argument in paths_and_lines(section, b"/cmdline:", end=b"\0"):
-        arguments.setdefault(pid, []).append(argument)
-    return arguments
+        pieces.setdefault(pid, []).append(b"%d/cmdline:%b\0" % (pid, argument))
+    return {pid: b"".join(own) for pid, own in pieces.items()}
+
+
+def arguments_of(pid: int, records: bytes) -> tuple[str, ...]:
+    """One process's command line, from its records `PID/cmdline:ARGUMENT` and a NUL."""
+    path = b"%d/cmdline:" % pid
+    return tuple(map(text_of, records[len(path) : -1].split(b"\0" + path)))
 
 
 def parse_uids(section: bytes) -> dict[int, int]:

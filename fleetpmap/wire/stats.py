@@ -31,7 +31,9 @@ _FIELDS = re.compile(
     + rf"(?: {_ANY} {_ANY} {_ANY} {_NUMBER}\b)?"  # startstack
 )
 # It is systemd that calls a process `(sd-pam)`. What follows a name is taken as it is: that is the quickest by far.
-_LINE = re.compile(r"^([1-9][0-9]{0,8})/stat:[0-9]+ \(([^)\n]*\)?)\) ([A-Za-z] .*)\n", re.MULTILINE)
+# (A newline in a name is found by the count of lines: without it among the forbidden bytes, the expression is a quarter
+# quicker. No name is longer than 64 bytes, those of workqueues; without a bound, a host could make it look very far.)
+_LINE = re.compile(r"^([1-9][0-9]{0,8})/stat:[0-9]+ \(([^)]{0,64}\)?)\) (.*)\n", re.MULTILINE)
 
 
 class Stat(NamedTuple):
