@@ -18,7 +18,7 @@ from fleetpmap.errors import HostError, ProtocolError, RemoteError, SudoError
 from fleetpmap.inventory import Host
 from fleetpmap.probe import Script
 from fleetpmap.probe.sudo import explain_refusal, second_way
-from fleetpmap.processes import Choice, Selection, choose, completed
+from fleetpmap.processes import Choice, Own, Selection, choose, completed, own_of
 from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
 from fleetpmap.transport.base import passed, printable
 from fleetpmap.units import KIB
@@ -177,6 +177,7 @@ class Dialogue:
         """The groups read last time, which will most likely be the same next time."""
         self.is_asked = False
         """Whether both phases are on their way, for the groups expected, and nobody took them yet."""
+        self._own: Own | None = None
         self._is_surprised = False
         """Whether others matched than were expected."""
         try:
@@ -249,7 +250,9 @@ class Dialogue:
 
     def _choose(self, selection: Selection, listing: Listing) -> tuple[Choice, list[tuple[int, ...]]]:
         """Whom it means, and in which groups they are read."""
-        choice = choose(listing, selection, local_pid=os.getpid() if self._host.transport == "local" else None)
+        if self._own is None:
+            self._own = own_of(listing, os.getpid() if self._host.transport == "local" else None)
+        choice = choose(listing, selection, self._own)
         return choice, _groups(choice.read)
 
     def _receive_listing(self) -> Listing:

@@ -72,6 +72,18 @@ class Choice:
     """Processes that match but for --exe, and whose exe may not be read: counted in neither."""
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Which processes of a host are ours. They stay as long as the probe runs there: each waits for the one below."""
+
+    session: int | None = None
+    """The probe's. sshd gives each command one: it holds the login shell and everything that shell started."""
+    roots: frozenset[int] = frozenset()
+    """Pids of fleetpmap itself, or of the probe and what leads to it: all that they started is ours, too."""
+    connection: frozenset[int] = frozenset()
+    """Pids of the sshd processes of our connection, which start nothing else."""
+
+
 def compile_match(pattern: str) -> re.Pattern[str]:
     """The user's --match.
 
@@ -93,17 +105,28 @@ def compile_match(pattern: str) -> re.Pattern[str]:
         ) from error
 
 
-def choose(listing: Listing, selection: Selection, *, local_pid: int | None = None) -> Choice:
-    """The processes of one host that `selection` means.
+def own_of(listing: Listing, local_pid: int | None = None) -> Own:
+    """What is ours among these.
 
     `local_pid` is fleetpmap's own pid when the host is this machine without SSH: it and its children are never matched.
     Over SSH the probe's session and the sshd of this connection are not.
     """
-    own = _Own(listing, local_pid)
+    probe = listing.processes.get(listing.capabilities.probe_pid or 0)
+    if probe is None:  # a recorded tree, or a procfs of another namespace: nothing there is ours
+        return Own()
+    if local_pid is not None:
+        return Own(roots=frozenset({local_pid}))
+    below_sshd, connection = _ancestors(probe, listing.processes)
+    return Own(probe.session, frozenset(below_sshd), frozenset(connection))
+
+
+def choose(listing: Listing, selection: Selection, own: Own | None = None) -> Choice:
+    """The processes of one host that `selection` means, without our own: those of `own_of(listing)` unless given."""
+    ours = _Ours(listing.processes, own or own_of(listing))
     matched = [
         process
         for process in _candidates(listing.processes, selection)
-        if _matches(process, selection, listing.users) and process not in own
+        if _matches(process, selection, listing.users) and process not in ours
     ]
     unread_exes = 0
     if selection.exe is not None:
@@ -240,32 +263,22 @@ def _over_limit(process: ListedProcess, rss_sum_kib: int, selection: Selection) 
     return ""
 
 
-class _Own:
-    """`process in own`: it is fleetpmap's own, or of its connection. It climbs from those few that match."""
+class _Ours:
+    """`process in ours`: it belongs to `own`, or runs below it. It climbs from those few that match."""
 
-    def __init__(self, listing: Listing, local_pid: int | None) -> None:
-        self._processes = listing.processes
-        self._connection: set[int] = set()
-        self._below: dict[int, bool] = {}  # whether a process is one of those that we started, or below them
-        self._session: int | None = None
-        probe = self._processes.get(listing.capabilities.probe_pid or 0)
-        if local_pid is not None and probe:
-            self._below[local_pid] = True
-        elif probe:
-            # sshd gives each command a session of its own: it holds the login shell and everything that shell started.
-            self._session = probe.session
-            below_sshd, self._connection = _ancestors(probe, self._processes)
-            self._below.update(dict.fromkeys(below_sshd, True))
-        # else a recorded tree, or a procfs of another namespace: nothing there is ours
+    def __init__(self, processes: Processes, own: Own) -> None:
+        self._processes = processes
+        self._own = own
+        self._below = dict.fromkeys(own.roots, True)  # whether a process is one of those that we started, or below them
 
     def __contains__(self, process: ListedProcess) -> bool:
-        return process.pid in self._connection or self._is_below(process)
+        return process.pid in self._own.connection or self._is_below(process)
 
     def _is_below(self, process: ListedProcess | None) -> bool:
         passed: list[int] = []
         while process is not None and process.pid not in self._below:
             passed.append(process.pid)
-            self._below[process.pid] = process.session == self._session
+            self._below[process.pid] = process.session == self._own.session
             if self._below[process.pid]:
                 break
             process = self._processes.get(process.ppid)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from fleetpmap.errors import UsageError
-from fleetpmap.processes import Choice, Selection, choose, compile_match, full_name
+from fleetpmap.processes import Choice, Selection, choose, compile_match, full_name, own_of
 from fleetpmap.wire import Capabilities, ListedProcess, Listing, Processes
 
 GIB = 1024 * 1024
@@ -292,14 +292,26 @@ def test_locally_fleetpmap_and_its_children_are_left_out_but_not_the_calling_she
         listed(62, "cat", "cat", ppid=61, session=61),
         probe_pid=61,
     )
-    assert pids(choose(fleet, Selection(), local_pid=60)) == [50]
+    assert pids(choose(fleet, Selection(), own_of(fleet, 60))) == [50]
+
+
+def test_what_is_ours_stays_so_while_others_come():
+    """A later list: what the probe has started since is ours as well; a login that has come since is not."""
+    connection = (
+        listed(100, "sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups"),
+        listed(201, "sshd", "sshd: ops@notty", ppid=100),
+        listed(203, "sh", "sh", "-s", ppid=201, session=203),
+    )
+    own = own_of(listing(*connection, probe_pid=203))
+    more = (listed(204, "cat", ppid=203, session=204), listed(301, "sshd", "sshd: ops@notty", ppid=100))
+    assert pids(choose(listing(*connection, *more, probe_pid=203), Selection(), own)) == [100, 301]
 
 
 def test_a_recorded_tree_has_no_probe_in_it():
     """Without the probe's pid nothing is left out, though fleetpmap itself may happen to have a pid of the tree."""
     recorded = listing(listed(5, "sh", "sh", "-s"))
     assert pids(choose(recorded, Selection())) == [5]
-    assert pids(choose(recorded, Selection(), local_pid=5)) == [5]
+    assert pids(choose(recorded, Selection(), own_of(recorded, 5))) == [5]
 
 
 @pytest.mark.parametrize("pattern", ["[[:alpha:]]+", "x[[:space:]]"])
