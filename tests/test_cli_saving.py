@@ -127,11 +127,11 @@ def test_diff_of_files_and_a_dataset(tmp_path: Path):
 
 def test_diff_of_two_selections(tmp_path: Path):
     """That they looked for other processes is said in the report itself, since a saved run tells how it was asked."""
-    for name, words in (("a", OURSELVES), ("b", ("-H", "local", "--newest"))):
+    for name, words in (("a", OURSELVES), ("b", (*OURSELVES, "--newest"))):
         assert fleetpmap("run", *words, "--save", f"{tmp_path}/{name}.parquet").returncode == 0
     done = fleetpmap("diff", f"{tmp_path}/a.parquet", f"{tmp_path}/b.parquet", "--format", "json")
     assert json.loads(done.stdout)["notes"][0] == (
-        f"the old run looked for --pid {os.getpid()}, the new one for --newest: "
+        f"the old run looked for --pid {os.getpid()}, the new one for --pid {os.getpid()} --newest: "
         "whom only one of them looked for counts as new or gone, whether anything changed or not"
     )
 
