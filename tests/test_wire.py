@@ -579,6 +579,7 @@ STAT_7 = SAME.encode()
         (BEGIN + phase("both", LIST + READ), 'does not know the frame "both plain"'),
         (BEGIN + phase("list", LIST.replace(b" 8192000 33 184", b"")), "7/stat is not a stat line"),
         (BEGIN + phase("list", LIST.replace(b"8192000", b"x")), "7/stat is not a stat line"),
+        (BEGIN + phase("list", LIST.replace(b"7/stat", b"7/stat:x\n" * 500_000 + b"7/stat", 1)), "7/stat is not a"),
         (BEGIN + phase("list", LIST.replace(b" 33 184", b" -33 184")), "7/stat is not a stat line"),
         (BEGIN + phase("list", LIST.replace(b" 33 184", b" " + b"9" * 5000 + b" 184")), "7/stat is not a stat line"),
         (BEGIN + phase("list", LIST.replace(b"7/stat", b"9" * 5000 + b"/stat")), "does not begin with a pid"),

@@ -34,6 +34,8 @@ _FIELDS = re.compile(
 # (A newline in a name is found by the count of lines: without it among the forbidden bytes, the expression is a quarter
 # quicker. No name is longer than 64 bytes, those of workqueues; without a bound, a host could make it look very far.)
 _LINE = re.compile(r"^([1-9][0-9]{0,8})/stat:[0-9]+ \(([^)]{0,64}\)?)\) (.*)\n", re.MULTILINE)
+_SPLIT_LIMIT = 4096
+"""Bytes of a stat that comes in several lines; a name has 64 at most. A host could make us join them for ever."""
 
 
 class Stat(NamedTuple):
@@ -83,6 +85,8 @@ def parse_stats_one_by_one(section: bytes) -> Stats:
         before = texts.get(pid)
         is_more = before is not None and not _FIELDS.match(text_of(before.rpartition(b")")[2]))
         texts[pid] = b"\n".join((texts[pid], line)) if is_more else line
+        if is_more and len(texts[pid]) > _SPLIT_LIMIT:
+            raise MalformedError(f"{pid}/stat is not a stat line")
         if len(texts) > PROCESSES_LIMIT:
             raise MalformedError(f"more than {PROCESSES_LIMIT:,} processes")
     return _columns((pid, *_name_and_fields(pid, text)) for pid, text in texts.items())
