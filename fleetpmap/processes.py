@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -82,6 +82,9 @@ class Own:
     """Pids of fleetpmap itself, or of the probe and what leads to it: all that they started is ours, too."""
     connection: frozenset[int] = frozenset()
     """Pids of the sshd processes of our connection, which start nothing else."""
+    since_ticks: int = 0
+    """Clock ticks after boot. What started before is of the connection or not ours: no process is older than what it
+    is below, nor than the leader of its session."""
 
 
 def compile_match(pattern: str) -> re.Pattern[str]:
@@ -115,9 +118,10 @@ def own_of(listing: Listing, local_pid: int | None = None) -> Own:
     if probe is None:  # a recorded tree, or a procfs of another namespace: nothing there is ours
         return Own()
     if local_pid is not None:
-        return Own(roots=frozenset({local_pid}))
+        return Own(roots=frozenset({local_pid}), since_ticks=_oldest({local_pid}, listing.processes))
     below_sshd, connection = _ancestors(probe, listing.processes)
-    return Own(probe.session, frozenset(below_sshd), frozenset(connection))
+    since_ticks = _oldest(below_sshd | {probe.session}, listing.processes)
+    return Own(probe.session, frozenset(below_sshd), frozenset(connection), since_ticks)
 
 
 def choose(listing: Listing, selection: Selection, own: Own | None = None) -> Choice:
@@ -163,17 +167,16 @@ def completed(choice: Choice, reading: Reading) -> Choice:
 def _candidates(processes: Processes, selection: Selection) -> Iterable[ListedProcess]:
     """Those that a look at the pid or the name does not rule out; nothing more is known of the others yet."""
     if selection.pids:
-        pids = sorted(set(selection.pids))
-    elif selection.match is None or selection.full:
+        return filter(None, map(processes.get, sorted(set(selection.pids))))
+    if selection.match is None or selection.full:
         return processes
-    else:
-        search = selection.match.search  # what matches exactly is found, too
-        pids = [
-            pid
-            for pid, name in processes.names()
-            if search(name) or len(name) == COMM_LENGTH or not name.isascii()  # which may be cut
-        ]
-    return filter(None, map(processes.get, pids))
+    search = selection.match.search  # what matches exactly is found, too
+    slots = [
+        slot
+        for slot, name in enumerate(processes.names)
+        if search(name) or len(name) == COMM_LENGTH or not name.isascii()  # which may be cut
+    ]
+    return map(processes.at, slots)
 
 
 def _matches(process: ListedProcess, selection: Selection, users: dict[int, str]) -> bool:
@@ -278,6 +281,9 @@ class _Ours:
         passed: list[int] = []
         while process is not None and process.pid not in self._below:
             passed.append(process.pid)
+            if process.start_ticks < self._own.since_ticks:
+                process = None
+                break
             self._below[process.pid] = process.session == self._own.session
             if self._below[process.pid]:
                 break
@@ -285,6 +291,12 @@ class _Ours:
         ours = process is not None and self._below[process.pid]
         self._below.update(dict.fromkeys(passed, ours))
         return ours
+
+
+def _oldest(pids: Collection[int], processes: Processes) -> int:
+    """When the first of these started; 0 unless all are listed."""
+    found = [process.start_ticks for pid in pids if (process := processes.get(pid))]
+    return min(found) if len(found) == len(pids) else 0
 
 
 def _ancestors(probe: ListedProcess, processes: Processes) -> tuple[set[int], set[int]]:

@@ -1,6 +1,7 @@
 """processes.choose: which of the listed processes the options mean."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -305,6 +306,42 @@ def test_what_is_ours_stays_so_while_others_come():
     own = own_of(listing(*connection, probe_pid=203))
     more = (listed(204, "cat", ppid=203, session=204), listed(301, "sshd", "sshd: ops@notty", ppid=100))
     assert pids(choose(listing(*connection, *more, probe_pid=203), Selection(), own)) == [100, 301]
+
+
+def test_who_started_before_the_login_is_not_ours():
+    """Nobody climbs from it: what is above it is not even looked at. What started with the login is."""
+    host = [
+        listed(50, "systemd", start_ticks=1),
+        listed(60, "db", ppid=50, start_ticks=40),
+        listed(100, "sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", start_ticks=2),
+        listed(201, "sshd", "sshd: ops@notty", ppid=100, start_ticks=41),
+        listed(203, "sh", "sh", "-s", ppid=201, session=203, start_ticks=41),
+        listed(70, "db", ppid=203, session=70, start_ticks=41),
+    ]
+    own = own_of(listing(*host, probe_pid=203))
+    looked_at = []
+
+    def make(slot):
+        looked_at.append(host[slot].pid)
+        return host[slot]
+
+    slots = {str(one.pid): slot for slot, one in enumerate(host)}
+    found = listing(probe_pid=203)
+    found = replace(found, processes=Processes(slots, [one.name for one in host], make))
+    assert pids(choose(found, Selection(match=compile_match("db")), own)) == [60]
+    assert looked_at == [60, 70, 203]
+
+
+def test_a_session_whose_leader_is_gone_may_be_older_than_the_probe():
+    """Then nobody knows since when there is anything of ours."""
+    fleet = listing(
+        listed(5, "nohup", session=4, start_ticks=7),
+        listed(100, "sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups"),
+        listed(201, "sshd", "sshd: ops@notty", ppid=100),
+        listed(203, "sh", "sh", "-s", ppid=201, session=4, start_ticks=2000),
+        probe_pid=203,
+    )
+    assert pids(choose(fleet, Selection())) == [100]
 
 
 def test_a_recorded_tree_has_no_probe_in_it():

@@ -33,10 +33,10 @@ PARTS = [
 
 def _told(parse, section: bytes) -> list[tuple[int, str, Stat]] | str:
     try:
-        pids, names, fields = parse(section)
+        slots, names, fields = parse(section)
         return [
             (pid, name, stat_of(pid, text)._replace(start_stack=None))
-            for pid, name, text in zip(pids, names, fields, strict=True)
+            for pid, name, text in zip(map(int, slots), names, fields, strict=True)
         ]
     except MalformedError as error:
         return str(error)
@@ -45,26 +45,26 @@ def _told(parse, section: bytes) -> list[tuple[int, str, Stat]] | str:
 def test_columns_are_in_the_order_printed():
     """The shell's glob sorts by letters; so it stays, and a name may look like fields."""
     section = LINE % (100, 100, b"c", 100, b"") + LINE % (12, 12, b"k (w) 1", 12, b" 184")
-    pids, names, fields = parse_stats(section)
-    assert (pids, names) == ((100, 12), ("c", "k (w) 1"))
+    slots, names, fields = parse_stats(section)
+    assert (slots, names) == ({"100": 0, "12": 1}, ("c", "k (w) 1"))
     assert stat_of(12, fields[1]) == Stat("S", 1, 5, False, 4711, 8192000, 33)
 
 
 def test_of_two_whole_stats_the_second_counts():
     """Taken for a name with newlines, they would hide the process."""
-    pids, names, _ = parse_stats(LISTED + LINE % (7, 7, b"other", 7, b""))
-    assert dict(zip(pids, names, strict=True)) == {7: "other", 70: "(x) S 1"}
+    slots, names, _ = parse_stats(LISTED + LINE % (7, 7, b"other", 7, b""))
+    assert dict(zip(slots, names, strict=True)) == {"7": "other", "70": "(x) S 1"}
 
 
 def test_nothing_listed():
     """A host may show no process at all."""
-    assert parse_stats(b"") == Stats((), (), ())
+    assert parse_stats(b"") == Stats({}, (), ())
 
 
 def test_a_name_with_a_newline_is_read_one_by_one():
     """It comes as two lines behind the same path, and is one process."""
     section = LINE % (7, 7, b"a\n7/stat:b", 7, b"") + LINE % (8, 8, b"c", 8, b"")
-    assert parse_stats(section)[:2] == ((7, 8), ("a\nb", "c"))
+    assert parse_stats(section)[:2] == ({"7": 0, "8": 1}, ("a\nb", "c"))
 
 
 @pytest.mark.parametrize("seed", range(4))

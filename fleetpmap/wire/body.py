@@ -25,7 +25,9 @@ class Body:
         self._nonce = nonce
         self._bytes = io.BytesIO()
         self._unseen = b""  # the last bytes: what may be the beginning of a frame
-        self._marks: list[tuple[str, int, int]] = []  # each frame's name, where its line begins and where it ends
+        self._frames = 0
+        self._section, self._start = "", 0  # the one that is coming in, and where it begins
+        self._spans: dict[str, list[Span]] = {}
 
     def add(self, piece: bytes) -> bytes | None:
         """Take the next bytes; None, or once the end frame is in, those that follow it."""
@@ -41,9 +43,12 @@ class Body:
                 break
             name = text_of(text[found + len(self._nonce) + 1 : stop])
             at = stop + 1
-            self._marks.append((name, before + found, before + at))
-            if len(self._marks) > FRAMES_LIMIT:
+            self._frames += 1
+            if self._frames > FRAMES_LIMIT:
                 raise MalformedError(f"more than {FRAMES_LIMIT:,} frames")
+            if name != "void":
+                self._spans.setdefault(self._section, []).append((self._start, before + found))
+            self._section, self._start = name, before + at
             if name == "end":
                 self.ended = True
                 return text[at:]
@@ -54,16 +59,15 @@ class Body:
 
     def spans(self, name: str) -> list[Span]:
         """Where the sections of this name are, without those that the host calls void."""
-        return [
-            (start, stop)
-            for (this, _, start), (following, stop, _) in zip(self._marks, self._marks[1:], strict=False)  # pairs
-            if this == name and following != "void"
-        ]
+        return self._spans.get(name, [])
 
     def section(self, name: str) -> bytes:
         """The bytes of all sections of this name; b"" if there is none."""
+        spans = self.spans(name)
+        if not spans:
+            return b""
         with self._bytes.getbuffer() as view:
-            return b"".join(view[start:stop] for start, stop in self.spans(name))
+            return b"".join([view[start:stop] for start, stop in spans])
 
     def whole(self) -> bytes:
         """All bytes, not copied as long as the caller lets go of them before pack()."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, overload
@@ -65,26 +65,30 @@ class ListedProcess(NamedTuple):  # of every process of every host: a frozen dat
 class Processes(Sequence[ListedProcess]):
     """Every process of a host, by pid; each is made when it is asked for, since most are nobody's business."""
 
-    def __init__(self, pids: Sequence[int], names: Sequence[str], make: Callable[[int], ListedProcess]) -> None:
-        """One slot for each process, in any order; `make` gives the one of a slot."""
-        self._names = names
+    def __init__(self, slots: Mapping[str, int], names: Sequence[str], make: Callable[[int], ListedProcess]) -> None:
+        """One slot for each process, in any order, by its pid; `make` gives the one of a slot."""
+        self.names = names
+        """The name of each slot: to look at them, none of the processes has to be made."""
+        self._slots = slots
         self._make = make
         self._made: dict[int, ListedProcess] = {}
-        self._slots = dict(zip(pids, range(len(pids)), strict=True))
 
     @classmethod
     def of(cls, processes: Sequence[ListedProcess]) -> Processes:
         """Of processes that are made already."""
-        return cls([one.pid for one in processes], [one.name for one in processes], processes.__getitem__)
-
-    def names(self) -> Iterator[tuple[int, str]]:
-        """Every pid and its name, in the host's order: none of the processes has to be made."""
-        return zip(self._slots, self._names, strict=True)
+        slots = {str(one.pid): slot for slot, one in enumerate(processes)}
+        return cls(slots, [one.name for one in processes], processes.__getitem__)
 
     def get(self, pid: int) -> ListedProcess | None:
         """The process of this pid."""
-        slot = self._slots.get(pid)
-        return None if slot is None else self._at(slot)
+        slot = self._slots.get(str(pid))
+        return None if slot is None else self.at(slot)
+
+    def at(self, slot: int) -> ListedProcess:
+        """The process of this slot."""
+        if slot not in self._made:
+            self._made[slot] = self._make(slot)
+        return self._made[slot]
 
     @overload
     def __getitem__(self, slot: int) -> ListedProcess: ...
@@ -92,20 +96,15 @@ class Processes(Sequence[ListedProcess]):
     def __getitem__(self, slot: slice) -> list[ListedProcess]: ...
     def __getitem__(self, slot: int | slice) -> ListedProcess | list[ListedProcess]:
         if isinstance(slot, slice):
-            return [self._at(one) for one in self._by_pid[slot]]
-        return self._at(self._by_pid[slot])
+            return [self.at(one) for one in self._by_pid[slot]]
+        return self.at(self._by_pid[slot])
 
     def __len__(self) -> int:
         return len(self._slots)
 
     @cached_property
     def _by_pid(self) -> list[int]:
-        return [self._slots[pid] for pid in sorted(self._slots)]
-
-    def _at(self, slot: int) -> ListedProcess:
-        if slot not in self._made:
-            self._made[slot] = self._make(slot)
-        return self._made[slot]
+        return [self._slots[pid] for pid in sorted(self._slots, key=int)]
 
     def __contains__(self, process: object) -> bool:
         return isinstance(process, ListedProcess) and self.get(process.pid) == process

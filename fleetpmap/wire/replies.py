@@ -79,14 +79,15 @@ def build_listing(
         MalformedError: a section that its tool cannot have printed.
     """
     raw = {name: body.section(name) for name in ("stat", "uid", "cgroup")}
-    pids, names, fields = parse_stats(raw["stat"])
+    slots, names, fields = parse_stats(raw["stat"])
+    pids = tuple(slots)
     arguments = parse_arguments(body.section("cmdline"))
     uids = parse_uids(raw["uid"])
     cgroups = parse_cgroups(raw["cgroup"])
     exes = parse_links(body.section("exe"), b"exe")
 
     def make(slot: int) -> ListedProcess:
-        pid = pids[slot]
+        pid = int(pids[slot])
         try:
             stat = stat_of(pid, fields[slot])
         except MalformedError as error:
@@ -107,7 +108,7 @@ def build_listing(
         )
 
     users = parse_users(body.section("passwd"), uids.values())
-    return Listing(capabilities, Processes(pids, names, make), users, bool(body.spans("cmdline")), raw)
+    return Listing(capabilities, Processes(slots, names, make), users, bool(body.spans("cmdline")), raw)
 
 
 def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:

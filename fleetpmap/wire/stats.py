@@ -56,7 +56,8 @@ class Stat(NamedTuple):
 class Stats(NamedTuple):
     """Columns, one slot for each process, in the host's order."""
 
-    pids: Sequence[int]
+    slots: dict[str, int]
+    """By pid, as the host wrote it: of the hundreds that are here, few are ever needed as numbers."""
     names: Sequence[str]
     fields: Sequence[str]
     """What follows the name: `stat_of` makes it a Stat."""
@@ -71,7 +72,7 @@ def parse_stats(section: bytes) -> Stats:
     rows: list[tuple[str, str, str]] = _LINE.findall(text_of(section))
     if len(rows) == section.count(b"\n") <= PROCESSES_LIMIT and section.endswith(b"\n"):
         stats = _columns(rows)
-        if len(set(stats.pids)) == len(rows) and ")" not in "".join(stats.fields):
+        if len(stats.slots) == len(rows) and ")" not in "".join(stats.fields):
             return stats
     return parse_stats_one_by_one(section)
 
@@ -89,7 +90,7 @@ def parse_stats_one_by_one(section: bytes) -> Stats:
             raise MalformedError(f"{pid}/stat is not a stat line")
         if len(texts) > PROCESSES_LIMIT:
             raise MalformedError(f"more than {PROCESSES_LIMIT:,} processes")
-    return _columns((pid, *_name_and_fields(pid, text)) for pid, text in texts.items())
+    return _columns((str(pid), *_name_and_fields(pid, text)) for pid, text in texts.items())
 
 
 def stat_of_text(pid: int, text: bytes) -> Stat:
@@ -119,9 +120,9 @@ def stat_of(pid: int, fields: str) -> Stat:
     )
 
 
-def _columns(rows: Iterable[tuple[str | int, str, str]]) -> Stats:
+def _columns(rows: Iterable[tuple[str, str, str]]) -> Stats:
     pids, names, fields = tuple(zip(*rows, strict=True)) or ((), (), ())
-    return Stats(tuple(map(int, pids)), names, fields)
+    return Stats(dict(zip(pids, range(len(pids)), strict=True)), names, fields)
 
 
 def _name_and_fields(pid: int, text: bytes) -> tuple[str, str]:
