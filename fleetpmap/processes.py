@@ -281,11 +281,8 @@ class _Ours:
         passed: list[int] = []
         while process is not None and process.pid not in self._below:
             passed.append(process.pid)
-            if process.start_ticks < self._own.since_ticks:
-                process = None
-                break
             self._below[process.pid] = process.session == self._own.session
-            if self._below[process.pid]:
+            if self._below[process.pid] or process.start_ticks < self._own.since_ticks:
                 break
             process = self._processes.get(process.ppid)
         ours = process is not None and self._below[process.pid]
