@@ -28,9 +28,9 @@ MEMORY = 512 << 20
 """Bytes that any file may take while it is read, beyond what the program itself takes."""
 MEMORY_FACTOR = 250
 """Bytes more for each byte of the file: a table of many equal hosts is packed to a 200th."""
-CPU_S = 20
+CPU_S = 10
 """Seconds of CPU that reading any file may take."""
-CPU_S_PER_MIB = 20
+CPU_S_PER_MIB = 10
 """Seconds more for each MiB of the file: ten times what reading takes, for slow machines."""
 WAIT_FACTOR = 5
 """How many times that may pass by the clock, for busy machines and slow disks."""
