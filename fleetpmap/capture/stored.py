@@ -33,6 +33,8 @@ MEMBERS_LIMIT = 1 << 20
 EXPANSION = 500
 """Bytes out of an archive for each byte in, once EXPANSION_FREE are out: smaps give 13 to 90, a bomb 1,000 and more."""
 EXPANSION_FREE = 64 << 20
+_HOLES_FROM = 1 << 20
+"""Bytes from which on a file may have no holes; a command line may, of which a program has overwritten the most."""
 _RECORD = 20 * BLOCK
 """Bytes that tar writes at once."""
 
@@ -194,6 +196,12 @@ class _Directory:
             raise _WrongKindError(f"is {_kind(mode)}, where a file should be")
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._descriptor)
         with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):  # exchanged since
+                raise _WrongKindError(f"is {_kind(status.st_mode)}, where a file should be")
+            if status.st_size > _HOLES_FROM and os.lseek(descriptor, 0, os.SEEK_HOLE) < status.st_size:
+                raise _WrongKindError("has holes: it takes no room on the disk, and much in memory")
+            file.seek(0)
             content = file.read(FILE_LIMIT + 1)
         if len(content) > FILE_LIMIT:
             raise _WrongKindError(f"has more than {FILE_LIMIT:,} bytes")

@@ -36,7 +36,8 @@ WAIT_FACTOR = 5
 """How many times that may pass by the clock, for busy machines and slow disks."""
 
 _HINT = "do not trust where it came from; if it is your own, keep it anew, or report this with the file"
-_LONGEST_PATH = 1 << 16
+_NOTE = 1 << 14
+"""Bytes of a path and a hint."""
 _ENTRIES = 1 << 20
 """Files and directories of a directory that are counted for its size."""
 _OF_A_TERMINAL = 0x80
@@ -66,11 +67,11 @@ class Reader:
 
     def __init__(self, note: mmap.mmap | None) -> None:
         self._note = note
-        """Which path is being read, for the parent; None where there is no parent and so no limit."""
+        """Which path is being read and the hint, for the parent; None where there is no parent and so no limit."""
 
     @contextlib.contextmanager
-    def reading(self, path: str) -> Iterator[None]:
-        """Hold what is done within to the limits of this path.
+    def reading(self, path: str, hint: str = _HINT) -> Iterator[None]:
+        """Hold what is done within to the limits of this path; `hint`: what to do if it cannot be read.
 
         Raises:
             UsageError: there is something about the file that no reader of ours foresaw.
@@ -79,15 +80,15 @@ class Reader:
             if self._note is None:
                 yield
             else:
-                with _noted(self._note, path), _silent(), _limited(limits_of(path)):
+                with _noted(self._note, path, hint), _silent(), _limited(limits_of(path)):
                     yield
         except MemoryError as error:
-            raise UsageError(f"{path}: {_too_large(limits_of(path))}", hint=_HINT) from error
+            raise UsageError(f"{path}: {_too_large(limits_of(path))}", hint=hint) from error
         except FleetpmapError:
             raise
         except Exception as error:  # a file from elsewhere must not end in a traceback, whatever it holds
             what = escape(str(error).partition("\n")[0])[:200]
-            raise UsageError(f"{path}: is damaged ({type(error).__name__}: {what})", hint=_HINT) from error
+            raise UsageError(f"{path}: is damaged ({type(error).__name__}: {what})", hint=hint) from error
 
 
 def reader() -> Reader:
@@ -98,7 +99,7 @@ def reader() -> Reader:
     """
     if not hasattr(signal, "sigwaitinfo"):  # macOS
         return Reader(None)
-    note = mmap.mmap(-1, _LONGEST_PATH)
+    note = mmap.mmap(-1, _NOTE)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who starts us may have it ignored, and then no child is waited for
@@ -132,9 +133,9 @@ def _end_as(number: int, note: mmap.mmap) -> None:
     Raises:
         UsageError: it was over a file.
     """
-    path = os.fsdecode(note[:].rstrip(b"\0"))
+    path, _, hint = os.fsdecode(note[:].rstrip(b"\0")).partition("\0")
     if path and number not in _OUR_END:
-        raise UsageError(f"{path}: {_over(number, limits_of(path))}", hint=_HINT)
+        raise UsageError(f"{path}: {_over(number, limits_of(path))}", hint=hint)
     if number != signal.SIGKILL:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
@@ -155,13 +156,13 @@ def _too_large(limits: Limits) -> str:
 
 
 @contextlib.contextmanager
-def _noted(note: mmap.mmap, path: str) -> Iterator[None]:
-    name = os.fsencode(path)[: _LONGEST_PATH - 1]
-    note[: len(name)] = name
+def _noted(note: mmap.mmap, path: str, hint: str) -> Iterator[None]:
+    text = os.fsencode(f"{path}\0{hint}")[:_NOTE]
+    note[: len(text)] = text
     try:
         yield
     finally:
-        note[:] = bytes(_LONGEST_PATH)
+        note[:] = bytes(_NOTE)
 
 
 @contextlib.contextmanager

@@ -51,5 +51,12 @@ def _loaded(path: str, selection: Selection, command: str, reader: Reader) -> Sn
     from fleetpmap.snapshot_file import load_snapshot
 
     polars.thread_pool_size()  # starts them
-    with reader.reading(str(file)):
-        return load_snapshot(file)
+    if file == Path(path):
+        with reader.reading(path):
+            return load_snapshot(file)
+    beside = f"the other runs of {file.parent} are as they were: show one with {file.parent}@TIME"
+    try:
+        with reader.reading(str(file), beside):
+            return load_snapshot(file)
+    except UsageError as error:
+        raise UsageError(error.message, hint=beside) from error
