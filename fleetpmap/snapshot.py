@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from heapq import nlargest
 from typing import Literal
 
@@ -164,6 +164,15 @@ class Run:
     """What the user typed; never holds a secret, since no option takes one."""
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
     """Whether every host had its turn and its time."""
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether begin and end are dates in every time zone; a file may hold the calendar's last day."""
+        try:
+            ended = self.started + timedelta(seconds=self.elapsed_s)
+        except (ValueError, OverflowError):
+            return False
+        return self.elapsed_s >= 0 and self.started.year > 1 and ended.year < MAXYEAR
 
 
 @dataclass(frozen=True, slots=True)
