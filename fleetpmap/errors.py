@@ -82,6 +82,10 @@ class HostError(FleetpmapError):
     may_pass = False
     """Whether the same may go well in a moment: the host hung up before anybody logged in, or the resolver was busy."""
 
+    openssh_can = ""
+    """What the system's ssh does that the built-in client does not, where that may get us in: the note's words, as
+    `knows older algorithms`. Empty: it would not get further either."""
+
     def __init__(self, message: str, *, host: str, stage: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.host = host
@@ -89,7 +93,7 @@ class HostError(FleetpmapError):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive Exception's own pickling, and a process pool sends errors back.
-        return (_rebuild, (type(self), self.message, self.host, self.stage, self.hint))
+        return (_rebuild, (type(self), self.message, self.host, self.stage, self.hint), vars(self))
 
 
 def _rebuild(kind: type[HostError], message: str, host: str, stage: str, hint: str) -> HostError:

@@ -105,7 +105,9 @@ def seen_from(host: str, error: HostError) -> HostError:
     """An error as this host's: one of a bastion says so, in the same words for every host behind it."""
     if error.host == host:
         return error
-    return type(error)(f"bastion {error.host}: {error.message}", host=host, stage=error.stage, hint=error.hint)
+    seen = type(error)(f"bastion {error.host}: {error.message}", host=host, stage=error.stage, hint=error.hint)
+    seen.openssh_can = error.openssh_can
+    return seen
 
 
 def _hop(spec: str, host: Host, options: SshOptions) -> Hop:

@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple
 from fleetpmap.errors import ResolveError, UsageError
 from fleetpmap.transport import ssh_config_file
 from fleetpmap.transport.base import SshOptions, out_of_time
-from fleetpmap.transport.ssh_keywords import BUILT_IN, ONLY_OPENSSH, SAME_ALGORITHM, SPELLING
+from fleetpmap.transport.ssh_keywords import BUILT_IN, ONLY_OPENSSH, SAME_ALGORITHM, SHA1_SIGNATURES, SPELLING
 from fleetpmap.transport.tcp import AddressFamily
 from fleetpmap.transport.this_user import home, login_name
 
@@ -46,6 +46,7 @@ _CHECKING: Mapping[str, HostKeyChecking] = {
     **{"yes": "yes", "true": "yes", "ask": "ask", "accept-new": "accept-new"},
     **{"no": "no", "false": "no", "off": "no"},
 }
+_OFF = frozenset({"no", "false"})
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 Said = Mapping[str, tuple[str, ...]]
@@ -90,7 +91,15 @@ class SshSettings:
     macs: tuple[str, ...] = ()
     host_key_algorithms: tuple[str, ...] = ()
     pubkey_algorithms: tuple[str, ...] = ()
-    """Of our own keys' signatures."""
+    """Of our own keys' signatures, as ssh calls them: also those of certificates and security keys, and `ssh-rsa`, by
+    which only the system's ssh can sign. Empty: the choice of ssh."""
+    pubkey_authentication: bool = True
+    password_authentication: bool = True
+    kbd_interactive_authentication: bool = True
+    preferred_authentications: tuple[str, ...] = ()
+    """Methods to log in by, in this order, and no others. Empty: publickey, keyboard-interactive, password."""
+    password_prompts: int = 3
+    """How often a password may be asked for by keyboard-interactive, and as often by password."""
     only_openssh: tuple[str, ...] = ()
     """What only the system's ssh can honour, as `BindInterface eth1`."""
 
@@ -260,8 +269,19 @@ def settings_from(name: str, said: Said, options: SshOptions) -> SshSettings:
         macs=_algorithms(said, "macs"),
         host_key_algorithms=_algorithms(said, "hostkeyalgorithms"),
         pubkey_algorithms=_algorithms(said, "pubkeyacceptedalgorithms"),
+        pubkey_authentication=one("pubkeyauthentication").lower() not in _OFF,  # newer versions print `unbound` too
+        password_authentication=one("passwordauthentication").lower() not in _OFF,
+        kbd_interactive_authentication=one("kbdinteractiveauthentication").lower() not in _OFF,
+        preferred_authentications=_methods(said),
+        password_prompts=int(one("numberofpasswordprompts", "3")),
         only_openssh=_only_openssh(said),
     )
+
+
+def _methods(said: Said) -> tuple[str, ...]:
+    """PreferredAuthentications, of which ssh ignores what it does not know; `none` is one of its words."""
+    value = said.get("preferredauthentications", ("",))[0]
+    return tuple(dict.fromkeys(filter(None, value.split(","))))
 
 
 def _one(said: Said, keyword: str, default: str = "") -> str:
@@ -273,7 +293,11 @@ def _one(said: Said, keyword: str, default: str = "") -> str:
 def _only_openssh(said: Said) -> tuple[str, ...]:
     """The options that only the system's ssh can honour, and those algorithms that nobody else has."""
     other = [option for option in ONLY_OPENSSH if _one(said, option).lower() not in ssh_config_file.UNSET]
-    algorithms = [option for option in BUILT_IN if _one(said, option) and not _algorithms(said, option)]
+    algorithms = [
+        option
+        for option, ours in BUILT_IN.items()
+        if _one(said, option) and not set(ours).intersection(_algorithms(said, option))
+    ]
     return tuple(f"{SPELLING[option]} {said[option][0]}" for option in (*other, *algorithms))
 
 
@@ -282,7 +306,7 @@ def _seconds(value: str) -> int:
 
 
 def _algorithms(said: Said, option: str) -> tuple[str, ...]:
-    """Those of a list that the built-in client has, in the list's order.
+    """Those of a list that the built-in client has, in the list's order; of signatures also those by SHA-1.
 
     `+`, `-` and `^` before a list add to its own choice, take away from it, or put first.
     """
@@ -292,8 +316,9 @@ def _algorithms(said: Said, option: str) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def _chosen(value: str, option: str) -> tuple[str, ...]:
     ours = BUILT_IN[option]
+    known = (*ours, *SHA1_SIGNATURES) if option == "pubkeyacceptedalgorithms" else ours
     named = [SAME_ALGORITHM.get(pattern, pattern) for pattern in value.lstrip("+-^").split(",")]
-    chosen = [name for pattern in named for name in ours if fnmatchcase(name, pattern)]
+    chosen = [name for pattern in named for name in known if fnmatchcase(name, pattern)]
     match value[:1]:
         case "-":
             chosen = [name for name in ours if name not in chosen]

@@ -41,6 +41,10 @@ _ALLOWED = {
     "connecttimeout": re.compile(r"none|([0-9]+[smhdw]?)+", re.IGNORECASE),
     "addressfamily": re.compile(r"any|inet|inet6", re.IGNORECASE),
     "identitiesonly": _SWITCH,
+    "pubkeyauthentication": re.compile(r"yes|no|true|false|unbound|host-bound", re.IGNORECASE),
+    "passwordauthentication": _SWITCH,
+    "kbdinteractiveauthentication": _SWITCH,
+    "numberofpasswordprompts": re.compile(r"[0-9]{1,5}"),
     "stricthostkeychecking": re.compile(r"yes|no|true|false|off|ask|accept-new", re.IGNORECASE),
     "user": re.compile(r"[^%$]+"),  # newer versions of ssh expand them, older ones do not
 }
