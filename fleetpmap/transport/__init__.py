@@ -72,7 +72,8 @@ def route(host: Host, options: SshOptions) -> Route:
     """
     if host.transport == "local":
         return Route("local", None, Way(), "")
-    settings = ssh_config.resolve(host.address or host.name, options, user=host.user, port=host.port)
+    name = host.address or host.name
+    settings = ssh_config.resolve(name, options, user=host.user, port=host.port, host=host.name)
     way = way_to(host, settings, options)
     reason = _needs_openssh(host, settings, way, options) if host.transport == "ssh" else ""
     if reason:
