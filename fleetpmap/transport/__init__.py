@@ -116,7 +116,7 @@ def open_transport(
     except HostError as error:
         if not error.openssh_can:
             raise
-        note = f"goes by the system's ssh, which {error.openssh_can}: {error.message}"
+        note = f"goes by the system's ssh, which {error.openssh_can}"
         return OpensshTransport(
             host, taken.settings, deadline=deadline, options=options, notes=(note,), instead_of=error
         )
