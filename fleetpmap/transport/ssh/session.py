@@ -284,8 +284,9 @@ class _Session(ServiceRequestingTransport):
         security.kex = settings.kex_algorithms or security.kex
         security.digests = settings.macs or security.digests
         security.key_types = _known_first(known_types, settings.host_key_algorithms or security.key_types)
-        if settings.pubkey_algorithms:
-            self._preferred_pubkeys = settings.pubkey_algorithms
+        if settings.pubkey_algorithms:  # paramiko puts -cert-v01@openssh.com behind the name by itself
+            bare = (name.removesuffix("-cert-v01@openssh.com") for name in settings.pubkey_algorithms)
+            self._preferred_pubkeys = tuple(dict.fromkeys(name for name in bare if name in RSA_SIGNATURES))
 
     def _filter_algorithm(self, type_: str) -> tuple[str, ...]:
         """All those of a kind: we name what we want, and disable nothing. paramiko looks through them 16 times."""
