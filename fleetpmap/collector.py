@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from fleetpmap.arrivals import Arrivals, Arrived, Ask, Take
 from fleetpmap.connections import Connections
-from fleetpmap.conversation import Answered, converse, redacted
+from fleetpmap.conversation import Answered, converse
 from fleetpmap.conversation import Question as Question  # what collect() takes stands beside it
 from fleetpmap.errors import HostError, NotAskedError
 from fleetpmap.inventory import Host
@@ -141,13 +141,17 @@ def _answered(
 ) -> Answered:
     """What the host says, still packed."""
     deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
-    if connections is not None:
-        answer, notes = connections.converse(host, question, deadline=deadline)
-    else:
-        with transport_for(host, deadline=deadline, options=question.ssh) as transport:
-            answer = converse(transport, host, question)
-            notes = transport.notes
-    return Answered(host, answer, (*notes, *answer.notes()))
+    try:
+        if connections is not None:
+            answer, notes = connections.converse(host, question, deadline=deadline)
+        else:
+            with transport_for(host, deadline=deadline, options=question.ssh) as transport:
+                answer = converse(transport, host, question)
+                notes = transport.notes
+    except HostError as error:
+        question.redaction.error(error)
+        raise
+    return Answered(host, answer, (*map(question.redaction.text, notes), *answer.notes()))
 
 
 def _ask(
@@ -172,7 +176,7 @@ def _ask(
     try:
         return _answered(host, question, run_deadline, transport_for, connections)
     except BaseException as error:  # also a panic in Rust code (cryptography), which is no Exception
-        return redacted(host_error(error, host.name, "ask"), question)
+        return question.redaction.error(host_error(error, host.name, "ask"))
 
 
 def _settle(

@@ -21,6 +21,7 @@ from fleetpmap.probe.sudo import explain_refusal, second_way
 from fleetpmap.processes import Choice, Own, Selection, choose, completed, own_of
 from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
 from fleetpmap.transport.base import passed, printable
+from fleetpmap.transport.secret import Redaction
 from fleetpmap.units import KIB
 from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading, ProcessReading, Reading
 
@@ -46,6 +47,11 @@ class Question:
     become_password: Secret | None = None
     """For hosts with `sudo` whose sudo asks for one."""
 
+    @property
+    def redaction(self) -> Redaction:
+        """Takes the run's secrets out of what hosts say."""
+        return Redaction.of([self.ssh.password, self.become_password, *self.ssh.passphrases.values()])
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
@@ -59,8 +65,8 @@ class Conversation:
     """What was read, as it came; None where nobody was to be read."""
     reading: Reading | None = None
     """The same unpacked: one entry for each of `choice.read`, in its order."""
-    sent: Secret | None = None
-    """What went in before the script; no message may hold it."""
+    redaction: Redaction = Redaction()  # noqa: RUF009 - frozen
+    """Of the secrets that no message may hold."""
 
     @property
     def users(self) -> Mapping[int, str]:
@@ -75,7 +81,7 @@ class Conversation:
         """
         if self.packed is None:
             return self
-        with _told(lambda: self.said, self.sent):
+        with _told(lambda: self.said, self.redaction):
             reading = self.packed.unpack()
             if [one.pid for one in reading.processes] != [one.pid for one in self.choice.read]:
                 raise _not_our_probe("it answered for other processes than it was asked for", self.packed.host)
@@ -152,11 +158,11 @@ def start(transport: Transport, host: Host, question: Question) -> Dialogue:
         )
     )
     try:
-        return Dialogue(transport.run(script.command), script, host)
+        return Dialogue(transport.run(script.command), script, host, redaction=question.redaction)
     except SudoError as error:
         refusal = error
-    password = question.become_password
-    return Dialogue(second_way(transport, host, refusal, password), script, host, sent=password)
+    channel = second_way(transport, host, refusal, question.become_password)
+    return Dialogue(channel, script, host, redaction=question.redaction)
 
 
 class Dialogue:
@@ -165,8 +171,15 @@ class Dialogue:
     A context manager: leaving it closes the channel, and the probe ends. After an error it is of no more use.
     """
 
-    def __init__(self, channel: Channel, script: Script, host: Host, *, sent: Secret | None = None) -> None:
-        """Both the script and the first list go over the channel here; `sent` is what went in before the script.
+    def __init__(
+        self,
+        channel: Channel,
+        script: Script,
+        host: Host,
+        *,
+        redaction: Redaction = Redaction(),  # noqa: B008 - frozen
+    ) -> None:
+        """Both the script and the first list go over the channel here.
 
         Raises:
             HostError: the probe did not start.
@@ -174,7 +187,7 @@ class Dialogue:
         self._channel = channel
         self._script = script
         self._host = host
-        self._sent = sent
+        self._redaction = redaction
         self._decoder = Decoder(script, host=host.name)
         self._expected: list[tuple[int, ...]] = []
         """The groups read last time, which will most likely be the same next time."""
@@ -235,12 +248,12 @@ class Dialogue:
         return reading
 
     def _answer(self, listing: Listing, choice: Choice, packed: PackedReading | None) -> Conversation:
-        answer = Conversation(listing, choice, self._said(), packed, sent=self._sent)
+        answer = Conversation(listing, choice, self._said(), packed, redaction=self._redaction)
         self._decoder.begin_again()  # or it would keep the list, half a megabyte for 1,100 processes
         return answer
 
     def _told(self) -> contextlib.AbstractContextManager[None]:
-        return _told(self._said, self._sent)
+        return _told(self._said, self._redaction)
 
     def renew(self, deadline: Deadline) -> None:
         """Let what is asked from now on take until another deadline."""
@@ -252,7 +265,7 @@ class Dialogue:
 
     def _said(self) -> str:
         said = (self._decoder.noise + self._channel.stderr).decode(errors="surrogateescape").strip()
-        return self._sent.redact(said) if self._sent else said
+        return self._redaction.text(said)
 
     def __enter__(self) -> Self:
         return self
@@ -263,25 +276,14 @@ class Dialogue:
         self.close()
 
 
-def redacted(error: HostError, question: Question) -> HostError:
-    """The same error without the secrets of the question, if an exception brought them along."""
-    for secret in (question.become_password, question.ssh.password, *question.ssh.passphrases.values()):
-        if secret is not None:
-            error.message, error.traceback = secret.redact(error.message), secret.redact(error.traceback)
-            error.args = (error.message,)
-    return error
-
-
 @contextlib.contextmanager
-def _told(said: Callable[[], str], sent: Secret | None) -> Iterator[None]:
-    """Errors get what the host said, and lose what must not be said."""
+def _told(said: Callable[[], str], redaction: Redaction) -> Iterator[None]:
+    """Errors get what the host said, and lose the secrets that it says back."""
     try:
         yield
     except HostError as error:
         error.said = said()
-        if sent:
-            error.message = sent.redact(error.message)
-            error.args = (error.message,)
+        redaction.error(error)
         raise
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from fleetpmap.conversation import Answered, Conversation, Question, redacted
+from fleetpmap.conversation import Answered, Conversation, Question
 from fleetpmap.digest.batch import snapshots
+from fleetpmap.digest.redaction import redacted
 from fleetpmap.errors import HostError
 from fleetpmap.inventory import Host
 from fleetpmap.smaps import signature
@@ -66,7 +67,7 @@ def _results(
 
 
 def _failure(error: BaseException, one: Answered, question: Question) -> HostError:
-    failure = redacted(host_error(error, one.host.name, "read"), question)
+    failure = question.redaction.error(host_error(error, one.host.name, "read"))
     failure.said = failure.said or one.answer.said
     return failure
 
@@ -80,7 +81,7 @@ def _batches(
     labels, size = b"", 0
     for slot, answer in enumerate(answers):
         try:
-            one = _unpacked(answer, rollup_only=question.rollup_only)
+            one = _unpacked(answer, question)
             own_labels = signature(one.text, 0, len(one.text))
         except BaseException as error:
             failed[slot] = _failure(error, answer, question)
@@ -95,9 +96,11 @@ def _batches(
         yield slots, batch
 
 
-def _unpacked(one: Answered, *, rollup_only: bool) -> Answered:
+def _unpacked(one: Answered, question: Question) -> Answered:
     answer, notes = one.answer.unpacked(), one.notes
-    if rollup_only and answer.reading is not None:
+    if question.redaction:
+        answer = redacted(answer, question.redaction)
+    if question.rollup_only and answer.reading is not None:
         # Each smaps_rollup becomes the text of one mapping.
         totals = answer.reading.smaps.replace(b" [rollup]\n", b" %b\n" % ROLLUP.encode())
         if totals == answer.reading.smaps != b"":
