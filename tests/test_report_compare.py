@@ -52,6 +52,36 @@ def _screen(report: Report, width: int) -> str:
     return drawn.get()
 
 
+_UNPACKED = (
+    *("libnetty_tcnative_linux_x86_64{}.so", "libzstd-jni-1.5.5-5{}.so", "jna-3506402/jna{}.tmp"),
+    *("liblz4-java-{}.so", "brotli{}/libbrotli.so"),
+)
+
+
+def _unpacked(number: int):
+    names = [f"/tmp/{name.format(number)} (deleted)" for name in _UNPACKED]
+    return [_kib(name, 3 * MIB, perms="r-xp", start=at << 24) for at, name in enumerate(names, 1)]
+
+
+def test_libraries_unpacked_under_random_names_are_one_on_all_hosts():
+    """Five equal Java services: nothing stands apart, and each library is a row."""
+    numbers = (8822334455667788990, 1234567890123456789, 9012345678901234567, 7103948571039485710, 55667788990011223)
+    report = compare(snapshot(*(host(f"kafka{n}", _app(*_unpacked(one))) for n, one in enumerate(numbers, 1))))
+    assert report.tables[0].column("mapping").cells() == [
+        "processes",
+        *("jna*.tmp", "libbrotli.so", "liblz4-java-*.so", "libnetty_tcnative_linux_x86_*.so", "libzstd-jni-1.5.5-*.so"),
+    ]
+    assert {*report.tables[0].column("outliers").cells()} == {""}
+    assert report.findings == ()
+
+
+def test_two_versions_of_an_unpacked_library_are_drift():
+    """The made-up part does not hide the version."""
+    versions = [_app(_kib(f"/tmp/libzstd-jni-1.5.{n}-51234567890123.so", 900, perms="r-xp")) for n in (5, 5, 6)]
+    report = compare(snapshot(*(host(f"w{n}", one) for n, one in enumerate(versions, 1))))
+    assert report.findings == ("libzstd-jni-1.5.5-*.so on w[1-2], libzstd-jni-1.5.6-*.so on w3",)
+
+
 def test_twenty_hosts_on_a_terminal():
     """The leak and the old library have columns of their own; equal hosts are one column, failed hosts a sentence."""
     text = _screen(compare(twenty_hosts()), 110)

@@ -14,6 +14,7 @@ from fleetpmap.report.rows import (
     host_slots,
     owner,
     plain_paths,
+    proper_paths,
     share_metric,
     size_columns,
     sums_by,
@@ -106,7 +107,7 @@ def _key_of_rows(snapshot: Snapshot, key: str) -> Coded:
         case "user":
             return by_process((owner(process) for process in snapshot.processes), table)
         case "path":
-            return plain_paths(table)
+            return proper_paths(table)
         case "perms":
             return table.perms
         case "kind":
