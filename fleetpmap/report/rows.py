@@ -144,6 +144,10 @@ def known_total(values: IntArray, snapshot: Snapshot) -> int | None:
     return 0 if told and not len(values) else total(values)
 
 
+HUGETLB = "hugetlb_kib"
+"""Huge pages are in no other size, so where rows are compared they come on top."""
+
+
 def share_metric(snapshot: Snapshot) -> str:
     """The size by which rows are compared: PSS, which adds up; RSS where a kernel among them does not tell PSS."""
     return "rss_kib" if (snapshot.table.metrics["pss_kib"] == NULL).any() else "pss_kib"
