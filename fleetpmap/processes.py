@@ -20,6 +20,8 @@ COMM_LENGTH = 15
 """Bytes of a process name that the kernel keeps (TASK_COMM_LEN without its NUL)."""
 _PATH_LENGTH = 4096
 """Characters in the path of a cgroup at most (PATH_MAX)."""
+_NAME_MAX = 255
+"""Bytes of a file's name; a longer word is no program's."""
 MAX_RSS = "64G"
 MAX_RSS_SUM = "256G"
 
@@ -164,7 +166,7 @@ def full_name(process: ListedProcess) -> str:
     # The program is the first word; a script's name is that of the file after its interpreter.
     for argument in process.arguments[:2]:
         basename = argument.rpartition("/")[2]
-        if basename.startswith(process.name):
+        if basename.startswith(process.name) and len(os.fsencode(basename)) <= _NAME_MAX:
             return basename
     return process.name
 
