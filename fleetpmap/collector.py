@@ -9,16 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib import import_module
 from threading import Event
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from fleetpmap.arrivals import Arrivals, Arrived, Ask, Lines, Take
+from fleetpmap.arrivals import Arrivals, Arrived, Ask, Take
 from fleetpmap.connections import Connections
-from fleetpmap.conversation import Answered, Conversation, converse
+from fleetpmap.conversation import Answered, converse
 from fleetpmap.conversation import Question as Question  # what collect() takes stands beside it
 from fleetpmap.errors import HostError, NotAskedError
 from fleetpmap.inventory import Host
@@ -69,8 +68,8 @@ def collect(
     `executor` replaces the pool of threads that is made otherwise. A pool of processes will do too, without `stop`,
     `on_start` and `keep`, which belong to this process. `on_start` is called in the thread that asks, `keep` and
     `on_host` in this one, as the answers come in. `transport_for`: None for open_transport, with one connection to each
-    bastion for all the hosts behind it. `connections` take its place for who asks the same again and again: they stay
-    open, and who is on the line is asked from this thread, without `on_start`.
+    bastion for all the hosts behind it. `connections` take its place where the same is asked again and again: they stay
+    open from one call to the next.
 
     `sums`: what is wanted of the snapshot is its sums, and it need not have a row for each mapping, which on a thousand
     hosts saves some hundred megabytes; see table.summed, and report.sums_for for which views that is enough.
@@ -90,8 +89,7 @@ def collect(
             on_start=on_start,
         )
         settle = partial(_settle, question=question, sums=sums, keep=keep)
-        lines = None if connections is None else _Lines(connections, question, run_deadline, stop)
-        answers = _mapped(ask, settle, hosts, jobs, executor, lines, on_host or (lambda answer: None))
+        answers = _mapped(ask, settle, hosts, jobs, executor, on_host or (lambda answer: None))
     from fleetpmap.snapshot import Run, Snapshot, once_per_machine
 
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
@@ -139,45 +137,14 @@ def _answered(
     connections: Connections | None,
 ) -> Answered:
     """What the host says, still packed."""
-    deadline = _deadline(host, run_deadline)
+    deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
     if connections is not None:
         answer, notes = connections.converse(host, question, deadline=deadline)
     else:
         with transport_for(host, deadline=deadline, options=question.ssh) as transport:
             answer = converse(transport, host, question)
             notes = transport.notes
-    return _noted(host, answer, notes)
-
-
-def _deadline(host: Host, run_deadline: Deadline | None) -> Deadline:
-    return run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
-
-
-def _noted(host: Host, answer: Conversation, notes: tuple[str, ...]) -> Answered:
     return Answered(host, answer, (*notes, *answer.notes()))
-
-
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """The hosts whose connection is open, for who asks them from this thread."""
-
-    connections: Connections
-    question: Question
-    run_deadline: Deadline | None
-    stop: Event | None
-
-    def __contains__(self, host: Host) -> bool:
-        return host in self.connections
-
-    def ask(self, host: Host, heard: Callable[[], None]) -> bool:
-        """False also where `_ask` has a reason not to."""
-        if (self.stop and self.stop.is_set()) or (self.run_deadline and self.run_deadline.remaining() == 0):
-            return False
-        return self.connections.ask_ahead(host, heard, deadline=_deadline(host, self.run_deadline))
-
-    def take(self, host: Host) -> Answered | None:
-        found = self.connections.take(host, self.question)
-        return found and _noted(host, *found)
 
 
 def _ask(
@@ -224,7 +191,6 @@ def _mapped(
     hosts: Sequence[Host],
     jobs: int,
     executor: Executor | None,
-    lines: Lines | None,
     on_host: Callable[[HostSnapshot], None],
 ) -> list[HostSnapshot]:
     """Every host's answer, in order; `on_host` has seen each as it came."""
@@ -242,14 +208,14 @@ def _mapped(
         threads = ThreadPoolExecutor(min(jobs, len(hosts)), thread_name_prefix="fleetpmap")
         wait = True
         try:
-            _share(ask, hosts, threads, jobs, lines, take)
+            _share(ask, hosts, threads, take)
         except SystemExit:  # the program is to end, whoever is still being asked
             wait = False
             raise
         finally:
             threads.shutdown(wait)
     elif isinstance(executor, ThreadPoolExecutor):
-        _share(ask, hosts, executor, jobs, lines, take)
+        _share(ask, hosts, executor, take)
     else:  # in other processes answers are digested where they come in: a snapshot can be sent, an answer cannot
         for slot, answer in enumerate(executor.map(partial(_ask_and_settle, ask=ask, settle=settle), hosts)):
             answers[slot] = answer
@@ -257,11 +223,9 @@ def _mapped(
     return [answers[slot] for slot in range(len(hosts))]
 
 
-def _share(
-    ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, jobs: int, lines: Lines | None, take: Take
-) -> None:
-    """Answers come in from threads and open lines, and are taken in this one."""
-    with Arrivals(ask, hosts, threads, jobs, lines) as arrivals:
+def _share(ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, take: Take) -> None:
+    """Ask in the threads, and take the replies in this one."""
+    with Arrivals(ask, hosts, threads) as arrivals:
         import_module("fleetpmap.digest")  # takes numpy with it, while the first hosts are on their way
         arrivals.hand_to(take)
 

@@ -175,15 +175,12 @@ class Dialogue:
         self._decoder = Decoder(script, host=host.name)
         self._expected: list[tuple[int, ...]] = []
         """The groups read last time, which will most likely be the same next time."""
-        self.is_asked = False
-        """Whether both phases are on their way, for the groups expected, and nobody took them yet."""
         self._own: Own | None = None
-        self._is_surprised = False
-        """Whether others matched than were expected."""
         try:
             with self._told():
                 self._channel.send(script.stdin)
                 self._listing: Listing | None = self._receive_listing()
+                """The first list, until it is used."""
         except BaseException:
             self.close()
             raise
@@ -191,62 +188,31 @@ class Dialogue:
     def ask(self, selection: Selection, *, smaps: bool) -> Conversation:
         """Ask as `converse` does; but for the first time, for a list of the processes as they are now.
 
+        Where the same processes matched before, they are asked for along with the list: that saves a round trip.
+
         Raises:
             HostError: the host broke off, or answered something else; its `said` is what came besides.
         """
         with self._told():
-            if self._expected and not self.is_asked:
-                self._send_both()
-            if self.is_asked and (answer := self.take(selection)):
-                return answer
-            if self._listing is None:
+            expected, self._expected = self._expected, []
+            if expected:
+                self._decoder.expect_both()
+                self._channel.send(self._script.list_line(expected))
+            elif self._listing is None:
                 self._channel.send(self._script.list_line())
-            listing = self._listing or self._receive_listing()
+            listing, self._listing = self._listing or self._receive_listing(), None
             choice, groups = self._choose(selection, listing)
+            if groups == expected != []:
+                self._expected = groups
+                return self._answer(listing, choice, self._receive_reading())
+            self._decoder.reading = None  # of other processes, if anything
             packed = None
             if smaps and groups:
                 self._channel.send(self._script.read_line(groups))
                 packed = self._receive_reading()
-                # Where processes come and go, we had better look first the next time.
-                self._expected = [] if self._is_surprised else groups
-            self._listing, self._is_surprised = None, False
+                # Where processes come and go, look first the next time.
+                self._expected = [] if expected else groups
             return self._answer(listing, choice, packed)
-
-    def ask_ahead(self, heard: Callable[[], None]) -> bool:
-        """Ask without waiting; `heard` is called, in some other thread, once take() need not wait either.
-
-        False: nothing was asked, since nobody knows yet whom to expect, or this channel tells nobody.
-
-        Raises:
-            HostError: as ask().
-        """
-        with self._told():
-            if not self._expected or not self._channel.tell(self._decoder.phase_end, heard):
-                return False
-            self._send_both()
-            return True
-
-    def take(self, selection: Selection) -> Conversation | None:
-        """The answer to ask_ahead(); None: others match now than were expected, and ask() goes on from here.
-
-        Raises:
-            HostError: as ask().
-        """
-        with self._told():
-            expected, self._expected, self.is_asked = self._expected, [], False
-            listing = self._receive_listing()
-            choice, groups = self._choose(selection, listing)
-            if groups != expected:
-                self._decoder.reading = None  # it is not theirs
-                self._listing, self._is_surprised = listing, True
-                return None
-            self._expected = expected
-            return self._answer(listing, choice, self._receive_reading())
-
-    def _send_both(self) -> None:
-        self.is_asked = True
-        self._decoder.expect_both()
-        self._channel.send(self._script.list_line(self._expected))
 
     def _choose(self, selection: Selection, listing: Listing) -> tuple[Choice, list[tuple[int, ...]]]:
         """Whom it means, and in which groups they are read."""
