@@ -23,7 +23,7 @@ def parse_links(section: bytes, name: bytes) -> dict[int, str]:
     while at < len(section):
         header = section[at : at + _BLOCK]
         at += _BLOCK
-        if not any(header):
+        if header.count(0) == len(header):
             continue  # what closes an archive, and fills its last record
         content = section[at : at + _size(header)]
         at += -(-len(content) // _BLOCK) * _BLOCK

@@ -69,10 +69,11 @@ def parse_stats(section: bytes) -> Stats:
     Raises:
         MalformedError: there is a line in it that grep cannot have printed of a stat.
     """
-    rows: list[tuple[str, str, str]] = _LINE.findall(text_of(section))
-    if len(rows) == section.count(b"\n") <= PROCESSES_LIMIT and section.endswith(b"\n"):
+    lines = section.count(b"\n")
+    if lines <= PROCESSES_LIMIT and section.endswith(b"\n"):
+        rows: list[tuple[str, str, str]] = _LINE.findall(text_of(section))
         stats = _columns(rows)
-        if len(stats.slots) == len(rows) and ")" not in "".join(stats.fields):
+        if len(stats.slots) == len(rows) == lines and ")" not in "".join(stats.fields):
             return stats
     return parse_stats_one_by_one(section)
 
