@@ -218,7 +218,8 @@ class Dialogue:
             if groups == expected != []:
                 self._expected = groups
                 return self._answer(listing, choice, self._receive_reading())
-            self._decoder.reading = None  # of other processes, if anything
+            if expected:
+                self._decoder.reading = None  # of other processes
             packed = None
             if smaps and groups:
                 self._channel.send(self._script.read_line(groups))
