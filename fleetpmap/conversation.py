@@ -95,6 +95,9 @@ class Conversation:
         if unread := self.choice.unread_exes:
             remedy = "even root may not" if can.uid == 0 else "--sudo reads them"
             yield f"the exe of {unread} of its processes could not be read, so --exe leaves them out; {remedy}"
+        if undecided := self.choice.undecided:
+            remedy = "a simpler pattern, --exe or --unit finds them"
+            yield f"--match took too long on {undecided} of its processes: left out, matching or not; {remedy}"
         if can.uid != 0 and can.probe_pid is not None and listed.get(1) is None:
             yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
         if can.reader == "sh" and not self.listing.has_arguments:
