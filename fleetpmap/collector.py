@@ -1,7 +1,8 @@
 """The recipe.   hosts ─► transport ─► probe ─► wire ─► smaps ─► table ─► [collector] ─► Snapshot
 
 `collect_host` asks one host; `collect` is that function mapped over hosts by any `concurrent.futures.Executor`. A host
-that fails is a value in the snapshot; an exception outside our own tree is a bug and goes through.
+that fails is a value in the snapshot, whatever the exception; one that a callback raises is the caller's and goes
+through.
 """
 
 from __future__ import annotations
@@ -9,20 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib import import_module
 from threading import Event
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from fleetpmap.arrivals import Arrivals, Arrived, Ask, Lines, Take
+from fleetpmap.arrivals import Arrivals, Arrived, Ask, Take
 from fleetpmap.connections import Connections
-from fleetpmap.conversation import Answered, Conversation, converse
+from fleetpmap.conversation import Answered, converse
 from fleetpmap.conversation import Question as Question  # what collect() takes stands beside it
 from fleetpmap.errors import HostError, NotAskedError
 from fleetpmap.inventory import Host
 from fleetpmap.transport import Bastions, Deadline, SshOptions, Transport, get_ready, open_transport
+from fleetpmap.unexpected import host_error
 
 if TYPE_CHECKING:
     from fleetpmap.digest import Keep
@@ -62,15 +63,16 @@ def collect(
 ) -> Snapshot:
     """Ask every host, at most `jobs` at once, and put the answers together in the order of `hosts`.
 
-    A host that could not be asked is a row in the snapshot. When `deadline_s` seconds have passed, the hosts still
-    being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked. `machines_once`:
-    a machine that answers under several names is counted under the first.
+    A host that could not be asked is a row in the snapshot, also where something unexpected was raised (status
+    `error`). What `on_start`, `on_host` or `keep` raises ends the run. When `deadline_s` seconds have passed, the hosts
+    still being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked.
+    `machines_once`: a machine that answers under several names is counted under the first.
 
     `executor` replaces the pool of threads that is made otherwise. A pool of processes will do too, without `stop`,
     `on_start` and `keep`, which belong to this process. `on_start` is called in the thread that asks, `keep` and
     `on_host` in this one, as the answers come in. `transport_for`: None for open_transport, with one connection to each
-    bastion for all the hosts behind it. `connections` take its place for who asks the same again and again: they stay
-    open, and who is on the line is asked from this thread, without `on_start`.
+    bastion for all the hosts behind it. `connections` take its place where the same is asked again and again: they stay
+    open from one call to the next.
 
     `sums`: what is wanted of the snapshot is its sums, and it need not have a row for each mapping, which on a thousand
     hosts saves some hundred megabytes; see table.summed, and report.sums_for for which views that is enough.
@@ -90,8 +92,7 @@ def collect(
             on_start=on_start,
         )
         settle = partial(_settle, question=question, sums=sums, keep=keep)
-        lines = None if connections is None else _Lines(connections, question, run_deadline, stop)
-        answers = _mapped(ask, settle, hosts, jobs, executor, lines, on_host or (lambda answer: None))
+        answers = _mapped(ask, settle, hosts, jobs, executor, on_host or (lambda answer: None))
     from fleetpmap.snapshot import Run, Snapshot, once_per_machine
 
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
@@ -139,45 +140,18 @@ def _answered(
     connections: Connections | None,
 ) -> Answered:
     """What the host says, still packed."""
-    deadline = _deadline(host, run_deadline)
-    if connections is not None:
-        answer, notes = connections.converse(host, question, deadline=deadline)
-    else:
-        with transport_for(host, deadline=deadline, options=question.ssh) as transport:
-            answer = converse(transport, host, question)
-            notes = transport.notes
-    return _noted(host, answer, notes)
-
-
-def _deadline(host: Host, run_deadline: Deadline | None) -> Deadline:
-    return run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
-
-
-def _noted(host: Host, answer: Conversation, notes: tuple[str, ...]) -> Answered:
-    return Answered(host, answer, (*notes, *answer.notes()))
-
-
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """The hosts whose connection is open, for who asks them from this thread."""
-
-    connections: Connections
-    question: Question
-    run_deadline: Deadline | None
-    stop: Event | None
-
-    def __contains__(self, host: Host) -> bool:
-        return host in self.connections
-
-    def ask(self, host: Host, heard: Callable[[], None]) -> bool:
-        """False also where `_ask` has a reason not to."""
-        if (self.stop and self.stop.is_set()) or (self.run_deadline and self.run_deadline.remaining() == 0):
-            return False
-        return self.connections.ask_ahead(host, heard, deadline=_deadline(host, self.run_deadline))
-
-    def take(self, host: Host) -> Answered | None:
-        found = self.connections.take(host, self.question)
-        return found and _noted(host, *found)
+    deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
+    try:
+        if connections is not None:
+            answer, notes = connections.converse(host, question, deadline=deadline)
+        else:
+            with transport_for(host, deadline=deadline, options=question.ssh) as transport:
+                answer = converse(transport, host, question)
+                notes = transport.notes
+    except HostError as error:
+        question.redaction.error(error)
+        raise
+    return Answered(host, answer, (*map(question.redaction.text, notes), *answer.notes()))
 
 
 def _ask(
@@ -201,8 +175,8 @@ def _ask(
         on_start(host)
     try:
         return _answered(host, question, run_deadline, transport_for, connections)
-    except HostError as error:
-        return error
+    except BaseException as error:  # also a panic in Rust code (cryptography), which is no Exception
+        return question.redaction.error(host_error(error, host.name, "ask"))
 
 
 def _settle(
@@ -224,7 +198,6 @@ def _mapped(
     hosts: Sequence[Host],
     jobs: int,
     executor: Executor | None,
-    lines: Lines | None,
     on_host: Callable[[HostSnapshot], None],
 ) -> list[HostSnapshot]:
     """Every host's answer, in order; `on_host` has seen each as it came."""
@@ -242,14 +215,14 @@ def _mapped(
         threads = ThreadPoolExecutor(min(jobs, len(hosts)), thread_name_prefix="fleetpmap")
         wait = True
         try:
-            _share(ask, hosts, threads, jobs, lines, take)
+            _share(ask, hosts, threads, take)
         except SystemExit:  # the program is to end, whoever is still being asked
             wait = False
             raise
         finally:
             threads.shutdown(wait)
     elif isinstance(executor, ThreadPoolExecutor):
-        _share(ask, hosts, executor, jobs, lines, take)
+        _share(ask, hosts, executor, take)
     else:  # in other processes answers are digested where they come in: a snapshot can be sent, an answer cannot
         for slot, answer in enumerate(executor.map(partial(_ask_and_settle, ask=ask, settle=settle), hosts)):
             answers[slot] = answer
@@ -257,11 +230,9 @@ def _mapped(
     return [answers[slot] for slot in range(len(hosts))]
 
 
-def _share(
-    ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, jobs: int, lines: Lines | None, take: Take
-) -> None:
-    """Answers come in from threads and open lines, and are taken in this one."""
-    with Arrivals(ask, hosts, threads, jobs, lines) as arrivals:
+def _share(ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor, take: Take) -> None:
+    """Ask in the threads, and take the replies in this one."""
+    with Arrivals(ask, hosts, threads) as arrivals:
         import_module("fleetpmap.digest")  # takes numpy with it, while the first hosts are on their way
         arrivals.hand_to(take)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -64,36 +64,6 @@ class Connections:
         """Bastions that could not be reached, or were lost, may be tried again."""
         self._bastions.forgive()
 
-    def __contains__(self, host: Host) -> bool:
-        """Whether this host is on the line."""
-        return host.name in self._waiting
-
-    def ask_ahead(self, host: Host, heard: Callable[[], None], *, deadline: Deadline) -> bool:
-        """Ask a host that is on the line, and do not wait: see Dialogue.ask_ahead. False: converse() has to do it."""
-        line = self._waiting.get(host.name)
-        if line is None:
-            return False
-        try:
-            line.renew(deadline)
-            return line.dialogue.ask_ahead(heard)
-        except HostError:  # converse() finds the line broken, and opens another
-            return False
-
-    def take(self, host: Host, question: Question) -> tuple[Conversation, tuple[str, ...]] | None:
-        """What the host answered to ask_ahead(), as from converse(). None: converse() has to go on."""
-        line = self._waiting.pop(host.name, None)
-        if line is None:
-            return None
-        try:
-            with line.closed_on_error():
-                answer = line.dialogue.take(question.selection)
-        except HostError:
-            return None
-        if answer is None:
-            self._waiting[host.name] = line
-            return None
-        return self._kept(host, line, answer)
-
     def converse(self, host: Host, question: Question, *, deadline: Deadline) -> tuple[Conversation, tuple[str, ...]]:
         """What the host answers (see conversation.converse), and the notes on the way there. A host has one caller.
 
@@ -123,8 +93,7 @@ class Connections:
         """None: the line is broken, and there is time to open another."""
         try:
             with line.closed_on_error():
-                if not line.dialogue.is_asked:
-                    line.renew(deadline)
+                line.renew(deadline)
                 return line.dialogue.ask(question.selection, smaps=question.smaps)
         except DeadlineError:
             raise

@@ -21,6 +21,7 @@ from fleetpmap.probe.sudo import explain_refusal, second_way
 from fleetpmap.processes import Choice, Own, Selection, choose, completed, own_of
 from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
 from fleetpmap.transport.base import passed, printable
+from fleetpmap.transport.secret import Redaction
 from fleetpmap.units import KIB
 from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading, ProcessReading, Reading
 
@@ -46,6 +47,11 @@ class Question:
     become_password: Secret | None = None
     """For hosts with `sudo` whose sudo asks for one."""
 
+    @property
+    def redaction(self) -> Redaction:
+        """Takes the run's secrets out of what hosts say."""
+        return Redaction.of([self.ssh.password, self.become_password, *self.ssh.passphrases.values()])
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
@@ -59,8 +65,8 @@ class Conversation:
     """What was read, as it came; None where nobody was to be read."""
     reading: Reading | None = None
     """The same unpacked: one entry for each of `choice.read`, in its order."""
-    sent: Secret | None = None
-    """What went in before the script; no message may hold it."""
+    redaction: Redaction = Redaction()  # noqa: RUF009 - frozen
+    """Of the secrets that no message may hold."""
 
     @property
     def users(self) -> Mapping[int, str]:
@@ -75,7 +81,7 @@ class Conversation:
         """
         if self.packed is None:
             return self
-        with _told(lambda: self.said, self.sent):
+        with _told(lambda: self.said, self.redaction):
             reading = self.packed.unpack()
             if [one.pid for one in reading.processes] != [one.pid for one in self.choice.read]:
                 raise _not_our_probe("it answered for other processes than it was asked for", self.packed.host)
@@ -89,6 +95,9 @@ class Conversation:
         if unread := self.choice.unread_exes:
             remedy = "even root may not" if can.uid == 0 else "--sudo reads them"
             yield f"the exe of {unread} of its processes could not be read, so --exe leaves them out; {remedy}"
+        if undecided := self.choice.undecided:
+            remedy = "a simpler pattern, --exe or --unit finds them"
+            yield f"--match took too long on {undecided} of its processes: left out, matching or not; {remedy}"
         if can.uid != 0 and can.probe_pid is not None and listed.get(1) is None:
             yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
         if can.reader == "sh" and not self.listing.has_arguments:
@@ -149,11 +158,11 @@ def start(transport: Transport, host: Host, question: Question) -> Dialogue:
         )
     )
     try:
-        return Dialogue(transport.run(script.command), script, host)
+        return Dialogue(transport.run(script.command), script, host, redaction=question.redaction)
     except SudoError as error:
         refusal = error
-    password = question.become_password
-    return Dialogue(second_way(transport, host, refusal, password), script, host, sent=password)
+    channel = second_way(transport, host, refusal, question.become_password)
+    return Dialogue(channel, script, host, redaction=question.redaction)
 
 
 class Dialogue:
@@ -162,8 +171,15 @@ class Dialogue:
     A context manager: leaving it closes the channel, and the probe ends. After an error it is of no more use.
     """
 
-    def __init__(self, channel: Channel, script: Script, host: Host, *, sent: Secret | None = None) -> None:
-        """Both the script and the first list go over the channel here; `sent` is what went in before the script.
+    def __init__(
+        self,
+        channel: Channel,
+        script: Script,
+        host: Host,
+        *,
+        redaction: Redaction = Redaction(),  # noqa: B008 - frozen
+    ) -> None:
+        """Both the script and the first list go over the channel here.
 
         Raises:
             HostError: the probe did not start.
@@ -171,19 +187,16 @@ class Dialogue:
         self._channel = channel
         self._script = script
         self._host = host
-        self._sent = sent
+        self._redaction = redaction
         self._decoder = Decoder(script, host=host.name)
         self._expected: list[tuple[int, ...]] = []
         """The groups read last time, which will most likely be the same next time."""
-        self.is_asked = False
-        """Whether both phases are on their way, for the groups expected, and nobody took them yet."""
         self._own: Own | None = None
-        self._is_surprised = False
-        """Whether others matched than were expected."""
         try:
             with self._told():
                 self._channel.send(script.stdin)
                 self._listing: Listing | None = self._receive_listing()
+                """The first list, until it is used."""
         except BaseException:
             self.close()
             raise
@@ -191,62 +204,31 @@ class Dialogue:
     def ask(self, selection: Selection, *, smaps: bool) -> Conversation:
         """Ask as `converse` does; but for the first time, for a list of the processes as they are now.
 
+        Where the same processes matched before, they are asked for along with the list: that saves a round trip.
+
         Raises:
             HostError: the host broke off, or answered something else; its `said` is what came besides.
         """
         with self._told():
-            if self._expected and not self.is_asked:
-                self._send_both()
-            if self.is_asked and (answer := self.take(selection)):
-                return answer
-            if self._listing is None:
+            expected, self._expected = self._expected, []
+            if expected:
+                self._decoder.expect_both()
+                self._channel.send(self._script.list_line(expected))
+            elif self._listing is None:
                 self._channel.send(self._script.list_line())
-            listing = self._listing or self._receive_listing()
+            listing, self._listing = self._listing or self._receive_listing(), None
             choice, groups = self._choose(selection, listing)
+            if groups == expected != []:
+                self._expected = groups
+                return self._answer(listing, choice, self._receive_reading())
+            self._decoder.reading = None  # of other processes, if anything
             packed = None
             if smaps and groups:
                 self._channel.send(self._script.read_line(groups))
                 packed = self._receive_reading()
-                # Where processes come and go, we had better look first the next time.
-                self._expected = [] if self._is_surprised else groups
-            self._listing, self._is_surprised = None, False
+                # Where processes come and go, look first the next time.
+                self._expected = [] if expected else groups
             return self._answer(listing, choice, packed)
-
-    def ask_ahead(self, heard: Callable[[], None]) -> bool:
-        """Ask without waiting; `heard` is called, in some other thread, once take() need not wait either.
-
-        False: nothing was asked, since nobody knows yet whom to expect, or this channel tells nobody.
-
-        Raises:
-            HostError: as ask().
-        """
-        with self._told():
-            if not self._expected or not self._channel.tell(self._decoder.phase_end, heard):
-                return False
-            self._send_both()
-            return True
-
-    def take(self, selection: Selection) -> Conversation | None:
-        """The answer to ask_ahead(); None: others match now than were expected, and ask() goes on from here.
-
-        Raises:
-            HostError: as ask().
-        """
-        with self._told():
-            expected, self._expected, self.is_asked = self._expected, [], False
-            listing = self._receive_listing()
-            choice, groups = self._choose(selection, listing)
-            if groups != expected:
-                self._decoder.reading = None  # it is not theirs
-                self._listing, self._is_surprised = listing, True
-                return None
-            self._expected = expected
-            return self._answer(listing, choice, self._receive_reading())
-
-    def _send_both(self) -> None:
-        self.is_asked = True
-        self._decoder.expect_both()
-        self._channel.send(self._script.list_line(self._expected))
 
     def _choose(self, selection: Selection, listing: Listing) -> tuple[Choice, list[tuple[int, ...]]]:
         """Whom it means, and in which groups they are read."""
@@ -266,12 +248,12 @@ class Dialogue:
         return reading
 
     def _answer(self, listing: Listing, choice: Choice, packed: PackedReading | None) -> Conversation:
-        answer = Conversation(listing, choice, self._said(), packed, sent=self._sent)
+        answer = Conversation(listing, choice, self._said(), packed, redaction=self._redaction)
         self._decoder.begin_again()  # or it would keep the list, half a megabyte for 1,100 processes
         return answer
 
     def _told(self) -> contextlib.AbstractContextManager[None]:
-        return _told(self._said, self._sent)
+        return _told(self._said, self._redaction)
 
     def renew(self, deadline: Deadline) -> None:
         """Let what is asked from now on take until another deadline."""
@@ -283,7 +265,7 @@ class Dialogue:
 
     def _said(self) -> str:
         said = (self._decoder.noise + self._channel.stderr).decode(errors="surrogateescape").strip()
-        return self._sent.redact(said) if self._sent else said
+        return self._redaction.text(said)
 
     def __enter__(self) -> Self:
         return self
@@ -295,15 +277,13 @@ class Dialogue:
 
 
 @contextlib.contextmanager
-def _told(said: Callable[[], str], sent: Secret | None) -> Iterator[None]:
-    """Errors get what the host said, and lose what must not be said."""
+def _told(said: Callable[[], str], redaction: Redaction) -> Iterator[None]:
+    """Errors get what the host said, and lose the secrets that it says back."""
     try:
         yield
     except HostError as error:
         error.said = said()
-        if sent:
-            error.message = sent.redact(error.message)
-            error.args = (error.message,)
+        redaction.error(error)
         raise
 
 

@@ -38,6 +38,29 @@ def unescape(text: str) -> str:
     return _CODES.sub(_character, text) if "\\" in text else text
 
 
+def is_from_bytes(text: str) -> bool:
+    """Whether bytes can have been decoded to this text: it has no surrogates but those that stand for a byte each."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_IN_ASCII = {"≤": "<=", "…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "±": "+-", "─": "-"}
+
+
+def in_ascii(text: str) -> str:
+    """A safe text for a terminal or a locale that knows ASCII only."""
+    if text.isascii():
+        return text
+    for sign, ascii_ in _IN_ASCII.items():
+        text = text.replace(sign, ascii_)
+    return text.encode("ascii", "backslashreplace").decode()
+
+
 def _character(code: re.Match[str]) -> str:
     byte, short, long = code.groups()
     if byte is not None:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -69,26 +68,6 @@ def test_a_round_like_the_one_before_goes_to_the_host_and_back_once(sshd: Sshd, 
                 assert found == {one.pid} | ({two.pid} if two else set())
             trips.append(relay.round_trips)
     assert [round(after - before) for before, after in pairwise(trips)] == [1, 1, 2, 2, 1]
-
-
-@pytest.mark.parametrize(("transport", "in_threads"), [("ssh", [1, 0, 0]), ("openssh", [1, 1, 1])])
-def test_later_rounds_over_ssh_wake_no_thread(sshd: Sshd, monkeypatch, transport: str, in_threads: list[int]):
-    """What a host says is taken when all of it is there; other transports have nobody who would tell."""
-    submitted: list[Host] = []
-    submit = ThreadPoolExecutor.submit
-
-    def counted(self, ask, host):
-        submitted.append(host)
-        return submit(self, ask, host)
-
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", counted)
-    counts = []
-    with Rounds([sshd.host(transport=transport)], Question(Selection(pids=(os.getpid(),)), ssh=sshd.options)) as rounds:
-        for _ in in_threads:
-            assert rounds.look().snapshot.hosts[0].status == "ok"
-            counts.append(len(submitted))
-            submitted.clear()
-    assert counts == in_threads
 
 
 def test_a_host_that_hangs_in_a_later_round(sshd: Sshd, tmp_path: Path):

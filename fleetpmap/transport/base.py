@@ -143,12 +143,6 @@ class Channel(Protocol):
             HostError: the deadline passed, or the connection broke.
         """
 
-    def tell(self, until: bytes, heard: Callable[[], None]) -> bool:
-        """Have `heard` called once, in some other thread, when these bytes have come or nothing more will: receive()
-        then need not wait for them. False: nobody listens here but who receives.
-        """
-        return False
-
     def hear(self) -> bytes | None:
         """As receive(), and None as soon as something came on stderr alone: for who answers a prompt.
 

@@ -90,11 +90,6 @@ class SshChannel(Channel):
             pass
         return piece
 
-    def tell(self, until: bytes, heard: Callable[[], None]) -> bool:
-        """Have `heard` called by paramiko's thread (see Channel.tell)."""
-        self._stdout.until, self._stdout.heard = until, heard
-        return True
-
     def hear(self) -> bytes | None:
         """stdout, or None for stderr (see Channel.hear)."""
         self._stdout.until = b""
@@ -201,8 +196,7 @@ class SshChannel(Channel):
 
 
 class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs only
-    """What came on one stream. It has news for the reader once `until` is in it, or a lot, or the end; for who does not
-    wait there is `heard`, which is not called for a lot.
+    """What came on one stream. It has news for the reader once `until` is in it, or a lot, or the end.
 
     Each message has a thread of paramiko's to wake; this spares the reader's. And paramiko's own buffer clears the
     event when it is emptied, which would lose what the other stream had to tell.
@@ -212,7 +206,6 @@ class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs on
 
     def __init__(self, news: threading.Event) -> None:
         super().__init__()
-        self.heard: Callable[[], None] | None = None
         self._news = news
         self._unseen = b""
         """The last bytes, which may be the beginning of what is waited for."""
@@ -221,19 +214,11 @@ class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs on
         """Take more, from paramiko's thread."""
         super().feed(data)
         text = self._unseen + data
-        if self.until in text:
-            self._tell()
-        elif len(self) > _PLENTY:
+        if self.until in text or len(self) > _PLENTY:
             self._news.set()
         self._unseen = text[len(text) - len(self.until) + 1 :] if self.until else b""
 
     def close(self) -> None:
         """Nothing more comes."""
         super().close()
-        self._tell()
-
-    def _tell(self) -> None:
         self._news.set()
-        heard, self.heard = self.heard, None
-        if heard is not None:
-            heard()
