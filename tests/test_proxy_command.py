@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fleetpmap.errors import AuthError, DeadlineError, HostError, UnreachableError
+from fleetpmap.errors import AuthError, ConfigError, DeadlineError, HostError, UnreachableError
 from fleetpmap.inventory.model import Host
 from fleetpmap.transport import Bastions, Transport, open_transport
 from fleetpmap.transport.base import Deadline, SshOptions
@@ -115,7 +115,7 @@ def test_tokens_are_replaced(sshd, options, tmp_path, netcat):
 @pytest.mark.parametrize("command", ["nc %h %C", "nc %h 100%", "date +%s"])
 def test_token_that_means_nothing_is_refused(command):
     """As ssh does: it never reaches the shell."""
-    with pytest.raises(UnreachableError, match=f'cannot be "{re.escape(command)}": %.? means nothing') as caught:
+    with pytest.raises(ConfigError, match=f'cannot be "{re.escape(command)}": %.? means nothing') as caught:
         expand(command, Peer("web-01", "127.0.0.1", 22, "ops"), "web-01")
     assert caught.value.stage == "config"
 

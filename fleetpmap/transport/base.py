@@ -87,7 +87,7 @@ def printable(text: str) -> str:
 
     Not escaped, since a message that quotes it may be escaped as a whole when it is shown.
     """
-    return "".join(sign if sign.isprintable() else "?" for sign in text)[:200]
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:200])
 
 
 class Head:

@@ -19,7 +19,7 @@ from threading import Condition, Lock
 from types import TracebackType
 from typing import Protocol, Self, TypeVar, cast
 
-from fleetpmap.errors import DeadlineError, HostError, UnreachableError
+from fleetpmap.errors import ConfigError, DeadlineError, HostError, UnreachableError
 from fleetpmap.inventory.model import Host
 from fleetpmap.transport import ssh_config, ssh_tokens
 from fleetpmap.transport.base import Deadline, SshOptions, out_of_time, printable
@@ -127,7 +127,7 @@ def _expanded(jump: str, before: Hop, host: Host) -> str:
         pieces = re.split(r"(\[[^\]]*\])", jump)
         pieces[::2] = [ssh_tokens.expand(piece, tokens, variables=True) for piece in pieces[::2]]
     except ValueError as error:
-        raise UnreachableError(
+        raise ConfigError(
             f'ProxyJump cannot be "{printable(jump)}": {error}', host=host.name, stage="config", hint=_JUMP_HINT
         ) from error
     return "".join(pieces)

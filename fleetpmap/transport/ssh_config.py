@@ -15,17 +15,17 @@ import subprocess
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from threading import Lock
 from typing import Literal, NamedTuple
 
-from fleetpmap.errors import HostError, ResolveError, UnreachableError, UsageError
+from fleetpmap.errors import ConfigError, HostError, ResolveError, UsageError
 from fleetpmap.transport import ssh_config_file, ssh_tokens
 from fleetpmap.transport.base import SshOptions, out_of_time, printable
 from fleetpmap.transport.ssh_keywords import BUILT_IN, ONLY_OPENSSH, SAME_ALGORITHM, SHA1_SIGNATURES, SPELLING
 from fleetpmap.transport.tcp import AddressFamily
 from fleetpmap.transport.this_user import home, login_name
+from fleetpmap.transport.wildcards import fits
 
 CONNECT_TIMEOUT_S = 10.0
 """Until the login is done, unless the command line, the inventory or ssh_config says otherwise."""
@@ -250,7 +250,7 @@ def _refusal(complaint: str, name: str, host: str) -> UsageError | HostError:
 
 
 def _host_error(host: str, message: str) -> HostError:
-    return UnreachableError(
+    return ConfigError(
         message, host=host, stage="config", hint="correct its entry in ssh_config, or set the variable it names"
     )
 
@@ -381,7 +381,7 @@ def _chosen(value: str, option: str) -> tuple[str, ...]:
     ours = BUILT_IN[option]
     known = (*ours, *SHA1_SIGNATURES) if option == "pubkeyacceptedalgorithms" else ours
     named = [SAME_ALGORITHM.get(pattern, pattern) for pattern in value.lstrip("+-^").split(",")]
-    chosen = [name for pattern in named for name in known if fnmatchcase(name, pattern)]
+    chosen = [name for pattern in named for name in known if fits(pattern, name)]
     match value[:1]:
         case "-":
             chosen = [name for name in ours if name not in chosen]

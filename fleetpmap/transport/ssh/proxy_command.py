@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 
-from fleetpmap.errors import HostError, UnreachableError
+from fleetpmap.errors import ConfigError, HostError, UnreachableError
 from fleetpmap.transport import ssh_tokens
 from fleetpmap.transport.base import STDERR_LIMIT, Deadline, Head, printable
 from fleetpmap.transport.bastions import Turn
@@ -154,7 +154,7 @@ def expand(command: str, peer: Peer, name: str) -> str:
     """The command with its tokens replaced: %h %p %r as resolved, %n as the user calls the host.
 
     Raises:
-        UnreachableError: a name holds what a shell would act on, or a token means nothing there.
+        HostError: a name holds what a shell would act on, or a token means nothing there.
     """
     tokens = {"%": "%", "h": peer.hostname, "n": name, "p": str(peer.port), "r": peer.user}
     for letter in re.findall("%(.)", command):
@@ -168,7 +168,7 @@ def expand(command: str, peer: Peer, name: str) -> str:
     try:
         return ssh_tokens.expand(command, tokens)
     except ValueError as error:
-        raise UnreachableError(
+        raise ConfigError(
             f'ProxyCommand cannot be "{printable(command)}": {error}',
             host=peer.host,
             stage="config",
