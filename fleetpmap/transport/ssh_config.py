@@ -97,8 +97,8 @@ class SshSettings:
     macs: tuple[str, ...] = ()
     host_key_algorithms: tuple[str, ...] = ()
     pubkey_algorithms: tuple[str, ...] = ()
-    """Of our own keys' signatures, as ssh calls them: also those of certificates and security keys, and `ssh-rsa`, by
-    which only the system's ssh can sign. Empty: the choice of ssh."""
+    """Of our own keys' signatures, as ssh calls them: also those of certificates and security keys, and `ssh-rsa` where
+    it is asked for. Empty: the choice of ssh."""
     pubkey_authentication: bool = True
     password_authentication: bool = True
     kbd_interactive_authentication: bool = True
@@ -356,11 +356,7 @@ def _one(said: Said, keyword: str, default: str = "") -> str:
 def _only_openssh(said: Said) -> tuple[str, ...]:
     """The options that only the system's ssh can honour, and those algorithms that nobody else has."""
     other = [option for option in ONLY_OPENSSH if _one(said, option).lower() not in ssh_config_file.UNSET]
-    algorithms = [
-        option
-        for option, ours in BUILT_IN.items()
-        if _one(said, option) and not set(ours).intersection(_algorithms(said, option))
-    ]
+    algorithms = [option for option in BUILT_IN if _one(said, option) and not _algorithms(said, option)]
     return tuple(f"{SPELLING[option]} {said[option][0]}" for option in (*other, *algorithms))
 
 
@@ -369,7 +365,7 @@ def _seconds(value: str) -> int:
 
 
 def _algorithms(said: Said, option: str) -> tuple[str, ...]:
-    """Those of a list that the built-in client has, in the list's order; of signatures also those by SHA-1.
+    """Those of a list that the built-in client has, in the list's order.
 
     `+`, `-` and `^` before a list add to its own choice, take away from it, or put first.
     """
