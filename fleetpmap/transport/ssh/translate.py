@@ -145,7 +145,7 @@ def translate(error: BaseException, peer: Peer, *, stage: str, deadline: Deadlin
     ours = row.ours(message, host=peer.host, stage=stage, hint=row.hint.format(peer=peer))
     ours.may_pass = stage in _BEFORE_LOGIN and _may_pass(error)
     if isinstance(error, IncompatiblePeer):
-        ours.openssh_can = f"knows older algorithms: {message}"
+        ours.openssh_can = "knows older algorithms"
     return ours
 
 
