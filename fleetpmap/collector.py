@@ -1,7 +1,8 @@
 """The recipe.   hosts ─► transport ─► probe ─► wire ─► smaps ─► table ─► [collector] ─► Snapshot
 
 `collect_host` asks one host; `collect` is that function mapped over hosts by any `concurrent.futures.Executor`. A host
-that fails is a value in the snapshot; an exception outside our own tree is a bug and goes through.
+that fails is a value in the snapshot, whatever the exception; one that a callback raises is the caller's and goes
+through.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fleetpmap.conversation import Question as Question  # what collect() takes 
 from fleetpmap.errors import HostError, NotAskedError
 from fleetpmap.inventory import Host
 from fleetpmap.transport import Bastions, Deadline, SshOptions, Transport, get_ready, open_transport
+from fleetpmap.unexpected import host_error
 
 if TYPE_CHECKING:
     from fleetpmap.digest import Keep
@@ -61,9 +63,10 @@ def collect(
 ) -> Snapshot:
     """Ask every host, at most `jobs` at once, and put the answers together in the order of `hosts`.
 
-    A host that could not be asked is a row in the snapshot. When `deadline_s` seconds have passed, the hosts still
-    being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked. `machines_once`:
-    a machine that answers under several names is counted under the first.
+    A host that could not be asked is a row in the snapshot, also where something unexpected was raised (status
+    `error`). What `on_start`, `on_host` or `keep` raises ends the run. When `deadline_s` seconds have passed, the hosts
+    still being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked.
+    `machines_once`: a machine that answers under several names is counted under the first.
 
     `executor` replaces the pool of threads that is made otherwise. A pool of processes will do too, without `stop`,
     `on_start` and `keep`, which belong to this process. `on_start` is called in the thread that asks, `keep` and
@@ -138,13 +141,17 @@ def _answered(
 ) -> Answered:
     """What the host says, still packed."""
     deadline = run_deadline.sooner(host.timeout_s) if run_deadline else Deadline.after(host.timeout_s)
-    if connections is not None:
-        answer, notes = connections.converse(host, question, deadline=deadline)
-    else:
-        with transport_for(host, deadline=deadline, options=question.ssh) as transport:
-            answer = converse(transport, host, question)
-            notes = transport.notes
-    return Answered(host, answer, (*notes, *answer.notes()))
+    try:
+        if connections is not None:
+            answer, notes = connections.converse(host, question, deadline=deadline)
+        else:
+            with transport_for(host, deadline=deadline, options=question.ssh) as transport:
+                answer = converse(transport, host, question)
+                notes = transport.notes
+    except HostError as error:
+        question.redaction.error(error)
+        raise
+    return Answered(host, answer, (*map(question.redaction.text, notes), *answer.notes()))
 
 
 def _ask(
@@ -168,8 +175,8 @@ def _ask(
         on_start(host)
     try:
         return _answered(host, question, run_deadline, transport_for, connections)
-    except HostError as error:
-        return error
+    except BaseException as error:  # also a panic in Rust code (cryptography), which is no Exception
+        return question.redaction.error(host_error(error, host.name, "ask"))
 
 
 def _settle(

@@ -21,6 +21,7 @@ from fleetpmap.probe.sudo import explain_refusal, second_way
 from fleetpmap.processes import Choice, Own, Selection, choose, completed, own_of
 from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
 from fleetpmap.transport.base import passed
+from fleetpmap.transport.secret import Redaction
 from fleetpmap.units import KIB
 from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading, ProcessReading, Reading
 
@@ -44,6 +45,11 @@ class Question:
     become_password: Secret | None = None
     """For hosts with `sudo` whose sudo asks for one."""
 
+    @property
+    def redaction(self) -> Redaction:
+        """Takes the run's secrets out of what hosts say."""
+        return Redaction.of([self.ssh.password, self.become_password, *self.ssh.passphrases.values()])
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
@@ -57,8 +63,8 @@ class Conversation:
     """What was read, as it came; None where nobody was to be read."""
     reading: Reading | None = None
     """The same unpacked: one entry for each of `choice.read`, in its order."""
-    sent: Secret | None = None
-    """What went in before the script; no message may hold it."""
+    redaction: Redaction = Redaction()  # noqa: RUF009 - frozen
+    """Of the secrets that no message may hold."""
 
     @property
     def users(self) -> Mapping[int, str]:
@@ -73,7 +79,7 @@ class Conversation:
         """
         if self.packed is None:
             return self
-        with _told(lambda: self.said, self.sent):
+        with _told(lambda: self.said, self.redaction):
             reading = self.packed.unpack()
             if [one.pid for one in reading.processes] != [one.pid for one in self.choice.read]:
                 raise _not_our_probe("it answered for other processes than it was asked for", self.packed.host)
@@ -87,6 +93,9 @@ class Conversation:
         if unread := self.choice.unread_exes:
             remedy = "even root may not" if can.uid == 0 else "--sudo reads them"
             yield f"the exe of {unread} of its processes could not be read, so --exe leaves them out; {remedy}"
+        if undecided := self.choice.undecided:
+            remedy = "a simpler pattern, --exe or --unit finds them"
+            yield f"--match took too long on {undecided} of its processes: left out, matching or not; {remedy}"
         if can.uid != 0 and can.probe_pid is not None and listed.get(1) is None:
             yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
         if can.reader == "sh" and not self.listing.has_arguments:
@@ -147,11 +156,11 @@ def start(transport: Transport, host: Host, question: Question) -> Dialogue:
         )
     )
     try:
-        return Dialogue(transport.run(script.command), script, host)
+        return Dialogue(transport.run(script.command), script, host, redaction=question.redaction)
     except SudoError as error:
         refusal = error
-    password = question.become_password
-    return Dialogue(second_way(transport, host, refusal, password), script, host, sent=password)
+    channel = second_way(transport, host, refusal, question.become_password)
+    return Dialogue(channel, script, host, redaction=question.redaction)
 
 
 class Dialogue:
@@ -160,8 +169,15 @@ class Dialogue:
     A context manager: leaving it closes the channel, and the probe ends. After an error it is of no more use.
     """
 
-    def __init__(self, channel: Channel, script: Script, host: Host, *, sent: Secret | None = None) -> None:
-        """Both the script and the first list go over the channel here; `sent` is what went in before the script.
+    def __init__(
+        self,
+        channel: Channel,
+        script: Script,
+        host: Host,
+        *,
+        redaction: Redaction = Redaction(),  # noqa: B008 - frozen
+    ) -> None:
+        """Both the script and the first list go over the channel here.
 
         Raises:
             HostError: the probe did not start.
@@ -169,7 +185,7 @@ class Dialogue:
         self._channel = channel
         self._script = script
         self._host = host
-        self._sent = sent
+        self._redaction = redaction
         self._decoder = Decoder(script, host=host.name)
         self._expected: list[tuple[int, ...]] = []
         """The groups read last time, which will most likely be the same next time."""
@@ -232,13 +248,13 @@ class Dialogue:
         return reading
 
     def _answer(self, listing: Listing, choice: Choice, packed: PackedReading | None) -> Conversation:
-        answer = Conversation(listing, choice, self._said(), packed, sent=self._sent)
+        answer = Conversation(listing, choice, self._said(), packed, redaction=self._redaction)
         self._decoder.begin_again()  # or it would keep the list, half a megabyte for 1,100 processes
         return answer
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        with _told(self._said, self._sent):
+        with _told(self._said, self._redaction):
             try:
                 yield
             except DeadlineError as error:
@@ -255,7 +271,7 @@ class Dialogue:
 
     def _said(self) -> str:
         said = (self._decoder.noise + self._channel.stderr).decode(errors="surrogateescape").strip()
-        return self._sent.redact(said) if self._sent else said
+        return self._redaction.text(said)
 
     def __enter__(self) -> Self:
         return self
@@ -267,15 +283,13 @@ class Dialogue:
 
 
 @contextlib.contextmanager
-def _told(said: Callable[[], str], sent: Secret | None) -> Iterator[None]:
-    """Errors get what the host said, and lose what must not be said."""
+def _told(said: Callable[[], str], redaction: Redaction) -> Iterator[None]:
+    """Errors get what the host said, and lose the secrets that it says back."""
     try:
         yield
     except HostError as error:
         error.said = said()
-        if sent:
-            error.message = sent.redact(error.message)
-            error.args = (error.message,)
+        redaction.error(error)
         raise
 
 

@@ -38,6 +38,17 @@ def unescape(text: str) -> str:
     return _CODES.sub(_character, text) if "\\" in text else text
 
 
+def is_from_bytes(text: str) -> bool:
+    """Whether bytes can have been decoded to this text: it has no surrogates but those that stand for a byte each."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _character(code: re.Match[str]) -> str:
     byte, short, long = code.groups()
     if byte is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from heapq import nlargest
 from typing import Literal
 
@@ -43,6 +43,7 @@ HOST_STATUSES = (
     "sudo",
     "protocol",
     "remote-error",
+    "error",
     "not-asked",
 )
 _SLOWEST = 10
@@ -95,11 +96,14 @@ class HostFailure:
     hint: str
     said: str = ""
     """What the host printed that is not our probe's."""
+    traceback: str = ""
+    """Where in the code it came up; empty for what is known to happen."""
 
     @classmethod
     def from_error(cls, error: HostError) -> HostFailure:
         """The failure that an error of our own tree is."""
-        return cls(error.host, error.status, error.stage, error.message, error.hint, error.said)
+        facts = (error.host, error.status, error.stage, error.message, error.hint, error.said, error.traceback)
+        return cls(*facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,15 @@ class Run:
     """What the user typed; never holds a secret, since no option takes one."""
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
     """Whether every host had its turn and its time."""
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether begin and end are dates in every time zone; a file may hold the calendar's last day."""
+        try:
+            ended = self.started + timedelta(seconds=self.elapsed_s)
+        except (ValueError, OverflowError):
+            return False
+        return self.elapsed_s >= 0 and self.started.year > 1 and ended.year < MAXYEAR
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.cli.saving import save_to, saved_at
+from fleetpmap.cli.saving import save_to, saved_path
 from fleetpmap.errors import UsageError
+from fleetpmap.snapshot_file import load_snapshot
 from program import fleetpmap
 from snapshots import small_fleet
 
@@ -28,7 +29,7 @@ def test_a_file(tmp_path: Path):
     path = tmp_path / "now.parquet"
     path.write_text("old")
     _save(str(path))
-    assert saved_at(str(path)).processes == small_fleet().processes
+    assert load_snapshot(saved_path(str(path))).processes == small_fleet().processes
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -38,14 +39,14 @@ def test_a_directory(tmp_path: Path):
     _save(f"{tmp_path}/data")
     assert len(list((tmp_path / "data").iterdir())) == 2
     for name in ("", "@first", "@last", "@2026-03-14T16:00Z"):
-        assert saved_at(f"{tmp_path}/data{name}").run == small_fleet().run
+        assert load_snapshot(saved_path(f"{tmp_path}/data{name}")).run == small_fleet().run
 
 
 def test_an_at_in_the_name(tmp_path: Path):
     """What is there under its whole name is meant as it is."""
     path = tmp_path / "me@home.parquet"
     _save(str(path))
-    assert saved_at(str(path)).run == small_fleet().run
+    assert load_snapshot(saved_path(str(path))).run == small_fleet().run
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,57 @@ def test_host_certificate_goes_by_openssh(sshd, tmp_path):
         )
 
 
+@pytest.fixture(scope="module")
+def certified(sshd, tmp_path_factory):
+    """A server with a certificate, for all cases below."""
+    assert sshd  # where it cannot run, this one cannot either
+    directory = tmp_path_factory.mktemp("certified")
+    directory.chmod(0o755)
+    with contextlib.closing(_Certified(directory)) as server:
+        yield server
+
+
+# {ca} is the authority of the server's certificate, {stale} and {stale_rsa} keys of before it was set up anew.
+_AUTHORITY_CASES = {
+    "and an old key": ("@cert-authority * {ca}\n{at} {stale}", True),
+    "after an old key of another type": ("{at} {stale_rsa}\n@cert-authority * {ca}", True),
+    "by the name with its port, an old key by the bare name": ("@cert-authority {at} {ca}\n127.0.0.1 {stale}", True),
+    "by the bare name, an old key by the name with its port": ("@cert-authority 127.0.0.1 {ca}\n{at} {stale}", True),
+    "in a list of hosts": ("@cert-authority web-*,127.0.0.1,db {ca}\n{at} {stale}", True),
+    "behind another authority": ("@cert-authority * {stale}\n@cert-authority * {ca}\n{at} {stale}", True),
+    "of other hosts": ("@cert-authority web-*,!127.0.0.1 {ca}\n{at} {stale}", False),
+    "of another port": ("@cert-authority [127.0.0.1]:1 {ca}\n{at} {stale}", False),
+    "that signed nothing": ("@cert-authority * {stale}\n{at} {stale}", False),
+    "that is revoked": ("@cert-authority * {ca}\n@revoked * {ca}\n{at} {stale}", False),
+    "and the key itself revoked": ("@cert-authority * {ca}\n@revoked * {ed}\n{at} {stale}", False),
+}
+
+
+@pytest.mark.parametrize("case", _AUTHORITY_CASES)
+def test_same_verdict_on_an_authority_beside_an_old_key(certified, sshd, tmp_path, case):
+    """A certificate is good whatever plain key was known before; ssh checks it, and the note says so."""
+    text, trusted = _AUTHORITY_CASES[case]
+    stale = {kind: sshd.public_key(sshd.host_keys[kind]) for kind in ("ed25519", "rsa")}
+    keys = {"ca": certified.public_key(certified.authority), "stale": stale["ed25519"], "stale_rsa": stale["rsa"]}
+    keys |= {"at": f"[127.0.0.1]:{certified.port}", "ed": certified.public_key(certified.host_keys["ed25519"])}
+    (tmp_path / "known").write_text(text.format(**keys) + "\n")
+    options = replace(certified.options, known_hosts=(str(tmp_path / "known"),), host_key="strict")
+    assert (_we_go_on(certified.host(), options), _ssh_goes_on(certified, options)) == (trusted, trusted)
+
+
+def test_authority_beside_an_old_key_is_told(certified, sshd, tmp_path):
+    """The note says which line trusts the authority, and which one is out of date."""
+    known, at = tmp_path / "known", f"[127.0.0.1]:{certified.port}"
+    stale, authority = sshd.public_key(sshd.host_keys["ed25519"]), certified.public_key(certified.authority)
+    known.write_text(f"@cert-authority * {authority}\n{at} {stale}\n")
+    output, notes = _says(certified.host(), replace(certified.options, known_hosts=(str(known),), host_key="strict"))
+    assert output == b"here\n"
+    assert notes[0].startswith(
+        f"goes by the system's ssh, which checks the certificate that {known}:1 trusts an authority for: the host key "
+        f"of 127.0.0.1 port {certified.port} is not the one at {known}:2: ssh-ed25519 SHA256:"
+    )
+
+
 def test_key_that_is_known_beside_an_authority_is_enough(sshd, tmp_path):
     """No reason to pay for ssh's process."""
     options = _known(sshd, "@cert-authority * ssh-ed25519 {other}\n{at} {ed}", tmp_path / "known")
@@ -198,6 +249,48 @@ def test_security_key_of_a_host_goes_by_openssh(tmp_path):
     assert taken.transport == "openssh"
     assert taken.note == (f"goes by the system's ssh: {known}:1 knows it by a key of type sk-ssh-ed25519@openssh.com")
     assert route(Host("box", address="10.0.0.14"), options).transport == "ssh"
+
+
+@pytest.mark.parametrize("checking", ["accept-new", "no"])
+def test_no_file_of_the_users_takes_no_new_key(sshd, tmp_path, checking):
+    """UserKnownHostsFile none: the system's file is never written, and an unknown host is refused, as by ssh."""
+    system = tmp_path / "system"
+    system.write_text("# the system's\n")
+    config = tmp_path / "config"
+    config.write_text(
+        f"UserKnownHostsFile none\nGlobalKnownHostsFile {system}\nStrictHostKeyChecking {checking}\n"
+        f"IdentityFile {sshd.identity_file}\n"
+    )
+    argv = ["ssh", "-F", str(config), "-o", "BatchMode=yes", "-p", str(sshd.port), f"{sshd.user}@127.0.0.1", "true"]
+    assert subprocess.run(argv, capture_output=True, check=False).returncode == 255
+    with pytest.raises(HostKeyError) as caught:
+        _says(sshd.host(), SshOptions(ssh_config=str(config)))
+    assert caught.value.hint.endswith(
+        f"then have it added to {system}; it cannot be accepted, since UserKnownHostsFile none names no file to write "
+        "it to"
+    )
+    assert system.read_text() == "# the system's\n"
+
+
+def test_the_systems_file_is_read_without_one_of_the_users(sshd, tmp_path):
+    """UserKnownHostsFile none and a key that the system's file has."""
+    (tmp_path / "system").write_text("\n".join(sshd.known_hosts_lines("ed25519")) + "\n")
+    config = tmp_path / "config"
+    config.write_text(f"UserKnownHostsFile none\nGlobalKnownHostsFile {tmp_path}/system\nStrictHostKeyChecking no\n")
+    assert _says(sshd.host(), SshOptions(ssh_config=str(config))) == (b"here\n", ())
+
+
+@pytest.mark.parametrize(("file", "note"), [("/dev/null", "written to /dev/null"), ("/proc/known", "could not write")])
+def test_a_file_that_keeps_nothing(sshd, tmp_path, file, note):
+    """The host is believed, as the user asked for, and the system's file stays as it is."""
+    (tmp_path / "system").touch()
+    config = tmp_path / "config"
+    config.write_text(
+        f"UserKnownHostsFile {file}\nGlobalKnownHostsFile {tmp_path}/system\nStrictHostKeyChecking accept-new\n"
+    )
+    output, notes = _says(sshd.host(), SshOptions(ssh_config=str(config)))
+    assert (output, note in notes[0]) == (b"here\n", True)
+    assert (tmp_path / "system").read_text() == ""
 
 
 _OLD = "KexAlgorithms diffie-hellman-group1-sha1"

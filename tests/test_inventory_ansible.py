@@ -57,6 +57,13 @@ def test_hosts_in_the_order_of_their_groups(tmp_path):
     assert list(_load(tmp_path, _LISTING).hosts) == ["localhost", "bastion", "web-02", "web-01", "db-01"]
 
 
+def test_ssh_is_asked_for_a_name_as_it_is_written(tmp_path):
+    """ssh_config tells upper and lower case apart; here the names are in lower case."""
+    listing = {"_meta": {"hostvars": {"DB-01": {"ansible_host": "10.0.0.1"}}}, "all": {"hosts": ["Web-01", "DB-01"]}}
+    hosts = _load(tmp_path, listing).hosts
+    assert {name: host.address for name, host in hosts.items()} == {"web-01": "Web-01", "db-01": "10.0.0.1"}
+
+
 def test_groups_with_their_children(tmp_path):
     """A group has its children's hosts."""
     inventory = _load(tmp_path, _LISTING)

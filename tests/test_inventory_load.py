@@ -242,10 +242,28 @@ def test_defaults_are_kept_for_ad_hoc_hosts(loaded: Callable[[str], Inventory]) 
 
 
 def test_names_are_lower_cased(loaded: Callable[[str], Inventory]) -> None:
-    """As ssh does, so that a group and a table that differ in case mean one host."""
+    """So that a group and a table that differ in case mean one host."""
     inventory = loaded('[hosts."Web.Example.com"]\nport = 1001\n[groups.web]\nhosts = "WEB.example.com"')
     assert list(inventory.hosts) == ["web.example.com"]
     assert inventory.groups == {"web": ("web.example.com",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("[hosts.Web01]", {"web01": "Web01"}),
+        ('[hosts."APP-[1-2]"]', {"app-1": "APP-1", "app-2": "APP-2"}),
+        ('[groups.web]\nhosts = ["Web01", "WEB01", "web02"]', {"web01": "Web01", "web02": None}),
+        ('[groups.web]\nhosts = "Web01"\n[hosts.web01]\nport = 22', {"web01": None}),
+        ('[groups.web]\nhosts = "WEB01"\n[hosts.Web01]\nport = 22', {"web01": "Web01"}),
+        ('[hosts.Web01]\naddress = "10.0.0.1"', {"web01": "10.0.0.1"}),
+    ],
+)
+def test_ssh_is_asked_for_a_name_as_it_is_written(
+    loaded: Callable[[str], Inventory], text: str, addresses: dict[str, str | None]
+) -> None:
+    """The host's own table decides on the spelling, else the first one; an address beats it."""
+    assert {name: host.address for name, host in loaded(text).hosts.items()} == addresses
 
 
 def test_local_is_this_machine(loaded: Callable[[str], Inventory]) -> None:

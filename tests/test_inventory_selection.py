@@ -55,6 +55,27 @@ def test_name_of_the_inventory_brings_its_settings() -> None:
     assert select(FLEET, hosts=["DB01"]) == (DB01,)
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["Web01"], [("web01", "Web01")]),
+        (["UPPER.example.COM:2222"], [("upper.example.com:2222", "UPPER.example.COM")]),
+        (["APP-[1-2],app-1"], [("app-1", "APP-1"), ("app-2", "APP-2")]),
+        (["Web01", "web01", "WEB01"], [("web01", "Web01")]),
+        (["ops@Web01,me@web01"], [("ops@web01", "Web01"), ("me@web01", "web01")]),
+    ],
+)
+def test_ssh_is_asked_for_an_ad_hoc_name_as_it_is_typed(typed: list[str], expected: list[tuple[str, str]]) -> None:
+    """ssh_config tells upper and lower case apart; two spellings are one host all the same, called in lower case."""
+    assert [(host.name, host.address) for host in select(None, hosts=typed)] == expected
+
+
+def test_inventory_s_spelling_beats_the_typed_one() -> None:
+    """A host that is known is asked for as always."""
+    known = Inventory(hosts={"app": Host(name="app", address="App"), "web": Host(name="web")})
+    assert [host.address for host in select(known, hosts=["APP,WEB"])] == ["App", None]
+
+
 def test_ad_hoc_name_gets_the_defaults() -> None:
     """A name that no table has is [defaults] under that name."""
     assert select(FLEET, hosts=["new"]) == (Host(name="new", user="ops", timeout_s=7.0, labels={"env": "lab"}),)

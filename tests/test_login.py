@@ -181,14 +181,15 @@ def test_other_prompts_are_left_alone_and_quoted(tmp_path: Path, prompt: str, ec
     assert f'an answer to "{prompt.strip()}"' in error.message
 
 
-def test_agent_with_nine_keys_does_not_get_us_shut_out(sshd: Sshd, agent: Callable[[Path], None]):
-    """Five are offered, the others are left, and the error says so."""
+def test_agent_with_nine_keys_is_asked_until_the_host_hangs_up(sshd: Sshd, agent: Callable[[Path], None]):
+    """All are offered, as by ssh; where MaxAuthTries ends it, the error says after how many, and what was left."""
     for number in range(1, 10):
         agent(sshd.new_key(f"one-of-nine-{number}"))
     with pytest.raises(AuthError) as caught:
         log_in(sshd, identity_file=())
     assert "tried: agent's one-of-nine-1, agent's one-of-nine-2," in caught.value.message
-    assert "not: agent's one-of-nine-6 and what follows: 5 keys are enough" in caught.value.message
+    assert "; not: agent's one-of-nine-7, agent's one-of-nine-8, agent's one-of-nine-9: " in caught.value.message
+    assert "the host hung up after 6 (Too many authentication failures; its MaxAuthTries" in caught.value.message
 
 
 def test_identity_file_names_the_one_of_nine(sshd: Sshd, agent: Callable[[Path], None], tmp_path: Path):
@@ -260,4 +261,4 @@ def test_certificate_that_is_refused_is_named(sshd: Sshd, authority: tuple[Sshd,
     key = signed("unknown-authority")
     with pytest.raises(AuthError) as caught:
         log_in(sshd, identity_file=(str(key),))
-    assert f"(tried: {key} with {key}-cert.pub, {key})" in caught.value.message
+    assert f"(tried: {key}, {key} with {key}-cert.pub)" in caught.value.message

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import paramiko
 import pytest
 
-from fleetpmap.errors import ResolveError, UsageError
-from fleetpmap.transport import ssh_config
+from fleetpmap.errors import HostError, ResolveError, UsageError
+from fleetpmap.inventory.model import Host
+from fleetpmap.transport import route, ssh_config
 from fleetpmap.transport.base import SshOptions
 from fleetpmap.transport.ssh_keywords import BUILT_IN
 
@@ -335,11 +337,78 @@ def test_tokens_and_variables_in_paths(config, monkeypatch):
 
 
 @needs_ssh
-@pytest.mark.parametrize("path", ["/keys/%C", "/keys/${NO_SUCH_VARIABLE_HERE}"])
-def test_what_nobody_here_can_expand(config, path):
-    """A path is refused rather than guessed."""
-    with pytest.raises(UsageError, match=r"cannot tell what .* means in /keys/"):
-        ssh_config.resolve("web", config(f"IdentityFile {path}"))
+@pytest.mark.parametrize("letter", "CLdhiklnpru")
+def test_a_token_stands_for_what_ssh_says(config, letter):
+    """In a key's path, which ssh -G leaves as it is, as in ControlPath, which it expands."""
+    options = config(
+        *("Host Web", "HostName %h.example", "User ops", "Port 2222", "HostKeyAlias fleet"),
+        *(f"IdentityFile /keys/%{letter}", f"ControlPath /keys/%{letter}"),
+    )
+    argv = ["ssh", "-F", options.ssh_config, "-G", "Web"]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    expected = next(line.partition(" ")[2] for line in said.splitlines() if line.startswith("controlpath "))
+    assert ssh_config.resolve("Web", options).identity_files == (expected,)
+
+
+@needs_ssh
+@pytest.mark.parametrize(
+    ("jump", "host"),
+    [("gate", "gate"), ("one,ops@two:2222", "two"), ("one,[2001:db8::1]:22", "2001:db8::1"), ("none", "")],
+)
+def test_the_token_of_the_jump_host(config, jump, host):
+    """%j is the last hop's name; ssh has it since 9.6."""
+    options = config(f"ProxyJump {jump}", "IdentityFile /keys/%j")
+    assert ssh_config.resolve("web", options).identity_files == (f"/keys/{host}",)
+
+
+VALUES_THAT_MEAN_NOTHING = {
+    "IdentityFile /keys/${FLEET_UNSET}": 'IdentityFile cannot be "/keys/${FLEET_UNSET}": the variable FLEET_UNSET is '
+    "not set",
+    "IdentityFile /keys/%x": 'IdentityFile cannot be "/keys/%x": %x means nothing there',
+    "IdentityFile /keys/%": 'IdentityFile cannot be "/keys/%": % means nothing there',
+    "IdentityFile /keys/${HOME": 'IdentityFile cannot be "/keys/${HOME": a ${ has no }',
+    "CertificateFile /keys/${FLEET_UNSET}": 'CertificateFile cannot be "/keys/${FLEET_UNSET}": the variable '
+    "FLEET_UNSET is not set",
+    "UserKnownHostsFile ${FLEET_UNSET}": "ssh refuses what its configuration says of it: vdollar_percent_expand: env "
+    "var ${FLEET_UNSET} has no value",
+    "ControlPath ${FLEET_UNSET}": "ssh refuses what its configuration says of it: vdollar_percent_expand: env "
+    "var ${FLEET_UNSET} has no value",
+    "HostName %n.example": "ssh refuses what its configuration says of it: vdollar_percent_expand: unknown key %n",
+    "ProxyJump ${FLEET_UNSET}": 'ProxyJump cannot be "${FLEET_UNSET}": the variable FLEET_UNSET is not set',
+    "ProxyJump gate-%x": 'ProxyJump cannot be "gate-%x": %x means nothing there',
+    "ProxyJump ${HOME}": f'"{HOME}" is no jump host',
+}
+
+
+@needs_ssh
+@pytest.mark.parametrize(("line", "message"), VALUES_THAT_MEAN_NOTHING.items(), ids=VALUES_THAT_MEAN_NOTHING)
+def test_a_value_that_means_nothing_fails_its_own_host(config, line, message):
+    """It is the host's failure, at stage config; the host beside it has its way."""
+    options = config("Host bad", f"  {line}", "Host good", "  Port 2222")
+    with pytest.raises(HostError) as caught:
+        route(Host("box", address="bad"), options)
+    assert (caught.value.host, caught.value.stage, caught.value.message) == ("box", "config", message)
+    assert route(Host("good"), options).settings.port == 2222
+
+
+@needs_ssh
+def test_paths_that_ssh_has_expanded_are_not_expanded_again(config):
+    """`ssh -G` prints what UserKnownHostsFile and IdentityAgent mean: a percent sign that is left is one."""
+    settings = ssh_config.resolve("web", config("UserKnownHostsFile /keys/100%%h", "IdentityAgent /run/%%h"))
+    assert (settings.user_known_hosts, settings.identity_agent) == (("/keys/100%h",), "/run/%h")
+
+
+@needs_ssh
+def test_policy_of_a_distribution_keeps_every_name(config):
+    """Fedora lists certificates and security keys for every host; `+ssh-rsa` is kept, and only that needs ssh."""
+    policy = "ssh-ed25519,ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519@openssh.com,rsa-sha2-256"
+    settings = ssh_config.resolve("web", config(f"PubkeyAcceptedAlgorithms {policy}"))
+    assert settings.pubkey_algorithms == tuple(policy.split(","))
+    added = ssh_config.resolve("web", config("PubkeyAcceptedAlgorithms +ssh-rsa", name="added"))
+    assert added.pubkey_algorithms[-1] == "ssh-rsa"
+    assert (settings.only_openssh, added.only_openssh) == ((), ())
+    alone = ssh_config.resolve("web", config("PubkeyAcceptedAlgorithms ssh-rsa", name="alone"))
+    assert alone.only_openssh == ("PubkeyAcceptedAlgorithms ssh-rsa",)
 
 
 def test_the_built_in_client_has_what_we_say_it_has():
@@ -349,4 +418,5 @@ def test_the_built_in_client_has_what_we_say_it_has():
     assert set(BUILT_IN["macs"]) <= set(has._mac_info)
     assert set(BUILT_IN["kexalgorithms"]) <= set(has._kex_info)
     assert set(BUILT_IN["hostkeyalgorithms"]) <= set(has._key_info)
-    assert set(BUILT_IN["pubkeyacceptedalgorithms"]) <= set(has._key_info)
+    ours = {name for name in BUILT_IN["pubkeyacceptedalgorithms"] if not name.startswith("sk-")}
+    assert ours <= set(has._key_info)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.errors import UsageError
+from fleetpmap.errors import HostError, UsageError
 from fleetpmap.transport import ssh_config, ssh_config_file
 from fleetpmap.transport.base import SshOptions
 from fleetpmap.transport.ssh_config import SshSettings
@@ -35,6 +35,11 @@ CORPUS = {
     "no keys": "IdentityFile none\nCertificateFile /keys/c-cert.pub\n",
     "tokens": "Host *\n  HostName %h.example\n  IdentityFile /keys/%r@%h-%n:%p\n  IdentityFile ~/.ssh/%u%%\n",
     "known hosts": 'UserKnownHostsFile "/keys/my hosts" ~/k2\nGlobalKnownHostsFile none\nHostKeyAlias fleet\n',
+    "tokens of every kind": "Host *\n  IdentityFile /keys/%%-%d-%h-%i-%k-%L-%l-%n-%p-%r-%u\n  HostKeyAlias fleet\n",
+    "tokens in known hosts": "UserKnownHostsFile ~/%h-%n-%r%% /keys/%k\nGlobalKnownHostsFile /keys/%h ~/more\n",
+    "variables": "IdentityFile ${HOME}/${HOME}%%\nUserKnownHostsFile ${HOME}/known\nIdentityAgent ${HOME}/%%%u\n",
+    "methods": "PubkeyAuthentication no\nPreferredAuthentications password,none\nNumberOfPasswordPrompts 1\n"
+    "Host web\n  PasswordAuthentication no\n  KbdInteractiveAuthentication no\n",
     "agent": "IdentityAgent ~/agent\nHost web\n  IdentityAgent none\n",
     "match host": "Match host web,db-*\n  Port 2208\nMatch host !web,*\n  User others\n",
     "match sees HostName": "Host web\n  HostName real.example\nMatch host real.example\n  Port 2209\n"
@@ -132,14 +137,16 @@ REFUSED = {
     "KnownHostsCommand /bin/keys %H": "KnownHostsCommand needs ssh",
     "RevokedHostKeys /keys/revoked": "RevokedHostKeys needs ssh",
     "HostbasedAuthentication yes": "HostbasedAuthentication needs ssh",
-    "HostNaem web.example": "nobody here knows the option hostnaem",
     "HostName %n.example": 'HostName cannot be "%n.example" without ssh',
     "User %u": 'User cannot be "%u" without ssh',
     "Port ssh": 'Port cannot be "ssh" without ssh',
     "Port 22 23": "Port has more than one value",
-    "Port": "Port has no value",
     "StrictHostKeyChecking maybe": 'StrictHostKeyChecking cannot be "maybe" without ssh',
     "AddressFamily inet4": 'AddressFamily cannot be "inet4" without ssh',
+}
+UNREADABLE = {
+    "HostNaem web.example": "nobody here knows the option hostnaem",
+    "Port": "Port has no value",
     'IdentityFile "/keys/id': "a quotation mark is missing",
     "Include %d/more": "cannot tell which files %d/more means",
     "Include ~ops/config": "cannot tell which files ~ops/config means",
@@ -148,11 +155,22 @@ REFUSED = {
 
 @pytest.mark.parametrize(("line", "why"), REFUSED.items(), ids=REFUSED)
 def test_what_it_cannot_know_is_refused_with_its_place(config, line, why):
-    """Never a guess: the file, the line, and what to do."""
+    """Never a guess: the file, the line, and what to do. It is the failure of the host that the line is about."""
     options = config(f"# fleet\n{line}\n")
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(HostError) as caught:
         _read("web", options)
     assert caught.value.message.startswith(f"{options.ssh_config} line 2: {why}")
+    assert (caught.value.host, caught.value.stage) == ("web", "config")
+    assert caught.value.hint.startswith("install ssh, which knows")
+
+
+@pytest.mark.parametrize(("line", "why"), UNREADABLE.items(), ids=UNREADABLE)
+def test_a_line_that_nobody_can_read_is_the_file_s_fault(config, line, why):
+    """Whichever host it is about."""
+    options = config(f"# fleet\nHost other\n{line}\n")
+    with pytest.raises(UsageError) as caught:
+        _read("web", options)
+    assert caught.value.message.startswith(f"{options.ssh_config} line 3: {why}")
     assert caught.value.hint.startswith("install ssh, which knows")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.errors import AuthError, UsageError
+from fleetpmap.errors import AuthError, HostError
 from fleetpmap.inventory.model import Host
 from fleetpmap.transport import open_transport, route, ssh_config_file
 from fleetpmap.transport.base import Deadline, SshOptions
@@ -161,7 +161,7 @@ def test_without_ssh(config: Write, row: Row):
     if row.without_ssh != "refused":
         assert ssh_config_file.read("box", options.ssh_config)["hostname"] == ("127.0.0.1",)
     else:
-        with pytest.raises(UsageError, match=r"line \d+: \w+ needs ssh"):
+        with pytest.raises(HostError, match=r"line \d+: \w+ needs ssh"):
             ssh_config_file.read("box", options.ssh_config)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
 
 from fleetpmap.capture.body import check_cgroups, listing_of, reading_of
@@ -36,13 +36,22 @@ def snapshot(stored: Stored, selection: Selection, command: str) -> Snapshot:
     Raises:
         UsageError: it has no processes, or a file is not what its name says.
     """
-    taken = datetime.fromtimestamp(stored.path.stat().st_mtime).astimezone()
+    run = Run(_changed(stored.path), 0.0, command)
     passwd = stored.top(PASSWD) or b""
     hosts = [_answered(stored.path, files, passwd, selection) for files in stored.hosts() if _pids(files)]
     if not hosts:
         hint = "a capture has HOST/PID/smaps and HOST/PID/stat; what --save DIR/ wrote, files named by their time"
         raise refused(stored.path, "neither processes nor saved runs are in it", hint=hint)
-    return Snapshot.assemble(hosts, Run(taken, 0.0, command))
+    return Snapshot.assemble(hosts, run)
+
+
+def _changed(path: Path) -> datetime:
+    """When it was last changed, which some file systems put beyond the calendar."""
+    try:
+        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return changed.astimezone() if 1970 <= changed.year < MAXYEAR else datetime.fromtimestamp(0, UTC)
+    except (ValueError, OverflowError):
+        return datetime.fromtimestamp(0, UTC)
 
 
 def _pids(files: HostFiles) -> list[int]:

@@ -52,4 +52,5 @@ def directory_of(host: str) -> str:
 
 def refused(path: object, why: str, *, hint: str = "take the capture anew, or fetch it again") -> UsageError:
     """What is said of a capture that is not read."""
-    return UsageError(f"{path}: {why}", hint=hint)
+    one_line = " ".join(f"{path}: {why}".splitlines())  # a name in it may hold anything
+    return UsageError(one_line, hint=hint)

@@ -17,10 +17,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from fleetpmap.capture.layout import directory_of, is_known
+from fleetpmap.escape import is_from_bytes
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostFailure, Run, Snapshot
 from fleetpmap.version import __version__
 from fleetpmap.wire import Capabilities, ProcessReading
@@ -124,7 +125,7 @@ def parse(text: bytes) -> Manifest:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ManifestError(f"the manifest is not JSON ({error})") from error
+        raise ManifestError(f"the manifest is not JSON ({str(error).partition(';')[0]})") from error
     head = _value(document, "fleetpmap", dict, "the manifest")
     version = _value(head, "capture", int, "the manifest")
     if version != FORMAT:
@@ -144,13 +145,15 @@ def _run(run: dict[str, Any]) -> Run:
     elapsed = float(_value(run, "elapsed_s", float | int, "the run"))
     try:
         started = datetime.fromisoformat(_value(run, "started", str, "the run"))
-        _ = started + timedelta(seconds=elapsed)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise ManifestError(f"the run's started is no time ({error})") from error
     if started.tzinfo is None:
         raise ManifestError("the run's started has no time zone")
     ended = _one_of(run, "ended", get_args(get_type_hints(Run)["ended"]), "the run")
-    return Run(started, elapsed, _value(run, "command", str, "the run"), ended)  # type: ignore[arg-type]  # it is one of them
+    made = Run(started, elapsed, _value(run, "command", str, "the run"), ended)  # type: ignore[arg-type]  # one of them
+    if not made.has_dates:
+        raise ManifestError("the run's started and elapsed_s are no time that every time zone has")
+    return made
 
 
 def _host(entry: object, where: str) -> KeptHost:
@@ -252,8 +255,10 @@ def _value(entry: object, key: str, kind: Any, where: str) -> Any:
 def _checked(value: Any, kind: Any, where: str) -> Any:
     """The value, if it is of this kind. Any number has to fit into a column."""
     wanted = dict if getattr(kind, "__origin__", None) is not None else kind
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is int):
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         raise ManifestError(f"{where} is not what it should be")
+    if isinstance(value, str) and not is_from_bytes(value):
+        raise ManifestError(f"{where} is no text")
     if isinstance(value, int | float) and not 0 <= value < _LARGEST:
         raise ManifestError(f"{where} is out of range")
     return value

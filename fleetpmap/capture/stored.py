@@ -2,23 +2,25 @@
 
 Whoever made it may be hostile. Only files that the layout knows are opened; no link is followed; an archive is never
 unpacked to a disk, and what is taken from either has a bound. At most one host's files are held.
+The time that either takes grows with its size, not faster: each name is looked up in a set.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import os
 import re
 import stat
-import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol, Self, cast
+from typing import Any, BinaryIO, Protocol, Self
 
 from fleetpmap.capture.layout import HOST_FILES, MANIFEST, PASSWD, PID_FILES, VERSION, is_known, pid_file, refused
+from fleetpmap.capture.tar import BLOCK, KindError, Member, Stream, Tar, TarError
 from fleetpmap.capture.zstd import zstandard
 from fleetpmap.errors import UsageError
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
@@ -30,9 +32,11 @@ MEMBERS_LIMIT = 1 << 20
 """Files and directories of one archive."""
 EXPANSION = 500
 """Bytes out of an archive for each byte in, once EXPANSION_FREE are out: smaps give 13 to 90, a bomb 1,000 and more."""
-EXPANSION_FREE = 256 << 20
-_TALK_LIMIT = 1 << 16
-"""Bytes of what an archive says of a member (a long name, pax)."""
+EXPANSION_FREE = 64 << 20
+_HOLES_FROM = 1 << 20
+"""Bytes from which on a file may have no holes; a command line may, of which a program has overwritten the most."""
+_RECORD = 20 * BLOCK
+"""Bytes that tar writes at once."""
 
 _DISTRUST = "no capture of ours holds that: do not trust where it came from"
 _TOP_FILES = (MANIFEST, PASSWD)
@@ -76,9 +80,9 @@ def opened(path: Path) -> Iterator[Stored]:
             yield StoredDirectory(path)
         else:
             yield StoredArchive(path)
-    except _KindError as error:
+    except KindError as error:
         raise refused(path, str(error), hint=_DISTRUST) from error
-    except tarfile.TarError as error:
+    except TarError as error:
         raise refused(path, f"not an archive that tar can read ({error})") from error
     except (EOFError, zlib.error) as error:
         raise refused(path, f"the archive is cut or damaged ({error})") from error
@@ -192,6 +196,12 @@ class _Directory:
             raise _WrongKindError(f"is {_kind(mode)}, where a file should be")
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._descriptor)
         with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):  # exchanged since
+                raise _WrongKindError(f"is {_kind(status.st_mode)}, where a file should be")
+            if status.st_size > _HOLES_FROM and os.lseek(descriptor, 0, os.SEEK_HOLE) < status.st_size:
+                raise _WrongKindError("has holes: it takes no room on the disk, and much in memory")
+            file.seek(0)
             content = file.read(FILE_LIMIT + 1)
         if len(content) > FILE_LIMIT:
             raise _WrongKindError(f"has more than {FILE_LIMIT:,} bytes")
@@ -227,9 +237,9 @@ class StoredArchive:
         """As in Stored; in the order of the archive."""
         host: HostFiles | None = None
         size = 0
-        for member, file in self._members():
+        for member, tar in self._members():
             directory, path = _split(member.name)
-            if file is None or not is_known(path):
+            if not member.is_file or not is_known(path):
                 continue
             if host is None or host.directory != directory:
                 if host is not None:
@@ -238,7 +248,7 @@ class StoredArchive:
             size += member.size
             if size > HOST_LIMIT:
                 raise refused(self.path, f"{directory}: more than {HOST_LIMIT:,} bytes of one host")
-            host.files[path] = file.read()
+            host.files[path] = tar.read()
             if process := pid_file(path):
                 host.owners[process[0]] = member.uid
         if host is not None:
@@ -247,104 +257,78 @@ class StoredArchive:
     def _survey(self) -> None:
         """See that each file is there once and each host's lie together; keep the files beside the hosts."""
         names: set[str] = set()
-        directories: list[str] = []
-        for member, file in self._members():
+        directories: set[str] = set()
+        current: str | None = None
+        for member, tar in self._members():
             directory, path = _split(member.name)
-            if file is None or not (is_known(path) or member.name in _TOP_FILES):
+            if not member.is_file or not (is_known(path) or member.name in _TOP_FILES):
                 continue
             if member.name in names:
                 raise refused(self.path, f"{member.name} is there twice")
             names.add(member.name)
             if member.name in _TOP_FILES:
-                self._top[member.name] = file.read()
-            elif directory not in directories[-1:]:
-                directories.append(directory)
-        if len(set(directories)) < len(directories):
-            apart = next(name for name in directories if directories.count(name) > 1)
-            raise refused(self.path, f"the files of {apart or 'the host'} do not lie together")
+                self._top[member.name] = tar.read()
+            elif directory != current:
+                if directory in directories:
+                    raise refused(self.path, f"the files of {directory or 'the host'} do not lie together")
+                directories.add(directory)
+                current = directory
 
-    def _members(self) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-        """Each member with its content, None for a directory's."""
-        count, is_smemcap = 0, False
+    def _members(self) -> Iterator[tuple[Member, Tar]]:
+        """Each member, and the archive to read its content from."""
+        is_smemcap = False
         with self.path.open("rb") as packed:
             stream = _Bounded(_unpacked(packed), self._limit, self.path)
-            with tarfile.open(
-                fileobj=cast(Any, stream), mode="r|", tarinfo=_Member, errors="surrogateescape"
-            ) as archive:
-                for member in archive:
-                    count += 1
-                    if count > MEMBERS_LIMIT:
-                        raise refused(self.path, f"more than {MEMBERS_LIMIT:,} files")
-                    self._check(member)
-                    member.name = member.name.removeprefix("./").rstrip("/")
-                    is_smemcap |= member.name == VERSION  # which closes its tar with no empty block
-                    yield member, archive.extractfile(member) if member.isreg() else None
-                stream.check_end(archive.offset, closed=not is_smemcap)
+            tar = Tar(io.BufferedReader(stream, _RECORD))
+            for count, member in enumerate(tar.members()):
+                if count >= MEMBERS_LIMIT:
+                    raise refused(self.path, f"more than {MEMBERS_LIMIT:,} files")
+                self._check(member)
+                name = member.name.removeprefix("./").rstrip("/")
+                is_smemcap |= name == VERSION  # which closes its tar with no empty block
+                yield member._replace(name=name), tar
+            stream.check_end(tar.offset, closed=not is_smemcap)
 
-    def _check(self, member: tarfile.TarInfo) -> None:
+    def _check(self, member: Member) -> None:
         name = member.name
         if name.startswith("/") or ".." in name.split("/"):
             raise refused(self.path, f'"{name[:80]}" leads out of the archive', hint=_DISTRUST)
-        if member.issparse() or not 0 <= member.size <= FILE_LIMIT:
+        if member.size > FILE_LIMIT:
             raise refused(self.path, f'"{name[:80]}" unpacks to more than {FILE_LIMIT:,} bytes')
 
 
-class _Member(tarfile.TarInfo):
-    """A member's header, of which only files and directories are let in. Here, since tarfile itself would follow what a
-    header says of its own length and read it into memory."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        try:
-            member = super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if any(buf):  # tarfile takes any bad header but the first for the end
-                raise tarfile.ReadError(str(error)) from error
-            raise
-        if member.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE):
-            if member.size > _TALK_LIMIT:
-                raise tarfile.ReadError(f"a header of {member.size:,} bytes")
-        elif not (member.isreg() or member.isdir()):
-            kind = "a link" if member.issym() or member.islnk() else "neither a file nor a directory"
-            raise _KindError(f'"{member.name[:80]}" is {kind}')
-        return member
-
-
-class _KindError(tarfile.TarError):
-    """A member that no capture has."""
-
-
-class _Packed(Protocol):
-    """The bytes of a tar, unpacked as they are read."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-
-class _Bounded:
+class _Bounded(io.RawIOBase):
     """A stream that ends the reading when more comes out than can be honest."""
 
-    def __init__(self, file: _Packed, limit: int, path: Path) -> None:
+    def __init__(self, file: Stream, limit: int, path: Path) -> None:
+        super().__init__()
         self._file, self._left, self._path = file, limit, path
         self.size = self.filled = 0
         """Bytes read, and how many of them up to the last that is not zero."""
 
-    def read(self, size: int) -> bytes:
-        """The next bytes."""
-        piece = self._file.read(size)
+    def readable(self) -> bool:
+        """As io.RawIOBase."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:  # what collections.abc calls Buffer from Python 3.12 on
+        """As io.RawIOBase."""
+        room = memoryview(buffer)
+        piece = self._file.read(len(room))
         self._left -= len(piece)
         if self._left < 0:
             raise refused(self._path, f"unpacks to more than {EXPANSION} times its size: a bomb")
         if filled := len(piece.rstrip(b"\0")):
             self.filled = self.size + filled
         self.size += len(piece)
-        return piece
+        room[: len(piece)] = piece
+        return len(piece)
 
     def check_end(self, offset: int, *, closed: bool) -> None:
         """See that nothing but empty blocks follows on the members, which end at `offset`; `closed`: and that some do.
 
         What is left has to be read for it, at whose end a packer has its checksum.
         """
-        while self.read(tarfile.RECORDSIZE):
+        while self.read(_RECORD):
             pass
         if closed and self.size == offset:
             raise EOFError("its end is missing")
@@ -357,7 +341,8 @@ class _Zstd:
 
     def __init__(self, file: BinaryIO) -> None:
         package = zstandard()
-        self._file, self._error = package.ZstdDecompressor().stream_reader(file, closefd=False), package.ZstdError
+        self._file = package.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=False)
+        self._error = package.ZstdError
 
     def read(self, size: int) -> bytes:
         """The next bytes."""
@@ -368,7 +353,7 @@ class _Zstd:
         return piece
 
 
-def _unpacked(file: BinaryIO) -> _Packed:
+def _unpacked(file: BinaryIO) -> Stream:
     magic = file.read(4)
     file.seek(0)
     if magic.startswith(_GZIP):

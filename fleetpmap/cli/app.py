@@ -145,10 +145,11 @@ def show(
     talk: TalkOptions,
 ) -> int:
     """Show what was kept (a capture, a copy of /proc, a saved snapshot) in any view, without a network."""
+    from fleetpmap.cli.confined import reader
     from fleetpmap.cli.kept import snapshot_from
 
     output = output_from(show, shape, to)
-    snapshot = snapshot_from(what.paths, selection_from(matching, required=False), _command())
+    snapshot = snapshot_from(what.paths, selection_from(matching, required=False), _command(), reader())
     check_hosts(output, [host.name for host in snapshot.hosts])
     return _show(snapshot, output, to, RunningOptions(verbose=talk.verbose, quiet=talk.quiet))
 

@@ -6,6 +6,7 @@ import typer
 
 from fleetpmap.cli.asked import looked_for
 from fleetpmap.cli.choices import selection_from
+from fleetpmap.cli.confined import reader
 from fleetpmap.cli.destinations import column_list, output_from
 from fleetpmap.cli.kept import snapshot_from
 from fleetpmap.cli.options import (
@@ -36,13 +37,14 @@ def show_growth(
     Raises:
         UsageError: one of them cannot be read, or an option that does not go with the report.
     """
+    child = reader()
     from fleetpmap.report import Shape
     from fleetpmap.report.diff import diff
 
     output = output_from(ShowOptions(view=View.hosts), ShapeOptions(human=shape.human), to, report="diff")
     columns = None if shape.columns is None else column_list(shape.columns)
     everything = selection_from(ProcessOptions(), required=False)
-    old, new = (snapshot_from([path], everything, "") for path in (two.old, two.new))
+    old, new = (snapshot_from([path], everything, "", child) for path in (two.old, two.new))
     wanted = Shape(shape.sort, shape.top, columns)
     asked = (looked_for(old.run.command, app), looked_for(new.run.command, app))
     report = diff(old, new, what.by.value, f"{what.metric}_kib", shape=wanted, looked_for=asked)

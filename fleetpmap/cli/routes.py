@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import repeat
 
+from fleetpmap.errors import HostError
 from fleetpmap.inventory import Host
 from fleetpmap.report import Cell, Column, Report, Table
 from fleetpmap.snapshot import Coverage, Run
@@ -23,7 +24,6 @@ def routes(hosts: Sequence[Host], options: SshOptions, command: str) -> Report:
 
     Raises:
         UsageError: ssh does not accept its configuration.
-        HostError: ssh does not accept a name.
     """
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         rows = list(threads.map(_row, hosts, repeat(options)))
@@ -41,8 +41,12 @@ def routes(hosts: Sequence[Host], options: SshOptions, command: str) -> Report:
 
 
 def _row(host: Host, options: SshOptions) -> tuple[Cell, ...]:
-    way = route(host, options)
+    groups = ",".join(host.groups)
+    try:
+        way = route(host, options)
+    except HostError as error:
+        return (host.name, host.transport, None, None, None, "", host.sudo, groups, f"no way: {error.message}")
     address, port, user = (
         (way.settings.hostname, way.settings.port, way.settings.user) if way.settings else (None, None, None)
     )
-    return (host.name, way.transport, address, port, user, way.via, host.sudo, ",".join(host.groups), way.note)
+    return (host.name, way.transport, address, port, user, way.via, host.sudo, groups, way.note)

@@ -90,21 +90,21 @@ def is_saved(text: str) -> bool:
         raise UsageError(f"{text}: {error.strerror}", hint="name a capture, or what --save wrote") from error
 
 
-def saved_at(text: str) -> Snapshot:
-    """The snapshot that FILE.parquet, DIR or DIR@WHEN means.
+def saved_path(text: str) -> Path:
+    """The file of the snapshot that FILE.parquet, DIR or DIR@WHEN means.
 
     Raises:
-        UsageError: there is none, it cannot be read, or the extra [parquet] is not installed.
+        UsageError: there is none, or the extra [parquet] is not installed.
     """
-    from fleetpmap.snapshot_file import entry_at, load_snapshot
+    from fleetpmap.snapshot_file import entry_at
 
     needs_polars(text)
     path, at, when = _parted(text)
     if path.is_dir():
-        path = entry_at(path, when or "last").path
-    elif at:
+        return entry_at(path, when or "last").path
+    if at:
         raise UsageError(f"{text}: {path} is a single run", hint=f"leave out {at}{when}, which is for a directory")
-    return load_snapshot(path)
+    return path
 
 
 def _parted(text: str) -> tuple[Path, str, str]:

@@ -95,7 +95,8 @@ class _Reader:
     def group(self, name: str, value: object) -> None:
         """One group; a script may give the list of its hosts alone."""
         table = {"hosts": value} if isinstance(value, list) else self.table(value, (name,))
-        hosts = [host.lower() for host in self._names(table, name, "hosts") if self._is_host(host, (name, "hosts"))]
+        named = self._tables.named
+        hosts = [named(host) for host in self._names(table, name, "hosts") if self._is_host(host, (name, "hosts"))]
         children = tuple(self._names(table, name, "children"))
         layer = self._layer(table.get("vars", {}), (name, "vars"), "")
         self._tables.groups[name] = GroupTable(layer, tuple(dict.fromkeys(hosts)), children)
@@ -108,7 +109,7 @@ class _Reader:
         """Every host once, as the groups have them from `all` downwards: hostvars are sorted by name."""
         groups = self._tables.groups
         names = (host for group in _downwards(groups, [_ALL, *groups]) for host in groups[group].hosts)
-        self._tables.order = dict.fromkeys([*names, *(name.lower() for name in hostvars)])
+        self._tables.order = dict.fromkeys([*names, *map(self._tables.named, hostvars)])
 
     def host(self, name: str, variables: object) -> None:
         """One host's variables."""
@@ -118,6 +119,7 @@ class _Reader:
         if first := self._tables.hosts.get(name.lower()):
             what = f"the same host as {address_of(*first.place)}: names are compared in lower case"
             self._mistakes.append(Mistake(what, address_of(*place)))
+        self._tables.spellings[name.lower()] = name
         self._tables.hosts[name.lower()] = self._layer(variables, place, name)
 
     def table(self, value: object, place: Place) -> Table:

@@ -56,6 +56,15 @@ class Tables:
     """The tables of node sets (`[hosts."web[01-20]"]`) that mean the host."""
     order: dict[str, None] = field(default_factory=dict)
     """Every host, where the file first names it."""
+    spellings: dict[str, str] = field(default_factory=dict)
+    """How the file writes a host whose name is not in lower case: ssh_config tells `Web-03` from `web-03`."""
+
+    def named(self, written: str) -> str:
+        """The host's name, which is in lower case; its first other spelling is kept."""
+        name = written.lower()
+        if name != written:
+            self.spellings.setdefault(name, written)
+        return name
 
 
 def read_tables(document: Table, base: Path, mistakes: list[Mistake]) -> Tables:
@@ -81,7 +90,7 @@ def _read_groups(section: Table, tables: Tables, base: Path, mistakes: list[Mist
             mistakes.append(Mistake(f"no name for a group: {fault}", address_of("groups", name)))
         layer = _layer(table, ("groups", name), base, mistakes, more=MEMBERS)
         hosts = dict.fromkeys(
-            host
+            tables.named(host)
             for text, place in _texts(table, ("groups", name), "hosts", mistakes)
             for host in _host_names(text, place, mistakes)
         )
@@ -96,10 +105,11 @@ def _read_groups(section: Table, tables: Tables, base: Path, mistakes: list[Mist
 
 def _read_hosts(section: Table, tables: Tables, base: Path, mistakes: list[Mistake]) -> None:
     for key, table in _named_tables("hosts", section, mistakes):
-        names = _host_names(key, address_of("hosts", key), mistakes)
+        names = [tables.named(name) for name in _host_names(key, address_of("hosts", key), mistakes)]
         layer = _layer(table, ("hosts", key), base, mistakes)
         tables.order.update(dict.fromkeys(names))
         if names == [key.lower()]:
+            tables.spellings[names[0]] = key  # its own table knows best
             _own_table(names[0], layer, tables, mistakes)
         else:
             for name in names:
@@ -178,7 +188,7 @@ def _texts(table: Table, place: Place, key: str, mistakes: list[Mistake]) -> Ite
 
 
 def _host_names(text: str, where: str, mistakes: list[Mistake]) -> list[str]:
-    """The hosts that a node set means, lower case; none if it is not valid."""
+    """The hosts that a node set means, as written; none if it is not valid."""
     try:
         names = expand(text)
     except ValueError as error:
@@ -190,7 +200,7 @@ def _host_names(text: str, where: str, mistakes: list[Mistake]) -> list[str]:
         if fault := name_fault(name):
             mistakes.append(Mistake(f"{show(name)} cannot be a host's name: {fault}{_remedy(name)}", where))
             return []
-    return [name.lower() for name in names]
+    return list(names)
 
 
 def _remedy(name: str) -> str:

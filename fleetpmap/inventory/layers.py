@@ -50,6 +50,8 @@ def build_inventory(tables: Tables, path: str, mistakes: list[Mistake]) -> Inven
     for name in tables.order:
         generations = _generations(direct.get(name, []), parents)
         settings, found = _nearest_wins(_levels(name, generations, tables))
+        if (spelling := tables.spellings.get(name, name)) != name:
+            settings.setdefault("address", spelling)
         hosts[name] = _host(name, settings, tuple(group for groups in generations for group in groups))
         for clash in found:
             key = (clash.key, clash.first.place, clash.second.place)

@@ -1,8 +1,9 @@
 """What a host may be called.   [names] ─► document, patterns
 
 A name ends up as an argument of ssh and as a cell of a table, so it holds no space, no control character, none of the
-characters that node sets and patterns use, and it does not begin with `-` (ssh would read an option). We lower-case
-names, as ssh does: `Web-03` and `web-03` are one host.
+characters that node sets and patterns use, and it does not begin with `-` (ssh would read an option). Names are
+compared and shown in lower case: `Web-03` and `web-03` are one host. ssh is asked for it as it is written, since the
+patterns of ssh_config tell them apart.
 """
 
 from __future__ import annotations

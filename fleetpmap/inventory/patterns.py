@@ -31,6 +31,8 @@ class Endpoint:
     """Lower case, without user, port and the brackets of an IPv6 address."""
     user: str | None = None
     port: int | None = None
+    spelling: str = field(default="", compare=False)
+    """The name as typed, for ssh_config, which tells `Web-03` from `web-03`; empty: as `name`."""
 
     def means(self, other: Endpoint) -> bool:
         """Whether this, as a pattern, means the other."""
@@ -130,7 +132,7 @@ def _term(term: str, scope: Scope) -> list[Endpoint]:
     if at and (fault := user_fault(user)):
         raise ValueError(f'"{user}" cannot be a login name: {fault}')
     names, ports = _names_and_ports(rest, scope)
-    return [Endpoint(name, user if at else None, port) for name in names for port in ports]
+    return [Endpoint(name.lower(), user if at else None, port, name) for name in names for port in ports]
 
 
 def _names_and_ports(text: str, scope: Scope) -> tuple[list[str], Sequence[int | None]]:
@@ -163,7 +165,7 @@ def _names(text: str, scope: Scope) -> list[str]:
         elif fault := name_fault(name):
             raise ValueError(f'"{name}" cannot be a host\'s name: {fault}')
         else:
-            names.append(name.lower())
+            names.append(name.lower() if is_ipv6(name) else name)
     return names
 
 

@@ -117,7 +117,8 @@ def _without_user(end: Endpoint) -> str:
 
 
 def _as_host(end: Endpoint, name: str, fleet: Inventory) -> Host:
-    host = fleet.hosts.get(end.name) or replace(fleet.defaults, name=end.name)
+    known = fleet.hosts.get(end.name)
+    host, spelling = known or replace(fleet.defaults, name=end.name), end.name if known else end.spelling or end.name
     if end.name == LOCAL:
         host = replace(host, transport="local")
     if host.transport == "local" and (end.user is not None or end.port is not None):
@@ -128,8 +129,8 @@ def _as_host(end: Endpoint, name: str, fleet: Inventory) -> Host:
     return replace(
         host,
         name=name,
-        # The name to connect to must survive being called by user and port.
-        address=host.address or (end.name if name != end.name else None),
+        # The name to connect to must survive being called by user and port, and in lower case.
+        address=host.address or (spelling if spelling != name else None),
         user=end.user or host.user,
         port=end.port or host.port,
     )

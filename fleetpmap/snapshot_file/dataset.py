@@ -22,7 +22,7 @@ from fleetpmap.snapshot import Snapshot
 from fleetpmap.snapshot_file.parquet import write_snapshot
 
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
-_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{8}\.parquet")
+_NAME = re.compile(r"([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)-[0-9a-f]{8}\.parquet")
 _PART = ".part"
 _SWEPT_AFTER_S = 24 * 3600
 
@@ -65,7 +65,16 @@ def entries(directory: Path) -> list[Entry]:
         OSError: the directory cannot be listed.
     """
     found = ((path, _NAME.fullmatch(path.name)) for path in directory.iterdir())
-    return sorted(Entry(datetime.strptime(name[1], _STAMP).replace(tzinfo=UTC), path) for path, name in found if name)
+    timed = ((_time_of(name[1]), path) for path, name in found if name)
+    return sorted(Entry(started, path) for started, path in timed if started)
+
+
+def _time_of(stamp: str) -> datetime | None:
+    """The moment that a name says; None for a 13th month."""
+    try:
+        return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def entry_at(directory: Path, when: str) -> Entry:

@@ -13,6 +13,8 @@ from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from fleetpmap.escape import is_from_bytes
+
 Json = Any
 _Type = TypeVar("_Type")
 _PLAIN = frozenset({str, bool, int, float, datetime})
@@ -74,7 +76,8 @@ def _read_plain(kind: Any, value: Json, at: str) -> Any:
         _expect(moment.tzinfo is not None, kind, value, at)
         return moment
     _expect(type(value) is kind or (kind is float and type(value) is int), kind, value, at)
-    _expect(kind is not int or abs(value) < _WIDEST, kind, value, at)
+    _expect(kind not in (int, float) or abs(value) < _WIDEST, kind, value, at)  # which NaN is not either
+    _expect(kind is not str or is_from_bytes(value), kind, value, at)
     return value
 
 

@@ -18,13 +18,17 @@ from fleetpmap.escape import escape, unescape
 from fleetpmap.naming import DELETED
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.smaps.fields import column_name, field_columns
+from fleetpmap.smaps.header import SIZE_MAX
+from fleetpmap.smaps.header_columns import PERMS
 from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.table import IntArray, MappingTable
+from fleetpmap.units import KIB
 
 if TYPE_CHECKING:
     import polars
 
 _FLAGS = column_name("VmFlags")
+_OF_A_MAPPING = ("start", "end", "perms", "offset", "device", "inode", "mapping", "path", "deleted", "kind", _FLAGS)
 
 
 def to_frame(snapshot: Snapshot) -> polars.DataFrame:
@@ -57,6 +61,11 @@ def to_frame(snapshot: Snapshot) -> polars.DataFrame:
     )
 
 
+def needed(columns: Mapping[str, str]) -> list[str]:
+    """The columns that `to_table` takes: the others are the document's too, or not ours."""
+    return list(dict.fromkeys((*_OF_A_MAPPING, *columns.values())))
+
+
 def to_table(frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequence[int]) -> MappingTable:
     """The table that `to_frame` was given.
 
@@ -72,12 +81,18 @@ def to_table(frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequ
     if sum(mappings) != frame.height:
         raise ValueError(f"it has {frame.height} rows for {sum(mappings)} mappings")
     deleted = _array(frame, "deleted", polars.Boolean)
+    start, end = _array(frame, "start", polars.UInt64), _array(frame, "end", polars.UInt64)
+    perms = _coded(frame, "perms")
+    if (end < start).any() or (end - start > SIZE_MAX).any():
+        raise ValueError("a mapping ends before it starts, or is larger than any address space")
+    if not {*perms.names} <= {*PERMS}:
+        raise ValueError("its column perms holds what no kernel prints")
     return MappingTable(
         process=np.repeat(np.arange(len(mappings), dtype=np.int32), mappings),
         mappings=np.broadcast_to(np.int64(1), frame.height),
-        start=_array(frame, "start", polars.UInt64),
-        end=_array(frame, "end", polars.UInt64),
-        perms=_coded(frame, "perms"),
+        start=start,
+        end=end,
+        perms=perms,
         offset=_array(frame, "offset", polars.UInt64),
         device=_coded(frame, "device"),
         inode=_array(frame, "inode", polars.UInt64),
@@ -120,8 +135,8 @@ def _array(frame: polars.DataFrame, name: str, kind: type[polars.DataType], null
     if series.dtype != kind:
         raise ValueError(f"its column {name} is {series.dtype}, not {kind}")
     if null is not None:
-        if (series < 0).any():
-            raise ValueError(f"its column {name} has a size below 0")
+        if ((series < 0) | (series > SIZE_MAX // KIB)).any():
+            raise ValueError(f"its column {name} has a size below 0, or larger than any address space")
         series = series.fill_null(null)
     elif series.null_count():
         raise ValueError(f"its column {name} has nulls")

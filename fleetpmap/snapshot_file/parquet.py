@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
@@ -27,7 +29,7 @@ from fleetpmap.errors import UsageError
 from fleetpmap.smaps.fields import field_columns
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Process, Run, Snapshot
 from fleetpmap.snapshot_file.document import from_json, to_json
-from fleetpmap.snapshot_file.frame import mappings_of, to_frame, to_table
+from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_table
 from fleetpmap.version import __version__
 
 KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_processes"
@@ -40,6 +42,8 @@ FORMAT = 1
 """Of the file; a change that older programs cannot read adds one."""
 _MOST_UNPACKED = 1 << 30
 """Bytes of json that the processes may be: some millions of them."""
+_HOLES_FROM = 64 << 20
+"""Bytes from which on a file may have no holes: with them, a file that takes no room on the disk fills the memory."""
 _NOT_OURS = "name a file that --save wrote"
 
 
@@ -95,15 +99,18 @@ def load_snapshot(path: str | Path) -> Snapshot:
         metadata = polars.read_parquet_metadata(source)
         _check_kind(path, metadata)
         about = json.loads(metadata[SNAPSHOT])
+        if not isinstance(about, dict) or not isinstance(about.get("columns"), dict):
+            raise ValueError("its hosts and columns are missing")
         _check_format(path, about)
         hosts = tuple(from_json(HostResult, host) for host in about["hosts"])
         rows = [from_json(_Rows, one) for one in _unpacked(metadata[PROCESSES])]
         processes = tuple(one.process for one in rows)
+        run = from_json(Run, about["run"])
         _check_order(hosts, processes)
+        _check_values(hosts, processes, run)
         source.seek(0)
-        frame = polars.read_parquet(source, use_pyarrow=False)
-        table = to_table(frame, about["columns"], [one.mappings for one in rows])
-        return Snapshot(hosts, processes, table, from_json(Run, about["run"]))
+        frame = polars.read_parquet(source, columns=needed(about["columns"]), use_pyarrow=False)
+        return Snapshot(hosts, processes, to_table(frame, about["columns"], [one.mappings for one in rows]), run)
     except (PolarsError, PanicException) as error:
         raise UsageError(f"{path}: is torn, or not parquet ({_first_line(error)})", hint=_NOT_OURS) from error
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error) as error:
@@ -124,7 +131,15 @@ def _checksum(content: bytes) -> tuple[int, bytes]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # not to wait for the writer of a pipe
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UsageError(f"{path}: is no file", hint=_NOT_OURS)
+            if status.st_size > _HOLES_FROM and os.lseek(descriptor, 0, os.SEEK_HOLE) < status.st_size:
+                raise UsageError(f"{path}: is not whole: it has holes", hint="fetch it again from where it was saved")
+            file.seek(0)
+            return file.read()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", hint=_NOT_OURS) from error
 
@@ -132,9 +147,10 @@ def _read(path: Path) -> bytes:
 def _check_kind(path: str | Path, metadata: Mapping[str, str]) -> None:
     kind = metadata.get(KIND)
     if kind == "report":
-        view = json.loads(metadata["fleetpmap_report"]).get("view")
+        report = json.loads(metadata["fleetpmap_report"])
+        view = report.get("view") if isinstance(report, dict) else None
         raise UsageError(
-            f"{path}: is a report, the view {view}, which does not hold what the others need",
+            f"{path}: is a report, the view {str(view)[:40]}, which does not hold what the others need",
             hint="save the snapshot itself: fleetpmap run … --save FILE.parquet",
         )
     if kind != "snapshot":
@@ -160,14 +176,20 @@ def _check_order(hosts: tuple[HostResult, ...], processes: tuple[Process, ...]) 
         raise ValueError("a host comes twice")
     if not all(any(name == host for name in order) for host, _ in groupby(process.host for process in processes)):
         raise ValueError("its processes do not follow the order of its hosts")
-    statuses = {host.status for host in hosts} - {*HOST_STATUSES}
-    statuses |= {process.status for process in processes} - {*PROCESS_STATUSES}
-    if statuses:
-        raise ValueError(f"there is no status {sorted(statuses)[0]}")
+
+
+def _check_values(hosts: tuple[HostResult, ...], processes: tuple[Process, ...], run: Run) -> None:
+    """What no kernel and no run of ours gives."""
+    statuses = {host.status for host in hosts} | {host.failure.status for host in hosts if host.failure}
+    unknown = (statuses - {*HOST_STATUSES}) | ({process.status for process in processes} - {*PROCESS_STATUSES})
+    if unknown:
+        raise ValueError(f"there is no status {sorted(unknown)[0]}")
     if any(
         not (0 <= one.pid < 2**31 and 0 <= one.start_ticks < 2**63 and -1 <= one.rss_kib < 2**53) for one in processes
     ):
         raise ValueError("a process has a number that no kernel gives")
+    if not run.has_dates:
+        raise ValueError("its run's started and elapsed_s are no time that every time zone has")
 
 
 def _packed(value: object) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 
-from fleetpmap.errors import ProtocolError
+from fleetpmap.errors import HostError
 from fleetpmap.inventory.model import Host, TransportName
 from fleetpmap.transport import ssh_config
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport
@@ -72,7 +72,8 @@ def route(host: Host, options: SshOptions) -> Route:
     """
     if host.transport == "local":
         return Route("local", None, Way(), "")
-    settings = ssh_config.resolve(host.address or host.name, options, user=host.user, port=host.port)
+    name = host.address or host.name
+    settings = ssh_config.resolve(name, options, user=host.user, port=host.port, host=host.name)
     way = way_to(host, settings, options)
     reason = _needs_openssh(host, settings, way, options) if host.transport == "ssh" else ""
     if reason:
@@ -112,10 +113,10 @@ def open_transport(
 
     try:
         return ssh.connect(host, taken.settings, deadline=deadline, options=options, way=taken.way, bastions=bastions)
-    except ProtocolError as error:
-        if not ssh.no_common_algorithm(error):
+    except HostError as error:
+        if not error.openssh_can:
             raise
-        note = f"goes by the system's ssh, which knows older algorithms: {error.message}"
+        note = f"goes by the system's ssh, which {error.openssh_can}"
         return OpensshTransport(
             host, taken.settings, deadline=deadline, options=options, notes=(note,), instead_of=error
         )

@@ -19,15 +19,16 @@ from typing import Protocol, Self, TypeVar, cast
 
 from fleetpmap.errors import DeadlineError, HostError, UnreachableError
 from fleetpmap.inventory.model import Host
-from fleetpmap.transport import ssh_config
+from fleetpmap.transport import ssh_config, ssh_tokens
 from fleetpmap.transport.base import Deadline, SshOptions, out_of_time, printable
 from fleetpmap.transport.ssh_config import SshSettings
 
 _JUMP = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^\s,]+)@)?"
-    r"(?:\[(?P<ipv6>[\da-fA-F:.]+(?:%[\w.-]+)?)\]|(?P<name>[^\s,@:\[\]-][^\s,@:\[\]]*))(?::(?P<port>\d{1,5}))?/?"
+    r"(?:\[(?P<ipv6>[\da-fA-F:.]+(?:%[\w.-]+)?)\]|(?P<name>[^\s,@:/\[\]-][^\s,@:/\[\]]*))(?::(?P<port>\d{1,5}))?/?"
 )
 """`[user@]host[:port]` or `ssh://[user@]host[:port]`; an IPv6 address in brackets."""
+_JUMP_HINT = "write [user@]host[:port], with commas between the hops; the tokens are %h, %n, %p and %r"
 _OPENED_AT_MOST = 2
 """Times that one bastion is connected to in a run: a second time if the first connection broke."""
 _RESOLVING = Lock()
@@ -93,6 +94,7 @@ def way(host: Host, settings: SshSettings, options: SshOptions) -> Way:
     hops: tuple[Hop, ...] = ()
     passed = [Hop(host, settings)]
     while jump:
+        jump = _expanded(jump, passed[-1], host)
         hops = (*(_hop(spec, host, options) for spec in jump.split(",")), *hops)
         passed.append(hops[0])
         if hops[0].jump in [hop.jump for hop in passed[:-1]]:
@@ -105,18 +107,32 @@ def seen_from(host: str, error: HostError) -> HostError:
     """An error as this host's: one of a bastion says so, in the same words for every host behind it."""
     if error.host == host:
         return error
-    return type(error)(f"bastion {error.host}: {error.message}", host=host, stage=error.stage, hint=error.hint)
+    seen = type(error)(f"bastion {error.host}: {error.message}", host=host, stage=error.stage, hint=error.hint)
+    seen.openssh_can = error.openssh_can
+    return seen
+
+
+def _expanded(jump: str, before: Hop, host: Host) -> str:
+    """ProxyJump with the tokens and variables of the host (or hop) that it is set for; an IPv6 zone has a `%` too."""
+    name, settings = before.host.address or before.host.name, before.settings
+    tokens = {"%": "%", "h": settings.hostname, "n": name, "p": str(settings.port), "r": settings.user}
+    try:
+        pieces = re.split(r"(\[[^\]]*\])", jump)
+        pieces[::2] = [ssh_tokens.expand(piece, tokens, variables=True) for piece in pieces[::2]]
+    except ValueError as error:
+        raise UnreachableError(
+            f'ProxyJump cannot be "{printable(jump)}": {error}', host=host.name, stage="config", hint=_JUMP_HINT
+        ) from error
+    return "".join(pieces)
 
 
 def _hop(spec: str, host: Host, options: SshOptions) -> Hop:
     match = _JUMP.fullmatch(spec.strip())
     if match is None or not 0 < int(match["port"] or 22) < 65536:
-        raise UnreachableError(
-            f'"{printable(spec)}" is no jump host', host=host.name, stage="config", hint="write [user@]host[:port]"
-        )
+        raise UnreachableError(f'"{printable(spec)}" is no jump host', host=host.name, stage="config", hint=_JUMP_HINT)
     name, port = match["ipv6"] or match["name"], int(match["port"]) if match["port"] else None
     with _RESOLVING:
-        settings = ssh_config.resolve(name, options, user=match["user"], port=port)
+        settings = ssh_config.resolve(name, options, user=match["user"], port=port, host=host.name)
     # The inventory's user, port and keys are the host's, as ssh's -l, -p and -i are: a bastion has its own.
     return Hop(Host(name, user=match["user"], port=port, connect_timeout_s=host.connect_timeout_s), settings)
 

@@ -76,15 +76,21 @@ class Lookup:
     port: int
     files: tuple[str, ...]
     accepts_new_keys: bool
+    """Whether the key of an unknown host is written down and believed."""
+    own_file: str | None = None
+    """Where an accepted key is written: never one of the system's files. None: no file is the user's, so that no new
+    key can be accepted, as for ssh."""
 
     @classmethod
     def of(cls, host: Host, settings: SshSettings, options: SshOptions) -> Lookup:
         """The command line's files beat the inventory's, which beat ssh's. An alias has no port, as for ssh."""
-        files = options.known_hosts or host.known_hosts or (*settings.user_known_hosts, *settings.global_known_hosts)
-        files = tuple(map(os.path.expanduser, files))
+        own = tuple(map(os.path.expanduser, options.known_hosts or host.known_hosts))
+        files = own or (*settings.user_known_hosts, *settings.global_known_hosts)
+        own_file = next(iter(own or settings.user_known_hosts), None)
+        name, port = settings.hostname, settings.port
         if settings.host_key_alias:
-            return cls(settings.host_key_alias, SSH_PORT, files, settings.accepts_new_keys)
-        return cls(settings.hostname, settings.port, files, settings.accepts_new_keys)
+            name, port = settings.host_key_alias, SSH_PORT
+        return cls(name, port, files, settings.accepts_new_keys, own_file)
 
     def load(self) -> KnownHosts:
         """The files' entries as they are now."""
@@ -130,9 +136,14 @@ class KnownHosts:
         known = self._known(name, port, None)
         if any(entry.key_type in ours for entry in known):
             return ""
-        if authorities := self._known(name, port, "@cert-authority"):
-            return f"{authorities[0].where} trusts an authority for its host key"
+        if authority := self.authority(name, port):
+            return f"{authority} trusts an authority for its host key"
         return f"{known[0].where} knows it by a key of type {known[0].key_type}" if known else ""
+
+    def authority(self, name: str, port: int) -> str:
+        """`file:line` of the authority whose certificates the host may show in place of a known key; empty if none."""
+        authorities = self._known(name, port, "@cert-authority")
+        return authorities[0].where if authorities else ""
 
     def _known(self, name: str, port: int, marker: str | None) -> list[Entry]:
         """The entries with that marker for the host, or else for its bare name."""

@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,10 +20,10 @@ from functools import lru_cache
 from threading import Lock
 from typing import Literal, NamedTuple
 
-from fleetpmap.errors import ResolveError, UsageError
-from fleetpmap.transport import ssh_config_file
-from fleetpmap.transport.base import SshOptions, out_of_time
-from fleetpmap.transport.ssh_keywords import BUILT_IN, ONLY_OPENSSH, SAME_ALGORITHM, SPELLING
+from fleetpmap.errors import HostError, ResolveError, UnreachableError, UsageError
+from fleetpmap.transport import ssh_config_file, ssh_tokens
+from fleetpmap.transport.base import SshOptions, out_of_time, printable
+from fleetpmap.transport.ssh_keywords import BUILT_IN, ONLY_OPENSSH, SAME_ALGORITHM, SHA1_SIGNATURES, SPELLING
 from fleetpmap.transport.tcp import AddressFamily
 from fleetpmap.transport.this_user import home, login_name
 
@@ -37,6 +36,13 @@ _TIMEOUT_S = 10.0
 _ANY_HOST = "any.invalid"
 """Stands for every host where the files make no difference between hosts."""
 _DEPENDS_ON_HOST = frozenset({"match", "hostname", "canonicalizehostname", "canonicaldomains"})
+_PATHS_OF_KEYS = ("identityfile", "certificatefile")
+"""`ssh -G` prints their text, with its tokens and variables."""
+_EXPANDED_BY_NEWER = ("userknownhostsfile", "identityagent")
+"""Newer versions print what these mean."""
+_OF_FILE = re.compile(r" line \d+: |^Can't open user config file|^Bad owner or permissions on")
+"""A complaint that ssh has for every host."""
+_CORRECT_IT = "correct that line, or choose another file with --ssh-config (none for no file)"
 _DEFAULT_KEYS = ("~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519")
 _DEFAULT_USER_KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 _DEFAULT_GLOBAL_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
@@ -46,6 +52,7 @@ _CHECKING: Mapping[str, HostKeyChecking] = {
     **{"yes": "yes", "true": "yes", "ask": "ask", "accept-new": "accept-new"},
     **{"no": "no", "false": "no", "off": "no"},
 }
+_OFF = frozenset({"no", "false"})
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 Said = Mapping[str, tuple[str, ...]]
@@ -90,7 +97,15 @@ class SshSettings:
     macs: tuple[str, ...] = ()
     host_key_algorithms: tuple[str, ...] = ()
     pubkey_algorithms: tuple[str, ...] = ()
-    """Of our own keys' signatures."""
+    """Of our own keys' signatures, as ssh calls them: also those of certificates and security keys, and `ssh-rsa`, by
+    which only the system's ssh can sign. Empty: the choice of ssh."""
+    pubkey_authentication: bool = True
+    password_authentication: bool = True
+    kbd_interactive_authentication: bool = True
+    preferred_authentications: tuple[str, ...] = ()
+    """Methods to log in by, in this order, and no others. Empty: publickey, keyboard-interactive, password."""
+    password_prompts: int = 3
+    """How often a password may be asked for by keyboard-interactive, and as often by password."""
     only_openssh: tuple[str, ...] = ()
     """What only the system's ssh can honour, as `BindInterface eth1`."""
 
@@ -103,20 +118,41 @@ class SshSettings:
         return self.strict_host_key_checking in ("accept-new", "no")
 
 
-def resolve(name: str, options: SshOptions, *, user: str | None = None, port: int | None = None) -> SshSettings:
+def resolve(
+    name: str, options: SshOptions, *, user: str | None = None, port: int | None = None, host: str | None = None
+) -> SshSettings:
     """The settings for `ssh [-l user] [-p port] name`.
 
+    Args:
+        host: what errors call it; None: its name.
+
     Raises:
-        UsageError: ssh does not accept its configuration; the message is ssh's, with file and line.
-        ResolveError: ssh does not accept the name.
-        DeadlineError: ssh took longer than 10 s.
+        UsageError: ssh does not accept its configuration, whichever host it is for; the message is ssh's, with file
+            and line.
+        HostError: ssh does not accept the name, or what the configuration says of this host.
     """
+    host = host if host is not None else name
     if _ssh(os.environ.get("PATH")) is None:
-        return settings_from(name, ssh_config_file.read(name, options.ssh_config, user=user, port=port), options)
+        said = ssh_config_file.read(name, options.ssh_config, user=user, port=port, host=host)
+        return settings_from(name, said, options, host=host)
+    call = _Call(name, user, port, options.ssh_config)
     try:
-        return settings_from(name, _said(_Call(name, user, port, options.ssh_config)), options)
+        said = _said(call)
+        if any("%C" in path for option in _PATHS_OF_KEYS for path in said.get(option, ())):
+            said |= {"%C": _ask(call._replace(extra=("ControlPath=%C",)))["controlpath"]}
+        return settings_from(name, said, options, host=host, expanded=_expanded_by_ssh(said))
     except subprocess.TimeoutExpired as error:
-        raise out_of_time(name, "config", _TIMEOUT_S) from error
+        raise out_of_time(host, "config", _TIMEOUT_S) from error
+    except _RefusedError as error:
+        raise _refusal(error.complaint, name, host) from error
+
+
+class _RefusedError(Exception):
+    """ssh does not accept its configuration, or what that says of a host."""
+
+    def __init__(self, complaint: str) -> None:
+        super().__init__(complaint)
+        self.complaint = complaint
 
 
 class _Call(NamedTuple):
@@ -126,11 +162,18 @@ class _Call(NamedTuple):
     user: str | None
     port: int | None
     config: str | None
+    extra: tuple[str, ...] = ()
+    """Options that go before the files."""
 
     def run(self) -> Said:
-        """What it prints, by option."""
+        """What it prints, by option.
+
+        Raises:
+            _RefusedError: it prints nothing but a complaint.
+        """
         argv = ["ssh", "-G", "-T"]
         argv += ["-F", self.config] if self.config else []
+        argv += [word for option in self.extra for word in ("-o", option)]
         argv += ["-l", self.user] if self.user else []
         argv += ["-p", str(self.port)] if self.port else []
         # The name is data: after `--` it cannot be an option.
@@ -138,15 +181,15 @@ class _Call(NamedTuple):
             [*argv, "--", self.name], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
         )
         if done.returncode != 0:
-            raise _refused(self.name, done.stderr.decode(errors="replace").strip())
+            raise _RefusedError(done.stderr.decode(errors="replace").strip())
         said: dict[str, tuple[str, ...]] = {}
-        for line in done.stdout.decode(errors="surrogateescape").splitlines():
+        for line in done.stdout.decode(errors="surrogateescape").split("\n"):
             keyword, _, value = line.partition(" ")
             said[keyword.lower()] = (*said.get(keyword.lower(), ()), value)
         return said
 
 
-def _said(call: _Call) -> Said:
+def _said(call: _Call) -> dict[str, tuple[str, ...]]:
     """Ssh's answer, by one call for all hosts if that will do, without algorithms that are only ssh's own choice."""
     survey = _survey(call.config)
     if survey.same_for_all:
@@ -160,6 +203,14 @@ def _said(call: _Call) -> Said:
         if said.get(option) == own_choice.get(option):
             said.pop(option, None)
     return said
+
+
+def _expanded_by_ssh(said: Said) -> Collection[str]:
+    """The options of which `ssh -G` prints the meaning, not the text. Older versions print the text of all."""
+    if not any("%" in value or "$" in value for option in _EXPANDED_BY_NEWER for value in said.get(option, ())):
+        return ()  # both are the same, without the price of a call
+    probe = _ask(_Call(_ANY_HOST, None, None, "none", ("UserKnownHostsFile=%%", "IdentityAgent=%%")))
+    return [option for option in _EXPANDED_BY_NEWER if probe.get(option) == ("%",)]
 
 
 _answers: dict[_Call, Future[Said]] = {}
@@ -186,15 +237,21 @@ def _ssh(path: str | None) -> str | None:
     return shutil.which("ssh", path=path)
 
 
-def _refused(name: str, complaint: str) -> UsageError | ResolveError:
+def _refusal(complaint: str, name: str, host: str) -> UsageError | HostError:
+    """The error for what ssh complains of: a line that it cannot read is the file's, all else is the host's."""
     if "invalid characters" in complaint:
         return ResolveError(
-            f'ssh takes no host of the name "{name}"', host=name, stage="dns", hint="set address for this host"
+            f'ssh takes no host of the name "{name}"', host=host, stage="dns", hint="set address for this host"
         )
-    first = complaint.splitlines()[0] if complaint else "no reason given"
-    return UsageError(
-        f"ssh refuses its configuration: {first}",
-        hint="correct that line, or choose another file with --ssh-config (none for no file)",
+    lines = complaint.splitlines() or ["no reason given"]
+    if of_file := next(filter(_OF_FILE.search, lines), None):
+        return UsageError(f"ssh refuses its configuration: {of_file}", hint=_CORRECT_IT)
+    return _host_error(host, f"ssh refuses what its configuration says of it: {lines[0]}")
+
+
+def _host_error(host: str, message: str) -> HostError:
+    return UnreachableError(
+        message, host=host, stage="config", hint="correct its entry in ssh_config, or set the variable it names"
     )
 
 
@@ -221,11 +278,17 @@ def _survey(config: str | None) -> _Survey:
     )
 
 
-def settings_from(name: str, said: Said, options: SshOptions) -> SshSettings:
+def settings_from(
+    name: str, said: Said, options: SshOptions, *, host: str | None = None, expanded: Collection[str] = ()
+) -> SshSettings:
     """The settings that `said` comes to: what ssh -G prints, or only what the files set.
 
+    Args:
+        host: what errors call it; None: its name.
+        expanded: options whose values hold no tokens and variables any more.
+
     Raises:
-        UsageError: a path has a token or a variable that nobody knows.
+        HostError: a value means nothing, as one with an unknown token or a variable that is not set.
     """
 
     def one(keyword: str, default: str = "") -> str:
@@ -233,24 +296,33 @@ def settings_from(name: str, said: Said, options: SshOptions) -> SshSettings:
 
     tokens = _tokens(name, said)
 
-    def paths(values: Iterable[str]) -> tuple[str, ...]:
-        return tuple(_expand(value, tokens) for value in values if value and value != "none")
+    def path(option: str, value: str) -> str:
+        try:
+            return value if option in expanded else ssh_tokens.expand(_from_home(value), tokens, variables=True)
+        except ValueError as error:
+            message = f'{SPELLING[option]} cannot be "{printable(value)}": {error}'
+            raise _host_error(host if host is not None else name, message) from error
 
+    def paths(option: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        return tuple(path(option, value) for value in said.get(option, default) if value and value != "none")
+
+    user_known_hosts = _split(said.get("userknownhostsfile", _DEFAULT_USER_KNOWN_HOSTS))
+    global_known_hosts = _split(said.get("globalknownhostsfile", _DEFAULT_GLOBAL_KNOWN_HOSTS))
     checking = {"strict": "yes", "accept-new": "accept-new", None: one("stricthostkeychecking", "ask")}
     return SshSettings(
         hostname=tokens["h"],
         user=tokens["r"],
         port=int(tokens["p"]),
-        identity_files=paths(said.get("identityfile", _DEFAULT_KEYS)),
+        identity_files=paths("identityfile", _DEFAULT_KEYS),
         identities_only=one("identitiesonly").lower() in ("yes", "true"),
-        identity_agent=_agent(said.get("identityagent", ("SSH_AUTH_SOCK",))[0], tokens),
-        user_known_hosts=paths(_split(said.get("userknownhostsfile", _DEFAULT_USER_KNOWN_HOSTS))),
-        global_known_hosts=paths(_split(said.get("globalknownhostsfile", _DEFAULT_GLOBAL_KNOWN_HOSTS))),
+        identity_agent=_agent(said.get("identityagent", ("SSH_AUTH_SOCK",))[0], path),
+        user_known_hosts=tuple(path("userknownhostsfile", value) for value in user_known_hosts),
+        global_known_hosts=tuple(map(_from_home, global_known_hosts)),  # ssh expands no token in these
         host_key_alias=one("hostkeyalias") or None,
         address_family=_FAMILIES.get(one("addressfamily").lower(), "any"),
         proxy_jump=one("proxyjump") or None,
         proxy_command=one("proxycommand") or None,
-        certificate_files=paths(said.get("certificatefile", ())),
+        certificate_files=paths("certificatefile"),
         strict_host_key_checking=_CHECKING[checking[options.host_key].lower()],
         connect_timeout_s=_seconds(one("connecttimeout")) or CONNECT_TIMEOUT_S,
         retries=max(1, int(one("connectionattempts", "1")) - 1) if options.retries is None else options.retries,
@@ -260,8 +332,19 @@ def settings_from(name: str, said: Said, options: SshOptions) -> SshSettings:
         macs=_algorithms(said, "macs"),
         host_key_algorithms=_algorithms(said, "hostkeyalgorithms"),
         pubkey_algorithms=_algorithms(said, "pubkeyacceptedalgorithms"),
+        pubkey_authentication=one("pubkeyauthentication").lower() not in _OFF,  # newer versions print `unbound` too
+        password_authentication=one("passwordauthentication").lower() not in _OFF,
+        kbd_interactive_authentication=one("kbdinteractiveauthentication").lower() not in _OFF,
+        preferred_authentications=_methods(said),
+        password_prompts=int(one("numberofpasswordprompts", "3")),
         only_openssh=_only_openssh(said),
     )
+
+
+def _methods(said: Said) -> tuple[str, ...]:
+    """PreferredAuthentications, of which ssh ignores what it does not know; `none` is one of its words."""
+    value = said.get("preferredauthentications", ("",))[0]
+    return tuple(dict.fromkeys(filter(None, value.split(","))))
 
 
 def _one(said: Said, keyword: str, default: str = "") -> str:
@@ -273,7 +356,11 @@ def _one(said: Said, keyword: str, default: str = "") -> str:
 def _only_openssh(said: Said) -> tuple[str, ...]:
     """The options that only the system's ssh can honour, and those algorithms that nobody else has."""
     other = [option for option in ONLY_OPENSSH if _one(said, option).lower() not in ssh_config_file.UNSET]
-    algorithms = [option for option in BUILT_IN if _one(said, option) and not _algorithms(said, option)]
+    algorithms = [
+        option
+        for option, ours in BUILT_IN.items()
+        if _one(said, option) and not set(ours).intersection(_algorithms(said, option))
+    ]
     return tuple(f"{SPELLING[option]} {said[option][0]}" for option in (*other, *algorithms))
 
 
@@ -282,7 +369,7 @@ def _seconds(value: str) -> int:
 
 
 def _algorithms(said: Said, option: str) -> tuple[str, ...]:
-    """Those of a list that the built-in client has, in the list's order.
+    """Those of a list that the built-in client has, in the list's order; of signatures also those by SHA-1.
 
     `+`, `-` and `^` before a list add to its own choice, take away from it, or put first.
     """
@@ -292,8 +379,9 @@ def _algorithms(said: Said, option: str) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def _chosen(value: str, option: str) -> tuple[str, ...]:
     ours = BUILT_IN[option]
+    known = (*ours, *SHA1_SIGNATURES) if option == "pubkeyacceptedalgorithms" else ours
     named = [SAME_ALGORITHM.get(pattern, pattern) for pattern in value.lstrip("+-^").split(",")]
-    chosen = [name for pattern in named for name in ours if fnmatchcase(name, pattern)]
+    chosen = [name for pattern in named for name in known if fnmatchcase(name, pattern)]
     match value[:1]:
         case "-":
             chosen = [name for name in ours if name not in chosen]
@@ -305,49 +393,35 @@ def _chosen(value: str, option: str) -> tuple[str, ...]:
 
 
 def _split(said: tuple[str, ...]) -> list[str]:
-    """Paths out of unquoted values: a blank before `/` or `~` parts two, any other belongs to a name."""
-    return [path for value in said for path in re.split(r"\s+(?=[/~])", value)]
+    """Paths out of unquoted values: a blank before `/`, `~`, `%` or `$` parts two, any other belongs to a name."""
+    paths = [path for value in said for path in re.split(r"\s+(?=[/~%$])", value)]
+    return [path for path in paths if path and path != "none"]
 
 
-def _agent(value: str, tokens: Mapping[str, str]) -> str:
+def _agent(value: str, path: Callable[[str, str], str]) -> str:
     """The socket that IdentityAgent means: a path, `none`, or the name of a variable with or without `$`."""
     if value == "none":
         return ""
     if value == "SSH_AUTH_SOCK" or re.fullmatch(r"\$\w+", value):
         return os.environ.get(value.lstrip("$"), "")
-    return _expand(value, tokens)
+    return path("identityagent", value)
 
 
 def _tokens(name: str, said: Said) -> dict[str, str]:
-    """What `%` and a letter stand for (ssh_config(5), TOKENS), but %C, which differs between versions."""
-    here = socket.gethostname()
-    return {
-        "%": "%",
-        "L": here.partition(".")[0],
-        "d": str(home()),
-        "h": _one(said, "hostname"),
-        "i": str(os.getuid()),
-        "j": _one(said, "proxyjump"),
-        "k": _one(said, "hostkeyalias") or name,
-        "l": here,
-        "n": name,
-        "p": _one(said, "port", str(_SSH_PORT)),
-        "r": _one(said, "user", login_name()),
-        "u": login_name(),
-    }
+    """What a path may hold (ssh_tokens.PATH); %C where ssh was asked for it."""
+    tokens = ssh_tokens.of_host(
+        name,
+        hostname=_one(said, "hostname"),
+        port=_one(said, "port", str(_SSH_PORT)),
+        user=_one(said, "user", login_name()),
+        alias=_one(said, "hostkeyalias"),
+        jump=_one(said, "proxyjump"),
+    )
+    return tokens | {"C": said["%C"][0]} if "%C" in said else tokens
 
 
-def _expand(path: str, tokens: Mapping[str, str]) -> str:
-    """`~` is the home of the passwd entry, as for ssh, whatever $HOME says."""
-
-    def meaning(match: re.Match[str]) -> str:
-        known = tokens.get(match[1]) if match[1] else os.environ.get(match[2])
-        if known is None:
-            raise UsageError(
-                f"ssh_config: cannot tell what {match[0]} means in {path}",
-                hint='write the path without it, or set transport = "openssh" for the host',
-            )
-        return known
-
-    expanded = re.sub(r"%(.)|\$\{(\w+)\}", meaning, path)
-    return str(home() / expanded[2:]) if expanded.startswith("~/") else expanded
+def _from_home(path: str) -> str:
+    """`~` is the home of the passwd entry, as for ssh, whatever $HOME says; `~NAME` is that user's."""
+    if path.startswith("~/"):
+        return str(home() / path[2:])
+    return os.path.expanduser(path) if path.startswith("~") else path  # noqa: PTH111 - Path's raises for no such user

@@ -17,7 +17,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from fleetpmap.errors import UsageError
+from fleetpmap.errors import UnreachableError, UsageError
 from fleetpmap.transport.ssh_keywords import OTHER_NAMES, SPELLING, WITHOUT_SSH
 from fleetpmap.transport.this_user import home, login_name
 
@@ -41,6 +41,10 @@ _ALLOWED = {
     "connecttimeout": re.compile(r"none|([0-9]+[smhdw]?)+", re.IGNORECASE),
     "addressfamily": re.compile(r"any|inet|inet6", re.IGNORECASE),
     "identitiesonly": _SWITCH,
+    "pubkeyauthentication": re.compile(r"yes|no|true|false|unbound|host-bound", re.IGNORECASE),
+    "passwordauthentication": _SWITCH,
+    "kbdinteractiveauthentication": _SWITCH,
+    "numberofpasswordprompts": re.compile(r"[0-9]{1,5}"),
     "stricthostkeychecking": re.compile(r"yes|no|true|false|off|ask|accept-new", re.IGNORECASE),
     "user": re.compile(r"[^%$]+"),  # newer versions of ssh expand them, older ones do not
 }
@@ -59,12 +63,13 @@ class Line(NamedTuple):
     where: str
     """`FILE line N`."""
 
-    def refuse(self, why: str) -> NoReturn:
-        """Raise the error that names this line."""
-        raise UsageError(
-            f"{self.where}: {why}",
-            hint="install ssh, which knows, or choose another file with --ssh-config (none for no file)",
-        )
+    def refuse(self, why: str, host: str | None = None) -> NoReturn:
+        """Raise the error that names this line: the host's where the line is only about that one."""
+        message = f"{self.where}: {why}"
+        hint = "install ssh, which knows, or choose another file with --ssh-config (none for no file)"
+        if host is not None:
+            raise UnreachableError(message, host=host, stage="config", hint=hint)
+        raise UsageError(message, hint=hint)
 
 
 def everything(config: str | None) -> Iterator[Line]:
@@ -77,18 +82,24 @@ def everything(config: str | None) -> Iterator[Line]:
         yield from _with_included(path, base, depth=0)
 
 
-def read(name: str, config: str | None, *, user: str | None = None, port: int | None = None) -> Said:
+def read(
+    name: str, config: str | None, *, user: str | None = None, port: int | None = None, host: str | None = None
+) -> Said:
     """What the files say of `ssh [-l user] [-p port] name`, as ssh -G would print it; only what they set.
 
+    Args:
+        host: what errors call it; None: its name.
+
     Raises:
-        UsageError: a line that needs ssh to be understood.
+        UsageError: a file or a line that cannot be read.
+        HostError: a line that holds for this host and needs ssh to be understood.
     """
     said: Said = {}
     if user is not None:
         said["user"] = (user,)
     if port is not None:
         said["port"] = (str(port),)
-    reader = _Reader(name, said)
+    reader = _Reader(name, said, host if host is not None else name)
     for path, base in _files(config):
         reader.read(path, base)
     said["hostname"] = (reader.hostname().lower(),)
@@ -108,6 +119,8 @@ def _files(config: str | None) -> list[tuple[str, Path]]:
 class _Reader:
     name: str
     said: Said
+    host: str
+    """What errors call it."""
 
     def hostname(self) -> str:
         """The name as far as it is known by now."""
@@ -141,9 +154,9 @@ class _Reader:
             return
         if known == "refused":
             if line.words[0].lower() not in UNSET:
-                line.refuse(f"{SPELLING[keyword]} needs ssh, which this machine does not have")
+                line.refuse(f"{SPELLING[keyword]} needs ssh, which this machine does not have", self.host)
             return
-        values = _values(line)
+        values = self._values(line)
         if keyword in _REPEATED:
             self.said[keyword] = tuple(dict.fromkeys((*self.said.get(keyword, ()), *values)))
         elif keyword not in self.said and _EITHER.get(keyword) not in self.said:
@@ -163,32 +176,31 @@ class _Reader:
         for criterion, patterns in zip_longest(words[::2], words[1::2]):
             kind = criterion.lower().removeprefix("!")
             if kind not in values or not patterns:
-                line.refuse(f'"Match {criterion}" needs ssh, which this machine does not have')
+                line.refuse(f'"Match {criterion}" needs ssh, which this machine does not have', self.host)
             fits = _fits_list(patterns, values[kind], any_case=kind.endswith("host"))
             if fits == criterion.startswith("!"):
                 return False
         return bool(words)
 
+    def _values(self, line: Line) -> tuple[str, ...]:
+        keyword = line.keyword
+        if keyword in _REST_OF_LINE:
+            return (line.rest,)
+        if keyword in _ALL_WORDS:
+            return line.words
+        if len(line.words) > 1:
+            line.refuse(f"{SPELLING[keyword]} has more than one value", self.host)
+        value = line.words[0]
+        allowed = _ALLOWED.get(keyword)
+        if allowed and not allowed.fullmatch(value):
+            line.refuse(f'{SPELLING[keyword]} cannot be "{value}" without ssh', self.host)
+        if keyword == "hostname" and re.sub("%[h%]", "", value).count("%"):
+            line.refuse(f'HostName cannot be "{value}" without ssh', self.host)
+        return (value,)
+
 
 UNSET = frozenset({"", "no", "none", "false", "ask", "internal"})
 """Values, in lower case, with which an option that only ssh knows changes nothing."""
-
-
-def _values(line: Line) -> tuple[str, ...]:
-    keyword = line.keyword
-    if keyword in _REST_OF_LINE:
-        return (line.rest,)
-    if keyword in _ALL_WORDS:
-        return line.words
-    if len(line.words) > 1:
-        line.refuse(f"{SPELLING[keyword]} has more than one value")
-    value = line.words[0]
-    allowed = _ALLOWED.get(keyword)
-    if allowed and not allowed.fullmatch(value):
-        line.refuse(f'{SPELLING[keyword]} cannot be "{value}" without ssh')
-    if keyword == "hostname" and re.sub("%[h%]", "", value).count("%"):
-        line.refuse(f'HostName cannot be "{value}" without ssh')
-    return (value,)
 
 
 def _host(line: Line, name: str) -> bool:

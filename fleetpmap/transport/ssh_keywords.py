@@ -96,12 +96,13 @@ ROWS = (
     Row(
         (
             *("PubkeyAuthentication", "PasswordAuthentication", "KbdInteractiveAuthentication"),
-            *("PreferredAuthentications", "KbdInteractiveDevices", "NumberOfPasswordPrompts", "BatchMode"),
+            *("PreferredAuthentications", "NumberOfPasswordPrompts"),
         ),
-        "no effect",
-        "no effect",
-        "keys are tried first, then what `--ask-pass` or `--password-command` gives",
+        "works",
+        "works",
+        "the password is what `--ask-pass` or `--password-command` gives; nobody is asked for one during the run",
     ),
+    Row(("KbdInteractiveDevices", "BatchMode"), "no effect", "no effect", "no question is ever asked"),
     Row(
         ("ControlMaster", "ControlPath", "ControlPersist"),
         "no effect",
@@ -206,11 +207,18 @@ BUILT_IN: Mapping[str, tuple[str, ...]] = {
         *("rsa-sha2-512", "rsa-sha2-256"),
     ),
     "pubkeyacceptedalgorithms": (
+        *("ssh-ed25519-cert-v01@openssh.com", "ecdsa-sha2-nistp256-cert-v01@openssh.com"),
+        *("ecdsa-sha2-nistp384-cert-v01@openssh.com", "ecdsa-sha2-nistp521-cert-v01@openssh.com"),
+        *("sk-ssh-ed25519-cert-v01@openssh.com", "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"),
+        *("rsa-sha2-512-cert-v01@openssh.com", "rsa-sha2-256-cert-v01@openssh.com"),
         *("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
+        *("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"),  # an agent signs with these
         *("rsa-sha2-512", "rsa-sha2-256"),
     ),
 }
 """What the built-in client knows, by option, in its order. Here, since the choice of transport must not import it."""
+SHA1_SIGNATURES = ("ssh-rsa", "ssh-rsa-cert-v01@openssh.com")
+"""Signatures of RSA keys by SHA-1, which only the system's ssh can make."""
 RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 """What a key of the type ssh-rsa signs with."""
 SAME_ALGORITHM: Mapping[str, str] = {"curve25519-sha256": "curve25519-sha256@libssh.org"}

@@ -8,6 +8,5 @@ The only place that knows paramiko. Importing it costs a quarter of a second: im
 """
 
 from fleetpmap.transport.ssh.session import connect
-from fleetpmap.transport.ssh.translate import no_common_algorithm
 
-__all__ = ["connect", "no_common_algorithm"]
+__all__ = ["connect"]

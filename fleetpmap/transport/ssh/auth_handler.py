@@ -1,7 +1,8 @@
 """Login requests and their answers.   login ─► [auth_handler] ─► paramiko, session
 
-paramiko's handler with three mends: it cannot miss a quick answer, it remembers which methods the host would take, and
-a question that we do not answer is a refusal of the method rather than the end of the connection.
+paramiko's handler with some mends: it cannot miss a quick answer, it remembers which methods the host would take, it
+asks whether the host would take a key before anything is signed, and a question that is not answered is a refusal of
+the method rather than the end of the connection.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ from paramiko.common import (
 
 Prompt = tuple[str, bool]
 """What the host asks, and whether the answer may be seen while it is typed."""
+_SERVICE = "ssh-connection"
+_ROUNDS = 32
+"""Questions of one login by keyboard-interactive that are answered; a host that goes on asking is refused."""
+_PROMPTS = 64
+"""Prompts of one question at most; their number comes from the host."""
 
 
 class UnansweredError(paramiko.AuthenticationException):
@@ -30,6 +36,10 @@ class UnansweredError(paramiko.AuthenticationException):
         self.question = question
 
 
+class WouldTakeError(paramiko.AuthenticationException):
+    """The answer to a query: the host would take this key, and waits for its signature."""
+
+
 class AuthHandler(AuthOnlyHandler):
     """The handler of one connection's login."""
 
@@ -37,6 +47,58 @@ class AuthHandler(AuthOnlyHandler):
     """The methods that the host takes, or after a first factor still wants; None until it has said so."""
     answers: Callable[[Sequence[Prompt]], list[str] | None] = staticmethod(lambda prompts: None)
     """Answers keyboard-interactive's prompts; None for a question that it does not answer."""
+    was_hasty = False
+    """A key went out right behind `none`, to a host which takes no keys, as its answer to `none` said."""
+    _none_is_ahead = False
+    _queried = b""
+    """The key that was asked about."""
+    _rounds = 0
+
+    def send_none_ahead(self, username: str) -> None:
+        """Ask for the method `none`, and leave its answer to the next request, which goes out right behind.
+
+        Only for a host that ignores the request behind where it grants `none`, as OpenSSH does.
+        """
+        self._none_is_ahead = True
+        self._send(username, "none", None)
+
+    def query_key(self, username: str, algorithm: str, blob: bytes) -> list[str]:
+        """Ask whether the host would take this key, before it is signed with.
+
+        Raises:
+            WouldTakeError: it would.
+            AuthenticationException: it would not.
+        """
+
+        def finish(message: paramiko.Message) -> None:
+            message.add_boolean(False)
+            message.add_string(algorithm)
+            message.add_string(blob)
+
+        self._queried = blob
+        try:
+            return self.send_auth_request(username, "publickey", finish)
+        finally:
+            self._queried = b""
+
+    def auth_signed(self, username: str, algorithm: str, blob: bytes, sign: Callable[[bytes, str], bytes]) -> list[str]:
+        """Log in with a key or certificate and its signature: what the host still wants, [] for nothing."""
+        fields = paramiko.Message()
+        fields.add_boolean(True)
+        fields.add_string(algorithm)
+        fields.add_string(blob)
+        signed = paramiko.Message()  # RFC 4252 section 7
+        signed.add_string(self.transport.session_id or b"")
+        signed.add_byte(cMSG_USERAUTH_REQUEST)
+        for text in (username, _SERVICE, "publickey"):
+            signed.add_string(text)
+        signed.add_bytes(fields.asbytes())
+        fields.add_string(sign(signed.asbytes(), algorithm))
+
+        def finish(message: paramiko.Message) -> None:
+            message.add_bytes(fields.asbytes())
+
+        return self.send_auth_request(username, "publickey", finish)
 
     def send_auth_request(
         self, username: str, method: str, finish_message: Callable[[paramiko.Message], None] | None = None
@@ -45,19 +107,23 @@ class AuthHandler(AuthOnlyHandler):
 
         paramiko 5.1 makes its event after sending: a quick host answers in between, and the login hangs.
         """
+        self.auth_event = event = threading.Event()
+        self._rounds = 0
+        self._send(username, method, finish_message)
+        return self.wait_for_response(event)
+
+    def _send(self, username: str, method: str, finish_message: Callable[[paramiko.Message], None] | None) -> None:
         self.auth_method = method
         self.username = username
         message = paramiko.Message()
         message.add_byte(cMSG_USERAUTH_REQUEST)
         message.add_string(username)
-        message.add_string("ssh-connection")
+        message.add_string(_SERVICE)
         message.add_string(method)
         if finish_message is not None:
             finish_message(message)
-        self.auth_event = event = threading.Event()
         with self.transport.lock:
             self.transport._send_message(message)  # type: ignore[attr-defined]  # private, so not in the stubs
-        return self.wait_for_response(event)
 
     @property
     def _client_handler_table(self) -> Mapping[int, Callable[..., None]]:
@@ -70,16 +136,38 @@ class AuthHandler(AuthOnlyHandler):
 
     def _heed_failure(self, message: paramiko.Message) -> None:
         self.allowed = tuple(message.get_list())
+        if self._none_is_ahead:
+            self._none_is_ahead = False
+            self.was_hasty = "publickey" not in self.allowed
+            return
         message.rewind()
         super()._parse_userauth_failure(message)  # type: ignore[misc]  # private, so not in the stubs
 
     def _heed_question(self, message: paramiko.Message) -> None:
-        if self.auth_method != "keyboard-interactive":  # the same number means that the password has expired
+        """The same number has three meanings, by the method asked for."""
+        if self.auth_method == "publickey":
+            self._heed_query(message)
+        elif self.auth_method == "keyboard-interactive":
+            self._heed_prompts(message)
+        else:  # the password has expired
             self._leave_unanswered(message.get_text())
-            return
+
+    def _heed_query(self, message: paramiko.Message) -> None:
+        message.get_text()
+        if not self._queried or message.get_binary() != self._queried:
+            raise paramiko.SSHException("it would take a key that it was not asked about")
+        self.transport.saved_exception = WouldTakeError("the host would take the key")
+        if self.auth_event is not None:
+            self.auth_event.set()
+
+    def _heed_prompts(self, message: paramiko.Message) -> None:
         title, instructions, _ = message.get_text(), message.get_text(), message.get_binary()
-        prompts = [(message.get_text(), message.get_boolean()) for _ in range(message.get_int())]
-        answers = self.answers(prompts)
+        count = message.get_int()
+        if count > _PROMPTS:
+            raise paramiko.SSHException(f"it asks {count:,} questions at once")
+        prompts = [(message.get_text(), message.get_boolean()) for _ in range(count)]
+        self._rounds += 1
+        answers = self.answers(prompts) if self._rounds <= _ROUNDS else None
         if answers is None:
             self._leave_unanswered(" ".join([title, instructions, *(prompt for prompt, _ in prompts)]))
             return

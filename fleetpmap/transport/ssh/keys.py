@@ -1,172 +1,201 @@
 """The keys to offer.   identity files, certificates, agent ─► [keys] ─► login
 
-Identity files first, in their order, then the agent's keys; each key's certificates go before the key itself. A file
-is loaded once and shared by the whole run: deriving a key from a passphrase takes a tenth of a second.
+In the order of OpenSSH's client (pubkey_prepare in sshconnect2.c):
+
+    1. the certificates that CertificateFile names
+    2. the agent's keys that are in an identity file, in the agent's order, not the files'
+    3. the agent's other keys, unless IdentitiesOnly
+    4. the other identity files, in their order; where no CertificateFile is named, each before its KEY-cert.pub
+
+and without those whose algorithm PubkeyAcceptedAlgorithms leaves out.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import copy
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import paramiko
-from paramiko.agent import AgentKey
 from paramiko.pkey import PublicBlob
 
 from fleetpmap.inventory.model import Host
 from fleetpmap.transport.base import Deadline, printable
 from fleetpmap.transport.secret import Secret
-from fleetpmap.transport.ssh.agent import Agent
+from fleetpmap.transport.ssh.agent import Agent, AgentError, AgentKey
+from fleetpmap.transport.ssh.key_file import CERTIFICATE, LOCKED, PrivateKey, load_key, public_half
 from fleetpmap.transport.ssh.translate import FOREIGN
 from fleetpmap.transport.ssh_config import SshSettings
 from fleetpmap.transport.ssh_keywords import RSA_SIGNATURES
 
-LOCKED = "needs its passphrase (ssh-add it)"
-_MAGIC = b"openssh-key-v1\0"
+__all__ = ["LOCKED", "Key", "Keys", "load_key", "locked_files"]
+
+Sign = Callable[[bytes, str], bytes]
+"""Signs bytes by an algorithm."""
+_SECURITY_KEY = "sk-"
+"""What the type of a security key (FIDO) begins with."""
 _USUAL_NAMES = frozenset({"id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa"})
 _AGENT_S = 2.0
 """How long to wait for an agent before the run, where no host's deadline counts yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key or certificate that can be offered."""
+
+    name: str
+    """As the user knows it."""
+    blob: bytes
+    """The public key or certificate, as it travels."""
+    sign: Sign | None
+    """None where its private half cannot be used here."""
+    at_hand: bool = False
+    """Its private half is in this process: signing asks nobody, neither an agent nor a human."""
+    obstacle: str = ""
+    """Why it cannot sign."""
+
+    @property
+    def type(self) -> str:
+        """Its type's name, as `ssh-rsa-cert-v01@openssh.com`."""
+        return paramiko.Message(self.blob).get_text()
+
+    @property
+    def is_in_security_key_file(self) -> bool:
+        """Whether only a library for security keys could sign with it."""
+        return self.sign is None and self.type.startswith(_SECURITY_KEY)
+
+    def algorithms(self, accepted: Sequence[str]) -> tuple[str, ...]:
+        """The signature algorithms that it may sign by, of those accepted by ssh_config (empty: ssh's own choice)."""
+        bare, certificate, _ = self.type.partition(CERTIFICATE)
+        if not bare.endswith("ssh-rsa"):
+            own: tuple[str, ...] = (self.type,)
+            return own if not accepted or self.type in accepted else ()
+        own = tuple(f"{name}{certificate}" for name in (*RSA_SIGNATURES, "ssh-rsa"))
+        return tuple(name for name in accepted if name in own) if accepted else own[:-1]
+
+
 class Keys:
-    """The keys for one host, each with the name the user knows it by. Holds the agent's socket until it is closed.
+    """The keys for one host, in the order in which to offer them.
 
     Attributes:
-        left_out: what cannot be offered and why, once all was iterated over.
+        left_out: what cannot be offered and why.
+        agent_failure: why the agent's keys are not known; empty if they are.
     """
+
+    agent_failure = ""
 
     def __init__(
         self, host: Host, settings: SshSettings, passphrases: Mapping[str, Secret], deadline: Deadline
     ) -> None:
         self.left_out: list[str] = []
         self._named_by_inventory = bool(host.identity_file)
-        self._files = host.identity_file or settings.identity_files
         self._only_files = settings.identities_only or self._named_by_inventory
-        self._algorithms = settings.pubkey_algorithms
-        self._passphrases = passphrases
-        self._certificates = _certificates(self._files, settings.certificate_files)
         self._agent = Agent(settings.identity_agent, deadline)
+        found = [(name, self._file(name, passphrases)) for name in host.identity_file or settings.identity_files]
+        files = [key for _, key in found if key]
+        held = self._held()
+        signers = {key.blob: key for key in (*held, *files) if key.sign}  # a file before the agent, which may ask
+        pool = [*files, *held]
+        named = [self._certified(path, signers, pool, is_named=True) for path in settings.certificate_files]
+        if not named:
+            pairs = ((key, self._certified(f"{name}-cert.pub", signers, pool)) for name, key in found)
+            files = [key for pair in pairs for key in pair if key]
+        in_order = [*filter(None, named), *self._agents_and_files(held, files)]
+        once: dict[bytes, Key] = {}
+        for key in in_order:
+            once.setdefault(key.blob, key)
+        self._keys = [key for key in once.values() if self._is_accepted(key, settings.pubkey_algorithms)]
 
-    def __iter__(self) -> Iterator[tuple[str, paramiko.PKey]]:
-        offered: set[bytes] = set()
-        locked: dict[str, bytes | None] = {}
-        """Files that we cannot open, with their public halves: the agent may hold them."""
-        for name in self._files:
-            key = load_key(name, self._passphrases.get(str(Path(name).expanduser())))
-            if isinstance(key, paramiko.PKey):
-                offered.add(key.asbytes())
-                yield from self._with_certificates(name, key)
-                continue
-            locked[name] = public_half(name)
-            if key != LOCKED and (key or self._named_by_inventory):
-                self.left_out.append(f"{name}: {key or 'no such file'}")
-        held = [key for key in self._agent.fetch() if key.blob not in offered]
-        for agent_key in sorted(held, key=lambda key: not _is_one_of(key, locked.values())):  # stable: the named first
-            if not self._only_files or _is_one_of(agent_key, locked.values()):
-                yield from self._with_certificates(
-                    f"agent's {printable(agent_key.comment) or agent_key.name}", agent_key
-                )
-        for name, public in locked.items():
-            if load_key(name) == LOCKED and public not in {key.blob for key in held}:
-                self.left_out.append(f"{name}: {LOCKED}")
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._keys)
 
-    def close(self) -> None:
-        """Let go of the agent."""
-        self._agent.close()
-
-    def _with_certificates(self, name: str, key: paramiko.PKey) -> Iterator[tuple[str, paramiko.PKey]]:
-        """The key behind those certificates that are for it; nothing, if ssh_config does not allow its algorithm."""
-        signatures = RSA_SIGNATURES if key.get_name() == "ssh-rsa" else (key.get_name(),)
-        if self._algorithms and not set(signatures) & set(self._algorithms):
-            self.left_out.append(f"{name}: PubkeyAcceptedAlgorithms leaves it out")
-            return
-        for path, certificate in self._certificates:
-            if certifies(certificate.key_blob, key.asbytes()):
-                certified = copy.copy(key)
-                certified.public_blob = certificate
-                yield f"{name} with {path}", certified
-        yield name, key
-
-
-def load_key(path: str, passphrase: Secret | None = None) -> paramiko.PKey | str:
-    """The private key in a file, shared by the whole run; or in a few words why it cannot be used ("" if missing)."""
-    file = os.path.expanduser(path)  # noqa: PTH111 - for each host, and a Path takes ten times as long
-    try:
-        stat = os.stat(file)  # noqa: PTH116 - the same
-    except OSError as error:
-        return "" if isinstance(error, FileNotFoundError) else error.strerror or "cannot be read"
-    return _load_key(file, stat.st_mtime_ns, stat.st_size, passphrase)
-
-
-@lru_cache(maxsize=256)
-def _load_key(file: str, mtime_ns: int, size: int, passphrase: Secret | None) -> paramiko.PKey | str:
-    # Time and size are the key of the cache: a file that was replaced is another key.
-    password = passphrase.reveal().encode() if passphrase else None
-    try:
-        key = paramiko.PKey.from_path(file, password)  # type: ignore[arg-type]  # cryptography, behind it, wants bytes
-    except (paramiko.PasswordRequiredException, TypeError):  # cryptography says TypeError for a missing passphrase
-        return LOCKED
-    except OSError as error:
-        return error.strerror or "cannot be read"
-    except FOREIGN:
-        return LOCKED if passphrase else "not a private key that can be used here"
-    key.public_blob = None  # the certificate beside it is offered on its own
-    return key
-
-
-def public_half(path: str) -> bytes | None:
-    """The public key beside a private one, or in the file itself; None if there is none to read."""
-    private = Path(path).expanduser()
-    for file in (Path(str(private).removesuffix(".pub") + ".pub"), private):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            return base64.b64decode(file.read_text(encoding="utf-8").split()[1], validate=True)
-    with contextlib.suppress(OSError, *FOREIGN):
-        return _embedded(private.read_text(encoding="ascii"))
-    return None
-
-
-def _embedded(text: str) -> bytes | None:
-    """OpenSSH's own format keeps the public half in the clear (PROTOCOL.key)."""
-    body = base64.b64decode("".join(text.split("-----")[2].split()))
-    if not body.startswith(_MAGIC):
+    def _file(self, name: str, passphrases: Mapping[str, Secret]) -> Key | None:
+        """The key in an identity file, if as much as its public half can be had."""
+        key = load_key(name, passphrases.get(str(Path(name).expanduser())))
+        if isinstance(key, PrivateKey):
+            return Key(name, key.blob, key.sign, at_hand=True)
+        blob = public_half(name) or b""
+        can_be_named = key in ("", LOCKED) or name.endswith(".pub") or _type_of(blob).startswith(_SECURITY_KEY)
+        if _type_of(blob) and can_be_named:
+            return Key(name, blob, None, obstacle=f"{name}: {key or 'its private half is not there'}")
+        if key or self._named_by_inventory:
+            self.left_out.append(f"{name}: {key or 'no such file'}")
         return None
-    message = paramiko.Message(body[len(_MAGIC) :])
-    for _ in ("cipher", "kdf", "kdf options"):
-        message.get_binary()
-    message.get_int()  # how many keys: 1
-    return message.get_binary()
+
+    def _held(self) -> list[Key]:
+        """The agent's keys."""
+        try:
+            return [
+                Key(
+                    f"agent's {printable(key.comment) or _type_of(key.blob)}",
+                    key.blob,
+                    partial(self._agent.sign, key.blob),
+                )
+                for key in self._agent.fetch()
+                if _type_of(key.blob)
+            ]
+        except FOREIGN as error:
+            self.agent_failure = f"the agent at {self._agent.path} {printable(str(error))}"
+            self.left_out.append(self.agent_failure)
+            return []
+
+    def _certified(
+        self, path: str, signers: Mapping[bytes, Key], keys: Sequence[Key], *, is_named: bool = False
+    ) -> Key | None:
+        """The certificate in a file, with what signs for it; what is none is passed over, as by ssh."""
+        certificate = _certificate(path)
+        of = [key for key in keys if certificate and certifies(certificate, key.blob)]
+        key = next((signers[one.blob] for one in of if one.blob in signers), of[0] if of else None)
+        if certificate and key:
+            return Key(f"{key.name} with {path}", certificate, key.sign, key.at_hand, key.obstacle)
+        if certificate and is_named:
+            self.left_out.append(f"{path}: its key is neither in an identity file nor in the agent")
+        return None
+
+    def _agents_and_files(self, held: Sequence[Key], files: Sequence[Key]) -> Iterator[Key]:
+        """The agent's keys that are in files, its others, and the files that it does not hold."""
+        in_file = {file.blob: file for file in reversed(files)}
+        for key in held:
+            if key.blob in in_file:
+                file = in_file[key.blob]
+                yield file if file.sign else key
+        if not self._only_files:
+            yield from (key for key in held if key.blob not in in_file)
+        in_agent = {key.blob for key in held}
+        yield from (file for file in files if file.blob not in in_agent)
+
+    def _is_accepted(self, key: Key, accepted: Sequence[str]) -> bool:
+        if key.algorithms(accepted):
+            return True
+        self.left_out.append(f"{key.name}: PubkeyAcceptedAlgorithms leaves it out")
+        return False
 
 
 def certifies(certificate: bytes, key: bytes) -> bool:
     """Whether a certificate is for this public key: it holds the type, a nonce, and then the key's own fields."""
     signed, bare = paramiko.Message(certificate), paramiko.Message(key)
     signed_type, _ = signed.get_text(), signed.get_binary()
-    return signed_type.startswith(bare.get_text()) and signed.get_remainder().startswith(bare.get_remainder())
+    bare_type = bare.get_text().removesuffix("@openssh.com")  # of a security key
+    return signed_type == bare_type + CERTIFICATE and signed.get_remainder().startswith(bare.get_remainder())
 
 
-def _certificates(files: Sequence[str], named: Iterable[str]) -> list[tuple[str, PublicBlob]]:
-    """The certificates of ssh_config, and KEY-cert.pub beside each key; what is none is passed over, as by ssh."""
-    found: dict[bytes, tuple[str, PublicBlob]] = {}
-    for path in (*named, *(f"{name}-cert.pub" for name in files)):
-        with contextlib.suppress(OSError, *FOREIGN):
-            certificate = PublicBlob.from_file(os.path.expanduser(path))  # noqa: PTH111 - the same
-            if "-cert-" in certificate.key_type:
-                found.setdefault(certificate.key_blob, (path, certificate))
-    return list(found.values())
+def _certificate(path: str) -> bytes | None:
+    """The certificate in a file."""
+    with contextlib.suppress(OSError, *FOREIGN):
+        certificate = PublicBlob.from_file(os.path.expanduser(path))  # noqa: PTH111 - for each host
+        if certificate.key_type.endswith(CERTIFICATE):
+            return bytes(certificate.key_blob)
+    return None
 
 
-def _is_one_of(agent_key: AgentKey, publics: Iterable[bytes | None]) -> bool:
-    """Whether the agent's key, or certificate, is one of these."""
-    certificate = agent_key.public_blob is not None
-    return any(
-        public and (certifies(agent_key.blob, public) if certificate else agent_key.blob == public)
-        for public in publics
-    )
+def _type_of(blob: bytes) -> str:
+    """The type's name; empty for what is no public key."""
+    with contextlib.suppress(*FOREIGN):
+        return paramiko.Message(blob).get_text()
+    return ""
 
 
 def locked_files(ways: Iterable[tuple[Host, SshSettings]]) -> tuple[str, ...]:
@@ -185,9 +214,9 @@ def locked_files(ways: Iterable[tuple[Host, SshSettings]]) -> tuple[str, ...]:
         if settings.identity_agent not in held_by:
             held_by[settings.identity_agent] = _held(settings.identity_agent)
         held = held_by[settings.identity_agent]
-        shut = [name for name in locked if not any(_is_one_of(key, [public_half(name)]) for key in held)]
+        shut = [name for name in locked if public_half(name) not in {key.blob for key in held}]
         if not host.identity_file and _are_ssh_own(settings.identity_files):
-            at_hand = len(shut) < len(locked) or held or any(isinstance(key, paramiko.PKey) for key in files.values())
+            at_hand = len(shut) < len(locked) or held or any(isinstance(key, PrivateKey) for key in files.values())
             shut = [] if at_hand else shut[:1]
         needed.update(dict.fromkeys(str(Path(name).expanduser()) for name in shut))
     return tuple(needed)
@@ -199,5 +228,7 @@ def _are_ssh_own(files: Sequence[str]) -> bool:
 
 
 def _held(agent_path: str) -> tuple[AgentKey, ...]:
-    with contextlib.closing(Agent(agent_path, Deadline.after(_AGENT_S))) as agent:
-        return agent.fetch()
+    try:
+        return Agent(agent_path, Deadline.after(_AGENT_S)).fetch()
+    except AgentError:
+        return ()

@@ -1,4 +1,4 @@
-"""What a password answers.   keyboard-interactive's prompts ─► [password] ─► auth_handler"""
+"""What is answered.   keyboard-interactive's prompts ─► [password] ─► auth_handler"""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ class Answers:
         given: whether the password was sent.
     """
 
-    def __init__(self, password: Secret) -> None:
+    def __init__(self, password: Secret | None) -> None:
         self._password = password
         self.given = False
 
     def __call__(self, prompts: Sequence[Prompt]) -> list[str] | None:
-        """The answers to these prompts (none are asked at the end of a login, say); None: not ours to answer."""
+        """The answers to these prompts (none where the host only tells something); None: not ours to answer."""
         if not prompts:
             return []
-        (text, echo), *more = prompts
-        if more or echo or self.given or _OTHER_FACTOR.search(text):
+        if self._password is None or self.given or not asks_for_password(prompts):
             return None
         self.given = True
         return [self._password.reveal()]
+
+
+def asks_for_password(prompts: Sequence[Prompt]) -> bool:
+    """Whether this is one prompt, without echo, by its words for no other factor."""
+    return len(prompts) == 1 and not prompts[0][1] and not _OTHER_FACTOR.search(prompts[0][0])

@@ -17,6 +17,7 @@ import subprocess
 import time
 
 from fleetpmap.errors import HostError, UnreachableError
+from fleetpmap.transport import ssh_tokens
 from fleetpmap.transport.base import STDERR_LIMIT, Deadline, Head, printable
 from fleetpmap.transport.ssh.translate import Peer
 from fleetpmap.transport.tcp import DeadlineSocket
@@ -139,19 +140,23 @@ def expand(command: str, peer: Peer, name: str) -> str:
     """The command with its tokens replaced: %h %p %r as resolved, %n as the user calls the host.
 
     Raises:
-        UnreachableError: a name holds what a shell would act on.
+        UnreachableError: a name holds what a shell would act on, or a token means nothing there.
     """
     tokens = {"%": "%", "h": peer.hostname, "n": name, "p": str(peer.port), "r": peer.user}
-
-    def value(match: re.Match[str]) -> str:
-        word = tokens.get(match[1], match[0])
-        if match[1] in "hnr" and _DANGEROUS.search(word):
+    for letter in re.findall("%(.)", command):
+        if letter in "hnr" and _DANGEROUS.search(tokens[letter]):
             raise UnreachableError(
-                f'"{printable(word)}" cannot stand in a ProxyCommand: a shell would act on it',
+                f'"{printable(tokens[letter])}" cannot stand in a ProxyCommand: a shell would act on it',
                 host=peer.host,
                 stage="config",
                 hint="set address and user for this host to plain names",
             )
-        return word
-
-    return re.sub(r"%(.)", value, command)
+    try:
+        return ssh_tokens.expand(command, tokens)
+    except ValueError as error:
+        raise UnreachableError(
+            f'ProxyCommand cannot be "{printable(command)}": {error}',
+            host=peer.host,
+            stage="config",
+            hint="write %% for a percent sign; the tokens are %h, %n, %p and %r",
+        ) from error

@@ -272,6 +272,9 @@ class _Session(ServiceRequestingTransport):
     end() wakes the thread. A send that the host does not take is late for its deadline by as much."""
 
     sock: Carrier
+    server_extensions: dict[str, bytes]
+    farewell = ""
+    """What the host said when it hung up."""
 
     def __init__(
         self, sock: Carrier, settings: SshSettings, known_types: tuple[str, ...], *, patient: bool = False
@@ -284,8 +287,6 @@ class _Session(ServiceRequestingTransport):
         security.kex = settings.kex_algorithms or security.kex
         security.digests = settings.macs or security.digests
         security.key_types = _known_first(known_types, settings.host_key_algorithms or security.key_types)
-        if settings.pubkey_algorithms:
-            self._preferred_pubkeys = settings.pubkey_algorithms
 
     def _filter_algorithm(self, type_: str) -> tuple[str, ...]:
         """All those of a kind: we name what we want, and disable nothing. paramiko looks through them 16 times."""
@@ -309,9 +310,25 @@ class _Session(ServiceRequestingTransport):
 
     @property
     def was_too_quick(self) -> bool:
-        """Whether the host hung up on a login request that came before it had granted the service."""
-        asked = self.auth_handler is not None
-        return asked and not (self._patient or self._service_accepted.is_set() or self.is_active())
+        """Whether the host hung up on a login request that did not wait: for the service, or the answer to `none`."""
+        handler = self.auth_handler
+        if not isinstance(handler, AuthHandler) or self._patient or self.is_active():
+            return False
+        return handler.was_hasty or not self._service_accepted.is_set()
+
+    @property
+    def takes_requests_ahead(self) -> bool:
+        """Whether a login request may go out before the one before it is answered.
+
+        A host that grants the first is to ignore the second (RFC 4252 section 5.1). OpenSSH does; Go's server, for one,
+        hangs up.
+        """
+        return not self._patient and self.remote_version.startswith("SSH-2.0-OpenSSH_")
+
+    def _parse_disconnect(self, message: paramiko.Message) -> None:
+        """Keep why the host hangs up, which paramiko only logs."""
+        message.get_int()
+        self.farewell = message.get_text()
 
     def ensure_session(self) -> None:
         """Ask for the login service, once, and unless patient do not wait: the login request follows right behind.

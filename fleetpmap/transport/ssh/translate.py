@@ -144,12 +144,9 @@ def translate(error: BaseException, peer: Peer, *, stage: str, deadline: Deadlin
     message = row.message.format(peer=peer, error=_words(error))
     ours = row.ours(message, host=peer.host, stage=stage, hint=row.hint.format(peer=peer))
     ours.may_pass = stage in _BEFORE_LOGIN and _may_pass(error)
+    if isinstance(error, IncompatiblePeer):
+        ours.openssh_can = f"knows older algorithms: {message}"
     return ours
-
-
-def no_common_algorithm(error: HostError) -> bool:
-    """Whether a host could not agree with us on how to talk: it is too old for paramiko, or allows too little."""
-    return isinstance(error.__cause__, IncompatiblePeer)
 
 
 @contextlib.contextmanager

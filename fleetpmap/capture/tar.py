@@ -1,0 +1,199 @@
+"""The members of a tar, from a stream.   bytes ─► [tar] ─► stored
+
+Only what a capture or smemcap's tar can hold: files and directories, whose name, size or owner may stand in a header of
+their own before them (GNU's long name, pax). Everything else is refused. tarfile reads far more, and a hostile archive
+makes it raise any exception, call itself without end, or take seconds for a map of holes.
+
+Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; tar.h of GNU tar.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+BLOCK = 512
+HEADER_LIMIT = 1 << 16
+"""Bytes of what an archive says of a member in a header of its own."""
+
+_PIECE = 1 << 20
+_END = bytes(BLOCK)
+_OCTAL = re.compile(rb" *([0-7]{0,12})[ \0]*")
+_RECORD = re.compile(rb"([1-9][0-9]{0,5}) ([^=\0]+)=")
+_NUMBER = re.compile(rb"[0-9]{1,19}")
+_FILES = (b"0", b"\0", b"7")
+_DIRECTORY, _HARD_LINK, _LINK, _HOLES = b"5", b"1", b"2", b"S"
+_LONG_NAME, _LONG_LINK, _PAX, _PAX_FOR_ALL = b"L", b"K", b"x", b"g"
+_HEADERS = (_LONG_NAME, _LONG_LINK, _PAX, _PAX_FOR_ALL)
+
+
+class TarError(Exception):
+    """It is no tar, or a damaged one."""
+
+
+class KindError(Exception):
+    """A member that no capture has."""
+
+
+class Member(NamedTuple):
+    """A file or a directory."""
+
+    name: str
+    """Bytes that are not UTF-8 as surrogates."""
+    size: int
+    uid: int
+    is_file: bool
+
+
+class Stream(Protocol):
+    """Where the bytes come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; fewer only at the end."""
+
+
+class Tar:
+    """A tar, read once from its beginning to its end."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._content = 0
+        """Bytes of the member at hand that are not read yet."""
+        self._padding = 0
+        """Bytes that fill its last block."""
+        self.offset = 0
+        """Where the last member ends."""
+
+    def members(self) -> Iterator[Member]:
+        """Each member. Its content may be read until the next one is asked for.
+
+        Raises:
+            TarError, KindError: the archive is not one of ours.
+        """
+        own: dict[bytes, bytes] = {}
+        while header := self._header():
+            kind = header[156:157]
+            size = _number(header[124:136])
+            if kind in _HEADERS:
+                if size > HEADER_LIMIT:
+                    raise TarError(f"a header of {size:,} bytes")
+                if kind in own:
+                    raise TarError("two headers for one member")
+                self._content, self._padding = size, -size % BLOCK
+                own[kind] = self.read()
+                _ = own.pop(_PAX_FOR_ALL, None)  # says nothing of a member that we want
+                self._skip()
+                continue
+            member = _member(header, kind, size, own)
+            own = {}
+            if member.is_file:
+                self._content, self._padding = member.size, -member.size % BLOCK
+            yield member
+            self._skip()
+
+    def read(self) -> bytes:
+        """The content of the member at hand.
+
+        Raises:
+            TarError: it is cut.
+        """
+        size, self._content = self._content, 0
+        return self._exactly(size)
+
+    def _header(self) -> bytes:
+        """The next header; empty at the end."""
+        header = self._stream.read(BLOCK)
+        if not header:
+            if self.offset == 0:
+                raise TarError("empty file")
+            return b""
+        if header == _END:
+            return b""
+        if len(header) < BLOCK:
+            raise TarError("truncated header")
+        # The checksum counts its own field as spaces; some programs summed signed bytes.
+        total = 256 + sum(header[:148]) + sum(header[156:])
+        signed = total - 256 * sum(byte > 127 for byte in (*header[:148], *header[156:]))
+        if _number(header[148:156]) not in (total, signed):
+            raise TarError("bad checksum")
+        self.offset += BLOCK
+        return header
+
+    def _skip(self) -> None:
+        """Go behind the member at hand."""
+        self._pass(self._content)
+        self._content = 0
+        self._pass(self._padding)
+        self._padding = 0
+
+    def _pass(self, size: int) -> None:
+        while size:
+            size -= len(self._exactly(min(size, _PIECE)))
+
+    def _exactly(self, size: int) -> bytes:
+        pieces = []
+        left = size
+        while left:
+            piece = self._stream.read(min(left, _PIECE))
+            if not piece:
+                raise TarError("unexpected end of data")
+            pieces.append(piece)
+            left -= len(piece)
+        self.offset += size
+        return b"".join(pieces)
+
+
+def _member(header: bytes, kind: bytes, size: int, own: dict[bytes, bytes]) -> Member:
+    """The member that a header is of; `own`: the headers that stand before it, by their kind."""
+    said = _records(own.get(_PAX, b""))
+    name = header[:100].partition(b"\0")[0]
+    if header[257:263] == b"ustar\0" and (prefix := header[345:500].partition(b"\0")[0]):
+        name = prefix + b"/" + name
+    name = said.get(b"path", own.get(_LONG_NAME, name).partition(b"\0")[0])
+    text = name.decode("utf-8", "surrogateescape")
+    if kind in (_LINK, _HARD_LINK):
+        raise KindError(f'"{text[:80]}" is a link')
+    if kind == _HOLES or any(key.startswith(b"GNU.sparse") for key in said):
+        raise KindError(f'"{text[:80]}" is a file with holes')
+    if kind not in (*_FILES, _DIRECTORY):
+        raise KindError(f'"{text[:80]}" is neither a file nor a directory')
+    is_file = kind != _DIRECTORY and not text.endswith("/")  # before ustar, a slash made a directory
+    uid = _said(said, b"uid", _number(header[108:116]))
+    return Member(text, _said(said, b"size", size) if is_file else 0, uid, is_file)
+
+
+def _records(text: bytes) -> dict[bytes, bytes]:
+    """The records of a pax header: `LENGTH KEY=VALUE`, each on a line of its own."""
+    records: dict[bytes, bytes] = {}
+    at = 0
+    while at < len(text):
+        match = _RECORD.match(text, at)
+        end = at + int(match[1]) if match else 0
+        if match is None or end <= match.end() or text[end - 1 : end] != b"\n":
+            raise TarError("invalid pax header")
+        value = text[match.end() : end - 1]
+        if b"\0" in value and match[2] == b"path":
+            raise TarError("a name with a NUL in it")
+        records[match[2]] = value
+        at = end
+    return records
+
+
+def _said(records: dict[bytes, bytes], key: bytes, otherwise: int) -> int:
+    """The number that a pax header says."""
+    if key not in records:
+        return otherwise
+    if not _NUMBER.fullmatch(records[key]):
+        raise TarError(f"invalid pax header: its {key.decode()} is no number")
+    return int(records[key])
+
+
+def _number(field: bytes) -> int:
+    """A number of a header: octal digits, or GNU's bytes of base 256 where the first has its highest bit set."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:])
+    match = _OCTAL.fullmatch(field.partition(b"\0")[0])
+    if match is None:
+        raise TarError("invalid header")
+    return int(match[1] or b"0", 8)
