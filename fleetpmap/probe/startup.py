@@ -46,6 +46,8 @@ _REFUSALS = (
     _Refusal("too few files", _LIMITS),
     _Refusal("", _ANOTHER_PROGRAM),
 )
+_SSH_FAILED = 255
+"""What ssh itself ends with, too, where it is what runs the command."""
 _LIMIT = re.compile(
     r"[Tt]oo many open files|(can't|[Cc]annot|[Uu]nable to) fork|fork: |[Cc]annot allocate memory|[Oo]ut of memory"
     r"|failed to map segment|Resource temporarily unavailable|[Mm]emory exhausted|File size limit|CPU time limit"
@@ -73,6 +75,8 @@ def not_begun(host: str, status: int | None, stderr: str, stdout: str) -> HostEr
         )
     elif (status == 0 and not words) or "yntax error" in words:
         hint = _TAKES_INPUT
+    elif status == _SSH_FAILED and not words:
+        hint = "run `ssh {host} true` and see what it says: 255 can be ssh's own status, as where MaxSessions is 0"
     else:
         hint = "try `ssh {host} sh -s </dev/null`: it has to end quietly, with status 0"
     ended = f"with exit status {status}" if status is not None else "without an exit status"

@@ -195,7 +195,8 @@ def quoted(error: HostError, said: Sequence[str]) -> HostError:
     words = [printable(" ".join(text.split())) for text in said]
     new = [f'"{text}"' for text in words if text and text not in error.message]
     if new:
-        error.message += f"; the host said {' and '.join(new)}"
+        how = ", and said" if error.message.endswith(_HUNG_UP) else "; the host said"
+        error.message += f"{how} {' and '.join(new)}"
         error.args = (error.message,)
         error.said = "\n".join(words)
         if _HUNG_UP in error.message and isinstance(error, AuthError):
