@@ -49,6 +49,18 @@ def is_from_bytes(text: str) -> bool:
     return True
 
 
+_IN_ASCII = {"≤": "<=", "…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "±": "+-", "─": "-"}
+
+
+def in_ascii(text: str) -> str:
+    """A safe text for a terminal or a locale that knows ASCII only."""
+    if text.isascii():
+        return text
+    for sign, ascii_ in _IN_ASCII.items():
+        text = text.replace(sign, ascii_)
+    return text.encode("ascii", "backslashreplace").decode()
+
+
 def _character(code: re.Match[str]) -> str:
     byte, short, long = code.groups()
     if byte is not None:

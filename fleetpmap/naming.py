@@ -2,6 +2,18 @@
 
 The kernel prints a path; a person who compares hosts wants one name for the same thing everywhere: a library or a
 program is its basename, another file its full path, never with ` (deleted)`; the kernel's own names stay.
+
+Two rules keep one thing from having many names:
+
+    proper_path   A package manager renames a file before it deletes it, and adds something to the name. That is taken
+                  off: libcrypto.so.1.0.2k;5a384735 is libcrypto.so.1.0.2k.
+    steady_path   A program that unpacks a library, or makes a temporary file, makes up a part of its name. `*` stands
+                  for that part: /tmp/libzstd-jni-1.5.5-51234567890.so is /tmp/libzstd-jni-1.5.5-*.so.
+
+What counts as made up, behind a temporary folder (_TEMPORARY): a UUID; 8 or more hex digits with a number among them; 5
+or more digits, such as a pid or a random number; the end of a name that mktemp and its kin make up: 6 to 16 letters and
+digits in no order. Elsewhere only what is never chosen by a person: names that the kernel, NFS and apk make up for a
+file without one (_NAMELESS) and, in the name of a library or program, a UUID or 16 digits.
 """
 
 from __future__ import annotations
@@ -46,6 +58,25 @@ _SHARED_MEMORY = re.compile(_KERNEL_MEMORY.pattern + r"|/(?:dev|run)/shm/|/dev/a
 _HUGETLB = re.compile(r"/anon_hugepage\Z|/dev/hugepages/")
 # A file's path begins with a slash; `anon_inode:…` and `socket:…` do not.
 _DEVICE = re.compile(r"/dev/|(?!/)|/dmabuf:|/(?:drm mm object|i915)\Z")
+# rpm, dpkg, rpm's and pacman's copies of what an administrator changed, prelink.
+_MOVED_ASIDE = re.compile(
+    r"(?:;[0-9a-f]{8}|\.dpkg-(?:new|tmp|old|dist|bak)|\.(?:rpm|pac)(?:new|save|orig)|\.#prelink#(?:\.\w{1,16})?)\Z"
+)
+# What install, cp, patch and administrators add to the name of a shared object.
+_COPIED_ASIDE = re.compile(r"(\.so(?:\.\w{1,8}){0,4}?)(?:\.(?:te?mp|old|bak|orig|new|save)|~)\Z")
+
+_TEMPORARY = re.compile(r"/\.?te?mp/|\A/(?:dev/shm|run/shm|run/user/\d+)/|\A/memfd:")
+# O_TMPFILE (d_tmpfile() calls it by its inode); a file that an NFS client keeps for its last user; apk of Alpine.
+_NAMELESS = re.compile(r"\A(#|\.nfs|\.apk\.)(?:\d+|[0-9a-f]{16,})\Z")
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_NEVER_CHOSEN = re.compile(rf"{_UUID}|\d{{16,}}")
+_MADE_UP = re.compile(rf"{_UUID}|(?<![0-9A-Za-z])(?=[a-fA-F]*\d)[0-9a-fA-F]{{8,}}(?![0-9A-Za-z])|\d{{5,}}|\A\d+\Z")
+# What PyInstaller, libffi, orc, Mesa, Python, R, pip and Chromium put before six or more made-up characters.
+_BEFORE_MADE_UP = re.compile(
+    r"\A(_MEI|ffi|orcexec\.|\.gl|tmp|Rtmp|pip-[a-z-]{1,40}-|\.org\.chromium\.\w{1,20}\.)\w{6,10}(?!\w)"
+)
+_LAST_WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{6,16}\Z")
+_RUN_OF_ONE_SORT = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _KERNEL_KINDS: dict[str, Kind] = {"[heap]": "heap", "[stack]": "stack"}
 
 
@@ -97,23 +128,69 @@ def _cached(path: str, bits: int) -> tuple[str, Kind]:
 def _named(path: str, bits: int) -> tuple[str, Kind]:
     """Name and kind of a path as the kernel prints it; `bits`: the facts, the last one lowest."""
     facts = _Facts(*(bool(bits >> bit & 1) for bit in reversed(range(len(_Facts._fields)))))
-    plain = path.removesuffix(DELETED)
-    return mapping_name(plain, executable=facts.executable), _kind(plain, facts)
+    proper = proper_path(path)
+    return mapping_name(proper, executable=facts.executable), _kind(proper, facts)
 
 
 _of_a_fleet = lru_cache(1 << 14)(_named)
 
 
 def mapping_name(path: str, *, executable: bool) -> str:
-    """The name of a path without its deleted mark; `executable`: the process maps some of that file executable."""
+    """The name of a proper path; `executable`: the process maps some of that file executable."""
     if not path:
         return ANON
     if path.startswith("["):
         return _THREAD_STACK.sub(r"[\1thread]", path)
     basename = path.rpartition("/")[2]
     if basename and not _KERNEL_MEMORY.match(path) and (executable or _SHARED_OBJECT.search(basename)):
-        return basename
-    return path
+        return steady_path(path, code=True).rpartition("/")[2]
+    return steady_path(path, code=False)
+
+
+def proper_path(path: str) -> str:
+    """A path as it was before the file was replaced: without ` (deleted)` and what a package manager added."""
+    plain = path.removesuffix(DELETED)
+    return _COPIED_ASIDE.sub(r"\1", _MOVED_ASIDE.sub("", plain))
+
+
+def is_replaced(path: str) -> bool:
+    """Whether a path as the kernel prints it is that of a file which was deleted, or moved aside for another."""
+    return proper_path(path) != path
+
+
+def steady_path(path: str, *, code: bool) -> str:
+    """A proper path with `*` for each part that was made up; `code`: the file is a library or a program."""
+    if not path.startswith("/") or len(path) > _PATH_MAX:  # which no kernel prints
+        return path
+    folder, slash, name = path.rpartition("/")
+    if nameless := _NAMELESS.match(name):
+        name = f"{nameless[1]}*"
+    if temporary := _TEMPORARY.search(path):
+        head, parts = path[: temporary.end()], f"{folder}{slash}{name}"[temporary.end() :].split("/")
+        return head + "/".join(map(_steady_part, parts))
+    return f"{folder}{slash}{_NEVER_CHOSEN.sub('*', name) if code else name}"
+
+
+def is_temporary(path: str) -> bool:
+    """Whether a proper path is that of a file which its program made for itself, and makes anew at the next start."""
+    return _TEMPORARY.search(path) is not None or steady_path(path, code=True) != path
+
+
+def _steady_part(part: str) -> str:
+    """One part of a path behind a temporary folder."""
+    known = _BEFORE_MADE_UP.match(part)
+    if known:
+        return f"{known[1]}*{part[known.end() :]}"
+    last = None if _SHARED_OBJECT.search(part) else _LAST_WORD.search(part)
+    if last and _in_no_order(last[0]):
+        part = f"{part[: last.start()]}*"
+    return _MADE_UP.sub("*", part)
+
+
+def _in_no_order(word: str) -> bool:
+    """Whether letters and digits change too often for a word of a person's: Ab3d9Z, k3jx9z2a; not aarch64, Qt5Core."""
+    runs = len(_RUN_OF_ONE_SORT.findall(word))
+    return runs > 3 or (runs == 3 and len(word) == 6)
 
 
 def code_texts(texts: list[str], inverse: NDArray[np.intp]) -> Coded:

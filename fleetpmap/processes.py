@@ -20,6 +20,8 @@ COMM_LENGTH = 15
 """Bytes of a process name that the kernel keeps (TASK_COMM_LEN without its NUL)."""
 _PATH_LENGTH = 4096
 """Characters in the path of a cgroup at most (PATH_MAX)."""
+_NAME_MAX = 255
+"""Bytes of a file's name; a longer word is no program's."""
 MAX_RSS = "64G"
 MAX_RSS_SUM = "256G"
 
@@ -149,7 +151,7 @@ def choose(listing: Listing, selection: Selection, own: Own | None = None) -> Ch
     ]
     unread_exes = 0
     if selection.exe is not None:
-        unread_exes = sum(process.exe is None and process.state not in "ZX" for process in matched)
+        unread_exes = sum(process.exe is None and not process.has_ended for process in matched)
         matched = [process for process in matched if _has_exe(process, selection.exe)]
     if matched and (selection.newest or selection.oldest):
         pick = max if selection.newest else min
@@ -164,7 +166,7 @@ def full_name(process: ListedProcess) -> str:
     # The program is the first word; a script's name is that of the file after its interpreter.
     for argument in process.arguments[:2]:
         basename = argument.rpartition("/")[2]
-        if basename.startswith(process.name):
+        if basename.startswith(process.name) and len(os.fsencode(basename)) <= _NAME_MAX:
             return basename
     return process.name
 
@@ -284,7 +286,7 @@ def _guard(
     for process in sorted(matched, key=lambda process: (process.rss_kib, process.pid)):
         if process.kernel_thread:
             left_out.append(LeftOut(process, "kernel", "a kernel thread has no mappings"))
-        elif process.state in "ZX":
+        elif process.has_ended:
             left_out.append(LeftOut(process, "zombie", "ended, and not yet waited for by its parent"))
         elif reason := _over_limit(process, rss_sum, selection):
             left_out.append(LeftOut(process, "skipped", reason))

@@ -4,13 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mapper
-from fleetpmap.naming import mapping_name, name_mappings
+from fleetpmap.naming import mapping_name, name_mappings, proper_path, steady_path
 from fleetpmap.smaps import Coded, SmapsColumns, parse
 
 
@@ -68,6 +69,76 @@ def columns(*rows, page_sizes=None):
 def test_mapping_name(path, executable, name):
     """Libraries and programs go by their basename, other files by their path, kernel names as they are."""
     assert mapping_name(path, executable=executable) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "steady"),
+    [
+        ("/tmp/libzstd-jni-1.5.5-51234567890123456789.so", True, "/tmp/libzstd-jni-1.5.5-*.so"),
+        ("/tmp/libnetty_tcnative_linux_x86_648822334455667788.so", True, "/tmp/libnetty_tcnative_linux_x86_*.so"),
+        ("/tmp/jna-3506402/jna8822334455667788990.tmp", True, "/tmp/jna-*/jna*.tmp"),
+        (
+            "/tmp/snappy-1.1.8-3f2504e0-4f89-41d3-9a0c-0305e82c3301-libsnappyjava.so",
+            True,
+            "/tmp/snappy-1.1.8-*-libsnappyjava.so",
+        ),
+        ("/var/tmp/jansi-2.4.0-1a2b3c4d5e6f7a8b-libjansi.so", True, "/var/tmp/jansi-2.4.0-*-libjansi.so"),
+        ("/tmp/onnxruntime-java123456789/libonnxruntime.so", True, "/tmp/onnxruntime-java*/libonnxruntime.so"),
+        ("/usr/share/elastic/tmp/lib123456789.so", True, "/usr/share/elastic/tmp/lib*.so"),
+        ("/tmp/_MEIx8Zk2f/libpython3.11.so.1.0", True, "/tmp/_MEI*/libpython3.11.so.1.0"),
+        ("/tmp/pip-uninstall-abcdefgh/_umath.so", True, "/tmp/pip-uninstall-*/_umath.so"),
+        ("/tmp/ffiAbCdEf", True, "/tmp/ffi*"),
+        ("/tmp/tmpab12cd_8", False, "/tmp/tmp*"),
+        ("/tmp/.mount_AppnamAbC123/usr/lib/libfoo.so.1", True, "/tmp/.mount_*/usr/lib/libfoo.so.1"),
+        ("/tmp/hsperfdata_app/4711", False, "/tmp/hsperfdata_app/*"),
+        ("/dev/shm/PostgreSQL.1804289383", False, "/dev/shm/PostgreSQL.*"),
+        ("/srv/kafka/work/libnetty1234567890123456789.so", True, "/srv/kafka/work/libnetty*.so"),
+        ("/srv/db/#1311", False, "/srv/db/#*"),
+        ("/home/app/.nfs000000000123abcd00000001", True, "/home/app/.nfs*"),
+        # What a person calls a file stays.
+        ("/tmp/libQt5Core.so.5", True, "/tmp/libQt5Core.so.5"),
+        ("/tmp/x86_64/aarch64/ppc64le/data", False, "/tmp/x86_64/aarch64/ppc64le/data"),
+        ("/memfd:MutterCursor", False, "/memfd:MutterCursor"),
+        ("/usr/lib/libicudata.so.72.1", True, "/usr/lib/libicudata.so.72.1"),
+        ("/var/lib/db/20261129123456/index", False, "/var/lib/db/20261129123456/index"),
+        ("/srv/3f2504e0-4f89-41d3-9a0c-0305e82c3301", False, "/srv/3f2504e0-4f89-41d3-9a0c-0305e82c3301"),
+    ],
+)
+def test_steady_path(path, code, steady):
+    """`*` stands for what a program made up, so that the same file has one name on all hosts."""
+    assert steady_path(path, code=code) == steady
+
+
+@pytest.mark.parametrize(
+    ("path", "proper"),
+    [
+        ("/usr/lib64/libcrypto.so.1.0.2k;5a384735 (deleted)", "/usr/lib64/libcrypto.so.1.0.2k"),
+        ("/usr/sbin/nginx;5a384735 (deleted)", "/usr/sbin/nginx"),
+        ("/usr/lib/libssl.so.3.dpkg-new", "/usr/lib/libssl.so.3"),
+        ("/usr/lib/libssl.so.3.dpkg-tmp (deleted)", "/usr/lib/libssl.so.3"),
+        ("/lib64/libc-2.12.so.#prelink#.Wmgl35 (deleted)", "/lib64/libc-2.12.so"),
+        ("/lib64/libc-2.12.so.#prelink# (deleted)", "/lib64/libc-2.12.so"),
+        ("/usr/lib/libssl.so.3.rpmnew", "/usr/lib/libssl.so.3"),
+        ("/usr/lib/libssl.so.3.pacsave", "/usr/lib/libssl.so.3"),
+        ("/usr/lib/libz.so.1.2.3.tmp (deleted)", "/usr/lib/libz.so.1.2.3"),
+        ("/usr/lib/libz.so.old (deleted)", "/usr/lib/libz.so"),
+        ("/usr/lib/libz.so.1~", "/usr/lib/libz.so.1"),
+        ("/var/lib/app/state.tmp (deleted)", "/var/lib/app/state.tmp"),
+        ("/usr/lib/libssl.so.1.1;lib", "/usr/lib/libssl.so.1.1;lib"),
+        ("", ""),
+    ],
+)
+def test_proper_path(path, proper):
+    """A file that was replaced goes by the name that it had."""
+    assert proper_path(path) == proper
+
+
+@pytest.mark.parametrize("piece", ["a1", "/tmp/", ";0", ".so", ".#prelink#"])
+def test_a_name_takes_linear_time(piece):
+    """A path of a megabyte is named in less than a second, whatever it repeats."""
+    began = time.perf_counter()
+    mapping_name(proper_path(f"/tmp/{piece * (1_000_000 // len(piece))}!"), executable=False)
+    assert time.perf_counter() - began < 1
 
 
 def test_a_program_is_known_by_its_executable_part():

@@ -173,6 +173,8 @@ def test_all_that_is_given_must_hold():
         ("exactly-fifteen", ("/usr/bin/exactly-fifteen",), "exactly-fifteen"),
         ("renamed-to-this", ("/usr/bin/python3", "app.py"), "renamed-to-this"),
         ("short", ("/usr/bin/short-and-longer-than-15",), "short"),
+        ("a" * 15, ("/usr/bin/" + "a" * 255,), "a" * 255),
+        ("a" * 15, ("a" * 120_000,), "a" * 15),
     ],
 )
 def test_a_cut_name_is_completed(name, arguments, whole):

@@ -8,7 +8,9 @@ import pytest
 from rich.console import Console
 
 from fleetpmap import render
-from fleetpmap.report import Shape, hosts, merged, pmap, processes, ps, summary
+from fleetpmap.render import plain
+from fleetpmap.render.layout import UNLIMITED
+from fleetpmap.report import Shape, compare, hosts, mappings, merged, pmap, processes, ps, stale, summary
 from snapshots import expected, failed, host, mapping, process, small_fleet, snapshot
 
 
@@ -205,7 +207,8 @@ def test_terminal_that_is_not_utf8():
     assert lines[1].endswith(r"  /srv/\xe9")
     assert "~" in lines[2]
     assert set(lines[3]) == {"-"}
-    assert any("<136" in line for line in lines)
+    assert any("<=136" in line for line in lines)
+    assert "<= at most: what processes share" in "\n".join(lines)
 
 
 def test_text_on_a_terminal_that_is_not_utf8():
@@ -223,3 +226,45 @@ def test_no_color_has_no_colour(monkeypatch):
     )
     assert "\x1b[1m" in file.getvalue()
     assert "\x1b[32m" not in file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_huge_pages_are_on_the_first_screen(width):
+    """The column stays, the mapping comes first and is not in `(N more)`, and what the share is of is said."""
+    libs = [mapping(f"/usr/lib/lib{n}.so", start=n << 20, Rss=9000 - n, Pss=9000 - n, **_huge(0)) for n in range(30)]
+    huge = mapping("/anon_hugepage (deleted)", start=1 << 40, Rss=0, Pss=0, perms="rw-s", **_huge(37_748_736))
+    fleet = snapshot(*(host(name, process(1, "postgres", *libs, huge)) for name in ("db1", "db2")))
+    lines = _shown(summary(fleet), width).splitlines()
+    assert {"hugetlb", "of"} <= {*lines[0].split()}
+    assert "75497472" in lines[1].split()
+    assert lines[1].endswith("/anon_hugepage")
+    assert lines[21].endswith("  (11 more)")
+    assert "hugetlb: huge pages, which no other column counts" in "\n".join(lines)
+
+
+def test_huge_pages_of_a_host_and_of_a_process():
+    """The column stays in these tables too, before columns that count other things twice."""
+    huge = mapping("/mnt/huge/db (deleted)", Rss=0, Pss=0, perms="rw-s", **_huge(2048))
+    fleet = snapshot(*(host(name, process(1, "postgres", huge, user="postgres")) for name in ("db1", "db2")))
+    for view in (hosts, processes):
+        assert "hugetlb" in _shown(view(fleet), 60).splitlines()[0].split()
+
+
+def _huge(kib: int) -> dict[str, int]:
+    return {"Shared_Hugetlb": kib, "Private_Hugetlb": 0}
+
+
+def test_a_very_long_text_makes_no_other_line_longer():
+    """In a pipe as on a terminal: a name, a user or a path of 120 KB is on its own line, and whole in the pipe."""
+    long = "A" * 120_000
+    fleet = snapshot(
+        host("a", *(process(pid, "app", mapping("/x", Pss=1)) for pid in range(200))),
+        host("b", process(1, long, mapping(f"/srv/{long}.db", Pss=1), user=long)),
+        host(long[:200], process(2, "x", mapping("/x", Pss=1))),
+    )
+    for view in (merged, hosts, processes, mappings, compare, ps, stale):
+        report = view(fleet)
+        texts = [plain(report), _shown(report, UNLIMITED), _shown(report, 80)]
+        assert max(sum(len(line) > 1000 for line in text.splitlines()) for text in texts) <= 2
+        assert max(map(len, texts)) < 500_000
+    assert long in plain(processes(fleet))

@@ -52,6 +52,36 @@ def _screen(report: Report, width: int) -> str:
     return drawn.get()
 
 
+_UNPACKED = (
+    *("libnetty_tcnative_linux_x86_64{}.so", "libzstd-jni-1.5.5-5{}.so", "jna-3506402/jna{}.tmp"),
+    *("liblz4-java-{}.so", "brotli{}/libbrotli.so"),
+)
+
+
+def _unpacked(number: int):
+    names = [f"/tmp/{name.format(number)} (deleted)" for name in _UNPACKED]
+    return [_kib(name, 3 * MIB, perms="r-xp", start=at << 24) for at, name in enumerate(names, 1)]
+
+
+def test_libraries_unpacked_under_random_names_are_one_on_all_hosts():
+    """Five equal Java services: nothing stands apart, and each library is a row."""
+    numbers = (8822334455667788990, 1234567890123456789, 9012345678901234567, 7103948571039485710, 55667788990011223)
+    report = compare(snapshot(*(host(f"kafka{n}", _app(*_unpacked(one))) for n, one in enumerate(numbers, 1))))
+    assert report.tables[0].column("mapping").cells() == [
+        "processes",
+        *("jna*.tmp", "libbrotli.so", "liblz4-java-*.so", "libnetty_tcnative_linux_x86_*.so", "libzstd-jni-1.5.5-*.so"),
+    ]
+    assert {*report.tables[0].column("outliers").cells()} == {""}
+    assert report.findings == ()
+
+
+def test_two_versions_of_an_unpacked_library_are_drift():
+    """The made-up part does not hide the version."""
+    versions = [_app(_kib(f"/tmp/libzstd-jni-1.5.{n}-51234567890123.so", 900, perms="r-xp")) for n in (5, 5, 6)]
+    report = compare(snapshot(*(host(f"w{n}", one) for n, one in enumerate(versions, 1))))
+    assert report.findings == ("libzstd-jni-1.5.5-*.so on w[1-2], libzstd-jni-1.5.6-*.so on w3",)
+
+
 def test_twenty_hosts_on_a_terminal():
     """The leak and the old library have columns of their own; equal hosts are one column, failed hosts a sentence."""
     text = _screen(compare(twenty_hosts()), 110)
@@ -225,12 +255,53 @@ def test_columns_are_checked():
 
 
 def test_hosts_that_stand_apart_in_large_numbers_are_not_dropped_silently():
-    """A terminal has place for eight columns; who is left out is said."""
-    fleet = [host(f"w{n:02}", _app(_kib("[heap]", 50 * MIB), _kib(f"/srv/{n}.bin", 9 * MIB))) for n in range(12)]
+    """A terminal shows at most 24 columns of outliers; who is left out is said."""
+    fleet = [host(f"w{n:02}", _app(_kib("[heap]", 50 * MIB), _kib(f"/srv/{n}.bin", 9 * MIB))) for n in range(27)]
     report = compare(snapshot(*fleet))
     assert report.brief is not None
-    assert len(report.brief.tables[0].columns) == 12
-    assert report.brief.notes[0] == "not shown here, but judged: w[08-11]; --format plain has every host"
+    assert len(report.brief.tables[0].columns) == 28
+    assert report.brief.notes[0] == "not shown here, but judged: w[24-26]; --format plain has every host"
+
+
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("outliers", [1, 3, 12])
+def test_every_host_that_the_table_names_has_a_column(width: int, outliers: int):
+    """Of twelve hosts on a terminal; the table goes on below itself if they do not go side by side."""
+    fleet = []
+    for n in range(12):
+        more = [_kib(f"/srv/{n}.bin", 9_123_456)] if n >= 12 - outliers else []
+        fleet.append(host(f"production-web-{n:02}", _app(_kib("[heap]", 5_123_456), *more)))
+    text = _screen(compare(snapshot(*fleet)), width)
+    lines = text.splitlines()
+    heads = " ".join(line for line in lines if line.startswith("mapping")).split()
+    assert {f"production-web-{n:02}" for n in range(12 - outliers, 12)} <= {*heads}
+    assert max(map(len, lines)) <= width
+    assert sum("9123456" in line.split()[1:] for line in lines if line.startswith("/srv/")) == outliers
+
+
+def test_outliers_of_few_hosts_stay_too():
+    """Seven hosts with long names, the last of which stands apart, at 80 columns."""
+    fleet = [
+        host(f"production-database-{n}.example.com", _app(_kib("[heap]", 5 * MIB if n < 7 else 9 * MIB)))
+        for n in range(1, 8)
+    ]
+    first = _screen(compare(snapshot(*fleet)), 80).splitlines()[0].split()
+    assert "production-database-7.example.com" in first
+
+
+def test_hosts_that_differ_in_huge_pages_only():
+    """PSS does not count them, so a sentence does; not where the metric is hugetlb itself, nor where all are alike."""
+
+    def app(gib: int):
+        huge = _kib("/anon_hugepage", 0, start=1 << 40, Shared_Hugetlb=gib << 20, Private_Hugetlb=0)
+        return _app(_kib("[heap]", 5 * MIB, Shared_Hugetlb=0, Private_Hugetlb=0), huge)
+
+    fleet = snapshot(*(host(f"db{n}", app(gib)) for n, gib in enumerate((12, 36, 36, 36, 36), 1)))
+    assert compare(fleet).findings == (
+        "huge pages, which pss does not count: 2 groups, about 12.0G on db1 and about 36.0G on db[2-5]; "
+        "--metric hugetlb compares them",
+    )
+    assert not any("huge pages" in one for one in compare(fleet, "hugetlb_kib").findings)
 
 
 def test_nobody_answered():

@@ -39,6 +39,15 @@ def _rows(report: Report, *names: str):
     return list(zip(*(report.tables[0].column(name).cells() for name in names), strict=True))
 
 
+def test_a_library_unpacked_under_another_random_name_after_a_restart_is_the_same():
+    """It has one row, with what it grew by."""
+    old, new = (
+        snapshot(host("h", process(1, "java", mapping(f"/tmp/libnetty{n}.so (deleted)", perms="r-xp", Pss=kib))))
+        for n, kib in ((8822334455667788990, 100), (1234567890123456789, 900))
+    )
+    assert _rows(diff(old, _later(new)), "mapping", "old_kib", "new_kib") == [("libnetty*.so", 100, 900)]
+
+
 def _old() -> Snapshot:
     lib = mapping("/usr/lib/libc.so.6", perms="r-xp", start=0x9000000, Pss=107)
     app = process(812, "app", mapping("[heap]", Pss=4 * MIB), lib, mapping("", start=0x20000, Pss=2100))

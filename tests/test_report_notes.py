@@ -173,3 +173,14 @@ def test_coverage_of_a_listing():
     assert _sentence(host("a", process(1, "x"), process(2, "x", status="skipped")), listed_only=True) == (
         "1 of 1 host answered; 1 of 2 processes would be read, 1 skipped"
     )
+
+
+def test_huge_pages_that_the_kernel_counts_in_no_size():
+    """Before 4.4 only the address range is known; where there are none, or the kernel tells, nothing is said."""
+    huge = mapping("/dev/hugepages/db", size=37_748_736, perms="rw-s", Rss=0, Pss=0)
+    told = mapping(
+        "/dev/hugepages/db", size=37_748_736, perms="rw-s", Rss=0, Pss=0, Shared_Hugetlb=9, Private_Hugetlb=0
+    )
+    old, new, none = host("db1", process(1, "db", huge)), host("db2", process(1, "db", told)), host("db3")
+    notes = [note for note in _notes(old, new, none) if "huge pages" in note]
+    assert notes == ["no size but size_kib counts the huge pages on db1, where up to 36.0G of them are mapped"]

@@ -6,6 +6,7 @@ import locale
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _BY_COUNT: tuple[PmapFormat, ...] = ("plain", "wide", "widest")
 """The format of no -X, one, and more."""
+_LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
+"""The variables that name the locale of characters, the strongest first."""
 _ADDRESS = re.compile(r"(?:0[xX])?[0-9a-fA-F]{1,16}")
 
 
@@ -78,7 +81,7 @@ def _address(digits: str, default: int, text: str) -> int:
 
 def is_utf8(environment: Mapping[str, str]) -> bool:
     """Whether setlocale(3) finds a UTF-8 locale in these variables; one that is not installed is the C locale."""
-    name = next((value for key in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(key))), "C")
+    name = next((value for key in _LOCALE if (value := environment.get(key))), "C")
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         locale.setlocale(locale.LC_CTYPE, name)
@@ -87,6 +90,17 @@ def is_utf8(environment: Mapping[str, str]) -> bool:
         return False
     finally:
         locale.setlocale(locale.LC_CTYPE, before)
+
+
+@cache
+def is_c_locale() -> bool:
+    """Whether the user asked for the C locale, whose characters are ASCII, and not for an encoding besides.
+
+    Python takes a terminal for UTF-8 then, which a serial console or an old terminal is not.
+    """
+    given = _given_environment()
+    name = next((value for key in _LOCALE if (value := given.get(key))), "")
+    return name in ("C", "POSIX") and not (given.get("PYTHONIOENCODING") or given.get("PYTHONUTF8"))
 
 
 def _given_environment() -> Mapping[str, str]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, BinaryIO
 from fleetpmap.cli import files
 from fleetpmap.cli.destinations import Destination, Output
 from fleetpmap.cli.interrupt import INTERRUPTED, end_now
+from fleetpmap.cli.letters import is_c_locale
 from fleetpmap.cli.options import RunningOptions, TalkOptions
 from fleetpmap.cli.values import Color, Format, View
 from fleetpmap.errors import UsageError
-from fleetpmap.escape import escape
+from fleetpmap.escape import escape, in_ascii
 
 if TYPE_CHECKING:
     from fleetpmap.report import Report
@@ -49,7 +50,7 @@ def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_w
 
         screen = console(color.value)
         with screen.capture() as drawn:
-            screen.print(table(report, human=output.human))
+            screen.print(table(report, human=output.human, ascii_only=is_c_locale()))
         _to_stdout(lambda file: file.write(drawn.get().encode(sys.stdout.encoding, "backslashreplace")))
     else:
         _to_stdout(write)
@@ -189,7 +190,8 @@ def _notes(host: HostResult, verbose: int) -> Iterator[str]:
 def say(line: str) -> None:
     """One line on stderr; whatever a host put into it is made harmless."""
     try:
-        print(escape(line), file=sys.stderr)
+        line = escape(line)
+        print(in_ascii(line) if is_c_locale() or sys.stderr.encoding.startswith("ascii") else line, file=sys.stderr)
     except OSError:
         # Who cannot be told is not told, and the interpreter's last flush must not change the exit status.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 __all__ = ["console", "plain", "table"]
 
-_UNLIMITED = 10_000
-"""Columns of a pipe: nothing is folded there."""
 
-
-def table(report: Report, *, human: bool = False) -> RenderableType:
+def table(report: Report, *, human: bool = False, ascii_only: bool = False) -> RenderableType:
     """The report for a terminal: its tables, who answered, and what the totals leave out.
 
     For `console`, or any rich console with `soft_wrap`: the lines fit as they are. `human`: sizes as 1.2G.
+    `ascii_only`: no other character is shown, as on a console whose encoding has no others.
     """
     from fleetpmap.render.terminal import Screen  # rich takes 40 ms to import, and only a terminal needs it
 
-    return Screen(report, human=human)
+    return Screen(report, human=human, ascii_only=ascii_only)
 
 
 def console(color: Literal["auto", "always", "never"] = "auto") -> Console:
     """stdout for `table`: as wide as the terminal, or as $COLUMNS says; in a pipe without it nothing is folded."""
     from rich.console import Console
 
+    from fleetpmap.render.layout import UNLIMITED
+
     piped = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
     return Console(
         color_system=None if color == "never" else "auto",
         force_terminal=True if color == "always" else None,
-        width=_UNLIMITED if piped else None,
+        width=UNLIMITED if piped else None,
         soft_wrap=True,
     )

@@ -9,6 +9,8 @@ from fleetpmap.units import human
 
 UNKNOWN = "?"
 NOT_THERE = "-"
+WIDEST = 80
+"""Characters to which a column is padded: a longer text, which no number is, makes no other line longer."""
 _SIZES = frozenset({"KiB", "delta", "count"})
 NUMERIC = _SIZES | {"number", "address"}
 """Units whose cells stand on the right."""

@@ -1,7 +1,8 @@
 """Columns to lines of a given width.   cells ─► [layout] ─► terminal
 
 Where the width does not do: long texts fold in the middle, down to FOLD_TO cells or a quarter of the terminal; then the
-columns that tell least are left out, those that are zero all the way first. A number is never cut.
+columns that tell least are left out, those that are zero all the way first. A number is never cut. The column of a host
+that stands apart is kept, since the table names it; if not even these go side by side, the table goes on below itself.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ from dataclasses import dataclass, replace
 
 from rich.cells import cell_len, set_cell_size
 
+from fleetpmap.render.cells import WIDEST
+
 GAP = "  "
+UNLIMITED = 10_000
+"""Columns of a pipe."""
 FOLD_TO = 24
 """Terminal cells that a folded text keeps at least."""
 
 _TELLING = (
     *("mapping", "outliers", "median_kib", "spread_kib", "growth_kib", "host", "name", "process", "path", "user"),
     *("perms", "kind", "status", "pid", "absent"),
-    *("pss_kib", "since_start_kib", "trend", "rss_kib", "share", "uss_kib", "command", "start", "swap_kib"),
+    *("pss_kib", "hugetlb_kib", "since_start_kib", "trend", "rss_kib", "share", "uss_kib", "command", "start"),
+    "swap_kib",
     *("processes", "dirty_kib", "size_kib", "new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
-    *("hosts", "mappings", "swap_pss_kib", "hugetlb_kib"),
+    *("hosts", "mappings", "swap_pss_kib"),
 )
 """Columns in the order in which they are worth their place; what is not here goes before them, from the right."""
 
@@ -34,34 +40,68 @@ class Laid:
     cells: Sequence[str]
     total: str
     numeric: bool
+    keep: bool = False
+    """It is not left out for lack of room."""
     width: int = 0
     """Terminal cells; the widest text's until `fit` makes it less."""
+    folds: bool = True
+    """A text that is wider is folded; else it makes its line longer."""
 
     @classmethod
-    def natural(cls, name: str, header: str, cells: Sequence[str], total: str, *, numeric: bool) -> Laid:
+    def natural(
+        cls, name: str, header: str, cells: Sequence[str], total: str, *, numeric: bool, keep: bool = False
+    ) -> Laid:
         """A column as wide as its widest text."""
-        return cls(name, header, cells, total, numeric, max(map(text_width, (header, total, *cells))))
+        return cls(name, header, cells, total, numeric, keep, max(map(text_width, (header, total, *cells))))
+
+    def unfolded(self) -> Laid:
+        """The column for a place of any width, where nothing is cut and no long text makes other lines longer."""
+        return replace(self, width=min(self.width, WIDEST), folds=False)
 
     def least(self, terminal: int) -> int:
         """The width below which it does not go on a terminal of that width."""
         return self.width if self.numeric else min(self.width, max(FOLD_TO, terminal // 4))
 
-    def padded(self, texts: Iterable[str]) -> list[str]:
+    def padded(self, texts: Sequence[str]) -> list[str]:
         """Texts of this column, all of its width."""
-        folded = [text if text_width(text) <= self.width else fold_middle(text, self.width) for text in texts]
+        folded = texts if not self.folds else [self._folded(text) for text in texts]
         spaces = [" " * (self.width - text_width(text)) for text in folded]
         pairs = zip(spaces, folded, strict=True) if self.numeric else zip(folded, spaces, strict=True)
         return [left + right for left, right in pairs]
 
+    def _folded(self, text: str) -> str:
+        return text if text_width(text) <= self.width else fold_middle(text, self.width)
 
-def fit(columns: Sequence[Laid], width: int) -> tuple[list[Laid], list[str]]:
-    """The columns that go into `width`, each with its final width, and the headers of those left out."""
+
+def fit(columns: Sequence[Laid], width: int) -> tuple[list[list[Laid]], list[str]]:
+    """The columns that go into `width`, each with its final width, and the headers of those left out.
+
+    They are in one band, or in several, one below the other, if there are more columns to `keep` than the width takes;
+    each band begins with the first column.
+    """
+    if width >= UNLIMITED:
+        return [[column.unfolded() for column in columns]], []
     kept = list(columns)
     left_out: set[str] = set()
     while len(kept) > 1 and _total_width(column.least(width) for column in kept) > width:
-        worst = max(range(len(kept)), key=lambda slot: _expendable(kept[slot], slot))
+        others = [slot for slot, column in enumerate(kept) if not column.keep]
+        if len(others) == 1 < len(kept):  # what names the rows
+            break
+        worst = max(others, key=lambda slot: _expendable(kept[slot], slot))
         left_out.add(kept.pop(worst).header)
-    return _shrunk(kept, width), [column.header for column in columns if column.header in left_out]
+    bands = [_shrunk(band, width) for band in _bands(kept, width)]
+    return bands, [column.header for column in columns if column.header in left_out]
+
+
+def _bands(columns: Sequence[Laid], width: int) -> list[list[Laid]]:
+    first, *others = columns
+    bands = [[first]]
+    for column in others:
+        band = bands[-1]
+        if len(band) > 1 and _total_width(one.least(width) for one in (*band, column)) > width:
+            bands.append(band := [first])
+        band.append(column)
+    return bands
 
 
 def text_width(text: str) -> int:
@@ -89,6 +129,8 @@ def _total_width(widths: Iterable[int]) -> int:
 def _expendable(column: Laid, slot: int) -> tuple[bool, int, int]:
     empty = column.numeric and {*column.cells} <= {"0", "0K", "?"}
     rank = _TELLING.index(column.name) if column.name in _TELLING else len(_TELLING)
+    if empty and column.name == "hugetlb_kib":  # which tells much, since no other column counts it, if there is any
+        rank = len(_TELLING)
     return (empty, rank, slot)
 
 

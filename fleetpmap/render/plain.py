@@ -1,9 +1,10 @@
 r"""Aligned text for pipes.   report ─► [plain] ─► str
 
-The shape of pmap's output: a header, the rows, a rule, the totals. Nothing is cut, and awk finds every cell: a column
-is one field (a space inside a name is `\x20`, an empty text is `""`), but for the last, which may hold spaces. Unknown
-is `?`, and `-` stands in the last line, and in the row `(N more)`, where a column has no total; that row is `(N_more)`
-where it has to be one field. Of several tables the first is written.
+The shape of pmap's output: a header, the rows, a rule, the totals. Nothing is cut, and a very long text stands out of
+its column, so that it makes no other line longer. awk finds every cell: a column is one field (a space inside a name is
+`\x20`, an empty text is `""`), but for the last, which may hold spaces. Unknown is `?`, and `-` stands in the last
+line, and in the row `(N more)`, where a column has no total; that row is `(N_more)` where it has to be one field. Of
+several tables the first is written.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleetpmap.escape import escape, escape_word
-from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
+from fleetpmap.render.cells import NUMERIC, WIDEST, cell_texts, label_slot, shown_columns, total_text
 from fleetpmap.report.base import Column, Report
 
 _GAP = "  "
@@ -51,8 +52,8 @@ def _totals(columns: Sequence[Column], human: bool) -> list[str | None]:
 
 
 def _padded(column: Column, texts: Sequence[str], total: str | None) -> list[str]:
-    """Header, cells, rule and total of one column, all of one width."""
-    width = max(map(len, [*texts, total or ""]))
+    """Header, cells, rule and total of one column, all of one width; but for texts longer than WIDEST."""
+    width = min(max(map(len, [*texts, total or ""])), WIDEST)
     all_ = [*texts, "-" * width, total] if total is not None else texts
     return [text.rjust(width) for text in all_] if column.unit in NUMERIC else [text.ljust(width) for text in all_]
 

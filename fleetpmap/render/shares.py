@@ -24,8 +24,16 @@ def share_texts(table: Table) -> list[str]:
     bars = [_bar(_known(size), largest) for size in sizes[:rows]] + [""] * (table.more > 0)
     if column.rule != "sum":
         return [f"{text:{_CELLS}}" for text in ("share", *bars)]
-    percents = [" share", *(_percent(size, column.total) for size in sizes)]
+    percents = [
+        f"of {column.name.removesuffix('_kib')}" if has_huge_pages(table) else " share",
+        *(_percent(size, column.total) for size in sizes),
+    ]
     return [f"{percent} {bar:{_CELLS}}" for percent, bar in zip(percents, ["", *bars], strict=True)]
+
+
+def has_huge_pages(table: Table) -> bool:
+    """Whether a part of the memory is in no size but `hugetlb`, so that the shares are not of all of it."""
+    return any(column.name == "hugetlb_kib" and column.total for column in table.columns)
 
 
 def _known(size: Cell) -> int:

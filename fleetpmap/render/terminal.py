@@ -14,13 +14,13 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from fleetpmap.escape import escape
+from fleetpmap.escape import escape, in_ascii
 from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
 from fleetpmap.render.layout import GAP, Laid, fit, fold_end, text_width
-from fleetpmap.render.shares import share_texts
+from fleetpmap.render.shares import has_huge_pages, share_texts
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.notes import UPPER_BOUND, coverage_sentence
+from fleetpmap.report.notes import HUGE_PAGES, UPPER_BOUND, coverage_sentence
 
 _BOLD = Style(bold=True)
 _DIM = Style(dim=True)
@@ -36,8 +36,8 @@ _STATUS_STYLES = {
 """Every other status is a host's failure."""
 _ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts"}
 """Where all rows of a summary's tables are."""
-_ASCII = str.maketrans("─…≤█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~<#######.__--==+")
-"""For a terminal that is not UTF-8: as wide as what they stand for."""
+_ASCII = str.maketrans("─…█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~#######.__--==+")
+"""For a terminal that is not UTF-8, where the width matters; all other signs are `in_ascii`."""
 _COMMAND = re.compile("`[^`]*`")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 """A host's own is not printable, so it was escaped before."""
@@ -48,14 +48,14 @@ Piece = tuple[str, Style | None]
 class Screen:
     """A rich renderable: the report's tables and the sentences that go with them, as brief as a person wants them."""
 
-    def __init__(self, report: Report, *, human: bool = False) -> None:
+    def __init__(self, report: Report, *, human: bool = False, ascii_only: bool = False) -> None:
         self._whole = report
         self._report = report.brief or report
         self._human = human
-        self._ascii = False
+        self._ascii = ascii_only
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        self._ascii = options.ascii_only
+        self._ascii = self._ascii or options.ascii_only
         for text, style in self._pieces(options.max_width):
             yield Segment(text.translate(_ASCII) if self._ascii else text, style)
 
@@ -77,21 +77,26 @@ class Screen:
         for note in report.notes:
             yield from _sentence(self._safe(note), width, _WARN)
         for sentence in self._legend(list(left_out)):
-            yield from _sentence(sentence, width, _DIM)
+            yield from _sentence(self._shown(sentence), width, _DIM)
 
     def _safe(self, text: str) -> str:
-        text = escape(text)
-        return text.encode("ascii", "backslashreplace").decode() if self._ascii else text
+        return self._shown(escape(text))
+
+    def _shown(self, text: str) -> str:
+        return in_ascii(text) if self._ascii else text
 
     def _table(self, table: Table, width: int, left_out: dict[str, None]) -> Iterator[Piece]:
-        columns, headers = fit(self._laid(table), width)
+        bands, headers = fit(self._laid(table), width)
         left_out.update(dict.fromkeys(headers))
-        yield from _line(_joined(columns, [column.header for column in columns]), _BOLD)
-        yield from _rows(columns, self._errors(table), table.more > 0, width)
-        if table.has_totals:
-            line = _joined(columns, [column.total for column in columns])
-            yield from _line("─" * max(text_width(line), 1), _DIM)
-            yield from _line(line, _BOLD)
+        for slot, columns in enumerate(bands):
+            if slot:
+                yield "\n", None
+            yield from _line(_joined(columns, [column.header for column in columns]), _BOLD)
+            yield from _rows(columns, self._errors(table), table.more > 0, width)
+            if table.has_totals:
+                line = _joined(columns, [column.total for column in columns])
+                yield from _line("─" * max(text_width(line), 1), _DIM)
+                yield from _line(line, _BOLD)
 
     def _errors(self, table: Table) -> list[str]:
         """What stands where a failed host's numbers would be, unless the user chose the columns."""
@@ -107,7 +112,8 @@ class Screen:
             total = self._label if slot == label else self._total(column)
             cells = cell_texts(column, self._safe, human_sizes=self._human, counts=table.counts, void=_void(table))
             header = column.name.removesuffix("_kib")
-            laid.append(Laid.natural(column.name, header, cells, total, numeric=column.unit in NUMERIC))
+            numeric, keep = column.unit in NUMERIC, bool(column.outliers)
+            laid.append(Laid.natural(column.name, header, cells, total, numeric=numeric, keep=keep))
             if column.name == table.share and (shares := share_texts(table)):
                 laid.append(Laid.natural("share", shares[0], shares[1:], "", numeric=True))
         return laid
@@ -118,7 +124,7 @@ class Screen:
 
     def _total(self, column: Column) -> str:
         text = total_text(column, human_sizes=self._human)
-        return f"≤{text}" if column.at_most else text
+        return self._shown(f"≤{text}") if column.at_most else text
 
     def _coverage(self, width: int) -> Iterator[Piece]:
         coverage = self._report.coverage
@@ -145,6 +151,8 @@ class Screen:
         report = self._report
         if report.has_upper_bounds:
             yield UPPER_BOUND
+        if share := next((table.share for table in report.tables if table.share and has_huge_pages(table)), None):
+            yield HUGE_PAGES.format(share.removesuffix("_kib"))
         known = {table.name for table in self._whole.tables if table.more}
         if cut := [_ALL_ROWS[table.name] for table in report.tables if table.more and table.name not in known]:
             yield f"(N more): all of them with {' and '.join(cut)}"

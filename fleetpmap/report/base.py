@@ -83,6 +83,8 @@ class Table:
     """The column that table and plain show last, since its texts hold spaces; None: the order is theirs too."""
     share: str | None = None
     """The column by which rows are large or small: a terminal draws each row's share of its total. None: no shares."""
+    measure: tuple[str, ...] = ()
+    """The columns that say together how large a row is, for --top; empty: `share`, or else PSS, or else RSS."""
     more: int = 0
     """How many rows the last one, `(N more)`, stands for; 0: there is no such row."""
     counts: int = 0

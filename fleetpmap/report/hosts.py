@@ -7,6 +7,7 @@ import numpy as np
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.rows import (
+    HUGETLB,
     WHOLE,
     coded,
     host_slots,
@@ -49,6 +50,7 @@ def hosts_table(snapshot: Snapshot) -> Table:
             Column("error", "text", [_error(host) for host in snapshot.hosts]),
         ),
         share=share_metric(snapshot),
+        measure=(share_metric(snapshot), HUGETLB),
     )
 
 

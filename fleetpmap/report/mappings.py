@@ -11,7 +11,7 @@ import numpy as np
 
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import HexTexts, by_process, known_total, plain_paths, rule_over
+from fleetpmap.report.rows import HexTexts, by_process, known_total, plain_paths, replaced, rule_over
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.smaps.fields import FIELD_BY_KEY, FIELDS, column_name, field_columns
@@ -40,7 +40,7 @@ def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
         Column("inode", "number", table.inode),
         Column("mapping", "text", table.mapping),
         Column("path", "text", plain_paths(table)),
-        Column("deleted", "flag", table.deleted),
+        Column("deleted", "flag", replaced(table)),
         Column("kind", "text", table.kind),
         *_field_columns(snapshot, names, shape),
     )

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.rows import (
+    HUGETLB,
     by_process,
     host_slots,
     owner,
     plain_paths,
+    proper_paths,
     share_metric,
     size_columns,
     sums_by,
@@ -26,7 +28,8 @@ from fleetpmap.views import merge_keys_of
 
 
 def merged(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS) -> Report:
-    """A row for each combination of the `by` keys, largest PSS first; equal or unknown PSS by RSS, then by name.
+    """A row for each combination of the `by` keys, the most PSS and huge pages first; equal or unknown by RSS, then by
+    name.
 
     Raises:
         UsageError: a key that is none of KEYS, or a column of `shape` that the table does not have.
@@ -73,6 +76,7 @@ class Merge:
                 *(Column(key, "text", Coded(name.codes[order], name.names)) for key, name in names.items()),
             ),
             share=share_metric(snapshot),
+            measure=(share_metric(snapshot), HUGETLB),
         )
 
     def table(self, shape: Shape) -> Table:
@@ -106,7 +110,7 @@ def _key_of_rows(snapshot: Snapshot, key: str) -> Coded:
         case "user":
             return by_process((owner(process) for process in snapshot.processes), table)
         case "path":
-            return plain_paths(table)
+            return proper_paths(table)
         case "perms":
             return table.perms
         case "kind":
@@ -127,7 +131,9 @@ def _grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]
 
 def _order(sizes: dict[str, IntArray], names: Sequence[Coded]) -> NDArray[np.intp]:
     texts = list(zip(*(["" if text is None else text for text in name.texts()] for name in names), strict=True))
-    pss, rss = sizes["pss_kib"].tolist(), sizes["rss_kib"].tolist()
+    pss, huge = sizes["pss_kib"], sizes[HUGETLB]
     # NULL is below every size, so what is unknown comes last.
-    order = sorted(range(len(texts)), key=lambda row: (-pss[row], -rss[row], texts[row]))
+    held = np.where(huge > 0, np.maximum(pss, 0) + huge, pss).tolist()
+    rss = sizes["rss_kib"].tolist()
+    order = sorted(range(len(texts)), key=lambda row: (-held[row], -rss[row], texts[row]))
     return np.array(order, dtype=np.intp)

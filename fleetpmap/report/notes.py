@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from fleetpmap.check import Check
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.report.rows import host_slots
+from fleetpmap.report.rows import HUGETLB, host_slots
 from fleetpmap.smaps import NULL
 from fleetpmap.smaps.fields import field_columns
 from fleetpmap.snapshot import (
@@ -24,12 +26,15 @@ from fleetpmap.snapshot import (
     Process,
     Snapshot,
 )
-from fleetpmap.table import KERNEL_KEYS, count
+from fleetpmap.table import KERNEL_KEYS, count, distinct
+from fleetpmap.units import human
 
 MOST_NAMED = 5
 """Pids of one host, and hosts, that a sentence names; the rest is a number."""
 UPPER_BOUND = "≤ at most: what processes share is counted once for each of them"
 """What the sign before such a total means."""
+HUGE_PAGES = "hugetlb: huge pages, which no other column counts; each row's share is of the {0} alone"
+"""What to know where a table has some."""
 _CHECKS: Mapping[Check, str] = {
     "rss_identity": "RSS identity",
     "mappings_apart": "mappings apart",
@@ -68,6 +73,7 @@ def notes_on(snapshot: Snapshot, fields: Sequence[str] | None = None) -> tuple[s
     """
     return (
         *_kernel_gaps(snapshot, fields),
+        *_huge_pages_unknown(snapshot),
         *_unread(snapshot.processes),
         *same_machine_notes(snapshot),
         *_doubts(snapshot.coverage.checked),
@@ -139,6 +145,19 @@ def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
     if fields is None:
         return [_gap_sentence(gap, [*columns], ", ".join(missing)) for gap, (columns, missing) in gaps.items()]
     return [_field_gap_sentence(gap, [*columns], needed) for gap, (columns, _) in gaps.items()]
+
+
+def _huge_pages_unknown(snapshot: Snapshot) -> list[str]:
+    """One sentence if huge pages are mapped where the kernel (before 4.4) counts them in no size at all."""
+    table = snapshot.table
+    huge = np.array([*(kind == "hugetlb" for kind in table.kind.names), False], dtype=np.bool_)[table.kind.codes]
+    unknown = huge & (table.metrics[HUGETLB] == NULL)
+    sizes = table.metrics["size_kib"][unknown]
+    if not len(sizes):
+        return []
+    where = fold(snapshot.hosts[slot].name for slot in distinct(host_slots(snapshot)[unknown]).tolist())
+    mapped = human(int(np.where(sizes == NULL, 0, sizes).sum()))
+    return [f"no size but size_kib counts the huge pages on {where}, where up to {mapped} of them are mapped"]
 
 
 class _Gap(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import identity_columns, mapping_counts, share_metric, size_columns, sums_by
+from fleetpmap.report.rows import HUGETLB, identity_columns, mapping_counts, share_metric, size_columns, sums_by
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
@@ -30,6 +30,7 @@ def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
         ),
         last="command",
         share=share_metric(snapshot),
+        measure=(share_metric(snapshot), HUGETLB),
     )
     return Report(
         view="processes",

@@ -5,13 +5,13 @@ Processes and mappings as coded columns, and the eight sizes summed by any group
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.naming import ANON, DELETED, code_texts
+from fleetpmap.naming import ANON, DELETED, code_texts, is_replaced, proper_path
 from fleetpmap.report.base import Column
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Process, Snapshot
@@ -92,9 +92,21 @@ def by_process(texts: Iterable[str | None], table: MappingTable) -> Coded:
 
 def plain_paths(table: MappingTable) -> Coded:
     """Every mapping's path without the kernel's ` (deleted)`; `[anon]` where there is none."""
-    return code_texts(
-        [path.removesuffix(DELETED) or ANON for path in table.path.names], table.path.codes.astype(np.intp)
-    )
+    return _rewritten(table.path, lambda path: path.removesuffix(DELETED) or ANON)
+
+
+def proper_paths(table: MappingTable) -> Coded:
+    """As `plain_paths`, and without what a package manager adds to the name of a file that it replaces."""
+    return _rewritten(table.path, lambda path: proper_path(path) or ANON)
+
+
+def replaced(table: MappingTable) -> NDArray[np.bool_]:
+    """For every mapping whether its file was deleted, or moved aside for another."""
+    return np.array([*map(is_replaced, table.path.names), False], dtype=np.bool_)[table.path.codes]
+
+
+def _rewritten(texts: Coded, rewrite: Callable[[str], str]) -> Coded:
+    return code_texts([*map(rewrite, texts.names)], texts.codes.astype(np.intp))
 
 
 def mapping_counts(table: MappingTable, group: NDArray[np.integer], groups: int) -> tuple[IntArray, int | None]:
@@ -130,6 +142,10 @@ def known_total(values: IntArray, snapshot: Snapshot) -> int | None:
     """The sum of some mappings' values; of none it is 0 where anybody's memory is known, else None."""
     told = len(snapshot.table) > 0 or any(host.status in WHOLE for host in snapshot.hosts)
     return 0 if told and not len(values) else total(values)
+
+
+HUGETLB = "hugetlb_kib"
+"""Huge pages are in no other size, so where rows are compared they come on top."""
 
 
 def share_metric(snapshot: Snapshot) -> str:

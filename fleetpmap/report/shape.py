@@ -105,15 +105,33 @@ def _named(table: Table, name: str, option: str) -> str:
 def _order(table: Table, shape: Shape) -> Rows | None:
     """The rows in the order asked for; None: as they are."""
     if shape.sort is not None:
-        by = _named(table, shape.sort, "--sort")
+        rank = _rank(table.column(_named(table, shape.sort, "--sort")))
+    elif shape.top and table.measure:
+        rank = -together([table.column(name) for name in table.measure])
     elif shape.top:
-        by = _measure(table)
+        rank = _rank(table.column(_largest_by(table)))
     else:
         return None
-    return np.argsort(_rank(table.column(by)), kind="stable")
+    return np.argsort(rank, kind="stable")
 
 
-def _measure(table: Table) -> str:
+def together(columns: Sequence[Column]) -> IntArray:
+    """What is known of these sizes, added up for each row; below all else where nothing is."""
+    sizes = [_sizes_of(column) for column in columns]
+    unknown = np.logical_and.reduce([one == _BELOW_ALL for one in sizes])
+    known: IntArray = np.sum([np.where(one == _BELOW_ALL, 0, one) for one in sizes], axis=0)
+    return np.where(unknown, _BELOW_ALL, known)
+
+
+def _sizes_of(column: Column) -> IntArray:
+    """The sizes of a column, _BELOW_ALL for what is unknown."""
+    if isinstance(column.values, np.ndarray):
+        values = _ints(column.values)
+        return np.where(values == NULL, _BELOW_ALL, values)
+    return np.array([cell if isinstance(cell, int) else _BELOW_ALL for cell in column.cells()], dtype=np.int64)
+
+
+def _largest_by(table: Table) -> str:
     names = [column.name for column in table.columns]
     # A table of mappings none of which was read has none of the kernel's sizes, and no rows.
     return table.share or next((name for name in _LARGEST_BY if name in names), names[0])
@@ -125,7 +143,7 @@ def _rank(column: Column) -> NDArray[Any]:
     if isinstance(values, HexTexts):
         return values.values
     if column.unit in _SIZES and not isinstance(values, np.ndarray):
-        return -np.array([cell if isinstance(cell, int) else _BELOW_ALL for cell in column.cells()], dtype=np.int64)
+        return -_sizes_of(column)
     if not isinstance(values, np.ndarray):
         texts = values if isinstance(values, Coded) else coded(None if cell is None else str(cell) for cell in values)
         by_text = {text: rank for rank, text in enumerate(sorted(texts.names))}

@@ -1,9 +1,13 @@
 """Who still runs what an upgrade has replaced.   snapshot ─► [stale] ─► Report
 
-A library or program that was deleted, or replaced by a new file of the same name, stays in the memory of whoever mapped
-it; the upgrade reaches them when they restart. Stale is a deleted file that a process maps executable and private, or
-that lies in a folder of libraries and programs. What is deleted on purpose is not: memory that is only called like a
-file (shared anonymous memory, memfds, System V segments), and the temporary files that code generators map shared.
+A library or program that was deleted, or replaced by a new file of the same name, stays in the memory of the processes
+that map it; the upgrade reaches them when they restart. Stale is a deleted file that a process maps executable and
+private, or a shared object in a folder of the system's. These are not, since no upgrade replaced them:
+
+    memory that is only called like a file: shared anonymous memory, memfds, System V segments, devices
+    what a program unpacked or generated for itself under a temporary or made-up name (naming.is_temporary)
+    data: caches, fonts, locale archives, databases, also where an old program maps all that it reads executable
+
 A file whose real name ends in ` (deleted)` cannot be told from one that is.
 """
 
@@ -15,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.naming import is_temporary
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import by_process, known_total, owner, plain_paths, rule_over
+from fleetpmap.report.rows import by_process, known_total, owner, proper_paths, replaced, rule_over
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
@@ -26,6 +31,11 @@ from fleetpmap.table import METRICS, MappingTable, distinct, sums
 _FILES = frozenset({"library", "executable", "file"})
 _SYSTEM = re.compile(r"/(?:usr|lib|lib32|lib64|libx32|bin|sbin)/")
 """Folders of libraries and programs: what was deleted there was upgraded, or removed."""
+_DATA = re.compile(
+    r"/(?:locale|fonts?|gconv)/[^.]*\Z|/locale-archive\Z"
+    r"|\.(?:cache|db|sqlite3?|mdb|dat|idx|index|mo|res|pak|tt[cf]|otf|pf[ab]|pcf|woff2?|gvdb|compiled)(?:\.\w{1,8})?\Z"
+)
+"""Data by its place or its name."""
 MOST = 5
 """Sentences; the table has the rest."""
 
@@ -38,22 +48,27 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
     Raises:
         UsageError: a column of `shape` that the table does not have.
     """
-    whole = _table(snapshot, all_deleted)
+    table, paths = snapshot.table, proper_paths(snapshot.table)
+    gone = replaced(table)
+    is_stale = gone & _is_stale(table, paths, gone)
+    whole = _table(snapshot, paths, np.flatnonzero(gone if all_deleted else is_stale))
+    told = _table(snapshot, paths, np.flatnonzero(is_stale)) if all_deleted else whole
     return Report(
         "stale",
         (shaped(whole, shape),),
         notes_on(snapshot),
         snapshot.coverage,
         snapshot.run,
-        findings=_sentences(whole),
+        findings=_sentences(told),
     )
 
 
-def _table(snapshot: Snapshot, all_deleted: bool) -> Table:
-    table, paths = snapshot.table, plain_paths(snapshot.table)
-    pairs = table.process.astype(np.int64) * (len(paths.names) + 1) + paths.codes
-    rows = np.flatnonzero(table.deleted & (all_deleted | _is_stale(table, paths, pairs)))
-    _, first, group = np.unique(pairs[rows], return_index=True, return_inverse=True)
+def _table(snapshot: Snapshot, paths: Coded, rows: NDArray[np.intp]) -> Table:
+    """A row for each process and path among these mappings."""
+    table = snapshot.table
+    rank = np.argsort(np.argsort(np.array(paths.names, dtype=object)))  # of each path by the alphabet
+    pairs = table.process[rows].astype(np.int64) * (len(paths.names) + 1) + rank[paths.codes[rows]]
+    _, first, group = np.unique(pairs, return_index=True, return_inverse=True)
     first = rows[first]
     rss = table.metrics["rss_kib"][rows]
     pids = np.array([process.pid for process in snapshot.processes], dtype=np.int64)
@@ -78,14 +93,30 @@ def _table(snapshot: Snapshot, all_deleted: bool) -> Table:
     )
 
 
-def _is_stale(table: MappingTable, paths: Coded, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
-    is_file = np.array([kind in _FILES for kind in table.kind.names], dtype=np.bool_)[table.kind.codes]
-    in_system = np.array([_SYSTEM.match(path) is not None for path in paths.names], dtype=np.bool_)[paths.codes]
-    runs = np.array([perms[2:] == "xp" for perms in table.perms.names], dtype=np.bool_)[table.perms.codes]
-    running = frozenset(pairs[table.deleted & runs].tolist())
-    is_run = np.array([pair in running for pair in pairs.tolist()], dtype=np.bool_)
-    stale: NDArray[np.bool_] = is_file & (is_run | in_system)
+def _is_stale(table: MappingTable, paths: Coded, gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """For every mapping whether it is of a library or a program, if its file is `gone`."""
+    is_file, is_library = (_one_of(table.kind, kinds) for kinds in (_FILES, frozenset({"library"})))
+    upgraded, in_system = (
+        np.array([*map(test, paths.names), False], dtype=np.bool_)[paths.codes]
+        for test in (_may_be_upgraded, _in_system)
+    )
+    runs = np.array([*(perms[2:] == "xp" for perms in table.perms.names), False], dtype=np.bool_)[table.perms.codes]
+    pairs = table.process.astype(np.int64) * (len(paths.names) + 1) + paths.codes
+    is_run = np.isin(pairs, pairs[gone & runs])
+    stale: NDArray[np.bool_] = is_file & upgraded & (is_run | (is_library & in_system))
     return stale
+
+
+def _one_of(texts: Coded, wanted: frozenset[str]) -> NDArray[np.bool_]:
+    return np.array([*(text in wanted for text in texts.names), False], dtype=np.bool_)[texts.codes]
+
+
+def _may_be_upgraded(path: str) -> bool:
+    return not is_temporary(path) and _DATA.search(path) is None
+
+
+def _in_system(path: str) -> bool:
+    return _SYSTEM.match(path) is not None
 
 
 def _coded(name: str, texts: Coded, rows: NDArray[np.intp]) -> Column:

@@ -16,6 +16,8 @@ from fleetpmap.wire.unpack import DOING, Limits, PackedReading, Phase, Taken
 
 NOISE_LIMIT = 64 << 10
 """Bytes of noise kept; the rest is dropped."""
+_PIECE = 64 << 10
+"""Bytes looked at together: what follows a frame is copied, and many small frames must not copy much each."""
 DEFAULT_LIMITS = Limits()
 
 
@@ -67,8 +69,10 @@ class Decoder:
         """
         self._received += len(data)
         try:
-            while data:
-                data = self._between(data) if self._phase is None else self._within(self._phase, data)
+            for start in range(0, len(data), _PIECE):
+                piece = data[start : start + _PIECE]
+                while piece:
+                    piece = self._between(piece) if self._phase is None else self._within(self._phase, piece)
         except MalformedError as error:
             raise self._wrong(str(error)) from error
 
@@ -148,7 +152,7 @@ class Decoder:
                     early = "smaps came before the list" if stage == "read" else "a second list"
                     raise MalformedError(f"{early} of processes")
                 self._enter(stage, packing)
-            case ["bye"]:
+            case ["bye"] if not self._done:
                 self._done = True
             case ["fail", reason]:
                 raise self._refusal(reason)

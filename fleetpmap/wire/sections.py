@@ -3,26 +3,31 @@
 It was printed by grep -H (`PID/FILE:LINE`), tail -n +1 (`==> PID/smaps <==`) and tar, run inside proc_root. The path
 before each line is grep's, so nothing a process writes into its name or arguments can pass for another process.
 Source of the fields: Documentation/filesystems/proc.rst, table 1-4. A host may send anything at all, so every number
-has a bound, and so has the count of everything that becomes an object here.
+has a bound, and so has the count of everything that becomes an object here; and each section is read in a time that
+grows with its length and no faster.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 
-_HEADER = re.compile(rb"==> (?:(\d+)/smaps(?:_rollup)?|/dev/null) <==\n")
+_HEADER_BEGINNING = b"==> "
+_HEADER = re.compile(rb"==> (?:(\d{1,9})(/task/\d{1,9})?/smaps(?:_rollup)?|/dev/null) <==\n")
+# For a section that ends with a NUL: there the expression matches wherever a path does, so no byte is looked at twice.
 _COMMAND_LINE = re.compile(rb"(([1-9]\d{0,8})/cmdline:[^\0]*+\0(?:\2/cmdline:[^\0]*+\0)*+)")
+_PLACE = re.compile(rb"(\d{1,9})(/task/\d{1,9})?/(stat|cmdline|cgroup|smaps_rollup)")
+"""A file of a process, or of one of its threads."""
 _UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})(?: (\d{1,9}))?")
 _ROLLUP_FIELD = re.compile(rb"(\w+):\s*(\d{1,18}) kB")
 _NUMBER_DIGITS = 18
 """Below 10**18: int64 with room to add."""
 _PID_DIGITS = 9
 
-PROCESSES_LIMIT = 1 << 18
+PROCESSES_LIMIT = 1 << 16
 """Processes taken from one host; the kernel allows 2**22, and busy machines have some thousands."""
-RECORDS_LIMIT = 1 << 22
+RECORDS_LIMIT = 1 << 19
 """Lines or arguments taken from one section."""
 
 Facts = dict[str, dict[int, list[bytes]]]
@@ -48,13 +53,21 @@ def parse_arguments(section: bytes) -> dict[int, bytes]:
 
     A process without a command line is not in it.
     """
-    found = _COMMAND_LINE.findall(section) if section.count(b"\0") <= RECORDS_LIMIT else []
-    records = {int(pid): own for own, pid in found}
-    if len(records) == len(found) and sum(map(len, records.values())) == len(section):
-        return records
+    if section.endswith(b"\0"):
+        records: dict[int, bytes] = {}
+        size = 0
+        for match in islice(_COMMAND_LINE.finditer(section), PROCESSES_LIMIT):
+            own = match[1]
+            if records.setdefault(int(match[2]), own) is not own:
+                break
+            size += len(own)
+        if size == len(section):
+            return records
     pieces: dict[int, list[bytes]] = {}  # in some other order, or something else lies between them
     for pid, argument in paths_and_lines(section, b"/cmdline:", end=b"\0"):
         pieces.setdefault(pid, []).append(b"%d/cmdline:%b\0" % (pid, argument))
+        if len(pieces) > PROCESSES_LIMIT:
+            raise MalformedError(f"command lines of more than {PROCESSES_LIMIT:,} processes")
     return {pid: b"".join(own) for pid, own in pieces.items()}
 
 
@@ -68,7 +81,7 @@ def parse_uids(section: bytes) -> dict[int, int]:
     """Each process's effective uid, from the `Uid:` line of its status: real, effective, saved, filesystem."""
     uids: dict[int, int] = {}
     for pid, line in paths_and_lines(section, b"/status:"):
-        words = line.split()
+        words = line.split(maxsplit=5)
         if len(words) != 5:
             raise MalformedError(f"{pid}/status has no Uid line of four numbers")
         uids[pid] = number(words[2])
@@ -77,19 +90,27 @@ def parse_uids(section: bytes) -> dict[int, int]:
 
 def parse_cgroups(section: bytes) -> dict[int, tuple[str, ...]]:
     """Each process's paths, from the lines `ID:CONTROLLERS:PATH` of its cgroup; no path holds a newline."""
-    paths: dict[int, dict[str, None]] = {}
+    lines: dict[int, list[bytes]] = {}
     for pid, line in paths_and_lines(section, b"/cgroup:"):
+        lines.setdefault(pid, []).append(line)
+    return {pid: cgroup_paths(pid, own) for pid, own in lines.items()}
+
+
+def cgroup_paths(pid: int, lines: Iterable[bytes]) -> tuple[str, ...]:
+    """The paths in one process's lines, each once."""
+    paths: dict[str, None] = {}
+    for line in lines:
         _, _, rest = line.partition(b":")
         _, colon, path = rest.partition(b":")
         if not colon:
             raise MalformedError(f"{pid}/cgroup has a line without a path")
-        paths.setdefault(pid, {})[text_of(path)] = None
-    return {pid: tuple(found) for pid, found in paths.items()}
+        paths[text_of(path)] = None
+    return tuple(paths)
 
 
 def parse_rollup(text: bytes) -> dict[str, int]:
     """A smaps_rollup, kernel key to KiB: its lines but for the header, which is a mapping's."""
-    matches = map(_ROLLUP_FIELD.fullmatch, text.splitlines())
+    matches = map(_ROLLUP_FIELD.fullmatch, lines_of(text, "smaps_rollup"))
     return {text_of(match[1]): int(match[2]) for match in matches if match}
 
 
@@ -97,8 +118,8 @@ def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
     """The names of these uids in lines of passwd(5); the first line of a uid counts, as in getpwuid(3)."""
     wanted = set(uids)
     users: dict[int, str] = {}
-    for line in section.splitlines():
-        name, *fields = line.split(b":")
+    for line in lines_of(section, "passwd"):
+        name, *fields = line.split(b":", 3)
         if len(fields) > 1 and fields[1].isdigit() and len(fields[1]) <= _NUMBER_DIGITS and int(fields[1]) in wanted:
             users.setdefault(int(fields[1]), text_of(name))
     return users
@@ -110,7 +131,7 @@ def parse_times(section: bytes) -> tuple[float | None, dict[int, float]]:
     None where the host has no uptime.
     """
     seconds, alone = 0.0, {}
-    for line in section.splitlines():
+    for line in lines_of(section, "time"):
         match = _UPTIMES.fullmatch(line)
         if match is None:
             return None, {}
@@ -122,25 +143,30 @@ def parse_times(section: bytes) -> tuple[float | None, dict[int, float]]:
 
 
 def parse_facts(section: bytes) -> Facts:
-    """Records `PID/NAME:TEXT`, each closed by a NUL as grep -z prints them, by name and pid."""
-    facts: Facts = {"stat": {}, "cmdline": {}, "smaps_rollup": {}}
+    """Records `PID/NAME:TEXT`, each closed by a NUL as grep -z prints them, by name and pid.
+
+    A process whose main thread has ended has them of another, too: that one's stat is under `thread`.
+    """
+    facts: Facts = {"stat": {}, "thread": {}, "cmdline": {}, "cgroup": {}, "smaps_rollup": {}}
+    if section.count(b"\0") > RECORDS_LIMIT:
+        raise MalformedError(f"more than {RECORDS_LIMIT:,} records of facts")
     *records, rest = section.split(b"\0")
-    if rest or len(records) > RECORDS_LIMIT:
-        raise MalformedError("a record of facts is not closed, or there are too many")
+    if rest:
+        raise MalformedError("a record of facts is not closed")
     for record in records:
         path, _, text = record.partition(b":")
-        word, _, name = path.partition(b"/")
-        pid = pid_of(word, record)
-        if name.decode("latin-1") not in facts:
+        place = _PLACE.fullmatch(path)
+        if place is None:
             raise MalformedError(f"{record[:40]!r} is no fact that was asked for")
-        facts[name.decode("latin-1")].setdefault(pid, []).append(text)
+        name = "thread" if place[2] and place[3] == b"stat" else place[3].decode("ascii")
+        facts[name].setdefault(int(place[1]), []).append(text)
     return facts
 
 
 def parse_access(section: bytes) -> dict[int, str]:
     """What open() said to each process's smaps, in the order asked: ok, denied, unsupported or gone."""
     verdicts: dict[int, str] = {}
-    for line in section.splitlines():
+    for line in lines_of(section, "access"):
         pid, _, verdict = line.partition(b" ")
         verdicts[pid_of(pid, line)] = text_of(verdict)
         if len(verdicts) > PROCESSES_LIMIT:
@@ -148,23 +174,32 @@ def parse_access(section: bytes) -> dict[int, str]:
     return verdicts
 
 
-def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int]]:
-    """(pid, start, stop) of each smaps text in tail's output at body[start:stop], as offsets into body."""
+def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int, bool]]:
+    """(pid, start, stop) of each smaps text in tail's output at body[start:stop], as offsets into body; and whether it
+    is that of a thread, in place of a main thread that has ended."""
     headers: list[re.Match[bytes]] = []
+    looked = 0
     at = start
-    while (at := body.find(b"=", at, stop)) >= 0:  # one byte: fifty times as fast as all of b"==> "
-        # Only at the start of a line: a mapped file may be called anything, but the kernel prints its newlines as \012.
-        header = _HEADER.match(body, at, stop) if at == start or body[at - 1] == ord("\n") else None
+    # One line break and four bytes: the search skips over all other lines, and most files have no such text in them.
+    while at >= 0:
+        header = _HEADER.match(body, at, stop)
         if header is not None:
             headers.append(header)
-            if len(headers) > 2 * PROCESSES_LIMIT:  # each process's, and tail's /dev/null now and then
-                raise MalformedError(f"smaps of more than {PROCESSES_LIMIT:,} processes")
-        at += 1
+        looked += 1
+        if looked > 2 * PROCESSES_LIMIT:  # each process's, and tail's /dev/null now and then
+            raise MalformedError(f"smaps of more than {PROCESSES_LIMIT:,} processes")
+        # Only at the start of a line: a mapped file may be called anything, but the kernel prints its newlines as \012.
+        found = body.find(b"\n" + _HEADER_BEGINNING, max(start, at), stop)
+        at = found + 1 if found >= 0 else -1
     if not headers or headers[0].start() != start:
         raise MalformedError("smaps came without tail's first header")
     # tail puts an empty line before each header but the first: its newline is not the text's.
     ends = [header.start() - 1 for header in headers[1:]] + [stop]
-    return [(number(h[1]), h.end(), end) for h, end in zip(headers, ends, strict=True) if h[1] is not None]
+    return [
+        (number(header[1]), header.end(), end, header[2] is not None)
+        for header, end in zip(headers, ends, strict=True)
+        if header[1] is not None
+    ]
 
 
 def text_of(raw: bytes) -> str:
@@ -188,10 +223,19 @@ def paths_and_lines(section: bytes, name: bytes, end: bytes = b"\n") -> list[tup
     """(pid, line) of grep's records `PID/NAME:line`, each closed by `end`; empty records are echo's, not grep's."""
     if section.count(end) > RECORDS_LIMIT:
         raise MalformedError(f"more than {RECORDS_LIMIT:,} records of {text_of(name)[1:-1]}")
-    records = re.findall(rb"(\d{1,9})%b([^%b]*)%b" % (name, end, end), section)
-    if sum(map(len, chain.from_iterable(records))) + len(records) * len(name + end) < len(section):
-        return list(_records_one_by_one(section, name, end))  # something else lies between them
-    return [(int(path), line) for path, line in records]
+    if section.endswith(end):  # then the expression matches wherever a path does, and looks at no byte twice
+        records = re.findall(rb"(\d{1,9})%b([^%b]*)%b" % (name, end, end), section)
+        if sum(map(len, chain.from_iterable(records))) + len(records) * len(name + end) == len(section):
+            return [(int(path), line) for path, line in records]
+    return list(_records_one_by_one(section, name, end))  # something else lies between them
+
+
+def lines_of(section: bytes, name: str) -> list[bytes]:
+    """The lines of a section without their ends."""
+    if section.count(b"\n") > RECORDS_LIMIT:
+        raise MalformedError(f"more than {RECORDS_LIMIT:,} lines of {name}")
+    lines = section.split(b"\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def _records_one_by_one(section: bytes, name: bytes, end: bytes) -> Iterator[tuple[int, bytes]]:

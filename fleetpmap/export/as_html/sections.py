@@ -13,6 +13,7 @@ from fleetpmap.export.as_html.treemap import NARROW, WIDE, Tile, rules, tree
 from fleetpmap.report.base import Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.notes import check_sentences, coverage_sentence
+from fleetpmap.report.rows import HUGETLB
 from fleetpmap.units import human
 
 _TITLES = {
@@ -30,7 +31,8 @@ _TITLES = {
 }
 _OF_VIEW = {"summary": "merged"}
 """Views whose table is another's part of the page."""
-_HEADLINES = ("pss_kib", "uss_kib", "rss_kib", "swap_kib")
+_HEADLINES = ("pss_kib", "uss_kib", "rss_kib", "swap_kib", "hugetlb_kib")
+"""The last only where there are any."""
 _MOST_LINES = 5_000
 """Of a view that is text."""
 _MOST_CHECKS = 50
@@ -117,6 +119,8 @@ def _distinct(groups: Iterator[tuple[str, ...]]) -> tuple[str, ...]:
 def _headlines(table: Table) -> Iterator[Headline]:
     for name in _HEADLINES:
         column = table.column(name)
+        if name == HUGETLB and not column.total:
+            continue
         if column.total is None:
             yield Headline(name.removesuffix("_kib"), UNKNOWN, "unknown")
         else:

@@ -27,6 +27,7 @@ from fleetpmap.report.compare.findings import (
     MOST,
     count_sentences,
     drift_sentence,
+    huge_page_sentences,
     only_some_sentences,
     outlier_sentences,
     split_text,
@@ -34,7 +35,7 @@ from fleetpmap.report.compare.findings import (
 from fleetpmap.report.compare.matrix import matrix
 from fleetpmap.report.compare.outliers import Judgement, groups_of, judge
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.rows import coded, rule_over
+from fleetpmap.report.rows import HUGETLB, coded, rule_over
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
@@ -50,6 +51,8 @@ MOST_ROWS = 20
 """Mappings on a terminal, unless --top says how many."""
 _MOST_COLUMNS = 8
 """Hosts, or groups of hosts, that a terminal shows side by side."""
+_MOST_OUTLIERS = 24
+"""Hosts that stand apart in some mapping: each has a column of its own, even if these are more than _MOST_COLUMNS."""
 
 
 def compare(
@@ -82,7 +85,7 @@ class _Comparison:
     """The matrix of a snapshot, judged."""
 
     def __init__(self, snapshot: Snapshot, metric: str, per_process: bool, baseline: str | None) -> None:
-        metrics = tuple(dict.fromkeys((metric, *_WITNESSES)))
+        metrics = tuple(dict.fromkeys((metric, *_WITNESSES, HUGETLB)))
         self._snapshot = snapshot
         self._metric = metric
         self._matrix = matrix(snapshot, metrics, per_process=per_process)
@@ -118,6 +121,7 @@ class _Comparison:
         )
         told = (
             count_sentences(self._matrix),
+            () if self._metric in (HUGETLB, "size_kib") else huge_page_sentences(self._matrix, self._metric),
             outlier_sentences(self._matrix, self._values, self._judged, self._slots, renamed),
             map(drift_sentence, drifting),
             only_some_sentences(self._matrix, self._matrix.values[self._metric], self._known, renamed),
@@ -182,21 +186,38 @@ class _Comparison:
         if by is None and shape.sort in [column.name for column in self._columns]:
             shape = replace(shape, sort=None)  # a host that is not judged has no column here
         columns, counts = [], []
-        groups = self._alike([slot for slot in (base, by) if slot is not None])
-        for slots in groups[:_MOST_COLUMNS]:
+        groups, others = self._side_by_side([slot for slot in (base, by) if slot is not None])
+        out = self._judged.out[self._order]
+        for slots in groups:
             name = _column_name(fold(hosts[slot] for slot in slots) if len(slots) > 1 else hosts[slots[0]])
             median = np.rint(np.median(values[:, slots], axis=1)).astype(np.int64)
             if base is None or slots == [base]:
                 cells: list[Cell] = median.tolist()
                 for row in np.flatnonzero(~present[:, slots].any(axis=1)).tolist():
                     cells[row] = ABSENT
-                columns.append(Column(name, "KiB", cells))
+                column = Column(name, "KiB", cells)
             else:
-                columns.append(Column(name, "delta", (median - values[:, base]).tolist()))
+                column = Column(name, "delta", (median - values[:, base]).tolist())
+            named = frozenset(np.flatnonzero(out[:, slots].any(axis=1)).tolist())
+            columns.append(replace(column, outliers=named))
             counts.append(int(np.median(self._matrix.processes[self._slots][slots])))
-        left_out = fold(hosts[slot] for slots in groups[_MOST_COLUMNS:] for slot in slots)
+        left_out = fold(hosts[slot] for slots in others for slot in slots)
         notes = (f"not shown here, but judged: {left_out}; --format plain has every host",) if left_out else ()
         return self._framed(columns, counts, shape), notes
+
+    def _side_by_side(self, wanted: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
+        """The groups of hosts that have a column each, and the others. The wanted are the first, then the largest
+        group, then the outliers, which the table names, then the other groups by size."""
+        out = frozenset(np.flatnonzero(self._judged.out.any(axis=0)).tolist())
+        first: list[list[int]] = []
+        outliers: list[list[int]] = []
+        groups: list[list[int]] = []
+        for slots in self._alike(wanted):
+            (first if slots[0] in wanted else outliers if slots[0] in out else groups).append(slots)
+        ranked = [*first, *groups[:1], *outliers[:_MOST_OUTLIERS]]
+        ranked += [*groups[1:], *outliers[_MOST_OUTLIERS:]]
+        shown = max(_MOST_COLUMNS, len(first) + min(len(groups), 1) + len(outliers[:_MOST_OUTLIERS]))
+        return ranked[:shown], ranked[shown:]
 
     def _alike(self, wanted: Sequence[int]) -> list[list[int]]:
         """The compared hosts in groups: one pattern in all split rows and no outlier; those with outliers, and the

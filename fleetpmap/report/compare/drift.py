@@ -17,12 +17,14 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from fleetpmap.report.rows import host_slots, plain_paths
+from fleetpmap.naming import steady_path
+from fleetpmap.report.rows import host_slots, proper_paths
 from fleetpmap.snapshot import Snapshot
 
 _CODE = frozenset({"library", "executable"})
-# The version in libcrypto.so.1.1, libc-2.31.so, libpython3.11.so.1.0 and _ssl.cpython-311-x86_64-linux-gnu.so.
-_VERSION = re.compile(r"(?:\.(?:cpython|abi)[-\w]*|-?\d[\d.]*)?\.so[.\d]*\Z|-?\d[\d.]*\Z")
+# The version in libcrypto.so.1.1.1k, libc-2.31.so, libzstd-jni-1.5.5-*.so (see naming),
+# libpython3.11.so.1.0 and _ssl.cpython-311-x86_64-linux-gnu.so.
+_VERSION = re.compile(r"(?:\.(?:cpython|abi)[-\w]*|-?\d[\d.]*(?:-\*)?|-?\*)?\.so[.\d]*[a-z]?\Z|-?\d[\d.]*\Z")
 
 DriftKind = Literal["names", "paths", "builds"]
 
@@ -60,20 +62,17 @@ class _Code(NamedTuple):
 
 def _code_of(snapshot: Snapshot) -> dict[_Code, frozenset[str]]:
     """Everything that is mapped as code, with the hosts that have it."""
-    table, paths = snapshot.table, plain_paths(snapshot.table)
+    table, paths = snapshot.table, proper_paths(snapshot.table)
+    steady = [steady_path(path, code=True) for path in paths.names]
     is_code = np.array([kind in _CODE for kind in table.kind.names], dtype=np.bool_)[table.kind.codes]
     is_executable = np.array(["x" in perms for perms in table.perms.names], dtype=np.bool_)[table.perms.codes]
     rows = np.flatnonzero(is_code & is_executable)
     columns = (table.mapping.codes, paths.codes, table.offset, table.end - table.start, host_slots(snapshot))
-    hosts: dict[tuple[int, ...], set[int]] = defaultdict(set)
+    hosts: dict[_Code, set[int]] = defaultdict(set)
     for *code, host in zip(*(column[rows].tolist() for column in columns), strict=True):
-        hosts[tuple(code)].add(host)
-    return {
-        _Code(table.mapping.names[name], paths.names[path], offset, size): frozenset(
-            snapshot.hosts[slot].name for slot in slots
-        )
-        for (name, path, offset, size), slots in hosts.items()
-    }
+        name, path, *layout = code
+        hosts[_Code(table.mapping.names[name], steady[path], *layout)].add(host)
+    return {code: frozenset(snapshot.hosts[slot].name for slot in slots) for code, slots in hosts.items()}
 
 
 def _drifts(kind: DriftKind, forms: Iterable[tuple[str, Any, frozenset[str]]]) -> list[Drift]:

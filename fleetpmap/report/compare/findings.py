@@ -12,7 +12,8 @@ import numpy as np
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.compare.drift import Drift
 from fleetpmap.report.compare.matrix import Flags, Matrix
-from fleetpmap.report.compare.outliers import MIB, Judgement, groups_of
+from fleetpmap.report.compare.outliers import FLOOR_SHARE, MIB, Judgement, groups_of
+from fleetpmap.report.rows import HUGETLB
 from fleetpmap.table import IntArray
 from fleetpmap.units import human
 
@@ -30,6 +31,18 @@ def count_sentences(matrix: Matrix) -> Iterator[str]:
     counts = sorted(hosts_of.items(), key=lambda item: -len(item[1]))
     listed = ", ".join(f"{count} on {fold(hosts)}" for count, hosts in counts)
     yield f"the hosts do not run the same number of processes: {listed}; --per process divides by it"
+
+
+def huge_page_sentences(matrix: Matrix, metric: str) -> Iterator[str]:
+    """That the hosts do not have the same amount of huge pages, which the metric does not count, if so."""
+    slots: list[int] = np.flatnonzero(matrix.known(HUGETLB)).tolist()
+    held = matrix.values[HUGETLB][:, slots].sum(axis=0)
+    if len(slots) < 2 or held.max() - held.min() <= max(MIB, FLOOR_SHARE * held.min()):
+        return
+    yield (
+        f"huge pages, which {metric.removesuffix('_kib')} does not count: {split_text(matrix, held, slots)}; "
+        "--metric hugetlb compares them"
+    )
 
 
 def outlier_sentences(

@@ -113,7 +113,7 @@ class _Difference:
         columns += self._size_columns()
         if by in ("mapping", "kind"):
             columns.append(Column(by, "text", coded(row.part for row in rows)))
-        return Table("rows", tuple(columns), last="mapping" if by == "mapping" else None)
+        return Table("rows", tuple(columns), last="mapping" if by == "mapping" else None, measure=("growth_kib",))
 
     def _size_columns(self) -> Iterator[Column]:
         rule = rule_over(len(self._pairs.pairs), METRICS[self._metric])
