@@ -108,6 +108,13 @@ REFUSED = [
     ),
     ("unasked-reading", "listing(stat(7)); reading({1: BLOCK}); wait(b'never')", "protocol", "other processes than"),
     ("garbage-later", "listing(stat(7)); wait(b'read'); os.write(1, os.urandom(1 << 20))", "protocol", "cut after"),
+    ("no-processes", "listing()", "protocol", "the list of its processes is not whole: 0 came"),
+    (
+        "no-probe",
+        "BEGIN = BEGIN[:-1] + '77\\n'; listing(stat(7), stat(8))",
+        "protocol",
+        r"the list of its processes is not whole: 2 came without the probe's own \(pid 77\)",
+    ),
     ("refuses", "say(BEGIN + 'NONCE fail \\x1b[2J\\n')", "remote-error", "the probe refused"),
 ]
 
@@ -154,7 +161,6 @@ PARTIAL = [
         "listing(stat(7)); wait(b'read'); reading({7: BLOCK}, stats=stat(7, start='1') + '\\0')",
         {7: "reused"},
     ),
-    ("no-processes", "listing()", {}),
 ]
 
 

@@ -24,6 +24,7 @@ from fleetpmap.transport.base import Deadline, SshOptions, out_of_time, printabl
 from fleetpmap.transport.secret import Secret
 from fleetpmap.transport.ssh.agent import AgentError
 from fleetpmap.transport.ssh.auth_handler import AuthHandler, Prompt, UnansweredError, WouldTakeError
+from fleetpmap.transport.ssh.certificate import validity
 from fleetpmap.transport.ssh.key_file import CERTIFICATE
 from fleetpmap.transport.ssh.keys import Key, Keys
 from fleetpmap.transport.ssh.password import Answers, asks_for_password
@@ -156,6 +157,8 @@ class _Attempt:
         hint = f"run `{self._peer.ssh_command}`, or set user/identity_file for this host in inventory.toml"
         if self._password is None and _BY_PASSWORD.intersection(others):
             hint = f"give a password with --ask-pass, or {hint}"
+        if any(validity(key.blob) for key in self._offered):
+            hint = f"have the certificate signed anew, or {hint}"
         error = AuthError(
             f'cannot log in as "{self._peer.user}" ({tried}{not_tried}{wants})',
             host=self._peer.host,
