@@ -3,7 +3,7 @@
 #
 # It comes in on the stdin of `sh -s`, behind one line: set -- NONCE PROC_ROOT WISH...
 #   wishes: gzip (pack what is sent); what else to list of every process: words (its command line), uid (with passwd),
-#           cgroup, exe; what else to read: rollup (smaps_rollup, for which the kernel walks the page tables once more);
+#           cgroup, exe, access (if its smaps may not be opened); what else to read: rollup (smaps_rollup, for which the kernel walks the page tables once more);
 #           rollup_only (it takes the place of smaps where the kernel has it)
 # To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc uid cgroup
 #
@@ -314,6 +314,21 @@ list_all() {
     if wished uid; then in_parts 2000 owners "$@"; fi
     if wished cgroup; then in_parts 2000 cgroups "$@"; fi
     if wished exe; then in_parts 2000 programs "$@"; fi
+    if wished access; then in_parts 2000 openable "$@"; fi
+}
+
+# openable PID...: the processes whose smaps open() refuses to this user, in the words of `access`.
+openable() {
+    section access
+    for pid; do
+        if { :; } <"$pid/smaps"; then
+            continue
+        elif [ -e "$pid/smaps" ]; then
+            echo "$pid denied"
+        elif [ -e "$pid/stat" ]; then
+            echo "$pid unsupported"
+        fi
+    done 2>/dev/null
 }
 
 # texts PID...: each smaps behind the header that tail -n +1 puts there. /dev/null is in the list because tail prints no

@@ -107,8 +107,11 @@ def build_listing(
             exe=exes.get(pid),
         )
 
+    access = parse_access(body.section("access"))
+    if body.spans("access") and _opens_denied(capabilities):
+        access |= {pid: "denied" for pid, uid in uids.items() if capabilities.uid not in (0, uid)}
     users = parse_users(body.section("passwd"), uids.values())
-    return Listing(capabilities, Processes(slots, names, make), users, bool(body.spans("cmdline")), raw)
+    return Listing(capabilities, Processes(slots, names, make), users, bool(body.spans("cmdline")), access, raw)
 
 
 def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
@@ -169,18 +172,21 @@ def _statuses(
     verdicts = parse_access(body.section("access"))
     if [pid for pid in verdicts if pid in texts] != list(texts):
         raise MalformedError("the smaps do not follow the order in which they were asked for")
-    # Since 3.18 the kernel refuses to open what may not be read; before, it opened and gave nothing.
-    opens_denied = _release(listing.capabilities.kernel) < (3, 18)
     return {
         pid: _status(
             stats.get(pid),
             listing.processes.get(pid),
             length=texts[pid][1] - texts[pid][0] if pid in texts else 0,
             limit=process_limit,
-            verdict=_verdict(verdict, reached=pid in texts, opens_denied=opens_denied),
+            verdict=_verdict(verdict, reached=pid in texts, opens_denied=_opens_denied(listing.capabilities)),
         )
         for pid, verdict in verdicts.items()
     }
+
+
+def _opens_denied(capabilities: Capabilities) -> bool:
+    """Whether the kernel opens a smaps that may not be read and then gives nothing, as those before 3.18 do."""
+    return _release(capabilities.kernel) < (3, 18)
 
 
 def _verdict(verdict: str, *, reached: bool, opens_denied: bool) -> str:
