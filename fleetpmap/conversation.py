@@ -153,6 +153,7 @@ def start(transport: Transport, host: Host, question: Question) -> Dialogue:
             owners=bool(selection.users) or not question.smaps,
             cgroups=bool(selection.cgroup or selection.unit),
             exes=bool(selection.exe),
+            access=not question.smaps,
             rollups=question.rollups and not question.rollup_only,
             rollup_only=question.rollup_only,
         )
