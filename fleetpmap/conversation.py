@@ -279,7 +279,7 @@ Reply = TypeVar("Reply", Listing, PackedReading)
 def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | None], host: Host) -> Reply:
     """Feed the decoder until the reply is whole."""
     while (answer := reply()) is None:
-        piece = channel.receive(decoder.phase_end)
+        piece = channel.receive(decoder.awaited)
         if not piece:
             raise _ended_early(channel, decoder, host)
         decoder.feed(piece)

@@ -28,14 +28,14 @@ from sshd import Sshd
 from test_wire import LIST, NONCE, link, stream
 
 LIAR = r"""
-import os, sys, zlib
+import os, re, sys, zlib
 nonce = sys.stdin.buffer.readline().split()[2].decode()
 def say(text):
     sys.stdout.buffer.write(text.replace("NONCE", nonce).encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()
 def wait(command):
     for line in sys.stdin.buffer:
-        if line.startswith(command):
+        if re.fullmatch(command + rb"[0-9 /]*\n", line):  # the script has lines that begin so, too
             return line.decode().split()[1:]
 BEGIN = (
     "NONCE begin 1 uid=0 kernel=6.1.0 page_size=4096 boot_id= pid_namespace= reader=gnu compression=plain probe_pid=\n"
