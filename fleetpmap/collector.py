@@ -1,7 +1,8 @@
 """The recipe.   hosts ─► transport ─► probe ─► wire ─► smaps ─► table ─► [collector] ─► Snapshot
 
 `collect_host` asks one host; `collect` is that function mapped over hosts by any `concurrent.futures.Executor`. A host
-that fails is a value in the snapshot; an exception outside our own tree is a bug and goes through.
+that fails is a value in the snapshot, whatever the exception; one that a callback raises is the caller's and goes
+through.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from fleetpmap.arrivals import Arrivals, Arrived, Ask, Take
 from fleetpmap.connections import Connections
-from fleetpmap.conversation import Answered, converse
+from fleetpmap.conversation import Answered, converse, redacted
 from fleetpmap.conversation import Question as Question  # what collect() takes stands beside it
 from fleetpmap.errors import HostError, NotAskedError
 from fleetpmap.inventory import Host
 from fleetpmap.transport import Bastions, Deadline, SshOptions, Transport, get_ready, open_transport
+from fleetpmap.unexpected import host_error
 
 if TYPE_CHECKING:
     from fleetpmap.digest import Keep
@@ -61,9 +63,10 @@ def collect(
 ) -> Snapshot:
     """Ask every host, at most `jobs` at once, and put the answers together in the order of `hosts`.
 
-    A host that could not be asked is a row in the snapshot. When `deadline_s` seconds have passed, the hosts still
-    being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked. `machines_once`:
-    a machine that answers under several names is counted under the first.
+    A host that could not be asked is a row in the snapshot, also where something unexpected was raised (status
+    `error`). What `on_start`, `on_host` or `keep` raises ends the run. When `deadline_s` seconds have passed, the hosts
+    still being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked.
+    `machines_once`: a machine that answers under several names is counted under the first.
 
     `executor` replaces the pool of threads that is made otherwise. A pool of processes will do too, without `stop`,
     `on_start` and `keep`, which belong to this process. `on_start` is called in the thread that asks, `keep` and
@@ -168,8 +171,8 @@ def _ask(
         on_start(host)
     try:
         return _answered(host, question, run_deadline, transport_for, connections)
-    except HostError as error:
-        return error
+    except BaseException as error:  # also a panic in Rust code (cryptography), which is no Exception
+        return redacted(host_error(error, host.name, "ask"), question)
 
 
 def _settle(

@@ -260,6 +260,15 @@ class Dialogue:
         self.close()
 
 
+def redacted(error: HostError, question: Question) -> HostError:
+    """The same error without the secrets of the question, if an exception brought them along."""
+    for secret in (question.become_password, question.ssh.password, *question.ssh.passphrases.values()):
+        if secret is not None:
+            error.message, error.traceback = secret.redact(error.message), secret.redact(error.traceback)
+            error.args = (error.message,)
+    return error
+
+
 @contextlib.contextmanager
 def _told(said: Callable[[], str], sent: Secret | None) -> Iterator[None]:
     """Errors get what the host said, and lose what must not be said."""

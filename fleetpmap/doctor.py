@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from fleetpmap.errors import HostError
+from fleetpmap.errors import FleetpmapError
 from fleetpmap.inventory import Host
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report import Cell, Column, Report, Table
@@ -40,6 +40,7 @@ _STEP_OF = {
     "sudo": "sudo",
     "list": "tools",
     "read": "proc",
+    "ask": "proc",  # or an earlier one, as far as it passed
 }
 """The step that each stage of a HostError belongs to."""
 _TIMED = {"resolve": "dns", "tcp": "tcp", "banner": "kex", "login": "auth", "shell": "list", "proc": "read"}
@@ -116,7 +117,7 @@ def _route(host: Host, options: SshOptions) -> Route | None:
     """The way that was taken; None where there is none."""
     try:
         return route(host, options)
-    except HostError:
+    except FleetpmapError:
         return None
 
 

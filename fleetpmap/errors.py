@@ -13,7 +13,9 @@
         ├── AuthError               auth
         ├── SudoError               sudo
         ├── ProtocolError           protocol
-        └── RemoteError             remote-error
+        ├── RemoteError             remote-error
+        ├── ConfigError             error: a setting of this host alone
+        └── UnexpectedError         error: a bug
 
 The class says whose fault it is, the attributes hold the facts, `message` is one sentence of what and where, and `hint`
 what to do. A HostError is a value in a snapshot (the host's failure); everything else ends the run.
@@ -72,13 +74,16 @@ class SmapsError(FleetpmapError):
 class HostError(FleetpmapError):
     """A host could not be asked.
 
-    `stage` is the step that failed: config, dns, tcp, banner, kex, host-key, auth, exec, sudo, list or read.
+    `stage` is the step that failed: config, dns, tcp, banner, kex, host-key, auth, exec, sudo, list or read; `ask`
+    where it is one of these and not known which.
     """
 
     status: ClassVar[str]
     """The host's status in every report."""
     said = ""
     """What the host printed that is not ours (a banner, a login script, stderr), where the failure came in between."""
+    traceback = ""
+    """Where in the code it came up; empty for what is known to happen."""
     may_pass = False
     """Whether the same may go well in a moment: the host hung up before anybody logged in, or the resolver was busy."""
 
@@ -89,7 +94,7 @@ class HostError(FleetpmapError):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive Exception's own pickling, and a process pool sends errors back.
-        return (_rebuild, (type(self), self.message, self.host, self.stage, self.hint))
+        return (_rebuild, (type(self), self.message, self.host, self.stage, self.hint), self.__dict__)
 
 
 def _rebuild(kind: type[HostError], message: str, host: str, stage: str, hint: str) -> HostError:
@@ -156,3 +161,15 @@ class RemoteError(HostError):
     """The far side could not run the probe."""
 
     status = "remote-error"
+
+
+class ConfigError(HostError):
+    """A setting that concerns this host alone cannot be used, as an unset variable in its part of ssh_config."""
+
+    status = "error"
+
+
+class UnexpectedError(HostError):
+    """An exception that nothing here expects came up at this host: a bug of ours or of a library."""
+
+    status = "error"

@@ -43,6 +43,7 @@ HOST_STATUSES = (
     "sudo",
     "protocol",
     "remote-error",
+    "error",
     "not-asked",
 )
 _SLOWEST = 10
@@ -95,11 +96,14 @@ class HostFailure:
     hint: str
     said: str = ""
     """What the host printed that is not our probe's."""
+    traceback: str = ""
+    """Where in the code it came up; empty for what is known to happen."""
 
     @classmethod
     def from_error(cls, error: HostError) -> HostFailure:
         """The failure that an error of our own tree is."""
-        return cls(error.host, error.status, error.stage, error.message, error.hint, error.said)
+        facts = (error.host, error.status, error.stage, error.message, error.hint, error.said, error.traceback)
+        return cls(*facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def test_coverage_is_every_status():
     """0 too, so that an alert on a status has a series."""
     samples = _samples(_text(hosts(small_fleet())))
     status = {key[1][0][1]: value for key, value in samples.items() if key[0] == "fleetpmap_hosts"}
-    assert (status["ok"], status["timeout"], status["dns"], len(status)) == (2, 2, 0, 13)
+    assert (status["ok"], status["timeout"], status["dns"], len(status)) == (2, 2, 0, 14)
     status = {key[1][0][1]: value for key, value in samples.items() if key[0] == "fleetpmap_processes"}
     assert (status["read"], status["denied"], status["cut"], len(status)) == (3, 1, 0, 10)
 

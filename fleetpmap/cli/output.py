@@ -161,6 +161,8 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
         if how.verbose > 1:
             for line in host.said.splitlines()[:_SAID_LINES]:
                 say(f"{host.name} said: {line}")
+            for line in host.failure.traceback.splitlines() if host.failure else ():
+                say(f"{host.name}: {line}")
     for note, hosts in hosts_of.items():
         say(f"{fold(hosts)}: {note}")
     for process in snapshot.coverage.slowest if how.verbose else ():

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from fleetpmap.conversation import Answered, Conversation, Question
+from fleetpmap.conversation import Answered, Conversation, Question, redacted
 from fleetpmap.digest.batch import snapshots
 from fleetpmap.errors import HostError
 from fleetpmap.inventory import Host
 from fleetpmap.smaps import signature
 from fleetpmap.snapshot import HostSnapshot
 from fleetpmap.table import ROLLUP
+from fleetpmap.unexpected import host_error
 
 _BATCH = 4 << 20
 """Bytes of smaps parsed at once, unless one host has more."""
@@ -38,18 +39,36 @@ def digest(
     """
     found: dict[int, HostSnapshot | HostError] = {}
     for slots, batch in _batches(answers, question, found):
-        for slot, one, snapshot in zip(
-            slots, batch, snapshots(batch, rollups=question.rollups, sums=sums), strict=True
-        ):
-            if keep is not None:
-                keep(one.host, one.answer, snapshot)
-            found[slot] = snapshot
+        for slot, one, result in zip(slots, batch, _results(batch, question, sums), strict=True):
+            if keep is not None and isinstance(result, HostSnapshot):
+                keep(one.host, one.answer, result)
+            found[slot] = result
     return [found[slot] for slot in range(len(answers))]
 
 
 def host_snapshot(host: Host, answer: Conversation, notes: tuple[str, ...], *, rollups: bool) -> HostSnapshot:
     """What one answer comes to that was kept, and is not packed; `rollups`: they were asked for."""
     return snapshots([Answered(host, answer, notes)], rollups=rollups)[0]
+
+
+def _results(
+    batch: Sequence[Answered], question: Question, sums: Collection[str] | None
+) -> list[HostSnapshot | HostError]:
+    """What each answer of a batch comes to. If anything is raised, each is tried alone, and it is that one's error."""
+    try:
+        return [*snapshots(batch, rollups=question.rollups, sums=sums)]
+    except BaseException as error:
+        if len(batch) == 1:
+            return [_failure(error, batch[0], question)]
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+    return [result for one in batch for result in _results([one], question, sums)]
+
+
+def _failure(error: BaseException, one: Answered, question: Question) -> HostError:
+    failure = redacted(host_error(error, one.host.name, "read"), question)
+    failure.said = failure.said or one.answer.said
+    return failure
 
 
 def _batches(
@@ -62,10 +81,10 @@ def _batches(
     for slot, answer in enumerate(answers):
         try:
             one = _unpacked(answer, rollup_only=question.rollup_only)
-        except HostError as error:
-            failed[slot] = error
+            own_labels = signature(one.text, 0, len(one.text))
+        except BaseException as error:
+            failed[slot] = _failure(error, answer, question)
             continue
-        own_labels = signature(one.text, 0, len(one.text))
         if batch and (size + len(one.text) > _BATCH or (own_labels and labels and own_labels != labels)):
             yield slots, batch
             slots, batch, labels, size = [], [], b"", 0

@@ -1,0 +1,73 @@
+"""Exceptions that belong to one host, as that host's error.   any exception ─► [unexpected] ─► errors.HostError
+
+One host must not end a run. What a library raises unforeseen while one host is asked, or while its reply is parsed, is
+that host's failure, with the place in the code; the traceback goes along for -vv.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import PurePath
+from types import TracebackType
+
+from fleetpmap.errors import ConfigError, FleetpmapError, HostError, UnexpectedError
+
+_FRAMES = 20
+"""Calls shown of a traceback at most, the innermost ones: a RecursionError has a thousand."""
+_LINES = 120
+_LINE_LENGTH = 300
+_MESSAGE_LENGTH = 200
+
+
+def host_error(error: BaseException, host: str, stage: str) -> HostError:
+    """The error of the host that was worked on when `error` came up.
+
+    `stage` is used where the exception does not tell it. A UsageError is about a setting of that host alone, since all
+    that concerns the whole run was checked before the first host was asked.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: `error`, if it is one of these: they end the program.
+    """
+    if isinstance(error, HostError):
+        return error
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        raise error
+    if isinstance(error, FleetpmapError):
+        ours: HostError = ConfigError(error.message, host=host, stage="config", hint=error.hint)
+    else:
+        kind, words = type(error).__name__, _cut(str(error), _MESSAGE_LENGTH)
+        message = f"unexpected {kind} at {_place(error.__traceback__)}{': ' if words else ''}{words}"
+        hint = "this is a bug: please report it with the traceback, which -vv shows"
+        ours = UnexpectedError(message, host=host, stage=stage, hint=hint)
+        ours.traceback = _formatted(error)
+    ours.__cause__ = error
+    return ours
+
+
+def _place(trace: TracebackType | None) -> str:
+    """`paramiko/transport.py:2101`: the innermost line that is not the standard library's."""
+    place = "an unknown place"
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if module not in sys.stdlib_module_names:
+            place = f"{_from_package(trace.tb_frame.f_code.co_filename, module)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def _from_package(filename: str, package: str) -> str:
+    """The path without what stands in front of the package's own directory."""
+    parts = PurePath(filename).parts
+    if package in parts:
+        return "/".join(parts[len(parts) - 1 - parts[::-1].index(package) :])
+    return parts[-1] if parts else filename
+
+
+def _formatted(error: BaseException) -> str:
+    text = "".join(traceback.TracebackException.from_exception(error, limit=-_FRAMES, compact=True).format())
+    return "\n".join(_cut(line, _LINE_LENGTH) for line in text.splitlines()[-_LINES:])
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
