@@ -205,6 +205,8 @@ class Dialogue:
             if groups == expected != []:
                 self._expected = groups
                 return self._answer(listing, choice, self._receive_reading())
+            if not expected and self._decoder.reading is not None:
+                raise _not_our_probe("it sent smaps before it was asked for them", self._host.name)
             self._decoder.reading = None  # of other processes, if anything
             packed = None
             if smaps and groups:

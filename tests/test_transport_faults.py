@@ -31,6 +31,7 @@ from fleetpmap.inventory.model import Host
 from fleetpmap.processes import Selection
 from fleetpmap.transport import open_transport
 from fleetpmap.transport.base import Deadline, SshOptions
+from bounded import within
 from sshd import Sshd
 
 NO_CONFIG = SshOptions(ssh_config="none", known_hosts=("/nonexistent/known_hosts",))
@@ -86,6 +87,7 @@ def _host(port: int, **changes) -> Host:
 def _fail(host: Host, options: SshOptions, seconds: float = 20.0) -> HostError:
     """Ask for one command; the error that comes of it."""
     with (
+        within(seconds / 2),
         pytest.raises(HostError) as caught,
         open_transport(host, deadline=Deadline.after(seconds), options=options) as transport,
         transport.run("true") as channel,
