@@ -134,7 +134,7 @@ def choose(listing: Listing, selection: Selection, own: Own | None = None) -> Ch
     ]
     unread_exes = 0
     if selection.exe is not None:
-        unread_exes = sum(process.exe is None and process.state not in "ZX" for process in matched)
+        unread_exes = sum(process.exe is None and not process.has_ended for process in matched)
         matched = [process for process in matched if _has_exe(process, selection.exe)]
     if matched and (selection.newest or selection.oldest):
         pick = max if selection.newest else min
@@ -244,7 +244,7 @@ def _guard(matched: Iterable[ListedProcess], selection: Selection, unread_exes: 
     for process in sorted(matched, key=lambda process: (process.rss_kib, process.pid)):
         if process.kernel_thread:
             left_out.append(LeftOut(process, "kernel", "a kernel thread has no mappings"))
-        elif process.state in "ZX":
+        elif process.has_ended:
             left_out.append(LeftOut(process, "zombie", "ended, and not yet waited for by its parent"))
         elif reason := _over_limit(process, rss_sum, selection):
             left_out.append(LeftOut(process, "skipped", reason))

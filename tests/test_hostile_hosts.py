@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bounded import within
 from fleetpmap.collector import Question, collect
 from fleetpmap.errors import HostError
 from fleetpmap.probe import Script
@@ -23,7 +24,6 @@ from fleetpmap.smaps import parse_processes
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import from_columns
 from fleetpmap.wire import Decoder
-from bounded import within
 from program import fleetpmap
 from sshd import Sshd
 from test_wire import LIST, NONCE, link, stream

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bounded import within
 from fleetpmap.collector import Question, collect
 from fleetpmap.errors import (
     AuthError,
@@ -31,7 +32,6 @@ from fleetpmap.inventory.model import Host
 from fleetpmap.processes import Selection
 from fleetpmap.transport import open_transport
 from fleetpmap.transport.base import Deadline, SshOptions
-from bounded import within
 from sshd import Sshd
 
 NO_CONFIG = SshOptions(ssh_config="none", known_hosts=("/nonexistent/known_hosts",))

@@ -29,7 +29,8 @@ from fleetpmap.wire.replies import PAGE_SIZES
 FORMAT = 1
 """The capture's version: one that is not known is not read."""
 REBUILT = {
-    "stat": "of a process that was read it is that of after the reading, with the name of before",
+    "stat": "of a process that was read it is that of after the reading, with the name of before; if its main thread"
+    " has ended, the state and memory are those of another thread",
     "status": "only its Uid line was read",
     "cmdline": "an argument that no NUL closes has one now",
     "sys/kernel/osrelease": "without the line's other words, if it had any",

@@ -35,6 +35,8 @@ ARCHIVES = (".tar.zst", ".tar.gz", ".tgz", ".tar")
 """Suffixes of a capture in one file."""
 _OTHERS = (".zip", ".7z", ".xz", ".bz2", ".zst", ".gz", ".parquet")
 """Suffixes that nobody gives a directory."""
+_START_TIME = 19
+"""Which of stat's fields behind the name it is."""
 _GZIP_LEVEL = 1
 """smaps shrinks 13 to 36 times at the lowest level already."""
 
@@ -180,6 +182,7 @@ def _files(answer: Conversation) -> Iterator[tuple[str, bytes]]:
     read = reading.raw if reading else {}
     facts = parse_facts(read.get("facts", b""))
     stats, later = texts_by_pid(listed.get("stat", b""), "stat"), _whole(facts["stat"])
+    later |= {pid: _of_process(text, later[pid]) for pid, text in _whole(facts["thread"]).items() if pid in later}
     files = {
         "stat": stats | {pid: _renamed(later[pid], stats[pid]) for pid in later.keys() & stats.keys()},
         "status": texts_by_pid(listed.get("uid", b""), "status") | texts_by_pid(read.get("uid", b""), "status"),
@@ -205,6 +208,13 @@ def _whole(texts: dict[int, list[bytes]]) -> dict[int, bytes]:
 def _renamed(stat: bytes, listed: bytes) -> bytes:
     """A stat of after the reading with the name of before, by which the run chose: a process may have called exec."""
     return listed[: listed.rfind(b")")] + stat[stat.rfind(b")") :]
+
+
+def _of_process(thread: bytes, stat: bytes) -> bytes:
+    """A thread's stat with the start time of its process."""
+    fields, own = thread[thread.rfind(b")") + 2 :].split(b" "), stat[stat.rfind(b")") + 2 :].split(b" ")
+    fields[_START_TIME] = own[_START_TIME]
+    return thread[: thread.rfind(b")") + 2] + b" ".join(fields)
 
 
 def _matched(answer: Conversation) -> list[ListedProcess]:

@@ -14,6 +14,8 @@
 #                                            this one), uid and passwd, cgroup, exe
 #           NONCE read gzip|plain BODY       for a line `read PID... [/ PID...]...`: smaps, with a time for each group,
 #                                            access, uid, facts (stat, cmdline, smaps_rollup), passwd
+#                                            Both have the files of a living thread, PID/task/TID/NAME, of a process
+#                                            whose main thread has ended while others run: its own are empty
 #           BODY BODY                        for a line `list PID... [/ PID...]...`, from who knows already whom to read:
 #                                            packed as the list before; a line ahead of them would be a message more
 #           NONCE over                       behind each of these
@@ -146,7 +148,7 @@ in_parts() {
             ;;
     esac
     for pid; do
-        case $pid in *[!0-9]*) continue ;; esac
+        case $pid in / | *[!0-9/askt]*) continue ;; esac
         part="$part $pid" count=$((count + 1))
         if [ "$count" -eq "$limit" ]; then
             # shellcheck disable=SC2086 # a list of pids: split it
@@ -171,7 +173,7 @@ lines_of() {
     esac
 }
 
-# stats PID...: each stat; adds to $cut whose name has 15 bytes. awk drops what comes behind the rss, most of it: its
+# stats PID...: each stat; adds to $cut whose name has 15 bytes, and to $zombies those that may be one. awk drops what comes behind the rss, most of it: its
 # limit is there, nearly always the greatest number. The names come on stderr, which is cheaper than to read again:
 # opening a file of /proc costs more than all else.
 stats() {
@@ -201,8 +203,9 @@ stats() {
     # shellcheck disable=SC2086 # a list of paths: split it
     run grep -aHs '' $files
     # shellcheck disable=SC2086 # a list of paths: split it
-    told=$(grep -als '^[0-9]* (.\{15\}) ' $files)
+    told=$(grep -als -e '^[0-9]* (.\{15\}) ' -e ') Z ' $files)
     pids_told
+    zombies="$zombies $cut"
 }
 
 # Not awk's own loop over files, which in some ends at the first that is gone.
@@ -213,19 +216,61 @@ for (i = 1; i < ARGC; i++) {
         if (end = index(line, " 18446744073709551615 ")) line = substr(line, 1, end)
         print file ":" line
         if (substr(line, index(line, "(") + 16, 1) == ")") print file > "/dev/stderr"
+        if (index(line, ") Z ")) print file " Z" > "/dev/stderr"
     }
     close(file)
 }
 }'
 
-pids_told() { # adds to $cut the pids that the lines of $told begin with
+pids_told() { # adds to $zombies the pids of the lines of $told that end in ` Z`, to $cut those of the others
     IFS=$newline
     set -f
     for line in $told; do
-        case $line in [0-9]*/*) cut="$cut ${line%%/*}" ;; esac
+        case $line in
+            [0-9]*/*' Z') zombies="$zombies ${line%%/*}" ;;
+            [0-9]*/*) cut="$cut ${line%%/*}" ;;
+        esac
     done
     set +f
     unset IFS
+}
+
+# living_threads PID...: adds to $living PID/task/TID of a thread that runs, for each zombie that has one: its main
+# thread has ended, and only the files of the others tell of the memory.
+living_threads() {
+    for pid; do
+        for task in "$pid"/task/[0-9]*; do
+            [ "$task" != "$pid/task/$pid" ] && [ -r "$task/status" ] || continue
+            number_behind State: "$task/status"
+            case $word in
+                '' | [ZX]) ;;
+                *)
+                    living="$living $task"
+                    break
+                    ;;
+            esac
+        done
+    done
+}
+
+# records NAME... / PLACE...: these files of each PLACE (a PID, or PID/task/TID), whole, each closed by a NUL.
+records() {
+    wanted='' names=''
+    while [ "$1" != / ]; do
+        names="$names $1"
+        shift
+    done
+    shift
+    for each in $names; do
+        [ "$each:$reader$shell_words" != cmdline:sh ] || continue # its read cannot stop at a NUL
+        files "$each" "$@"
+        wanted="$wanted$files"
+    done
+    # shellcheck disable=SC2086 # a list of paths: split it
+    case $reader in
+        sh) shell_records $wanted ;;
+        *) run grep -azHs '' $wanted ;;
+    esac
 }
 
 # arguments PID...: `PID/cmdline:ARGUMENT` and a NUL for each.
@@ -298,8 +343,10 @@ programs() {
 
 list_all() {
     set -- [0-9]*
-    cut=''
+    cut='' zombies='' living=''
     in_parts 2000 stats "$@"
+    # shellcheck disable=SC2086 # a list of pids: split it
+    living_threads $zombies
     # Even if nothing is in it: who has no such section cannot read command lines.
     [ "$reader$shell_words" = sh ] || section cmdline
     if wished words; then
@@ -313,10 +360,19 @@ list_all() {
     fi
     if wished uid; then in_parts 2000 owners "$@"; fi
     if wished cgroup; then in_parts 2000 cgroups "$@"; fi
-    if wished exe; then in_parts 2000 programs "$@"; fi
+    # shellcheck disable=SC2086 # a list of places: split it
+    if wished exe; then in_parts 2000 programs "$@" $living; fi
+    # shellcheck disable=SC2086 # the same
+    if [ "$living" ]; then in_parts 2000 thread_facts $living; fi
 }
 
-# texts PID...: each smaps behind the header that tail -n +1 puts there. /dev/null is in the list because tail prints no
+thread_facts() { # PID/task/TID...
+    section thread
+    if wished cgroup; then set -- cgroup / "$@"; else set -- / "$@"; fi
+    records stat cmdline "$@"
+}
+
+# texts PID...: each smaps (of a PID/task/TID too) behind the header that tail -n +1 puts there. /dev/null is in the list because tail prints no
 # header above a single file. GNU's stops at the first file that it cannot read to its end; another goes on behind that.
 texts() {
     while [ "$#" -gt 0 ]; do
@@ -336,7 +392,7 @@ texts() {
         while [ "$#" -gt 0 ]; do
             one=$1
             shift
-            [ "$one" != "${stopped%%/*}" ] || break
+            [ "${one%%/*}" != "${stopped%%/*}" ] || break
         done
     done
 } 4>&1
@@ -361,24 +417,28 @@ clock() {
 
 # access PID...: only open() knows; [ -r ] says yes where open() says EACCES. Adds to $lines the Uid line of each.
 access() {
-    for pid; do
-        if { :; } <"$pid/$maps"; then
-            echo "$pid ok"
-        elif [ -e "$pid/$maps" ]; then
-            echo "$pid denied"
-        elif [ -e "$pid/stat" ]; then
-            echo "$pid unsupported"
-        else
-            echo "$pid gone"
-        fi
+    for one; do
+        before=$living
         while IFS= read -r line; do
             case $line in
+                State:?Z*) living_threads "$one" ;;
                 Uid:*)
-                    lines="$lines$newline$pid/status:$line"
+                    lines="$lines$newline$one/status:$line"
                     break
                     ;;
             esac
-        done <"$pid/status"
+        done <"$one/status"
+        place=$one
+        [ "$living" = "$before" ] || place=${living##* }
+        if { :; } <"$place/$maps"; then
+            echo "$one ok"
+        elif [ -e "$place/$maps" ]; then
+            echo "$one denied"
+        elif [ -e "$one/stat" ]; then
+            echo "$one unsupported"
+        else
+            echo "$one gone"
+        fi
     done 2>/dev/null
 }
 
@@ -394,25 +454,21 @@ facts() {
         effective_uids $lines
     fi
     section facts
-    files stat "$@"
-    wanted=$files
-    if [ "$reader$shell_words" != sh ]; then
-        files cmdline "$@"
-        wanted="$wanted$files"
+    rollup=''
+    ! wished rollup || rollup=smaps_rollup
+    # shellcheck disable=SC2086 # one word, or none
+    records stat cmdline $rollup / "$@"
+    if [ "$living" ]; then
+        # shellcheck disable=SC2086 # words, and a list of places: split them
+        records stat cmdline $rollup / $living
+        # shellcheck disable=SC2086 # a list of places: split it
+        texts $living
+        living=''
     fi
-    if wished rollup; then
-        files smaps_rollup "$@"
-        wanted="$wanted$files"
-    fi
-    # shellcheck disable=SC2086 # a list of paths: split it
-    case $reader in
-        sh) shell_records $wanted ;;
-        *) run grep -azHs '' $wanted ;;
-    esac
 }
 
 read_all() { # PID... [/ PID...]...
-    times='' these='' uids=' ' now=''
+    times='' these='' uids=' ' now='' living=''
     for word in "$@" /; do
         case $word in
             /)
@@ -437,6 +493,7 @@ shell_lines() { # FILE...
         while IFS= read -r line || [ -n "$line" ]; do
             case $line in "$beginning"*) $text "$file:$line$newline" ;; esac
             case $line in [0-9]*" ("???????????????") "*) cut="$cut ${file%/*}" ;; esac
+            case $file:$line in *"/stat:"*") Z "*) zombies="$zombies ${file%/*}" ;; esac
         done <"$file"
     done 2>/dev/null
 }

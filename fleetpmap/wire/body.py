@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+from itertools import pairwise
 
 from fleetpmap.wire.sections import MalformedError, Span, text_of
 
@@ -95,11 +96,14 @@ class Body:
         return self._bytes.getvalue()
 
     def pack(self, spans: list[Span]) -> bytes:
-        """These parts, which lie in this order, as one bytes object; uses the body up.
+        """These parts as one bytes object; uses the body up.
 
-        They are moved together inside the buffer itself, which getvalue() then hands out: a host's smaps can be tens of
-        megabytes, and there should not be two of them.
+        If they lie in this order, as nearly always, they are moved together inside the buffer itself, which getvalue()
+        then hands out: a host's smaps can be tens of megabytes, and there should not be two of them.
         """
+        if any(following[0] < part[1] for part, following in pairwise(part for part in spans if part[0] < part[1])):
+            text = self._bytes.getvalue()
+            return b"".join([text[start:stop] for start, stop in spans])
         end = 0
         with self._bytes.getbuffer() as view:
             for start, stop in spans:

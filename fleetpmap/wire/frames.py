@@ -6,6 +6,9 @@ Takes the host's stdout in pieces of any size, and looks at no byte twice. A pha
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from threading import Lock
+
 from fleetpmap.errors import HostError, ProtocolError, RemoteError
 from fleetpmap.probe import Script
 from fleetpmap.wire.body import FRAME_LIMIT
@@ -19,6 +22,8 @@ NOISE_LIMIT = 64 << 10
 _PIECE = 64 << 10
 """Bytes looked at together: what follows a frame is copied, and many small frames must not copy much each."""
 DEFAULT_LIMITS = Limits()
+_ONE_LARGE_LIST = Lock()
+"""Held by the thread that takes a large list apart, which for a moment needs several times its length."""
 
 
 class Decoder:
@@ -188,7 +193,9 @@ class Decoder:
         if self._capabilities is None:
             raise MalformedError("a phase came before the first frame")
         if phase.stage == "list":
-            self.listing = build_listing(self._capabilities, phase.unpack(), phase.malformed)
+            with ExitStack() as turn:
+                body = phase.unpack(lambda: turn.enter_context(_ONE_LARGE_LIST))
+                self.listing = build_listing(self._capabilities, body, phase.malformed)
         if phase.stage == "read" and self.listing is not None:
             self.reading = PackedReading(self.listing, phase)
 

@@ -9,6 +9,8 @@ Source: tar(5); POSIX.1-2001, ustar; the GNU manual, "Basic Tar Format".
 
 from __future__ import annotations
 
+import re
+
 from fleetpmap.wire.sections import MalformedError, pid_of, text_of
 
 _BLOCK = 512
@@ -16,7 +18,10 @@ _LINK, _LONG_TARGET = b"2", b"K"
 
 
 def parse_links(section: bytes, name: bytes) -> dict[int, str]:
-    """Where each `PID/NAME` points; one that could not be read is not in it. Archives may follow each other."""
+    """Where each `PID/NAME` points; one that could not be read is not in it. Archives may follow each other.
+
+    Of a process whose main thread has ended it may be another's, `PID/task/TID/NAME`.
+    """
     targets: dict[int, str] = {}
     long_target: bytes | None = None
     at = 0
@@ -31,7 +36,7 @@ def parse_links(section: bytes, name: bytes) -> dict[int, str]:
             long_target = content
         elif header[156:157] == _LINK:
             word, _, rest = _text(header[:100]).partition(b"/")
-            if rest != name:
+            if not re.fullmatch(rb"(?:task/\d{1,9}/)?" + name, rest):
                 raise MalformedError(f"{header[:100]!r} is not a link that was asked for")
             target = _text(header[157:257] if long_target is None else long_target)
             targets[pid_of(word, header[:40])] = text_of(target)

@@ -38,7 +38,11 @@ class Capabilities:
 
 
 class ListedProcess(NamedTuple):  # of every process of every host: a frozen dataclass takes four times as long to make
-    """One process of phase one, from its stat and cmdline."""
+    """One process of phase one, from its stat and cmdline.
+
+    If its main thread has ended while others run, the RSS, command line, cgroups and exe are read from one of those,
+    which has the same.
+    """
 
     pid: int
     name: str
@@ -60,6 +64,13 @@ class ListedProcess(NamedTuple):  # of every process of every host: a frozen dat
     """Its path in each hierarchy, v1 and v2, each path once; None unless the request asked for cgroups."""
     exe: str | None = None
     """Where its exe points, as the kernel puts it; None unless the request asked for exes and it may be read."""
+    threads: int = 1
+    """How many it has. A main thread that has ended (state Z) is one of them as long as others run."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it runs any more. Its main thread can have ended (pthread_exit) while others run."""
+        return self.state in "ZX" and self.threads < 2
 
 
 class Processes(Sequence[ListedProcess]):

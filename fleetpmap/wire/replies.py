@@ -26,6 +26,7 @@ from fleetpmap.wire.sections import (
     Span,
     arguments_of,
     bytes_of,
+    cgroup_paths,
     locate_texts,
     number,
     parse_access,
@@ -85,6 +86,7 @@ def build_listing(
     uids = parse_uids(raw["uid"])
     cgroups = parse_cgroups(raw["cgroup"])
     exes = parse_links(body.section("exe"), b"exe")
+    of_threads = parse_facts(body.section("thread"))
 
     def make(slot: int) -> ListedProcess:
         pid = int(pids[slot])
@@ -92,7 +94,7 @@ def build_listing(
             stat = stat_of(pid, fields[slot])
         except MalformedError as error:
             raise malformed(error) from error
-        return ListedProcess(
+        process = ListedProcess(
             pid=pid,
             name=names[slot],
             state=stat.state,
@@ -102,25 +104,48 @@ def build_listing(
             rss_kib=stat.rss_pages * capabilities.page_size // KIB,
             arguments=arguments_of(pid, arguments[pid]) if pid in arguments else (),
             kernel_thread=stat.kernel_thread,
+            threads=stat.threads,
             uid=uids.get(pid),
             cgroups=cgroups.get(pid),
             exe=exes.get(pid),
         )
+        return _of_thread(process, of_threads, capabilities.page_size) if pid in of_threads["thread"] else process
 
     users = parse_users(body.section("passwd"), uids.values())
     return Listing(capabilities, Processes(slots, names, make), users, bool(body.spans("cmdline")), raw)
 
 
+def _of_thread(process: ListedProcess, facts: Facts, page_size: int) -> ListedProcess:
+    """The process with what a thread tells in place of the main one, which has ended and no longer does."""
+    pid = process.pid
+    rss_pages = stat_of_text(pid, facts["thread"][pid][0]).rss_pages
+    process = process._replace(
+        rss_kib=rss_pages * page_size // KIB, arguments=tuple(map(text_of, facts["cmdline"].get(pid, ())))
+    )
+    if pid in facts["cgroup"]:
+        process = process._replace(cgroups=cgroup_paths(pid, facts["cgroup"][pid][0].splitlines()))
+    return process
+
+
 def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
-    """Phase two; uses `body` up. A text of more than `process_limit` bytes is dropped, its process `cut`."""
+    """Phase two; uses `body` up. A text of more than `process_limit` bytes is dropped, its process `cut`.
+
+    So are those that the body had no room for.
+    """
     raw = {name: body.section(name) for name in ("uid", "facts")}
     uids = parse_uids(raw["uid"])
     users = parse_users(body.section("passwd"), uids.values())
     facts = parse_facts(raw["facts"])
-    stats = {pid: stat_of_text(pid, b"\0".join(text)) for pid, text in facts["stat"].items()}
+    stats = _stats(facts)
     seconds, alone = parse_times(body.section("time"))
-    texts = _locate_all(body)
-    statuses = _statuses(listing, body, stats, texts, process_limit)
+    texts, of_threads = _locate_all(body)
+    verdicts = parse_access(body.section("access"))
+    if [pid for pid in verdicts if pid in texts] != list(texts) or not of_threads.keys() <= verdicts.keys():
+        raise MalformedError("the smaps do not follow the order in which they were asked for")
+    texts |= of_threads
+    statuses = _statuses(listing, verdicts, stats, texts, process_limit)
+    if body.cut:
+        statuses |= _cut_short(statuses, texts, body.cut)
     processes: list[ProcessReading] = []
     kept: list[Span] = []
     at = 0
@@ -141,6 +166,15 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
     return Reading(body.pack(kept), tuple(processes), users, raw, seconds)
 
 
+def _stats(facts: Facts) -> dict[int, Stat]:
+    """Each process's stat; with a thread's state and memory where the main thread has ended."""
+    stats = {pid: stat_of_text(pid, b"\0".join(text)) for pid, text in facts["stat"].items()}
+    for pid, text in facts["thread"].items():
+        if pid in stats:
+            stats[pid] = stat_of_text(pid, text[0])._replace(start_ticks=stats[pid].start_ticks)
+    return stats
+
+
 def _stopped(one: ListedProcess | Stat | None) -> bool:
     return one is not None and one.state == _STOPPED
 
@@ -151,24 +185,24 @@ def _arguments(pid: int, facts: Facts, listing: Listing) -> tuple[str, ...] | No
     return tuple(map(text_of, facts["cmdline"].get(pid, ())))
 
 
-def _locate_all(body: Body) -> dict[int, Span]:
-    """Where each process's text is, in the order printed."""
+def _locate_all(body: Body) -> tuple[dict[int, Span], dict[int, Span]]:
+    """Where each process's text is, in the order printed; and those of threads whose main thread has ended."""
     texts: dict[int, Span] = {}
+    threads: dict[int, Span] = {}
     for section in body.spans("smaps"):
-        for pid, start, stop in locate_texts(body.whole(), *section):
-            if pid in texts:
+        if section[0] == section[1] in body.cut:
+            continue
+        for pid, start, stop, of_thread in locate_texts(body.whole(), *section):
+            if pid in (threads if of_thread else texts):
                 raise MalformedError(f"smaps of process {pid} came twice")
-            texts[pid] = (start, stop)
-    return texts
+            (threads if of_thread else texts)[pid] = (start, stop)
+    return texts, threads
 
 
 def _statuses(
-    listing: Listing, body: Body, stats: dict[int, Stat], texts: dict[int, Span], process_limit: int
+    listing: Listing, verdicts: dict[int, str], stats: dict[int, Stat], texts: dict[int, Span], process_limit: int
 ) -> dict[int, ReadStatus]:
-    """What became of each process, in the order asked, which is that of the texts too."""
-    verdicts = parse_access(body.section("access"))
-    if [pid for pid in verdicts if pid in texts] != list(texts):
-        raise MalformedError("the smaps do not follow the order in which they were asked for")
+    """What became of each process, in the order asked."""
     # Since 3.18 the kernel refuses to open what may not be read; before, it opened and gave nothing.
     opens_denied = _release(listing.capabilities.kernel) < (3, 18)
     return {
@@ -180,6 +214,15 @@ def _statuses(
             verdict=_verdict(verdict, reached=pid in texts, opens_denied=opens_denied),
         )
         for pid, verdict in verdicts.items()
+    }
+
+
+def _cut_short(statuses: dict[int, ReadStatus], texts: dict[int, Span], cut: set[int]) -> dict[int, ReadStatus]:
+    """The processes whose text was dropped, or its end."""
+    return {
+        pid: "cut"
+        for pid, status in statuses.items()
+        if status == "unread" or (status == "read" and texts[pid][1] in cut)
     }
 
 

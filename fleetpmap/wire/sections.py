@@ -14,9 +14,11 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 _HEADER_BEGINNING = b"==> "
-_HEADER = re.compile(rb"==> (?:(\d{1,9})/smaps(?:_rollup)?|/dev/null) <==\n")
+_HEADER = re.compile(rb"==> (?:(\d{1,9})(/task/\d{1,9})?/smaps(?:_rollup)?|/dev/null) <==\n")
 # For a section that ends with a NUL: there the expression matches wherever a path does, so no byte is looked at twice.
 _COMMAND_LINE = re.compile(rb"(([1-9]\d{0,8})/cmdline:[^\0]*+\0(?:\2/cmdline:[^\0]*+\0)*+)")
+_PLACE = re.compile(rb"(\d{1,9})(/task/\d{1,9})?/(stat|cmdline|cgroup|smaps_rollup)")
+"""A file of a process, or of one of its threads."""
 _UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})(?: (\d{1,9}))?")
 _ROLLUP_FIELD = re.compile(rb"(\w+):\s*(\d{1,18}) kB")
 _NUMBER_DIGITS = 18
@@ -88,14 +90,22 @@ def parse_uids(section: bytes) -> dict[int, int]:
 
 def parse_cgroups(section: bytes) -> dict[int, tuple[str, ...]]:
     """Each process's paths, from the lines `ID:CONTROLLERS:PATH` of its cgroup; no path holds a newline."""
-    paths: dict[int, dict[str, None]] = {}
+    lines: dict[int, list[bytes]] = {}
     for pid, line in paths_and_lines(section, b"/cgroup:"):
+        lines.setdefault(pid, []).append(line)
+    return {pid: cgroup_paths(pid, own) for pid, own in lines.items()}
+
+
+def cgroup_paths(pid: int, lines: Iterable[bytes]) -> tuple[str, ...]:
+    """The paths in one process's lines, each once."""
+    paths: dict[str, None] = {}
+    for line in lines:
         _, _, rest = line.partition(b":")
         _, colon, path = rest.partition(b":")
         if not colon:
             raise MalformedError(f"{pid}/cgroup has a line without a path")
-        paths.setdefault(pid, {})[text_of(path)] = None
-    return {pid: tuple(found) for pid, found in paths.items()}
+        paths[text_of(path)] = None
+    return tuple(paths)
 
 
 def parse_rollup(text: bytes) -> dict[str, int]:
@@ -133,8 +143,11 @@ def parse_times(section: bytes) -> tuple[float | None, dict[int, float]]:
 
 
 def parse_facts(section: bytes) -> Facts:
-    """Records `PID/NAME:TEXT`, each closed by a NUL as grep -z prints them, by name and pid."""
-    facts: Facts = {"stat": {}, "cmdline": {}, "smaps_rollup": {}}
+    """Records `PID/NAME:TEXT`, each closed by a NUL as grep -z prints them, by name and pid.
+
+    A process whose main thread has ended has them of another, too: that one's stat is under `thread`.
+    """
+    facts: Facts = {"stat": {}, "thread": {}, "cmdline": {}, "cgroup": {}, "smaps_rollup": {}}
     if section.count(b"\0") > RECORDS_LIMIT:
         raise MalformedError(f"more than {RECORDS_LIMIT:,} records of facts")
     *records, rest = section.split(b"\0")
@@ -142,11 +155,11 @@ def parse_facts(section: bytes) -> Facts:
         raise MalformedError("a record of facts is not closed")
     for record in records:
         path, _, text = record.partition(b":")
-        word, _, name = path.partition(b"/")
-        pid = pid_of(word, record)
-        if name.decode("latin-1") not in facts:
+        place = _PLACE.fullmatch(path)
+        if place is None:
             raise MalformedError(f"{record[:40]!r} is no fact that was asked for")
-        facts[name.decode("latin-1")].setdefault(pid, []).append(text)
+        name = "thread" if place[2] and place[3] == b"stat" else place[3].decode("ascii")
+        facts[name].setdefault(int(place[1]), []).append(text)
     return facts
 
 
@@ -161,8 +174,9 @@ def parse_access(section: bytes) -> dict[int, str]:
     return verdicts
 
 
-def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int]]:
-    """(pid, start, stop) of each smaps text in tail's output at body[start:stop], as offsets into body."""
+def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int, bool]]:
+    """(pid, start, stop) of each smaps text in tail's output at body[start:stop], as offsets into body; and whether it
+    is that of a thread, in place of a main thread that has ended."""
     headers: list[re.Match[bytes]] = []
     looked = 0
     at = start
@@ -181,7 +195,11 @@ def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int
         raise MalformedError("smaps came without tail's first header")
     # tail puts an empty line before each header but the first: its newline is not the text's.
     ends = [header.start() - 1 for header in headers[1:]] + [stop]
-    return [(number(h[1]), h.end(), end) for h, end in zip(headers, ends, strict=True) if h[1] is not None]
+    return [
+        (number(header[1]), header.end(), end, header[2] is not None)
+        for header, end in zip(headers, ends, strict=True)
+        if header[1] is not None
+    ]
 
 
 def text_of(raw: bytes) -> str:

@@ -24,7 +24,8 @@ _FIELDS = re.compile(
     " ".join(
         (
             *(r"\s*(\S+)", _NUMBER, _ANY, rf"-?{_NUMBER}", _ANY, _ANY, _NUMBER),  # state, ppid, session, flags
-            *(_ANY,) * 12,
+            *(_ANY,) * 10,
+            *(_NUMBER, _ANY),  # num_threads
             *(_NUMBER, _NUMBER, rf"{_NUMBER}\b"),  # starttime, vsize, rss; here ends what the probe's list has
         )
     )
@@ -51,6 +52,8 @@ class Stat(NamedTuple):
     rss_pages: int
     start_stack: int | None = None
     """Address at which its stack begins; 0 where the login may not know, None in a stat without the field."""
+    threads: int = 1
+    """How many it has; a process that has ended has one until its parent has waited for it."""
 
 
 class Stats(NamedTuple):
@@ -108,7 +111,7 @@ def stat_of(pid: int, fields: str) -> Stat:
     match = _FIELDS.match(fields)
     if match is None:
         raise MalformedError(f"{pid}/stat is not a stat line")
-    state, ppid, session, flags, start_ticks, size, rss_pages, start_stack = match.groups()
+    state, ppid, session, flags, threads, start_ticks, size, rss_pages, start_stack = match.groups()
     return Stat(
         state,
         ppid=int(ppid),
@@ -118,6 +121,7 @@ def stat_of(pid: int, fields: str) -> Stat:
         size=int(size),
         rss_pages=int(rss_pages),
         start_stack=None if start_stack is None else int(start_stack),
+        threads=int(threads),
     )
 
 
