@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
+import signal
 import socket
 import struct
 import threading
@@ -14,12 +16,16 @@ import paramiko
 from paramiko.common import cMSG_EXT_INFO, cMSG_IGNORE
 
 from bounded import within
-from hostile_server import BLOCK, Door, Server, begin, body, fleet, good, line_of, listed, measured, phase, read
+from hostile_server import BLOCK, Door, Server, begin, body, fleet, good, line_of, listed, measured, phase, read, start
 
 MEMORY = 400 << 20
 """Bytes, as docs/concepts/security.md promises."""
+LATE_S = 1.0
 UNBOUNDED = 1 << 40
-ROWS = b"".join(b"%08x-%08x r--p 00000000 0:0 0 /%x\nRss: 0 kB\n" % (at, at + 1, at) for at in range(400_000))
+ROWS = b"".join(
+    b"%08x-%08x r--p 00000000 00:00 0                          /%x\nRss:                   0 kB\n" % (at, at + 1, at)
+    for at in range(0x10000000, 0x10000000 + 320_000)
+)
 
 
 def flood(channel: paramiko.Channel, *, limit: int = 1 << 31) -> None:
@@ -102,7 +108,7 @@ def ignores_window(channel: paramiko.Channel, nonce: bytes) -> None:
 
 
 def many_rows(channel: paramiko.Channel, nonce: bytes) -> None:
-    """Four hundred thousand mappings of two short lines each, every one of another file."""
+    """More mappings than are taken of a host, of two lines each, every one of another file."""
     channel.sendall(begin(nonce, b"gzip") + phase(nonce, b"list", body(nonce, *listed(101)), b"gzip"))
     line_of(channel)
     channel.sendall(phase(nonce, b"read", body(nonce, *read({101: ROWS})), b"gzip"))
@@ -137,7 +143,6 @@ def test_run_over_hostile_and_good_hosts(tmp_path: Path) -> None:
     servers = {name: Server(good) for name in GOOD} | hostile()
     with fleet(servers, tmp_path) as words, within(40):
         done = measured("run", *words, "--match", "svc", "--view", "hosts", "--format", "json", "--timeout", "20")
-    print(done.memory >> 20, done.stderr)
     assert done.status == 3, done.stderr
     rows = {row["host"]: row for row in json.loads(done.stdout)["rows"]}
     assert {
@@ -154,7 +159,6 @@ def test_run_over_hostile_and_good_hosts(tmp_path: Path) -> None:
         "record": "protocol",
     }
     assert "Traceback" not in done.stderr
-    print(done.memory >> 20, done.stderr)
     assert done.memory < MEMORY
 
 
@@ -167,5 +171,33 @@ def test_watch_over_hostile_and_good_hosts(tmp_path: Path) -> None:
         )
     assert done.status == 3, done.stderr
     assert "Traceback" not in done.stderr
-    print(done.memory >> 20, done.stderr)
     assert done.memory < MEMORY
+
+
+def stuck(channel: paramiko.Channel, nonce: bytes) -> None:
+    """Begin, and say no more."""
+    channel.sendall(begin(nonce))
+    line_of(channel)
+
+
+def test_interrupt_at_any_moment(tmp_path: Path) -> None:
+    """^C twice, at twenty moments of a run over good, slow and hostile hosts: 130 and no traceback, within a second."""
+    servers = {
+        "good": Server(good),
+        "stuck": Server(stuck),
+        "rows": Server(many_rows),
+        "record": Server(endless_record),
+    }
+    moments = random.Random(18)
+    with fleet(servers, tmp_path) as words:
+        for _ in range(20):
+            program = start("run", *words, "--match", "svc", "--timeout", "30")
+            moment_s = moments.uniform(0.0, 2.5)
+            time.sleep(moment_s)
+            program.send_signal(signal.SIGINT)
+            with within(0.1 + LATE_S):
+                time.sleep(0.1)
+                program.send_signal(signal.SIGINT)
+                out, err = program.communicate(timeout=30)
+            assert (program.returncode, out) == (130, ""), f"at {moment_s:.2f} s: {program.returncode}, {out}{err}"
+            assert "Traceback" not in err, f"at {moment_s:.2f} s: {err}"
