@@ -90,9 +90,8 @@ ASKED_BY_TAB = {"_FLEETPMAP_COMPLETE": "complete_bash", "COMP_WORDS": "fleetpmap
         ("fleetpmap.cli.entry", {}),
         ("typer", {}),
         ("fleetpmap.cli.app", {}),
-        ("fleetpmap.inventory", {}),
+        ("fleetpmap.cli.entry", ASKED_BY_TAB),
         ("typer", ASKED_BY_TAB),
-        ("fleetpmap.cli.app", ASKED_BY_TAB),
     ],
 )
 def test_interrupt_while_it_starts_is_quiet(module: str, environment: dict[str, str]):
