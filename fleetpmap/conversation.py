@@ -67,8 +67,8 @@ class Conversation:
         """Names of the uids seen, as far as the reading is unpacked."""
         return self.listing.users | (self.reading.users if self.reading else {})
 
-    def unpacked(self) -> Conversation:
-        """The same with its reading, and no longer packed.
+    def unpacked(self, check: Callable[[], None] = lambda: None) -> Conversation:
+        """The same with its reading, and no longer packed. `check` is called now and then, and may raise.
 
         Raises:
             HostError: what came is not the wire format.
@@ -76,7 +76,7 @@ class Conversation:
         if self.packed is None:
             return self
         with _told(lambda: self.said, self.sent):
-            reading = self.packed.unpack()
+            reading = self.packed.unpack(check)
             if [one.pid for one in reading.processes] != [one.pid for one in self.choice.read]:
                 raise _not_our_probe("it answered for other processes than it was asked for", self.packed.host)
             if all(one.status == "unread" for one in reading.processes):
@@ -89,6 +89,9 @@ class Conversation:
         if unread := self.choice.unread_exes:
             remedy = "even root may not" if can.uid == 0 else "--sudo reads them"
             yield f"the exe of {unread} of its processes could not be read, so --exe leaves them out; {remedy}"
+        if undecided := self.choice.undecided:
+            remedy = "a simpler pattern, --exe or --unit finds them"
+            yield f"--match took too long on {undecided} of its processes: left out, matching or not; {remedy}"
         if can.uid != 0 and can.probe_pid is not None and listed.get(1) is None:
             yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
         if can.reader == "sh" and not self.listing.has_arguments:
@@ -102,6 +105,8 @@ class Answered:
     host: Host
     answer: Conversation
     notes: tuple[str, ...] = ()
+    deadline: Deadline | None = None
+    """Until when the host has time; None: that does not matter."""
 
     @property
     def reading(self) -> Reading | None:

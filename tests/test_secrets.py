@@ -29,7 +29,7 @@ def choose(*args, **options):  # a bug of ours, behind login and sudo; they stay
     raise ZeroDivisionError
 
 conversation.choose = choose
-from fleetpmap.cli.main import main
+from fleetpmap.cli import main
 main()
 """
 
@@ -107,7 +107,7 @@ def words(sshd: Sshd, account: Callable[..., str]) -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("program", "status"), [(("-m", "fleetpmap"), 0), (("-X", "dev", "-c", _WITH_A_BUG), 1)], ids=["whole", "bug"]
+    ("program", "status"), [(("-m", "fleetpmap"), 0), (("-X", "dev", "-c", _WITH_A_BUG), 4)], ids=["whole", "bug"]
 )
 def test_secrets_are_nowhere(words: tuple[str, ...], tmp_path: Path, program: tuple[str, ...], status: int):
     """On the terminal, in files, in /proc of us, of sshd and of sudo: after a whole run, and after a traceback."""
@@ -117,9 +117,9 @@ def test_secrets_are_nowhere(words: tuple[str, ...], tmp_path: Path, program: tu
             run.wait_for(prompt)
             run.type(secret)
         assert run.status() == status, run.shown
-    assert ("Traceback" in run.shown) == (status == 1)
+    assert ("Traceback" in run.shown) == (status == 4)
     written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(written) == (0 if status else 2)
+    assert len(written) == (3 if status else 2)  # with what is missing from the csv
     assert any(b"--ask-become-pass" in text for text in watch.seen)
     assert any(b"SUDO_USER" in text for text in watch.seen)
     for secret in SECRETS:
@@ -135,7 +135,7 @@ def test_journal_of_paramiko_holds_no_secret(words: tuple[str, ...], tmp_path: P
         f"logging.basicConfig(filename={str(log)!r}, level=1)\n"
         "import paramiko.transport, fleetpmap.transport.ssh.session\n"
         "logging.getLogger('paramiko').propagate = True\n"
-        "from fleetpmap.cli.main import main\n"
+        "from fleetpmap.cli import main\n"
         "main()\n"
     )
     with Terminal([sys.executable, "-c", program, *words], BARE | {"TERM": "xterm"}, cwd=tmp_path) as run:

@@ -194,7 +194,7 @@ class Decoder:
             raise MalformedError("a phase came before the first frame")
         if phase.stage == "list":
             with ExitStack() as turn:
-                body = phase.unpack(lambda: turn.enter_context(_ONE_LARGE_LIST))
+                body = phase.unpack(when_large=lambda: turn.enter_context(_ONE_LARGE_LIST))
                 self.listing = build_listing(self._capabilities, body, phase.malformed)
         if phase.stage == "read" and self.listing is not None:
             self.reading = PackedReading(self.listing, phase)

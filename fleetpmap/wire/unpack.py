@@ -111,10 +111,10 @@ class Phase:
         self.taken.packed += len(piece)
         self._limit(0 if self.read_follows else self.size, self.taken.packed)
 
-    def unpack(self, when_large: Callable[[], object] = lambda: None) -> Body:
+    def unpack(self, check: Callable[[], None] = lambda: None, when_large: Callable[[], object] = lambda: None) -> Body:
         """The phase's bytes; of both phases in one, the list's, and the next time the other's.
 
-        `when_large` is called before a large list is unpacked any further.
+        `check` is called for each megabyte, and may raise; `when_large` before a large list is unpacked any further.
 
         Raises:
             ProtocolError: they are more than the limits allow, or not whole.
@@ -123,6 +123,7 @@ class Phase:
         body = Body(self.nonce, self.limits.text)
         unpacked, rest, is_large = 0, None, False
         while rest is None:
+            check()
             piece = self._rest or self._unpacked()
             self._rest = b""
             if not piece:
@@ -222,13 +223,13 @@ class PackedReading:
         """Bytes packed."""
         return self.phase.size
 
-    def unpack(self) -> Reading:
-        """The reading; uses the packed bytes up.
+    def unpack(self, check: Callable[[], None] = lambda: None) -> Reading:
+        """The reading; uses the packed bytes up. `check` is called now and then, and may raise.
 
         Raises:
             ProtocolError: this is not the wire format, not whole, or more than the limits allow.
         """
         try:
-            return build_reading(self.listing, self.phase.unpack(), self.phase.limits.process)
+            return build_reading(self.listing, self.phase.unpack(check), self.phase.limits.process)
         except MalformedError as error:
             raise self.phase.malformed(error) from error
