@@ -222,8 +222,9 @@ class Dialogue:
             if groups == expected != []:
                 self._expected = groups
                 return self._answer(listing, choice, self._receive_reading())
-            if expected:
-                self._decoder.reading = None  # of other processes
+            if not expected and self._decoder.reading is not None:
+                raise _not_our_probe("it sent smaps before it was asked for them", self._host.name)
+            self._decoder.reading = None  # of other processes, if anything
             packed = None
             if smaps and groups:
                 self._channel.send(self._script.read_line(groups))
@@ -304,8 +305,8 @@ def _receive(
 ) -> Reply:
     """Feed the decoder until the reply is whole."""
     while (answer := reply()) is None:
-        # Until it begins, each piece may say why it does not.
-        piece = channel.receive(decoder.phase_end if decoder.begun else b"")
+        # Until the probe begins, each piece may tell why it does not.
+        piece = channel.receive(decoder.awaited if decoder.begun else b"")
         if not piece:
             raise _ended_early(channel, decoder, host)
         decoder.feed(piece)

@@ -218,3 +218,10 @@ def test_ps_needs_no_process_option():
     done = fleetpmap("ps", *LOCAL, "--format", "csv")
     pids = {row["pid"] for row in csv.DictReader(io.StringIO(done.stdout))}
     assert str(os.getpid()) in pids
+
+
+def test_the_library_shows_its_names():
+    """`dir(fleetpmap)`, and so a Tab in an interactive session, before any of them is imported."""
+    code = "import fleetpmap; print(dir(fleetpmap) == sorted(fleetpmap.__all__), 'collect' in dir(fleetpmap))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"

@@ -81,6 +81,34 @@ def test_interrupt_without_a_terminal_says_so(fleet: tuple[str, ...], silent: so
     assert "interrupted: asking no more hosts" in stderr
 
 
+ASKED_BY_TAB = {"_FLEETPMAP_COMPLETE": "complete_bash", "COMP_WORDS": "fleetpmap ru", "COMP_CWORD": "1"}
+
+
+@pytest.mark.parametrize(
+    ("module", "environment"),
+    [
+        ("fleetpmap.cli.entry", {}),
+        ("typer", {}),
+        ("fleetpmap.cli.app", {}),
+        ("fleetpmap.cli.entry", ASKED_BY_TAB),
+        ("typer", ASKED_BY_TAB),
+    ],
+)
+def test_interrupt_while_it_starts_is_quiet(module: str, environment: dict[str, str]):
+    """^C in the first moments, while modules are imported, is exit status 130 and not a word."""
+    argv = [sys.executable, "-v", "-m", "fleetpmap", "run", "--pid", str(os.getpid())]  # -v tells of each import
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BARE | environment
+    ) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if line.startswith(f"import '{module}'"):
+                run.send_signal(signal.SIGINT)
+                break
+        assert "Traceback" not in run.stderr.read()
+        assert run.wait(20) == 130
+
+
 def test_second_interrupt_aborts_at_once(fleet: tuple[str, ...]):
     """The second ^C ends the program without waiting for anybody, and gives the cursor back."""
     argv = [sys.executable, "-m", "fleetpmap", "run", *fleet, "--jobs", "1"]

@@ -29,7 +29,7 @@ def choose(*args, **options):  # a bug of ours, behind login and sudo; they stay
     raise ZeroDivisionError
 
 conversation.choose = choose
-from fleetpmap.cli.main import main
+from fleetpmap.cli import main
 main()
 """
 
@@ -151,7 +151,7 @@ def test_journal_of_paramiko_holds_no_secret(words: tuple[str, ...], tmp_path: P
         f"logging.basicConfig(filename={str(log)!r}, level=1)\n"
         "import paramiko.transport, fleetpmap.transport.ssh.session\n"
         "logging.getLogger('paramiko').propagate = True\n"
-        "from fleetpmap.cli.main import main\n"
+        "from fleetpmap.cli import main\n"
         "main()\n"
     )
     with Terminal([sys.executable, "-c", program, *words], BARE | {"TERM": "xterm"}, cwd=tmp_path) as run:

@@ -49,9 +49,14 @@ def script(shell: Shell) -> str:
     return get_completion_script(prog_name="fleetpmap", complete_var=VARIABLE, shell=shell.value)
 
 
+def is_asked() -> bool:
+    """Whether a shell is asking for candidates."""
+    return VARIABLE in os.environ
+
+
 def prepare() -> None:
     """Teach the parser the shells, if one of them is asking."""
-    if VARIABLE in os.environ:
+    if is_asked():
         from typer.completion import completion_init  # type: ignore[attr-defined]  # typer gives it no public name
 
         completion_init()

@@ -29,6 +29,8 @@ from fleetpmap.smaps.words import Flags
 _WINDOW = 2 * 2**20
 """Bytes read at once: about what a core's cache holds. Larger waits for memory, smaller for the interpreter."""
 
+MAPPINGS_LIMIT = 300_000
+"""Mappings read at once; each takes some 200 bytes for as long as it is parsed, and a hostile one 40 of the text."""
 _NOWHERE = np.array([-1])
 Span = tuple[int, int]
 
@@ -61,13 +63,13 @@ def parse_processes(
         ValueError: spans that overlap, leave a gap or do not cover the text.
     """
     starts, stops = _bounds(len(text), spans)
-    rows, reader = _read(text, starts, stops, check)
+    rows, reader, read_to = _read(text, starts, stops, check)
     first = np.searchsorted(rows.at, starts)
     counts = np.searchsorted(rows.at, stops) - first
     process = np.repeat(np.arange(len(starts), dtype=np.int32), counts)
     errors = {
-        index: _error(bytes(text[starts[index] : stops[index]]), check)
-        for index in np.flatnonzero(_is_bad(rows, process, starts, stops, first, counts)).tolist()
+        index: _error(bytes(text[starts[index] : stops[index]]), check) if stops[index] <= read_to else _too_many()
+        for index in np.flatnonzero(_is_bad(rows, process, starts, stops, first, counts) | (stops > read_to)).tolist()
     }
     if errors:
         whole = np.ones(len(starts), np.bool_)
@@ -88,11 +90,12 @@ def _bounds(size: int, spans: Sequence[Span]) -> tuple[Positions, Positions]:
 
 def _read(
     text: bytes | memoryview, starts: Positions, stops: Positions, check: Callable[[], None]
-) -> tuple[Rows, Reader]:
-    """Every block of the buffer, whichever process's, in order."""
+) -> tuple[Rows, Reader, int]:
+    """Every block of the buffer, whichever process's, in order; and how far it was read, until there were too many."""
     buffer = np.frombuffer(text, np.uint8) if len(text) else np.zeros(0, np.uint8)
     reader = Reader()
     parts: list[Rows] = []
+    count, read_to = 0, len(text)
     with borrowed_window() as window:
         for begin, end, is_whole in _pieces(text, buffer, starts, stops):
             check()
@@ -102,7 +105,11 @@ def _read(
                 parts.append(reader.read(window, inside - begin))
             else:
                 parts.append(reader.read_alone(bytes(text[begin:end]), begin))
-    return join(parts), reader
+            count += len(parts[-1].at)
+            if count > MAPPINGS_LIMIT:
+                read_to = end
+                break
+    return join(parts), reader, read_to
 
 
 def _pieces(
@@ -175,6 +182,12 @@ def _error(text: bytes, check: Callable[[], None]) -> SmapsError:
         return error
     return SmapsError(
         f"its host's smaps have more than {KEYS_LIMIT} different keys", offset=0, hint="no kernel prints that many"
+    )
+
+
+def _too_many() -> SmapsError:
+    return SmapsError(
+        f"more than {MAPPINGS_LIMIT:,} mappings on one host", offset=0, hint="select fewer processes, or use --rollup"
     )
 
 

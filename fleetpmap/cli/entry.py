@@ -1,4 +1,4 @@
-"""The entry point: the exit status of everything that can end a run.   fleetpmap ─► [main] ─► app
+"""The entry point: the exit status of everything that can end a run.   fleetpmap ─► [entry] ─► app
 
 1 our fault (a traceback) · 2 usage or inventory · 3, 4, 5 from the coverage · 124, 130, 143 cut short · 141 the reader
 left.
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 from fleetpmap.errors import FleetpmapError, UsageError
 
 
-def main() -> None:
-    """Run the command line and exit."""
+def run(interrupts: Callable[[int, FrameType | None], object] | int | None) -> None:
+    """Run the command line and exit. `interrupts` is what is to handle ^C once all is imported."""
     _fill_closed_streams()
     from fleetpmap.cli import complete
     from fleetpmap.cli.app import app
@@ -22,6 +25,8 @@ def main() -> None:
 
     complete.prepare()
     try:
+        if not complete.is_asked():  # else ^C goes on to end the program on the spot
+            signal.signal(signal.SIGINT, interrupts)
         app(prog_name="fleetpmap")  # however it was started: the name of the completion variable comes from it
     except FleetpmapError as error:
         sys.exit(_say(error))
