@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from fleetpmap.errors import UsageError
 from fleetpmap.units import human, parse_size
-from fleetpmap.wire import ListedProcess, Listing, Processes, Reading
+from fleetpmap.wire import ListedProcess, Listing, Processes, ProcessReading, Reading
 
 COMM_LENGTH = 15
 """Bytes of a process name that the kernel keeps (TASK_COMM_LEN without its NUL)."""
@@ -155,13 +155,25 @@ def full_name(process: ListedProcess) -> str:
 
 
 def completed(choice: Choice, reading: Reading) -> Choice:
-    """The choice with the command lines that the reading brought."""
-    arguments = {process.pid: process.arguments for process in reading.processes}
+    """The choice with the names and command lines that the reading brought."""
     read = (
-        process if (words := arguments.get(process.pid)) is None else process._replace(arguments=words)
-        for process in choice.read
+        process._replace(
+            name=process.name if found.name is None else found.name,
+            arguments=process.arguments if found.arguments is None else found.arguments,
+        )
+        if found.status != "reused"
+        else process
+        for process, found in zip(choice.read, reading.processes, strict=True)
     )
     return Choice(tuple(read), choice.left_out, choice.unread_exes)
+
+
+def became_another(listed: ListedProcess, found: ProcessReading, selection: Selection) -> bool:
+    """Whether a process that was chosen had another name when it was read, by which it would not have been."""
+    if found.name is None or found.name == listed.name:
+        return False
+    arguments = listed.arguments if found.arguments is None else found.arguments
+    return not _is_called(listed._replace(name=found.name, arguments=arguments), selection)
 
 
 def _candidates(processes: Processes, selection: Selection) -> Iterable[ListedProcess]:
@@ -191,6 +203,10 @@ def _matches(process: ListedProcess, selection: Selection, users: dict[int, str]
         return False
     if selection.unit is not None and not _in_unit(process, selection.unit):
         return False
+    return _is_called(process, selection)
+
+
+def _is_called(process: ListedProcess, selection: Selection) -> bool:
     if selection.match is None:
         return True
     name = full_name(process)

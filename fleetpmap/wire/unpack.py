@@ -6,6 +6,7 @@ whichever thread. No I/O.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import deque
 from dataclasses import dataclass, field
@@ -89,6 +90,22 @@ class Phase:
         self.size += len(piece)
         self.taken.packed += len(piece)
         self._limit(0 if self.read_follows else self.size, self.taken.packed)
+
+    def stuck(self) -> tuple[int, ...]:
+        """The processes for which the host gave the phase up; () if it did not.
+
+        The line that names them may lie amid what was still on its way then.
+        """
+        given_up = self.nonce + b" given up\n"
+        end = b""
+        for piece in reversed(self.pieces):
+            end = bytes(piece[-len(given_up) :]) + end
+            if len(end) >= len(given_up):
+                break
+        if not end.endswith(given_up):
+            return ()
+        line = re.search(self.nonce + rb" stuck ((?:\d{1,9} ?){1,999})\n", b"".join(self.pieces))
+        return tuple(map(int, line[1].split())) if line else ()
 
     def unpack(self) -> Body:
         """The phase's bytes; of both phases in one, the list's, and the next time the other's.
