@@ -109,6 +109,9 @@ class Conversation:
         chosen = {one.pid for one in (*self.choice.read, *(left.process for left in self.choice.left_out))}
         if unknown := [str(pid) for pid in self.silent if pid not in chosen]:
             yield f"the command line of process {', '.join(unknown)} did not come back, so only the name could match"
+        if undecided := self.choice.undecided:
+            remedy = "a simpler pattern, --exe or --unit finds them"
+            yield f"--match took too long on {undecided} of its processes: left out, matching or not; {remedy}"
         if can.uid != 0 and can.probe_pid is not None and listed.get(1) is None:
             yield "its /proc hides other users' processes (hidepid): only the login's own can match; --sudo shows all"
         if can.reader == "sh" and not self.listing.has_arguments:

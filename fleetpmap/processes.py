@@ -1,4 +1,4 @@
-"""Which processes the user means, and which the guard leaves out.   wire.Listing ─► [processes] ─► phase two
+"""Select the listed processes to read, and say why others are skipped.   wire.Listing ─► [processes] ─► phase two
 
 Pure: the pattern never leaves this machine, and the same Python regex decides on every host.
 """
@@ -8,15 +8,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from fleetpmap.errors import UsageError
+from fleetpmap.matching import Matcher, TooSlowError
 from fleetpmap.units import human, parse_size
 from fleetpmap.wire import ListedProcess, Listing, Processes, ProcessReading, Reading
 
 COMM_LENGTH = 15
 """Bytes of a process name that the kernel keeps (TASK_COMM_LEN without its NUL)."""
+_PATH_LENGTH = 4096
+"""Characters in the path of a cgroup at most (PATH_MAX)."""
 MAX_RSS = "64G"
 MAX_RSS_SUM = "256G"
 
@@ -55,7 +58,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A process that matched and is not to be read: status `skipped`, `zombie` or `kernel`, and why."""
+    """A process that matched, or may match, and is not to be read: status `skipped`, `zombie` or `kernel`, and why."""
 
     process: ListedProcess
     status: str
@@ -70,6 +73,8 @@ class Choice:
     left_out: tuple[LeftOut, ...]
     unread_exes: int = 0
     """Processes that match but for --exe, and whose exe may not be read: counted in neither."""
+    undecided: int = 0
+    """How many of `left_out` may match or not: --match took too long on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,8 @@ def compile_match(pattern: str) -> re.Pattern[str]:
         )
     try:
         return re.compile(pattern)
+    except (OverflowError, RecursionError) as error:
+        raise UsageError(f"--match {pattern[:40]!r}: {error}", hint="write a simpler pattern") from error
     except re.error as error:
         where = f" at position {error.pos}" if error.pos is not None else ""
         raise UsageError(
@@ -127,10 +134,18 @@ def own_of(listing: Listing, local_pid: int | None = None) -> Own:
 def choose(listing: Listing, selection: Selection, own: Own | None = None) -> Choice:
     """The processes of one host that `selection` means, without our own: those of `own_of(listing)` unless given."""
     ours = _Ours(listing.processes, own or own_of(listing))
-    matched = [
+    pattern = selection.match and Matcher(selection.match, exact=selection.exact)
+    eligible = [
         process
-        for process in _candidates(listing.processes, selection)
-        if _matches(process, selection, listing.users) and process not in ours
+        for process in _candidates(listing.processes, selection, pattern)
+        if _is_eligible(process, selection, listing.users)
+    ]
+    found, slow = _split(eligible, pattern, full=selection.full) if pattern else (eligible, [])
+    matched = [process for process in found if process not in ours]
+    undecided = [
+        left
+        for left in slow
+        if left.process not in ours and (selection.exe is None or _has_exe(left.process, selection.exe))
     ]
     unread_exes = 0
     if selection.exe is not None:
@@ -139,7 +154,7 @@ def choose(listing: Listing, selection: Selection, own: Own | None = None) -> Ch
     if matched and (selection.newest or selection.oldest):
         pick = max if selection.newest else min
         matched = [pick(matched, key=lambda process: (process.start_ticks, process.pid))]
-    return _guard(matched, selection, unread_exes)
+    return _guard(matched, selection, unread_exes, undecided)
 
 
 def full_name(process: ListedProcess) -> str:
@@ -165,33 +180,63 @@ def completed(choice: Choice, reading: Reading) -> Choice:
         else process
         for process, found in zip(choice.read, reading.processes, strict=True)
     )
-    return Choice(tuple(read), choice.left_out, choice.unread_exes)
+    return replace(choice, read=tuple(read))
 
 
 def became_another(listed: ListedProcess, found: ProcessReading, selection: Selection) -> bool:
     """Whether a process that was chosen had another name when it was read, by which it would not have been."""
-    if found.name is None or found.name == listed.name:
+    if selection.match is None or found.name is None or found.name == listed.name:
         return False
     arguments = listed.arguments if found.arguments is None else found.arguments
-    return not _is_called(listed._replace(name=found.name, arguments=arguments), selection)
+    now = listed._replace(name=found.name, arguments=arguments)
+    return _split([now], Matcher(selection.match, exact=selection.exact), full=selection.full) == ([], [])
 
 
-def _candidates(processes: Processes, selection: Selection) -> Iterable[ListedProcess]:
+def _candidates(processes: Processes, selection: Selection, pattern: Matcher | None) -> Iterable[ListedProcess]:
     """Those that a look at the pid or the name does not rule out; nothing more is known of the others yet."""
     if selection.pids:
         return filter(None, map(processes.get, sorted(set(selection.pids))))
-    if selection.match is None or selection.full:
+    if pattern is None or selection.full:
         return processes
-    search = selection.match.search  # what matches exactly is found, too
     slots = [
         slot
         for slot, name in enumerate(processes.names)
-        if search(name) or len(name) == COMM_LENGTH or not name.isascii()  # which may be cut
+        if len(name) == COMM_LENGTH or not name.isascii() or _may_match(pattern, name)  # the first two may be cut
     ]
     return map(processes.at, slots)
 
 
-def _matches(process: ListedProcess, selection: Selection, users: dict[int, str]) -> bool:
+def _may_match(pattern: Matcher, name: str) -> bool:
+    try:
+        return pattern.matches(name)
+    except TooSlowError:
+        return True
+
+
+def _split(
+    eligible: Iterable[ListedProcess], pattern: Matcher, *, full: bool
+) -> tuple[list[ListedProcess], list[LeftOut]]:
+    """The processes that match, and those on which the pattern takes too long."""
+    texts = [(_searched(process, full=full), process) for process in eligible]
+    found: list[ListedProcess] = []
+    slow: list[LeftOut] = []
+    # The short ones first: who starts processes with long command lines must not use up the time for all the others.
+    for text, process in sorted(texts, key=lambda pair: len(pair[0])):
+        try:
+            if pattern.matches(text):
+                found.append(process)
+        except TooSlowError as error:
+            slow.append(LeftOut(process, "skipped", str(error)))
+    return found, slow
+
+
+def _searched(process: ListedProcess, *, full: bool) -> str:
+    name = full_name(process)
+    return (" ".join(process.arguments) or name) if full else name
+
+
+def _is_eligible(process: ListedProcess, selection: Selection, users: dict[int, str]) -> bool:
+    """Whether it has what is asked for besides the pattern and the exe."""
     if selection.pids and process.pid not in selection.pids:
         return False
     # Kernel threads have no memory of their own: only who asks for one by its pid is told so.
@@ -201,18 +246,7 @@ def _matches(process: ListedProcess, selection: Selection, users: dict[int, str]
         return False
     if selection.cgroup is not None and not _in_cgroup(process, selection.cgroup):
         return False
-    if selection.unit is not None and not _in_unit(process, selection.unit):
-        return False
-    return _is_called(process, selection)
-
-
-def _is_called(process: ListedProcess, selection: Selection) -> bool:
-    if selection.match is None:
-        return True
-    name = full_name(process)
-    text = (" ".join(process.arguments) or name) if selection.full else name
-    found = selection.match.fullmatch(text) if selection.exact else selection.match.search(text)
-    return found is not None
+    return selection.unit is None or _in_unit(process, selection.unit)
 
 
 def _belongs_to(process: ListedProcess, wanted: Sequence[str], users: dict[int, str]) -> bool:
@@ -233,6 +267,7 @@ def _in_cgroup(process: ListedProcess, glob: str) -> bool:
         fnmatchcase(path, glob)
         or any(fnmatchcase(path[: slash.start()] or "/", glob) for slash in re.finditer("/", path))
         for path in process.cgroups or ()
+        if len(path) <= _PATH_LENGTH  # else each prefix of a hostile host's endless path would be looked at
     )
 
 
@@ -253,9 +288,11 @@ def _cgroup_parts(process: ListedProcess) -> Iterator[str]:
         yield from filter(None, path.split("/"))
 
 
-def _guard(matched: Iterable[ListedProcess], selection: Selection, unread_exes: int) -> Choice:
+def _guard(
+    matched: Iterable[ListedProcess], selection: Selection, unread_exes: int, undecided: Sequence[LeftOut]
+) -> Choice:
     read: list[ListedProcess] = []
-    left_out: list[LeftOut] = []
+    left_out = [*undecided]
     rss_sum = 0
     for process in sorted(matched, key=lambda process: (process.rss_kib, process.pid)):
         if process.kernel_thread:
@@ -271,6 +308,7 @@ def _guard(matched: Iterable[ListedProcess], selection: Selection, unread_exes: 
         tuple(sorted(read, key=lambda process: process.pid)),
         tuple(sorted(left_out, key=lambda left: left.process.pid)),
         unread_exes,
+        len(undecided),
     )
 
 
