@@ -250,6 +250,8 @@ class Dialogue:
         if groups == expected != []:
             self._expected = groups
             return self._answer(selection, listing, choice, self._receive_reading())
+        if not expected and self._decoder.reading is not None:
+            raise _not_our_probe("it sent smaps before it was asked for them", self._host.name)
         self._decoder.reading = None  # of other processes, if anything
         packed = None
         if smaps and groups:
@@ -331,13 +333,13 @@ class Dialogue:
         while self._decoder.begun and deadline.remaining() > self._patience_s:
             self._channel.renew(deadline.sooner(self._patience_s))
             try:
-                return self._channel.receive(self._decoder.phase_end)
+                return self._channel.receive(self._decoder.awaited)
             except DeadlineError:
                 pass
             finally:
                 self._channel.renew(deadline)
             self._channel.send(self._script.look_line(self._look_s))
-        return self._channel.receive(self._decoder.phase_end)
+        return self._channel.receive(self._decoder.awaited)
 
     def _answer(
         self, selection: Selection, listing: Listing, choice: Choice, packed: PackedReading | None

@@ -158,7 +158,7 @@ def test_more_mappings_than_are_taken(tmp_path: Path) -> None:
     reading = Reading(b"", (ProcessReading(42, "cut", 0, 0, 0),), {})
     snapshot = host_snapshot(Host("box"), Answer(listing, choice, "", reading=reading), (), rollups=False)
     assert snapshot.status == "partial"
-    assert snapshot.processes[0].reason == "its smaps is longer than 256 MiB; --rollup reads its sums alone"
+    assert snapshot.processes[0].reason == "its smaps is longer than 128 MiB; --rollup reads its sums alone"
     assert _looked(tree, rollup_only=True).table.fields["Rss"].tolist() == [42]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bounded import within
 from fleetpmap.collector import Question, collect
 from fleetpmap.errors import (
     AuthError,
@@ -86,6 +87,7 @@ def _host(port: int, **changes) -> Host:
 def _fail(host: Host, options: SshOptions, seconds: float = 20.0) -> HostError:
     """Ask for one command; the error that comes of it."""
     with (
+        within(seconds / 2),
         pytest.raises(HostError) as caught,
         open_transport(host, deadline=Deadline.after(seconds), options=options) as transport,
         transport.run("true") as channel,

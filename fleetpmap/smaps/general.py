@@ -11,6 +11,7 @@ from here. Grammar:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fleetpmap.errors import SmapsError
@@ -56,19 +57,23 @@ def read_process(text: bytes) -> list[Block]:
         SmapsError: not smaps, a key twice in one mapping, a mapping that comes again, or torn; `offset` counts from the
             beginning of `text`.
     """
-    if not text:
-        return []
-    starts = [0, *(match.end() for match in BLOCK_BREAK.finditer(text))]
-    blocks: list[Block] = []
-    for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
-        block = read_block(text[start:stop], start, is_last=stop == len(text), before=len(blocks))
+    return list(each_block(text))
+
+
+def each_block(text: bytes) -> Iterator[Block]:
+    """As read_process, one mapping at a time."""
+    last_key, end, before, start = "", -1, 0, 0
+    while start < len(text):
+        following = BLOCK_BREAK.search(text, start)
+        stop = following.end() if following else len(text)
+        block = read_block(text[start:stop], start, is_last=stop == len(text), before=before)
         # A mapping that grows while it is read comes twice, and overlaps; but it ends further on the second time.
-        if blocks and block.header.end <= blocks[-1].header.end:
+        if block.header.end <= end:
             raise _repeated(block.header, start)
-        blocks.append(block)
-    if len(blocks) > 1 and blocks[-1].last_key != blocks[-2].last_key:
-        raise _torn(len(blocks) - 1, starts[-1])
-    return blocks
+        if stop == len(text) and before and block.last_key != last_key:
+            raise _torn(before, start)
+        last_key, end, before, start = block.last_key, block.header.end, before + 1, stop
+        yield block
 
 
 def read_block(text: bytes, offset: int = 0, *, is_last: bool = False, before: int = 0) -> Block:

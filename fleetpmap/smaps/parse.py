@@ -10,6 +10,7 @@ A text's last block takes the general path if its last line lacks the newline: t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps.columns import NULL, Coded, SmapsColumns, in_row_order
 from fleetpmap.smaps.fast import KEYS_LIMIT, Reader
-from fleetpmap.smaps.general import last_block_start, read_process, signature
+from fleetpmap.smaps.general import each_block, last_block_start, signature
 from fleetpmap.smaps.header import BLOCK_BREAK, SIZE_MAX
 from fleetpmap.smaps.header_columns import PERMS
 from fleetpmap.smaps.linetexts import Codes
@@ -29,6 +30,8 @@ from fleetpmap.smaps.words import Flags
 _WINDOW = 2 * 2**20
 """Bytes read at once: about what a core's cache holds. Larger waits for memory, smaller for the interpreter."""
 
+MAPPINGS_LIMIT = 300_000
+"""Mappings read at once; each takes some 200 bytes for as long as it is parsed, and a hostile one 40 of the text."""
 _NOWHERE = np.array([-1])
 Span = tuple[int, int]
 
@@ -59,13 +62,13 @@ def parse_processes(text: bytes | memoryview, spans: Sequence[Span]) -> tuple[Sm
         ValueError: spans that overlap, leave a gap or do not cover the text.
     """
     starts, stops = _bounds(len(text), spans)
-    rows, reader = _read(text, starts, stops)
+    rows, reader, read_to = _read(text, starts, stops)
     first = np.searchsorted(rows.at, starts)
     counts = np.searchsorted(rows.at, stops) - first
     process = np.repeat(np.arange(len(starts), dtype=np.int32), counts)
     errors = {
-        index: _error(bytes(text[starts[index] : stops[index]]))
-        for index in np.flatnonzero(_is_bad(rows, process, starts, stops, first, counts)).tolist()
+        index: _error(bytes(text[starts[index] : stops[index]])) if stops[index] <= read_to else _too_many()
+        for index in np.flatnonzero(_is_bad(rows, process, starts, stops, first, counts) | (stops > read_to)).tolist()
     }
     if errors:
         whole = np.ones(len(starts), np.bool_)
@@ -84,11 +87,12 @@ def _bounds(size: int, spans: Sequence[Span]) -> tuple[Positions, Positions]:
     return starts, stops
 
 
-def _read(text: bytes | memoryview, starts: Positions, stops: Positions) -> tuple[Rows, Reader]:
-    """Every block of the buffer, whichever process's, in order."""
+def _read(text: bytes | memoryview, starts: Positions, stops: Positions) -> tuple[Rows, Reader, int]:
+    """Every block of the buffer, whichever process's, in order; and how far it was read, until there were too many."""
     buffer = np.frombuffer(text, np.uint8) if len(text) else np.zeros(0, np.uint8)
     reader = Reader()
     parts: list[Rows] = []
+    count = read_to = 0
     with borrowed_window() as window:
         for begin, end, is_whole in _pieces(text, buffer, starts, stops):
             if is_whole:
@@ -97,7 +101,10 @@ def _read(text: bytes | memoryview, starts: Positions, stops: Positions) -> tupl
                 parts.append(reader.read(window, inside - begin))
             else:
                 parts.append(reader.read_alone(bytes(text[begin:end]), begin))
-    return join(parts), reader
+            count, read_to = count + len(parts[-1].at), end
+            if count > MAPPINGS_LIMIT:
+                break
+    return join(parts), reader, read_to
 
 
 def _pieces(
@@ -143,11 +150,17 @@ def _is_bad(
 def _error(text: bytes) -> SmapsError:
     """What is wrong with the text of a process that the fast path did not accept."""
     try:
-        read_process(text)
+        deque(each_block(text), maxlen=0)
     except SmapsError as error:
         return error
     return SmapsError(
         f"its host's smaps have more than {KEYS_LIMIT} different keys", offset=0, hint="no kernel prints that many"
+    )
+
+
+def _too_many() -> SmapsError:
+    return SmapsError(
+        f"more than {MAPPINGS_LIMIT:,} mappings on one host", offset=0, hint="select fewer processes, or use --rollup"
     )
 
 

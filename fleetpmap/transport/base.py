@@ -8,17 +8,22 @@ inside the channel is none of this room's business.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from fleetpmap.errors import DeadlineError
+from fleetpmap.errors import DeadlineError, ProtocolError
 from fleetpmap.transport.secret import Secret
 
 STDERR_LIMIT = 64 * 1024
 """Bytes of stderr kept of one command; the rest is read and dropped, so that a flood can neither block nor fill us."""
+
+BACKLOG_LIMIT = 1 << 20
+"""Bytes of stdout kept while we send, beside as many as the host took of us: a probe says nothing before it is asked,
+and a login script not much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,44 @@ class Head:
 
     def __bytes__(self) -> bytes:
         return bytes(self._bytes)
+
+
+class Backlog:
+    """Pieces of stdout that wait for the reader, the oldest first."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+
+    def add(self, piece: bytes) -> None:
+        """Keep a piece."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+
+    def take(self) -> bytes:
+        """The oldest piece."""
+        piece = self._pieces.popleft()
+        self._size -= len(piece)
+        return piece
+
+    def clear(self) -> None:
+        """Drop them all."""
+        self._pieces.clear()
+        self._size = 0
+
+    def check(self, host: str, sent: int) -> None:
+        """Refuse a host that says more than it listens to; `sent` is how many bytes it took so far.
+
+        Raises:
+            ProtocolError: there are more than that and BACKLOG_LIMIT bytes.
+        """
+        if self._size > sent + BACKLOG_LIMIT:
+            message = f"it sent more than {BACKLOG_LIMIT:,} bytes while it was to read what it was sent"
+            hint = "see what the login there prints (a banner, a start-up file), or what runs there as `sh`"
+            raise ProtocolError(message, host=host, stage="exec", hint=hint)
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
 
 
 @dataclass(frozen=True, slots=True)

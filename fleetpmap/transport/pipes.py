@@ -12,12 +12,11 @@ import select
 import signal
 import subprocess
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import IO
 
 from fleetpmap.errors import RemoteError
-from fleetpmap.transport.base import Channel, Deadline, Head, out_of_time
+from fleetpmap.transport.base import Backlog, Channel, Deadline, Head, out_of_time
 
 _PIECE = 1 << 18
 """Most bytes taken from a pipe at once (a pipe holds 64 KiB unless its owner asked for more)."""
@@ -36,7 +35,7 @@ class PipeChannel(Channel):
         self._host = host
         self._deadline = deadline
         self._kept_stderr = Head()
-        self._waiting: deque[bytes] = deque()
+        self._waiting = Backlog()
         """stdout that came while we were sending."""
         try:
             self._child = subprocess.Popen(  # noqa: S603 - an argument list, no shell
@@ -57,7 +56,9 @@ class PipeChannel(Channel):
         """Write all of `data`, reading meanwhile (see Channel.send)."""
         view = memoryview(data)
         while view and "stdin" in self._open:
-            if "stdin" in self._wait("stdin", "stdout", "stderr"):
+            ready = self._wait("stdin", "stdout", "stderr")
+            self._waiting.check(self._host, len(data) - len(view))
+            if "stdin" in ready:
                 try:
                     view = view[os.write(self._open["stdin"].fileno(), view) :]
                 except BlockingIOError:
@@ -71,7 +72,7 @@ class PipeChannel(Channel):
             self._wait("stdout", "stderr")
         if self._deadline.remaining() == 0:
             raise self._out_of_time()
-        return self._waiting.popleft() if self._waiting else b""
+        return self._waiting.take() if self._waiting else b""
 
     def hear(self) -> bytes | None:
         """stdout, or None for stderr (see Channel.hear)."""
@@ -85,6 +86,7 @@ class PipeChannel(Channel):
         while (ended := self._ended()) is None:
             # stderr may stay open past the end, in a process that the command left behind: never wait for its EOF.
             self._wait("stdout", "stderr", at_most_s=_TICK_S)
+            self._waiting.clear()  # nobody reads it any more
         self._wait("stderr", at_most_s=0)
         return ended.si_status if ended.si_code == os.CLD_EXITED else None
 
@@ -146,7 +148,7 @@ class PipeChannel(Channel):
         if not piece:
             self._shut(name)
         elif name == "stdout":
-            self._waiting.append(piece)
+            self._waiting.add(piece)
         else:
             self._kept_stderr.add(piece)
 

@@ -7,6 +7,7 @@ so wherever it stands, it is a frame.
 from __future__ import annotations
 
 import io
+import sys
 from itertools import pairwise
 
 from fleetpmap.wire.sections import MalformedError, Span, text_of
@@ -20,9 +21,13 @@ FRAMES_LIMIT = 1 << 14
 class Body:
     """A phase, as it comes in. Holds its bytes once."""
 
-    def __init__(self, nonce: bytes) -> None:
+    def __init__(self, nonce: bytes, room: int = sys.maxsize) -> None:
+        """What comes of smaps is dropped once there are `room` bytes, up to the end of its section."""
         self.ended = False
         """Whether the end frame is in."""
+        self.cut: set[int] = set()
+        """Where smaps sections end whose further bytes were dropped."""
+        self._room = room
         self._nonce = nonce
         self._bytes = io.BytesIO()
         self._unseen = b""  # the last bytes: what may be the beginning of a frame
@@ -35,6 +40,8 @@ class Body:
         if self.ended:
             return piece
         text = self._unseen + piece
+        if self._section == "smaps" and self._bytes.tell() >= self._room:
+            text = piece = self._without_smaps(text)
         before = self._bytes.tell() - len(self._unseen)
         self._bytes.write(piece)
         at = 0
@@ -57,6 +64,20 @@ class Body:
             raise MalformedError("a frame's line has no end")
         self._unseen = text[found if found >= 0 else max(at, len(text) - len(self._nonce) + 1) :]
         return None
+
+    def _without_smaps(self, text: bytes) -> bytes:
+        """The text from the next frame on, or from what may be the beginning of one."""
+        found = text.find(self._nonce)
+        kept = found if found >= 0 else max(0, len(text) - len(self._nonce) + 1)
+        end = self._bytes.tell() - len(self._unseen)
+        if end not in self.cut:  # nothing is missing yet, so what is there already may stay
+            end += min(kept, len(self._unseen))
+        if kept > len(self._unseen):
+            self.cut.add(end)
+        self._bytes.seek(end)
+        self._bytes.truncate()
+        self._unseen = b""
+        return text[kept:]
 
     def spans(self, name: str) -> list[Span]:
         """Where the sections of this name are, without those that the host calls void."""

@@ -6,6 +6,9 @@ Takes the host's stdout in pieces of any size, and looks at no byte twice. A pha
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from threading import Lock
+
 from fleetpmap.errors import HostError, ProtocolError, RemoteError
 from fleetpmap.probe import Script
 from fleetpmap.wire.body import FRAME_LIMIT
@@ -19,6 +22,8 @@ NOISE_LIMIT = 64 << 10
 _PIECE = 64 << 10
 """Bytes looked at together: what follows a frame is copied, and many small frames must not copy much each."""
 DEFAULT_LIMITS = Limits()
+_ONE_LARGE_LIST = Lock()
+"""Held by the thread that takes a large list apart, which for a moment needs several times its length."""
 
 
 class Decoder:
@@ -39,6 +44,7 @@ class Decoder:
         self._host = host
         self._limits = limits
         self._nonce = script.nonce.encode()
+        self._phase_end = self._nonce + b" over\n"
         self._received = 0
         self._taken = Taken()
         self._noise_came = 0
@@ -47,14 +53,17 @@ class Decoder:
         self._capabilities: Capabilities | None = None
         self._stage = "exec"
         self._phase: Phase | None = None  # the one that is coming in
-        self.phase_end = self._nonce + b" over\n"
-        """What comes behind each phase."""
         self._done = False
 
     @property
     def begun(self) -> bool:
         """Whether the probe has said its first word."""
         return self._capabilities is not None
+
+    @property
+    def awaited(self) -> bytes:
+        """What has to come before there is anything to do: within a phase its end, between two the next frame."""
+        return self._nonce if self._phase is None else self._phase_end
 
     @property
     def noise(self) -> bytes:
@@ -171,8 +180,8 @@ class Decoder:
     def _within(self, phase: Phase, data: bytes) -> bytes:
         """Take a phase's bytes, up to the line that says it is over; what follows that line."""
         text = self._pending + data
-        found = text.find(self.phase_end)
-        stop = found if found >= 0 else max(0, len(text) - len(self.phase_end) + 1)
+        found = text.find(self._phase_end)
+        stop = found if found >= 0 else max(0, len(text) - len(self._phase_end) + 1)
         if stop:
             phase.add(text[:stop])
         if found < 0:
@@ -180,7 +189,7 @@ class Decoder:
             return b""
         self._pending, self._phase = b"", None
         self._finish(phase)
-        return text[found + len(self.phase_end) :]
+        return text[found + len(self._phase_end) :]
 
     def _finish(self, phase: Phase) -> None:
         """A phase came in: make its reply."""
@@ -190,7 +199,9 @@ class Decoder:
         if self.stuck:
             return
         if phase.stage == "list":
-            self.listing = build_listing(self._capabilities, phase.unpack(), phase.malformed)
+            with ExitStack() as turn:
+                body = phase.unpack(lambda: turn.enter_context(_ONE_LARGE_LIST))
+                self.listing = build_listing(self._capabilities, body, phase.malformed)
         if phase.stage == "read" and self.listing is not None:
             self.reading = PackedReading(self.listing, phase)
 

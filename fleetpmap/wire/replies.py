@@ -128,7 +128,10 @@ def _of_thread(process: ListedProcess, facts: Facts, page_size: int) -> ListedPr
 
 
 def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
-    """Phase two; uses `body` up. A text of more than `process_limit` bytes is dropped, its process `cut`."""
+    """Phase two; uses `body` up. A text of more than `process_limit` bytes is dropped, its process `cut`.
+
+    So are those that the body had no room for.
+    """
     raw = {name: body.section(name) for name in ("uid", "facts")}
     uids = parse_uids(raw["uid"])
     users = parse_users(body.section("passwd"), uids.values())
@@ -141,6 +144,8 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
         raise MalformedError("the smaps do not follow the order in which they were asked for")
     texts |= of_threads
     statuses = _statuses(listing, verdicts, stats, texts, process_limit)
+    if body.cut:
+        statuses |= _cut_short(statuses, texts, body.cut)
     processes: list[ProcessReading] = []
     kept: list[Span] = []
     at = 0
@@ -186,6 +191,8 @@ def _locate_all(body: Body) -> tuple[dict[int, Span], dict[int, Span]]:
     texts: dict[int, Span] = {}
     threads: dict[int, Span] = {}
     for section in body.spans("smaps"):
+        if section[0] == section[1] in body.cut:
+            continue
         for pid, start, stop, of_thread in locate_texts(body.whole(), *section):
             if pid in (threads if of_thread else texts):
                 raise MalformedError(f"smaps of process {pid} came twice")
@@ -208,6 +215,15 @@ def _statuses(
             verdict=_verdict(verdict, reached=pid in texts, opens_denied=opens_denied),
         )
         for pid, verdict in verdicts.items()
+    }
+
+
+def _cut_short(statuses: dict[int, ReadStatus], texts: dict[int, Span], cut: set[int]) -> dict[int, ReadStatus]:
+    """The processes whose text was dropped, or its end."""
+    return {
+        pid: "cut"
+        for pid, status in statuses.items()
+        if status == "unread" or (status == "read" and texts[pid][1] in cut)
     }
 
 

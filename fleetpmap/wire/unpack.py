@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from tempfile import SpooledTemporaryFile, gettempdir
+from typing import IO
 
 from fleetpmap.errors import ProtocolError
 from fleetpmap.wire.body import Body
@@ -20,14 +22,23 @@ from fleetpmap.wire.sections import MalformedError
 
 DECODED_LIMIT = 2 << 30
 """Bytes of answer taken from one host, after gunzip."""
-PROCESS_LIMIT = 256 << 20
-"""Bytes of smaps taken of one process: some 350,000 mappings. A longer text is dropped, and its process is `cut`."""
+TEXT_LIMIT = 128 << 20
+"""Bytes of smaps kept of one host: some 180,000 mappings. What comes beyond is dropped, and its processes are `cut`."""
+PROCESS_LIMIT = TEXT_LIMIT
+"""Bytes of smaps taken of one process. A longer text is dropped, and its process is `cut`."""
+_IN_MEMORY = 2 << 20
+"""Bytes of a phase, as it comes, that are held in memory; what is longer waits in a temporary file without a name."""
+_LARGE_LIST = 4 << 20
+"""Bytes of an unpacked list from which on one host's at a time is unpacked and taken apart: a list of 10,000 processes
+has two million."""
 _PIECE = 1 << 20
 """Bytes gunzipped at a time at most: a bomb is noticed before it has gone off. Each time, other threads get the
 interpreter, and this one has to wait for it afterwards: with 64 KiB that takes longer than the unpacking."""
 _PACKED_PIECE = 64 << 10
 """Bytes given to gunzip at a time: it copies what it has not used yet."""
 _EXPANSION_FREE = 16 << 20
+_AMID = 1 << 20
+"""Bytes at the end of a phase that was given up, among which is the line that says for whom."""
 
 DOING = {"exec": "starting", "list": "listing processes", "read": "reading smaps"}
 """What the host does at each stage, in the words of the messages."""
@@ -39,9 +50,11 @@ class Limits:
 
     host: int = DECODED_LIMIT
     """All of the answer."""
+    text: int = TEXT_LIMIT
+    """All of the host's smaps that is kept; this alone is no error."""
     process: int = PROCESS_LIMIT
     """One process's smaps; this alone is no error."""
-    listing: int = 128 << 20
+    listing: int = 32 << 20
     """Phase one."""
     noise: int = 16 << 20
     """What comes outside the phases."""
@@ -59,7 +72,7 @@ class Taken:
 
 @dataclass(slots=True)
 class Phase:
-    """One phase as it comes, or both: `pieces` grow until the host says that it is over, and `unpack` uses them up."""
+    """One phase as it comes, or both: it grows until the host says that it is over, and `unpack` uses it up."""
 
     stage: str
     """list or read: what is in it, or comes first."""
@@ -71,7 +84,9 @@ class Phase:
     taken: Taken
     read_follows: bool = False
     """Behind the list, packed together with it, come the texts."""
-    pieces: deque[bytes | memoryview] = field(default_factory=deque)
+    _packed: IO[bytes] = field(default_factory=partial(SpooledTemporaryFile, _IN_MEMORY))
+    _is_read: bool = False
+    """Whether unpacking has begun."""
     size: int = 0
     """Bytes that came."""
     _gunzip: zlib._Decompress = field(default_factory=partial(zlib.decompressobj, wbits=31))
@@ -86,36 +101,42 @@ class Phase:
         Raises:
             ProtocolError: these are more than the limits allow.
         """
-        self.pieces.append(piece)
+        try:
+            self._packed.write(piece)
+        except OSError as error:
+            message = f"its answer cannot be kept in {gettempdir()}: {error.strerror}"
+            raise self.error(message, hint="make room there, or name another directory in TMPDIR") from error
         self.size += len(piece)
         self.taken.packed += len(piece)
         self._limit(0 if self.read_follows else self.size, self.taken.packed)
 
     def stuck(self) -> tuple[int, ...]:
-        """The processes for which the host gave the phase up; () if it did not.
+        """The processes for which the host gave the phase up, which then is of no use; () if it did not.
 
         The line that names them may lie amid what was still on its way then.
         """
         given_up = self.nonce + b" given up\n"
-        end = b""
-        for piece in reversed(self.pieces):
-            end = bytes(piece[-len(given_up) :]) + end
-            if len(end) >= len(given_up):
-                break
-        if not end.endswith(given_up):
+        if self._last(len(given_up)) != given_up:
             return ()
-        line = re.search(self.nonce + rb" stuck ((?:\d{1,9} ?){1,999})\n", b"".join(self.pieces))
+        line = re.search(self.nonce + rb" stuck ((?:\d{1,9} ?){1,999})\n", self._last(_AMID))
+        self._packed.close()
         return tuple(map(int, line[1].split())) if line else ()
 
-    def unpack(self) -> Body:
+    def _last(self, size: int) -> bytes:
+        self._packed.seek(max(0, self.size - size))
+        return self._packed.read(size)
+
+    def unpack(self, when_large: Callable[[], object] = lambda: None) -> Body:
         """The phase's bytes; of both phases in one, the list's, and the next time the other's.
+
+        `when_large` is called before a large list is unpacked any further.
 
         Raises:
             ProtocolError: they are more than the limits allow, or not whole.
             MalformedError: they are nothing that the probe prints.
         """
-        body = Body(self.nonce)
-        unpacked, rest = 0, None
+        body = Body(self.nonce, self.limits.text)
+        unpacked, rest, is_large = 0, None, False
         while rest is None:
             piece = self._rest or self._unpacked()
             self._rest = b""
@@ -123,11 +144,16 @@ class Phase:
                 raise self._stopped()
             unpacked += len(piece)
             self._limit(unpacked, self.taken.unpacked)
+            if self.stage == "list" and unpacked > _LARGE_LIST and not is_large:
+                is_large = True
+                when_large()
             rest = body.add(piece)
         if self.read_follows:
             self.stage, self.read_follows, self._rest = "read", False, rest
         elif rest or self._unpacked():
             raise MalformedError(f"something follows the end of {DOING[self.stage]}")
+        else:
+            self._packed.close()
         return body
 
     def error(self, message: str, *, hint: str) -> ProtocolError:
@@ -140,22 +166,20 @@ class Phase:
 
     def _unpacked(self) -> bytes:
         """The next piece; b"" at the end."""
-        piece = self._gunzipped() if self.packing == "gzip" else bytes(self._came())
+        piece = self._gunzipped() if self.packing == "gzip" else self._came()
         self.taken.unpacked += len(piece)
         return piece
 
-    def _came(self) -> bytes | memoryview:
+    def _came(self) -> bytes:
         """The next bytes as they came, not too many; b"" at the end."""
-        if not self.pieces:
-            return b""
-        piece = memoryview(self.pieces.popleft())
-        if len(piece) > _PACKED_PIECE:
-            self.pieces.appendleft(piece[_PACKED_PIECE:])
-        return piece[:_PACKED_PIECE]
+        if not self._is_read:
+            self._packed.seek(0)
+            self._is_read = True
+        return self._packed.read(_PACKED_PIECE)
 
     def _gunzipped(self) -> bytes:
         while not self._gunzip.eof:
-            packed: bytes | memoryview = self._gunzip.unconsumed_tail
+            packed = self._gunzip.unconsumed_tail
             if not packed:
                 packed = self._came()
                 self._given += len(packed)
@@ -169,7 +193,7 @@ class Phase:
                 return piece
             if not packed:
                 raise self._stopped()
-        if self._gunzip.unused_data or self.pieces:
+        if self._gunzip.unused_data or self._came():
             raise MalformedError("something follows the gzip")
         return b""
 

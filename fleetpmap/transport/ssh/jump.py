@@ -19,10 +19,13 @@ from paramiko.common import cMSG_CHANNEL_OPEN, cMSG_CHANNEL_WINDOW_ADJUST
 from fleetpmap.errors import HostError, RefusedError, ResolveError, UnreachableError
 from fleetpmap.transport.base import Deadline, printable
 from fleetpmap.transport.ssh.channel import LAST_BREATH_S
+from fleetpmap.transport.ssh.packets import LimitError
 from fleetpmap.transport.ssh.translate import Peer
 
 _WINDOW = 4 << 20
 """Bytes on their way from the bastion before it waits: at 100 ms round trip 40 MB/s for each host behind it."""
+_PIECE_COSTS = 128
+"""Bytes of memory that a piece takes beside its own: a bastion may send them one by one."""
 _PACKET = 32 << 10
 _PROHIBITED = 1
 """SSH_OPEN_ADMINISTRATIVELY_PROHIBITED."""
@@ -49,6 +52,7 @@ class Tunnel(paramiko.Channel):
         super().__init__(chanid)
         self._pieces = _Pieces()
         self.in_buffer = self._pieces  # type: ignore[assignment]  # as much of BufferedPipe as a channel uses
+        self.in_stderr_buffer = _Dropped()  # type: ignore[assignment]  # the same
         self._session = session
         self._sending = threading.Lock()
         self._to_close = False
@@ -127,16 +131,23 @@ class _Pieces:
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._rest = memoryview(b"")
+        self._came = self._taken = 0
+        """Bytes that were put into the queue and taken out of it, ever, with what each piece costs besides. Either is
+        changed by one thread alone."""
 
     def feed(self, piece: bytes) -> None:
-        """Called by the bastion's thread."""
+        """Called by the bastion's thread, which ends with the error of one that ignores its window."""
         if piece:
+            self._came += len(piece) + _PIECE_COSTS
+            if self._came - self._taken > 2 * _WINDOW:
+                raise LimitError("more data than a tunnel's window allows")
             self._queue.put(piece)
 
     def read(self, nbytes: int, timeout: float | None = None) -> bytes:
         """Called by the one thread that reads; b"" at the end; queue.Empty where nothing comes in time."""
         if not self._rest:
             self._rest = memoryview(self._queue.get(timeout=timeout))
+            self._taken += len(self._rest) + _PIECE_COSTS
             if not self._rest:
                 self.close()  # for the next read
         piece, self._rest = self._rest[:nbytes], self._rest[nbytes:]
@@ -145,6 +156,16 @@ class _Pieces:
     def close(self) -> None:
         """The end, after what came before it."""
         self._queue.put(b"")
+
+
+class _Dropped:
+    """The stderr of a tunnel, which has none."""
+
+    def feed(self, piece: bytes) -> None:
+        """Drop it."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
 
 
 def open_tunnel(

@@ -15,7 +15,6 @@ from functools import partial
 
 import paramiko
 from paramiko.common import cMSG_SERVICE_REQUEST
-from paramiko.packet import Packetizer
 from paramiko.transport import ServiceRequestingTransport
 
 from fleetpmap.errors import HostError, ProtocolError, UnreachableError
@@ -29,8 +28,9 @@ from fleetpmap.transport.ssh.auth_handler import AuthHandler
 from fleetpmap.transport.ssh.channel import SshChannel
 from fleetpmap.transport.ssh.jump import Refusal, Tunnel, open_tunnel
 from fleetpmap.transport.ssh.login import login
+from fleetpmap.transport.ssh.packets import BoundedPacketizer
 from fleetpmap.transport.ssh.proxy_command import CommandSocket, expand
-from fleetpmap.transport.ssh.translate import Peer, translate, translated
+from fleetpmap.transport.ssh.translate import FOREIGN, Peer, translate, translated
 from fleetpmap.transport.ssh_config import SshSettings
 from fleetpmap.transport.ssh_keywords import CIPHERS, RSA_SIGNATURES
 
@@ -95,7 +95,11 @@ class SshTransport(Transport):
         """Why the connection is over; None while it is not. A bastion that took it along is the error's `host`."""
         if self._session.is_active():
             return None
-        return _carriers_failure(self._session.sock, "read") or UnreachableError(
+        if failure := _carriers_failure(self._session.sock, "read"):
+            return failure
+        if isinstance(error := self._session.saved_exception, paramiko.SSHException):
+            return translate(error, self._peer, stage="read", deadline=self._deadline)
+        return UnreachableError(
             f"the connection to {self._peer.where} broke", host=self._peer.host, stage="read", hint="try again"
         )
 
@@ -247,7 +251,7 @@ def _shake_hands(session: _Session, peer: Peer, deadline: Deadline) -> paramiko.
         passed(peer.host, "kex")
         return session.host_key
     error = session.get_exception() or EOFError()
-    if stage == "banner" and deadline.remaining() > 0:
+    if stage == "banner" and deadline.remaining() > 0 and not session.is_flooding:
         raise _no_banner(peer, session.first_line) from error
     raise translate(error, peer, stage=stage, deadline=deadline) from error
 
@@ -276,7 +280,7 @@ class _Session(ServiceRequestingTransport):
     def __init__(
         self, sock: Carrier, settings: SshSettings, known_types: tuple[str, ...], *, patient: bool = False
     ) -> None:
-        super().__init__(sock, packetizer_class=_Packetizer)
+        super().__init__(sock, packetizer_class=BoundedPacketizer)
         self._patient = patient
         self._service_accepted = threading.Event()
         security = self.get_security_options()
@@ -305,7 +309,12 @@ class _Session(ServiceRequestingTransport):
     @property
     def first_line(self) -> str:
         """The first line that the host sent, be it a banner or not."""
-        return self.packetizer.first_line if isinstance(self.packetizer, _Packetizer) else ""
+        return self.packetizer.first_line if isinstance(self.packetizer, BoundedPacketizer) else ""
+
+    @property
+    def is_flooding(self) -> bool:
+        """Whether the host sent much before its banner."""
+        return isinstance(self.packetizer, BoundedPacketizer) and self.packetizer.is_flooded
 
     @property
     def was_too_quick(self) -> bool:
@@ -336,6 +345,18 @@ class _Session(ServiceRequestingTransport):
         super()._parse_service_accept(message)  # type: ignore[misc]  # private, so not in the stubs
         self._service_accepted.set()
 
+    def get_exception(self) -> Exception | None:
+        """Why the thread ended, once; whatever it is, as one of those that are known to come from paramiko.
+
+        A host can make its thread fail anywhere, and in what waits for it each would be another kind of exception.
+        """
+        error = super().get_exception()
+        if error is None or isinstance(error, FOREIGN):
+            return error
+        known = paramiko.SSHException(f"{type(error).__name__}: {error}")
+        known.__cause__ = error
+        return known
+
     def get_auth_handler(self) -> AuthHandler:
         """The handler that cannot miss a quick answer."""
         return AuthHandler(self)
@@ -350,24 +371,6 @@ class _Session(ServiceRequestingTransport):
             self.join(_JOIN_S)
         if isinstance(self.sock, CommandSocket):
             self.sock.end()
-
-
-class _Packetizer(Packetizer):
-    """Remembers the first line, and keeps no time of its own.
-
-    paramiko's handshake timer is a thread that outlives a failed handshake; our deadline does its work.
-    """
-
-    first_line = ""
-
-    def start_handshake(self, timeout: float) -> None:
-        """Start no timer."""
-
-    def readline(self, timeout: float) -> str:
-        """One line of the banner phase."""
-        line = super().readline(timeout)
-        self.first_line = self.first_line or line
-        return line
 
 
 def _known_first(known: Iterable[str], all_types: Iterable[str]) -> tuple[str, ...]:
