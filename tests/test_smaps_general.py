@@ -221,3 +221,9 @@ def test_signatures_differ_where_keys_do() -> None:
     lines = (b"Size: 4 kB\n", b"Rss: 8 kB\n")
     texts = (HEADER + lines[0] + lines[1], HEADER + lines[1] + lines[0], HEADER + lines[0], b"")
     assert [signature(text, 0, len(text)) for text in texts] == [b"Size:Rss:", b"Rss:Size:", b"Size:", b""]
+
+
+def test_flags_that_are_a_number_and_cut_are_an_error_of_the_text():
+    """Found by fuzzing: a text that ends in `VmFlags: 7` is torn, and no TypeError."""
+    with pytest.raises(SmapsError, match="cut off in the middle of a mapping"):
+        read_process(b"00400000-00401000 r-xp 00000000 08:01 9 /bin/odd\nRss: 4 kB\nVmFlags: 7")

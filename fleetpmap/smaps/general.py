@@ -165,12 +165,13 @@ def _ends_whole(text: bytes) -> bool:
     """Whether the last line is all there: ended by a newline, or of a form that cannot have been longer."""
     if text.endswith(b"\n"):
         return True
-    match = _LINE.fullmatch(text[text.rfind(b"\n") + 1 :])
+    line = text[text.rfind(b"\n") + 1 :]
+    match = _LINE.fullmatch(line)
     if match is None:
         return False
     known = FIELD_BY_KEY.get(match[1].decode("ascii"))
     if known is not None and known.key == FLAGS_KEY:
-        return _WHOLE_FLAGS.fullmatch(match[4]) is not None
+        return _WHOLE_FLAGS.fullmatch(line[match.end(1) + 1 :].lstrip(b" \t")) is not None
     has_unit = match[3] is not None
     return has_unit or (match[2] is not None and known is not None and known.unit == "flag")
 

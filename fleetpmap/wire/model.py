@@ -163,7 +163,7 @@ class ProcessReading:
     """Its command line after the reading, () if it erased that; None if it was gone, or nobody there can read it."""
     seconds: float | None = None
     """How long its reading took, if it was asked for in a group of its own."""
-    name: str | None = None
+    name: str | None = field(default=None, compare=False)
     """Its name after the reading, as in ListedProcess; None if it was gone. Another one: it has called exec since."""
 
 

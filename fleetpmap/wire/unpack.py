@@ -7,6 +7,7 @@ whichever thread. No I/O.
 from __future__ import annotations
 
 import re
+import weakref
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Taken:
     unpacked: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Phase:
     """One phase as it comes, or both: it grows until the host says that it is over, and `unpack` uses it up."""
 
@@ -94,6 +95,9 @@ class Phase:
     _came_out: int = 0
     _rest: bytes = b""
     """What was unpacked with the list, and lies behind it."""
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self._packed.close)  # also where the conversation ends in an error
 
     def add(self, piece: bytes) -> None:
         """Take the next bytes.

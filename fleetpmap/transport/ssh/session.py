@@ -28,7 +28,7 @@ from fleetpmap.transport.ssh.auth_handler import AuthHandler
 from fleetpmap.transport.ssh.channel import SshChannel
 from fleetpmap.transport.ssh.jump import Refusal, Tunnel, open_tunnel
 from fleetpmap.transport.ssh.login import login
-from fleetpmap.transport.ssh.packets import BoundedPacketizer
+from fleetpmap.transport.ssh.packets import BoundedPacketizer, LimitError
 from fleetpmap.transport.ssh.proxy_command import CommandSocket, expand
 from fleetpmap.transport.ssh.translate import FOREIGN, Peer, translate, translated
 from fleetpmap.transport.ssh_config import SshSettings
@@ -163,7 +163,7 @@ def _connect(
             notes = host_keys.verify(lookup, peer, key.get_name(), key.asbytes())
             login(session, peer, host, settings, login_by, options)
         except BaseException as error:
-            cause, too_quick = _cause(error, session.sock), session.was_too_quick
+            cause, too_quick = _cause(error, session, peer), session.was_too_quick
             session.end()
             if too_quick and isinstance(error, HostError):
                 return logged_in(patient=True)
@@ -220,10 +220,14 @@ def _carriers_failure(carrier: Carrier, stage: str) -> HostError | None:
             return None
 
 
-def _cause(error: BaseException, carrier: Carrier) -> BaseException:
-    """The failure of what the session goes over, if that is why it failed."""
-    if isinstance(error, UnreachableError | ProtocolError):
-        return _carriers_failure(carrier, error.stage) or error
+def _cause(error: BaseException, session: _Session, peer: Peer) -> BaseException:
+    """The failure of what the session goes over, or a fault of the host that ended it, if that is why it failed."""
+    if not isinstance(error, UnreachableError | ProtocolError):
+        return error
+    if failure := _carriers_failure(session.sock, error.stage):
+        return failure
+    if isinstance(fault := session.saved_exception, LimitError):  # we only saw that the connection was gone
+        return translate(fault, peer, stage=error.stage, deadline=session.sock.deadline)
     return error
 
 
@@ -233,7 +237,7 @@ def _introduced(session: _Session, peer: Peer, deadline: Deadline) -> tuple[_Ses
     try:
         return session, _shake_hands(session, peer, deadline)
     except BaseException as error:
-        cause = _cause(error, session.sock)
+        cause = _cause(error, session, peer)
         session.end()
         raise cause from error.__cause__
 
