@@ -8,6 +8,7 @@ for that its phases are packed anew, without squeezing them, since that is the b
 from __future__ import annotations
 
 import gzip
+import math
 import pickle
 import re
 import time
@@ -132,6 +133,7 @@ class _Played:
     notes: tuple[str, ...] = ()
     is_root = False
     stderr = b""
+    deadline = Deadline(math.inf, math.inf)
 
     def __init__(self, recording: Recording, delay_s: Callable[[], float]) -> None:
         self._recording = recording

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -18,7 +19,7 @@ from fleetpmap.errors import DeadlineError, HostError, ProtocolError, SudoError
 from fleetpmap.inventory import Host
 from fleetpmap.probe import Script, startup
 from fleetpmap.probe.sudo import explain_refusal, second_way
-from fleetpmap.processes import Choice, Own, Selection, choose, completed, own_of
+from fleetpmap.processes import Choice, LeftOut, Own, Selection, became_another, choose, completed, own_of
 from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
 from fleetpmap.transport.base import passed
 from fleetpmap.transport.secret import Redaction
@@ -28,6 +29,11 @@ from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading, Proce
 _TIMED_RSS_KIB = 512 * KIB
 """From here on a process is read by a command of its own, for the time it takes: about 10 ms of page walk, below which
 the host's clock, in hundredths, says nothing."""
+_PATIENCE_S = 10.0
+"""Seconds without a word from a host, or a quarter of its time if that is less, after which it is to look whether a
+process keeps its files. The kernel takes 20 ms per GiB, so that only a few processes of many GiB take as long."""
+_STUCK_S = 60.0
+"""Seconds after which a process is tried again that kept its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,10 @@ class Conversation:
     """The same unpacked: one entry for each of `choice.read`, in its order."""
     redaction: Redaction = Redaction()  # noqa: RUF009 - frozen
     """Of the secrets that no message may hold."""
+    selection: Selection = field(default_factory=Selection)
+    """What the processes were chosen by."""
+    silent: tuple[int, ...] = ()
+    """Processes that keep their files: what they were started with is not known."""
 
     @property
     def users(self) -> Mapping[int, str]:
@@ -85,6 +95,13 @@ class Conversation:
                 raise _not_our_probe("it answered for other processes than it was asked for", self.packed.host)
             if all(one.status == "unread" for one in reading.processes):
                 raise _not_our_probe("it read none of the processes that it was asked for", self.packed.host)
+            others = {
+                found.pid
+                for listed, found in zip(self.choice.read, reading.processes, strict=True)
+                if found.status == "read" and became_another(listed, found, self.selection)
+            }
+            if others:
+                reading = reading.reused(others)
         return replace(self, choice=completed(self.choice, reading), packed=None, reading=reading)
 
     def notes(self) -> Iterator[str]:
@@ -93,6 +110,9 @@ class Conversation:
         if unread := self.choice.unread_exes:
             remedy = "even root may not" if can.uid == 0 else "--sudo reads them"
             yield f"the exe of {unread} of its processes could not be read, so --exe leaves them out; {remedy}"
+        chosen = {one.pid for one in (*self.choice.read, *(left.process for left in self.choice.left_out))}
+        if unknown := [str(pid) for pid in self.silent if pid not in chosen]:
+            yield f"the command line of process {', '.join(unknown)} did not come back, so only the name could match"
         if undecided := self.choice.undecided:
             remedy = "a simpler pattern, --exe or --unit finds them"
             yield f"--match took too long on {undecided} of its processes: left out, matching or not; {remedy}"
@@ -166,6 +186,13 @@ def start(transport: Transport, host: Host, question: Question) -> Dialogue:
     return Dialogue(channel, script, host, redaction=question.redaction)
 
 
+class _GivenUpError(Exception):
+    """The host gave a phase up, since a process keeps its files; which, the decoder says."""
+
+
+Reply = TypeVar("Reply", Listing, PackedReading)
+
+
 class Dialogue:
     """The probe on a host, waiting for a line: it can be asked again and again, and lists the processes each time.
 
@@ -193,11 +220,18 @@ class Dialogue:
         self._expected: list[tuple[int, ...]] = []
         """The groups read last time, which will most likely be the same next time."""
         self._own: Own | None = None
+        self._stuck: dict[int, float] = {}
+        """Processes whose files did not come back, and when that was found."""
+        self._patience_s = min(_PATIENCE_S, host.timeout_s / 4)
+        self._listing: Listing | None = None
+        """The first list, until it is used."""
         try:
             with self._told():
                 self._channel.send(script.stdin)
-                self._listing: Listing | None = self._receive_listing()
-                """The first list, until it is used."""
+                try:
+                    self._listing = self._receive_listing()
+                except _GivenUpError:
+                    self._skip_stuck()
         except BaseException:
             self.close()
             raise
@@ -211,48 +245,129 @@ class Dialogue:
             HostError: the host broke off, or answered something else; its `said` is what came besides.
         """
         with self._told():
-            expected, self._expected = self._expected, []
-            if expected:
-                self._decoder.expect_both()
-                self._channel.send(self._script.list_line(expected))
-            elif self._listing is None:
-                self._channel.send(self._script.list_line())
-            listing, self._listing = self._listing or self._receive_listing(), None
-            choice, groups = self._choose(selection, listing)
-            if groups == expected != []:
-                self._expected = groups
-                return self._answer(listing, choice, self._receive_reading())
-            if not expected and self._decoder.reading is not None:
-                raise _not_our_probe("it sent smaps before it was asked for them", self._host.name)
-            self._decoder.reading = None  # of other processes, if anything
-            packed = None
-            if smaps and groups:
-                self._channel.send(self._script.read_line(groups))
-                packed = self._receive_reading()
-                # Where processes come and go, look first the next time.
-                self._expected = [] if expected else groups
-            return self._answer(listing, choice, packed)
+            self._forget_stuck()
+            while True:
+                try:
+                    return self._asked(selection, smaps=smaps)
+                except _GivenUpError:
+                    self._skip_stuck()
+
+    def _asked(self, selection: Selection, *, smaps: bool) -> Conversation:
+        expected, self._expected = self._expected, []
+        if expected:
+            self._decoder.expect_both()
+            self._channel.send(self._script.list_line(expected))
+        elif self._listing is None:
+            self._channel.send(self._script.list_line())
+        listing, self._listing = self._listing or self._receive_listing(), None
+        choice, groups = self._choose(selection, listing)
+        if groups == expected != []:
+            self._expected = groups
+            return self._answer(selection, listing, choice, self._receive_reading())
+        if not expected and self._decoder.reading is not None:
+            raise _not_our_probe("it sent smaps before it was asked for them", self._host.name)
+        self._decoder.reading = None  # of other processes, if anything
+        packed = None
+        if smaps and groups:
+            self._channel.send(self._script.read_line(groups))
+            packed = self._receive_reading()
+            # Where processes come and go, look first the next time.
+            self._expected = [] if expected else groups
+        return self._answer(selection, listing, choice, packed)
+
+    def _skip_stuck(self) -> None:
+        """Have the processes left out for which the host gave a phase up; the next question begins with a list.
+
+        Raises:
+            ProtocolError: they are left out already.
+        """
+        found = [pid for pid in self._decoder.stuck if pid not in self._stuck]
+        if not found:
+            raise _not_our_probe("it gave up for processes that it was not asked for", self._host.name)
+        self._stuck |= dict.fromkeys(found, time.monotonic())
+        self._listing, self._expected = None, []
+        self._decoder.begin_again()
+        self._channel.send(self._script.skip_line(self._stuck))
+
+    def _forget_stuck(self) -> None:
+        """After a while, try them again."""
+        now = time.monotonic()
+        if old := [pid for pid, found in self._stuck.items() if now >= found + _STUCK_S]:
+            for pid in old:
+                del self._stuck[pid]
+            self._expected = []
+            self._channel.send(self._script.skip_line(self._stuck))
 
     def _choose(self, selection: Selection, listing: Listing) -> tuple[Choice, list[tuple[int, ...]]]:
         """Whom it means, and in which groups they are read."""
         if self._own is None:
             self._own = own_of(listing, os.getpid() if self._host.transport == "local" else None)
         choice = choose(listing, selection, self._own)
+        if self._stuck:
+            reason = f"its files did not come back within {self._look_s} s: its memory lock is held"
+            stuck = [LeftOut(process, "cut", reason) for process in choice.read if process.pid in self._stuck]
+            read = tuple(process for process in choice.read if process.pid not in self._stuck)
+            left_out = sorted([*choice.left_out, *stuck], key=lambda left: left.process.pid)
+            choice = replace(choice, read=read, left_out=tuple(left_out))
         return choice, _groups(choice.read)
 
+    @property
+    def _look_s(self) -> int:
+        """How long each file may take when nothing comes."""
+        return max(1, int(self._patience_s / 2))
+
     def _receive_listing(self) -> Listing:
-        listing = _receive(self._channel, self._script, self._decoder, lambda: self._decoder.listing, self._host)
+        listing = self._receive(lambda: self._decoder.listing)
         _check_whole(listing, self._host.name)
         passed(self._host.name, "list")
         return listing
 
     def _receive_reading(self) -> PackedReading:
-        reading = _receive(self._channel, self._script, self._decoder, lambda: self._decoder.reading, self._host)
+        reading = self._receive(lambda: self._decoder.reading)
         passed(self._host.name, "read")
         return reading
 
-    def _answer(self, listing: Listing, choice: Choice, packed: PackedReading | None) -> Conversation:
-        answer = Conversation(listing, choice, self._said(), packed, redaction=self._redaction)
+    def _receive(self, reply: Callable[[], Reply | None]) -> Reply:
+        """Feed the decoder until the reply is whole.
+
+        Raises:
+            _GivenUpError: the host gave the phase up.
+        """
+        decoder = self._decoder
+        while (answer := reply()) is None:
+            if decoder.stuck:
+                raise _GivenUpError
+            piece = self._next_piece()
+            if not piece:
+                raise _ended_early(self._channel, decoder, self._host)
+            decoder.feed(piece)
+            if not decoder.begun and (error := startup.gives_back(self._script, self._host.name, decoder.noise)):
+                raise error
+        return answer
+
+    def _next_piece(self) -> bytes:
+        """What the host says next. Once it has begun and then says nothing for long, it is told to look why."""
+        if not self._decoder.begun:
+            return self._channel.receive()  # each piece may tell why the probe does not begin
+        deadline = self._channel.deadline
+        while deadline.remaining() > self._patience_s:
+            self._channel.renew(deadline.sooner(self._patience_s))
+            try:
+                return self._channel.receive(self._decoder.awaited)
+            except DeadlineError:
+                pass
+            finally:
+                self._channel.renew(deadline)
+            self._channel.send(self._script.look_line(self._look_s))
+        return self._channel.receive(self._decoder.awaited)
+
+    def _answer(
+        self, selection: Selection, listing: Listing, choice: Choice, packed: PackedReading | None
+    ) -> Conversation:
+        silent = tuple(pid for pid in self._stuck if listing.processes.get(pid))
+        answer = Conversation(
+            listing, choice, self._said(), packed, redaction=self._redaction, selection=selection, silent=silent
+        )
         self._decoder.begin_again()  # or it would keep the list, half a megabyte for 1,100 processes
         return answer
 
@@ -295,24 +410,6 @@ def _told(said: Callable[[], str], redaction: Redaction) -> Iterator[None]:
         error.said = said()
         redaction.error(error)
         raise
-
-
-Reply = TypeVar("Reply", Listing, PackedReading)
-
-
-def _receive(
-    channel: Channel, script: Script, decoder: Decoder, reply: Callable[[], Reply | None], host: Host
-) -> Reply:
-    """Feed the decoder until the reply is whole."""
-    while (answer := reply()) is None:
-        # Until the probe begins, each piece may tell why it does not.
-        piece = channel.receive(decoder.awaited if decoder.begun else b"")
-        if not piece:
-            raise _ended_early(channel, decoder, host)
-        decoder.feed(piece)
-        if not decoder.begun and (error := startup.gives_back(script, host.name, decoder.noise)):
-            raise error
-    return answer
 
 
 def _check_whole(listing: Listing, host: str) -> None:

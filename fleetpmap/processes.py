@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from fleetpmap.errors import UsageError
 from fleetpmap.matching import Matcher, TooSlowError
 from fleetpmap.units import human, parse_size
-from fleetpmap.wire import ListedProcess, Listing, Processes, Reading
+from fleetpmap.wire import ListedProcess, Listing, Processes, ProcessReading, Reading
 
 COMM_LENGTH = 15
 """Bytes of a process name that the kernel keeps (TASK_COMM_LEN without its NUL)."""
@@ -172,13 +172,26 @@ def full_name(process: ListedProcess) -> str:
 
 
 def completed(choice: Choice, reading: Reading) -> Choice:
-    """The choice with the command lines that the reading brought."""
-    arguments = {process.pid: process.arguments for process in reading.processes}
+    """The choice with the names and command lines that the reading brought."""
     read = (
-        process if (words := arguments.get(process.pid)) is None else process._replace(arguments=words)
-        for process in choice.read
+        process._replace(
+            name=process.name if found.name is None else found.name,
+            arguments=process.arguments if found.arguments is None else found.arguments,
+        )
+        if found.status != "reused"
+        else process
+        for process, found in zip(choice.read, reading.processes, strict=True)
     )
     return replace(choice, read=tuple(read))
+
+
+def became_another(listed: ListedProcess, found: ProcessReading, selection: Selection) -> bool:
+    """Whether a process that was chosen had another name when it was read, by which it would not have been."""
+    if selection.match is None or found.name is None or found.name == listed.name:
+        return False
+    arguments = listed.arguments if found.arguments is None else found.arguments
+    now = listed._replace(name=found.name, arguments=arguments)
+    return _split([now], Matcher(selection.match, exact=selection.exact), full=selection.full) == ([], [])
 
 
 def _candidates(processes: Processes, selection: Selection, pattern: Matcher | None) -> Iterable[ListedProcess]:

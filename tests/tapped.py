@@ -71,5 +71,12 @@ class _Channel(_Tap):
         return self._real.finish()
 
     @property
+    def deadline(self) -> Deadline:
+        return self._real.deadline
+
+    def renew(self, deadline: Deadline) -> None:
+        self._real.renew(deadline)
+
+    @property
     def stderr(self) -> bytes:
         return self._real.stderr

@@ -119,6 +119,18 @@ def test_a_capture_shows_the_same(headless: int, tmp_path: Path) -> None:
     assert json.loads(show.stdout)["rows"] == json.loads(run.stdout)["rows"] != []
 
 
+def test_a_copy_of_proc_without_its_threads(tmp_path: Path) -> None:
+    """Its own smaps is empty, so its memory is missing there, and not none."""
+    (tmp_path / "41").mkdir()
+    stat = "41 (app) Z 1 41 41 0 -1 4227084 9 8 7 6 5 4 3 2 20 0 2 0 4711 0 0 18446744073709551615 0 0 0\n"
+    (tmp_path / "41/stat").write_text(stat)
+    (tmp_path / "41/smaps").write_text("")
+    done = fleetpmap("show", str(tmp_path), "--view", "processes", "--format", "json")
+    assert [row["status"] for row in json.loads(done.stdout)["rows"]] == ["denied"]
+    assert "its main thread had ended, and the smaps of the others are not in the copy" in done.stderr
+    assert done.returncode == 3
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("grep", ["works", "fails"])
 def test_each_shell_reads_it(headless: int, tmp_path: Path, shell: str, grep: str) -> None:

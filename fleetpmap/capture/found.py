@@ -19,7 +19,7 @@ from fleetpmap.conversation import Conversation
 from fleetpmap.digest import host_snapshot
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection, choose
-from fleetpmap.snapshot import HostSnapshot, Process, Run, Snapshot
+from fleetpmap.snapshot import HostSnapshot, Process, Run, Snapshot, host_status
 from fleetpmap.units import KIB
 from fleetpmap.wire import Capabilities
 from fleetpmap.wire.sections import MalformedError, text_of
@@ -27,6 +27,7 @@ from fleetpmap.wire.sections import MalformedError, text_of
 _PAGE_SIZE = re.compile(rb"^KernelPageSize: +(4|8|16|64) kB$", re.MULTILINE)
 _SUFFIXES = re.compile(r"\.(tar|tgz|gz|zst)")
 _NOT_COPIED = "its smaps is not in the copy"
+_OF_A_THREAD = "its main thread had ended, and the smaps of the others are not in the copy"
 _NO_MANIFEST = "without a manifest nobody knows whether all of it is here"
 
 
@@ -73,11 +74,17 @@ def _answered(path: Path, files: HostFiles, passwd: bytes, selection: Selection)
         raise refused(path, f"{name}: {error}") from error
     answer = Conversation(listing, choice, "", reading=reading)
     answered = host_snapshot(Host(name), answer, (_NO_MANIFEST,), rollups=False)
-    return replace(answered, processes=tuple(map(_as_copied, answered.processes)))
+    threads = {process.pid: process.threads for process in choice.read}
+    processes = tuple(_as_copied(process, threads.get(process.pid, 1)) for process in answered.processes)
+    return replace(answered, processes=processes, status=host_status(processes))
 
 
-def _as_copied(process: Process) -> Process:
-    return replace(process, reason=_NOT_COPIED) if process.status == "denied" else process
+def _as_copied(process: Process, threads: int) -> Process:
+    if process.status == "denied":
+        return replace(process, reason=_NOT_COPIED)
+    if process.status == "zombie" and threads > 1:
+        return replace(process, status="denied", reason=_OF_A_THREAD)
+    return process
 
 
 def _owners(files: HostFiles) -> dict[str, bytes]:

@@ -39,7 +39,7 @@ REBUILT = {
 }
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-_NOT_FACTS = frozenset({"pid", "status", "start", "stop", "rollup", "uid", "arguments"})
+_NOT_FACTS = frozenset({"pid", "status", "start", "stop", "rollup", "uid", "arguments", "name"})
 """Of a ProcessReading: said elsewhere, or read from the files."""
 _LARGEST = 1 << 64
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fleetpmap.check import Checks, Rollup, check_processes
 from fleetpmap.conversation import Answered
+from fleetpmap.digest.oddities import oddities
 from fleetpmap.digest.processes import processes_of
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps import NULL, SmapsColumns, parse_processes
@@ -38,10 +39,14 @@ def snapshots(
         # Whatever is odd about one must not touch the others, neither their limits nor the order of their fields.
         return [snapshot for one in batch for snapshot in snapshots([one], rollups=rollups, sums=sums, check=check)]
     checks = _checks(columns, batch, rollups=rollups)
-    first = accumulate((len(one.processes) for one in batch), initial=0)
+    first = list(accumulate((len(one.processes) for one in batch), initial=0))
     processes = [
         processes_of(one.host, one.answer, one.processes, _from(torn, slot, one), _from(checks, slot, one))
         for slot, one in zip(first, batch, strict=False)  # the last is where they end
+    ]
+    batch = [
+        replace(one, notes=(*one.notes, *oddities(one, columns, slot)))
+        for slot, one in zip(first, batch, strict=False)  # the same
     ]
     tables = _tables(columns, batch, processes, sums)
     return [_snapshot(*parts, tuple(columns.fields)) for parts in zip(batch, processes, tables, strict=True)]

@@ -6,6 +6,7 @@ little more than a call for one, so whoever has several answers brings them toge
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
@@ -22,6 +23,10 @@ from fleetpmap.unexpected import host_error
 
 _BATCH = 4 << 20
 """Bytes of smaps parsed at once, unless one host has more."""
+
+_GATE = re.compile(rb"-ffffffffff[0-9a-f]{6}(?= ---p 00000000 00:00 0 +%b\n)" % re.escape(ROLLUP.encode()))
+"""Where the sums end before Linux 4.20: with [vsyscall], far above all else, so that no mapping could be as large."""
+_BELOW_GATE = b"-00007ffffffff000"
 
 Keep = Callable[[Host, Conversation, HostSnapshot], None]
 """Takes what a host answered, raw and parsed, before the raw text is let go."""
@@ -111,6 +116,7 @@ def _unpacked(one: Answered, question: Question, clock: Clock) -> Answered:
     if question.rollup_only and answer.reading is not None:
         # Each smaps_rollup becomes the text of one mapping.
         totals = answer.reading.smaps.replace(b" [rollup]\n", b" %b\n" % ROLLUP.encode())
+        totals = _GATE.sub(_BELOW_GATE, totals)
         if totals == answer.reading.smaps != b"":
             notes = (*notes, "its kernel has no smaps_rollup (before 4.14), so smaps was read")
         answer = replace(answer, reading=replace(answer.reading, smaps=totals))

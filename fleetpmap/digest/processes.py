@@ -21,7 +21,7 @@ _REASONS = {
     "zombie": "ended, and not yet waited for by its parent",
     "empty": "the kernel gave an empty smaps",
     "unsupported": "the kernel there has no smaps",
-    "cut": f"its smaps is longer than {PROCESS_LIMIT >> 20} MiB",
+    "cut": f"its smaps is longer than {PROCESS_LIMIT >> 20} MiB; --rollup reads its sums alone",
 }
 
 
@@ -72,6 +72,8 @@ def _read(
     elif read.status == "unread":
         status, reason = "cut", f"{answer.listing.capabilities.reader}'s tail stopped before it came to its smaps"
     elif read.status == "reused":
+        if read.name not in (None, listed.name):
+            reason = f"was another program by the time it was read: {read.name}"
         checks = not_passed("start_time_unchanged", reason)
     start_stack = None if torn else read.start_stack
     return _process(host, listed, answer.users, status, reason, checks, start_stack, read.seconds)

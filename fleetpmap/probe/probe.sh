@@ -19,6 +19,9 @@
 #           BODY BODY                        for a line `list PID... [/ PID...]...`, from who knows already whom to read:
 #                                            packed as the list before; a line ahead of them would be a message more
 #           NONCE over                       behind each of these
+#           NONCE stuck PID...               somewhere in a phase, and NONCE given up at its end: for a line `look SECONDS`,
+#                                            which may come during a phase, if a file of these did not come back by then
+#           nothing                          for a line `skip PID...`: no command lines of these are read from then on
 #           NONCE bye                        for the line `quit`
 #           NONCE fail REASON                and nothing more
 #   BODY    (NONCE SECTION LF bytes)... NONCE end LF, gzipped or as it is; what lies before a section `void` is not valid
@@ -96,11 +99,11 @@ number_behind() { # KEY FILE: sets $word to what is behind the first KEY in it, 
     done 2>/dev/null <"$2"
 }
 
-# end_all: kill what runs below this shell, even blocked in a read: stopped first, from the top down, so that none of it
+# end_below PID: kill what it started, and they, but not who asks for it; even blocked in a read: stopped first, from the top down, so that none of it
 # starts another. By /proc, since a shell without job control knows only the processes that it started itself.
-end_all() {
+end_below() {
     read -r self _ </proc/self/stat
-    parents=$$ doomed=''
+    parents=$1 doomed=''
     while [ -n "$parents" ]; do
         found=
         for parent in $parents; do
@@ -363,6 +366,16 @@ programs() {
     run $archiver -cf - $files 2>/dev/null
 }
 
+# answering PID...: sets $answering to those that the client does not say to skip.
+answering() {
+    answering="$*"
+    [ "$skipped" ] || return 0
+    answering=''
+    for pid; do
+        case " $skipped " in *" $pid "*) ;; *) answering="$answering $pid" ;; esac
+    done
+}
+
 list_all() {
     set -- [0-9]*
     cut='' zombies='' living=''
@@ -372,14 +385,16 @@ list_all() {
     # Even if nothing is in it: who has no such section cannot read command lines.
     [ "$reader$shell_words" = sh ] || section cmdline
     if wished words; then
-        in_parts 2000 arguments "$@"
+        answering "$@"
     else
         for pid in $above; do
             case " $cut " in *" $pid "*) ;; *) cut="$cut $pid" ;; esac
         done
         # shellcheck disable=SC2086 # a list of pids: split it
-        in_parts 2000 arguments $cut
+        answering $cut
     fi
+    # shellcheck disable=SC2086 # a list of pids: split it
+    in_parts 2000 arguments $answering
     if wished uid; then in_parts 2000 owners "$@"; fi
     if wished cgroup; then in_parts 2000 cgroups "$@"; fi
     # shellcheck disable=SC2086 # a list of places: split it
@@ -582,22 +597,92 @@ body() { # list | read PIDS | both PIDS
     fi
 }
 
-# phase list | read PIDS | both PIDS, where PIDS are PID... [/ PID...]...: while it runs the client says nothing, so
-# whatever comes on the real stdin (fd 3), first of all its end, means stop. The packing of a reading makes way for
-# others, but not what reads: it holds the mmap_lock.
+# try NAME PID...: read this file of each in a process of its own; adds PID:ITS_PID to $tried.
+try() {
+    name=$1
+    shift
+    for pid; do
+        case $pid in *[!0-9]*) continue ;; esac
+        case " $skipped " in *" $pid "*) continue ;; esac
+        [ -e "$pid/$name" ] || continue
+        read -r _ <"$pid/$name" >/dev/null 4>/dev/null &
+        tried="$tried $pid:$!"
+    done
+}
+
+# stuck SECONDS list|read|both PID...: prints the pids of which a file that the phase reads does not come back.
+stuck() {
+    seconds=$1 phase=$2 tried='' named=''
+    shift 2
+    [ "$phase" = read ] || try cmdline [0-9]*
+    [ "$phase" = list ] || try "$maps" "$@"
+    [ "$phase" != read ] || try cmdline "$@"
+    sleep "$seconds" >/dev/null 4>/dev/null || return 0
+    for one in $tried; do
+        read -r line <"/proc/${one#*:}/stat" || continue
+        case ${line##*") "} in
+            [ZX]*) ;;
+            *)
+                kill -KILL "${one#*:}"
+                [ "$named" = "${one%%:*}" ] || echo "${one%%:*}"
+                named=${one%%:*}
+                ;;
+        esac
+    done
+}
+
+# look SECONDS list|read|both PID...: nothing comes from this phase. If some process keeps its files, as one whose
+# mmap_lock nobody gives back, name it and give the phase up: what waits for it may not even be killed.
+look() {
+    kill -USR1 "$$"
+    pids=$(stuck "$@")
+    [ "$pids" ] || return 0
+    kill -ALRM "$$"
+    end_below "$$"
+    # shellcheck disable=SC2086 # a list of pids: split it
+    set -- $pids
+    while [ "$#" -gt 200 ]; do shift; done # the others are found the next time
+    echo "$nonce stuck $*" >&4
+    exit 0
+}
+
+# phase list | read PIDS | both PIDS, where PIDS are PID... [/ PID...]...: while it runs the client says nothing but
+# `look`, so whatever else comes on the real stdin (fd 3), first of all its end, means stop. The packing of a reading
+# makes way for others, but not what reads: it holds the mmap_lock. All of it runs in the background, since a shell can
+# leave off waiting only there.
 phase() {
     [ "$1" = both ] || echo "$nonce $1 $compression"
-    {
-        read -r _
-        end_all
-    } <&3 >/dev/null 2>&1 &
-    watcher=$!
     case $compression:$1 in
-        gzip:list) body "$@" </dev/null 3<&- | gzip -1 -c 3<&- ;;
-        gzip:*) body "$@" </dev/null 3<&- | $nicely gzip -1 -c 3<&- ;;
-        *) (body "$@") </dev/null 3<&- ;;
+        gzip:list) body "$@" </dev/null 3<&- | gzip -1 -c 3<&- & ;;
+        gzip:*) body "$@" </dev/null 3<&- | $nicely gzip -1 -c 3<&- & ;;
+        *) body "$@" </dev/null 3<&- & ;;
     esac
-    code=$?
+    packer=$! looking='' given_up=''
+    # Last: some bash waits for what it has started if a signal comes while it starts a pipeline.
+    {
+        while read -r line seconds; do
+            case $line:$seconds in
+                look: | look:*[!0-9]*) break ;;
+                look:*) look "$seconds" "$@" ;;
+                *) break ;;
+            esac
+        done
+        end_below "$$"
+    } 4>&1 <&3 >/dev/null 2>&1 &
+    watcher=$!
+    while
+        signalled=''
+        wait "$packer"
+        code=$?
+        [ "$code" -gt 128 ] && [ "$signalled" ] && [ ! "$given_up" ]
+    do :; done
+    if [ "$given_up" ]; then
+        wait "$watcher"
+        echo "$nonce given up"
+        echo "$nonce over"
+        return
+    fi
+    [ ! "$looking" ] || end_below "$watcher"
     kill -KILL "$watcher" 2>/dev/null
     wait "$watcher" 2>/dev/null
     [ "$code" -eq 0 ] || exit 1
@@ -707,7 +792,9 @@ answer() { # COMMAND WORDS: one line of stdin
             echo "$nonce bye"
             exit 0
             ;;
-        list:*[!0-9/\ ]* | read:*[!0-9/\ ]*) fail request ;;
+        list:*[!0-9/\ ]* | read:*[!0-9/\ ]* | skip:*[!0-9\ ]*) fail request ;;
+        look:*) ;; # the phase ended meanwhile
+        skip:*) skipped=$2 ;;
         list:) phase list ;;
         list:*)
             # shellcheck disable=SC2086 # pids and slashes: split them
@@ -732,6 +819,9 @@ main() {
         [ "$1" != '[0-9]*' ] || fail proc_root
     fi
     exec 3<&0
+    trap 'signalled=1 looking=1' USR1
+    trap 'signalled=1 given_up=1' ALRM
+    skipped=''
     choose_tools
     choose_maps
     begin

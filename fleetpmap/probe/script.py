@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -52,7 +52,7 @@ class Script:
     """What to run: `command` is plain words to exec, `stdin` the script, then one line per further phase.
 
     Keep stdin open until everything wanted has arrived: its end makes the script stop whatever it is doing. Send a line
-    only after the phase before it came in whole; while a phase runs, any byte on stdin stops it.
+    only after the phase before it came in whole; while a phase runs, any line on stdin but `look` stops it.
     """
 
     command: str
@@ -74,6 +74,14 @@ class Script:
         With `groups`, phase two of these follows at once, for who expects to choose the same as before.
         """
         return f"list {_groups(groups)}".strip().encode() + b"\n"
+
+    def look_line(self, seconds: int) -> bytes:
+        """During a phase from which nothing comes: see whether some process keeps its files that long."""
+        return b"look %d\n" % seconds
+
+    def skip_line(self, pids: Iterable[int]) -> bytes:
+        """The line that says whose command lines are not to be read from now on."""
+        return f"skip {' '.join(map(str, pids))}\n".encode()
 
     def quit_line(self) -> bytes:
         """The line for stdin that ends the script."""

@@ -209,6 +209,10 @@ class Channel(Protocol):
     def stderr(self) -> bytes:
         """What came on stderr so far, at most STDERR_LIMIT bytes, from its beginning."""
 
+    @property
+    def deadline(self) -> Deadline:
+        """What bounds whatever blocks here."""
+
     def renew(self, deadline: Deadline) -> None:
         """From now on, whatever blocks is bounded by another deadline."""
 

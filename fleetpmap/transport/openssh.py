@@ -230,6 +230,11 @@ class _PatientChannel(Channel):
         """What the last ssh and its command said on stderr."""
         return self._channel.stderr
 
+    @property
+    def deadline(self) -> Deadline:
+        """What bounds the waiting (see Channel.deadline)."""
+        return self._deadline
+
     def renew(self, deadline: Deadline) -> None:
         """Wait until another deadline from now on (see Channel.renew)."""
         self._deadline = deadline

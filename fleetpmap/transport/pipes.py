@@ -98,6 +98,11 @@ class PipeChannel(Channel):
         """What came on stderr so far, at most STDERR_LIMIT bytes."""
         return bytes(self._kept_stderr)
 
+    @property
+    def deadline(self) -> Deadline:
+        """What bounds the waiting (see Channel.deadline)."""
+        return self._deadline
+
     def renew(self, deadline: Deadline) -> None:
         """Wait until another deadline from now on (see Channel.renew)."""
         self._deadline = deadline

@@ -38,6 +38,8 @@ class Decoder:
         """Phase one, once it is in whole."""
         self.reading: PackedReading | None = None
         """The latest phase two, once it is in whole; nobody has looked into it yet."""
+        self.stuck: tuple[int, ...] = ()
+        """Processes whose files did not come back: for them the host gave the phase up that was asked for last."""
         self._script = script
         self._host = host
         self._limits = limits
@@ -95,6 +97,7 @@ class Decoder:
     def begin_again(self) -> None:
         """Both phases are over, and the next will be another list. What came is let go of; the limits count anew."""
         self.listing = self.reading = None
+        self.stuck = ()
         self._received = self._noise_came = 0
         self._taken = Taken()
 
@@ -192,6 +195,9 @@ class Decoder:
         """A phase came in: make its reply."""
         if self._capabilities is None:
             raise MalformedError("a phase came before the first frame")
+        self.stuck = phase.stuck()
+        if self.stuck:
+            return
         if phase.stage == "list":
             with ExitStack() as turn:
                 body = phase.unpack(when_large=lambda: turn.enter_context(_ONE_LARGE_LIST))

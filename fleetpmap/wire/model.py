@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple, overload
 
@@ -11,9 +11,10 @@ ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "em
 """How a process fared in phase two.
 
 read: its text is there. denied: the login may not open its smaps. gone: it exited. reused: it exited, and its pid is
-another process's now. kernel, zombie: it has no memory of its own. empty: it may be read, but there is nothing in its
-smaps. unsupported: this kernel has no smaps. cut: its text is longer than a process's may be, and was dropped. unread:
-the host did not get to it, because another's text could not be read to its end; it has to be asked for again.
+another process's now; or it runs another program, which was not asked for. kernel, zombie: it has no memory of its own.
+empty: it may be read, but there is nothing in its smaps. unsupported: this kernel has no smaps. cut: its text is longer
+than a process's may be, and was dropped. unread: the host did not get to it, because another's text could not be read
+to its end; it has to be asked for again.
 """
 
 
@@ -164,6 +165,8 @@ class ProcessReading:
     """Its command line after the reading, () if it erased that; None if it was gone, or nobody there can read it."""
     seconds: float | None = None
     """How long its reading took, if it was asked for in a group of its own."""
+    name: str | None = field(default=None, compare=False)
+    """Its name after the reading, as in ListedProcess; None if it was gone. Another one: it has called exec since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +181,16 @@ class Reading:
     """Sections as they came: uid, as in Listing, and facts (stat, cmdline, smaps_rollup): `PID/FILE:TEXT` and a NUL."""
     seconds: float | None = field(default=None, compare=False)
     """How long it took on the host, by its own clock, which tells hundredths; None where it does not say."""
+
+    def reused(self, pids: Collection[int]) -> Reading:
+        """The same without the texts of these processes, which are `reused`."""
+        texts: list[bytes] = []
+        processes: list[ProcessReading] = []
+        at = 0
+        for one in self.processes:
+            gone = one.pid in pids
+            texts.append(b"" if gone else self.smaps[one.start : one.stop])
+            end = at + len(texts[-1])
+            processes.append(replace(one, status="reused" if gone else one.status, start=at, stop=end))
+            at = end
+        return replace(self, smaps=b"".join(texts), processes=tuple(processes))

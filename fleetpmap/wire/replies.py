@@ -39,7 +39,7 @@ from fleetpmap.wire.sections import (
     parse_users,
     text_of,
 )
-from fleetpmap.wire.stats import Stat, parse_stats, stat_of, stat_of_text
+from fleetpmap.wire.stats import Stat, name_of_text, parse_stats, stat_of, stat_of_text
 
 PAGE_SIZES = range(1 << 10, (1 << 20) + 1)
 """Bytes of a page, as far as we believe a host."""
@@ -163,6 +163,7 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
                 start_stack=stats[pid].start_stack if pid in stats else None,
                 arguments=_arguments(pid, facts, listing),
                 seconds=alone.get(pid),
+                name=name_of_text(pid, b"\0".join(facts["stat"][pid])) if pid in facts["stat"] else None,
             )
         )
         at = end

@@ -125,6 +125,11 @@ def stat_of(pid: int, fields: str) -> Stat:
     )
 
 
+def name_of_text(pid: int, text: bytes) -> str:
+    """The name in a whole stat."""
+    return _name_and_fields(pid, text)[0]
+
+
 def _columns(rows: Iterable[tuple[str, str, str]]) -> Stats:
     pids, names, fields = tuple(zip(*rows, strict=True)) or ((), (), ())
     return Stats(dict(zip(pids, range(len(pids)), strict=True)), names, fields)

@@ -6,6 +6,7 @@ whichever thread. No I/O.
 
 from __future__ import annotations
 
+import re
 import weakref
 import zlib
 from collections.abc import Callable
@@ -37,6 +38,8 @@ interpreter, and this one has to wait for it afterwards: with 64 KiB that takes 
 _PACKED_PIECE = 64 << 10
 """Bytes given to gunzip at a time: it copies what it has not used yet."""
 _EXPANSION_FREE = 16 << 20
+_AMID = 1 << 20
+"""Bytes at the end of a phase that was given up, among which is the line that says for whom."""
 
 DOING = {"exec": "starting", "list": "listing processes", "read": "reading smaps"}
 """What the host does at each stage, in the words of the messages."""
@@ -110,6 +113,22 @@ class Phase:
         self.size += len(piece)
         self.taken.packed += len(piece)
         self._limit(0 if self.read_follows else self.size, self.taken.packed)
+
+    def stuck(self) -> tuple[int, ...]:
+        """The processes for which the host gave the phase up, which then is of no use; () if it did not.
+
+        The line that names them may lie amid what was still on its way then.
+        """
+        given_up = self.nonce + b" given up\n"
+        if self._last(len(given_up)) != given_up:
+            return ()
+        line = re.search(self.nonce + rb" stuck ((?:\d{1,9} ?){1,999})\n", self._last(_AMID))
+        self._packed.close()
+        return tuple(map(int, line[1].split())) if line else ()
+
+    def _last(self, size: int) -> bytes:
+        self._packed.seek(max(0, self.size - size))
+        return self._packed.read(size)
 
     def unpack(self, check: Callable[[], None] = lambda: None, when_large: Callable[[], object] = lambda: None) -> Body:
         """The phase's bytes; of both phases in one, the list's, and the next time the other's.
