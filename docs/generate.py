@@ -37,7 +37,7 @@ from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Run, Snapshot
 from fleetpmap.table import KERNEL_KEYS, METRICS
 from fleetpmap.transport import SshOptions
 from fleetpmap.transport.base import STDERR_LIMIT
-from fleetpmap.transport.ssh.login import MAX_KEYS
+from fleetpmap.transport.ssh.agent import AT_ONCE
 from fleetpmap.transport.ssh_config import CONNECT_TIMEOUT_S
 from fleetpmap.transport.ssh_keywords import ROWS
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
@@ -333,7 +333,7 @@ def limits() -> str:
         ("stderr that is kept", f"{STDERR_LIMIT >> 10} KiB"),
         ("until the login is done: `--connect-timeout`", f"{CONNECT_TIMEOUT_S:g} s"),
         ("all of one host: `--timeout`", f"{host.timeout_s:g} s"),
-        ("keys offered to one host", str(MAX_KEYS)),
+        ("requests to one agent at a time", str(AT_ONCE)),
         ("RSS of a process that is read: `--max-rss`", MAX_RSS),
         ("RSS of all that is read on one host: `--max-rss-sum`", MAX_RSS_SUM),
     )
