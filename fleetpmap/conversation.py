@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from fleetpmap import probe
-from fleetpmap.errors import HostError, ProtocolError, RemoteError, SudoError
+from fleetpmap.errors import DeadlineError, HostError, ProtocolError, SudoError
 from fleetpmap.inventory import Host
-from fleetpmap.probe import Script
+from fleetpmap.probe import Script, startup
 from fleetpmap.probe.sudo import explain_refusal, second_way
 from fleetpmap.processes import Choice, Own, Selection, choose, completed, own_of
 from fleetpmap.transport import Channel, Deadline, Secret, SshOptions, Transport
-from fleetpmap.transport.base import passed, printable
+from fleetpmap.transport.base import passed
 from fleetpmap.transport.secret import Redaction
 from fleetpmap.units import KIB
 from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading, ProcessReading, Reading
@@ -28,8 +28,6 @@ from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading, Proce
 _TIMED_RSS_KIB = 512 * KIB
 """From here on a process is read by a command of its own, for the time it takes: about 10 ms of page walk, below which
 the host's clock, in hundredths, says nothing."""
-_SFTP_ONLY = "sftp connections only"
-"""What sshd says instead of running a command where `internal-sftp` is forced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +71,8 @@ class Conversation:
         """Names of the uids seen, as far as the reading is unpacked."""
         return self.listing.users | (self.reading.users if self.reading else {})
 
-    def unpacked(self) -> Conversation:
-        """The same with its reading, and no longer packed.
+    def unpacked(self, check: Callable[[], None] = lambda: None) -> Conversation:
+        """The same with its reading, and no longer packed. `check` is called now and then, and may raise.
 
         Raises:
             HostError: what came is not the wire format.
@@ -82,7 +80,7 @@ class Conversation:
         if self.packed is None:
             return self
         with _told(lambda: self.said, self.redaction):
-            reading = self.packed.unpack()
+            reading = self.packed.unpack(check)
             if [one.pid for one in reading.processes] != [one.pid for one in self.choice.read]:
                 raise _not_our_probe("it answered for other processes than it was asked for", self.packed.host)
             if all(one.status == "unread" for one in reading.processes):
@@ -111,6 +109,8 @@ class Answered:
     host: Host
     answer: Conversation
     notes: tuple[str, ...] = ()
+    deadline: Deadline | None = None
+    """Until when the host has time; None: that does not matter."""
 
     @property
     def reading(self) -> Reading | None:
@@ -221,7 +221,8 @@ class Dialogue:
             if groups == expected != []:
                 self._expected = groups
                 return self._answer(listing, choice, self._receive_reading())
-            self._decoder.reading = None  # of other processes, if anything
+            if expected:
+                self._decoder.reading = None  # of other processes
             packed = None
             if smaps and groups:
                 self._channel.send(self._script.read_line(groups))
@@ -238,12 +239,13 @@ class Dialogue:
         return choice, _groups(choice.read)
 
     def _receive_listing(self) -> Listing:
-        listing = _receive(self._channel, self._decoder, lambda: self._decoder.listing, self._host)
+        listing = _receive(self._channel, self._script, self._decoder, lambda: self._decoder.listing, self._host)
+        _check_whole(listing, self._host.name)
         passed(self._host.name, "list")
         return listing
 
     def _receive_reading(self) -> PackedReading:
-        reading = _receive(self._channel, self._decoder, lambda: self._decoder.reading, self._host)
+        reading = _receive(self._channel, self._script, self._decoder, lambda: self._decoder.reading, self._host)
         passed(self._host.name, "read")
         return reading
 
@@ -252,8 +254,14 @@ class Dialogue:
         self._decoder.begin_again()  # or it would keep the list, half a megabyte for 1,100 processes
         return answer
 
-    def _told(self) -> contextlib.AbstractContextManager[None]:
-        return _told(self._said, self._redaction)
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        with _told(self._said, self._redaction):
+            try:
+                yield
+            except DeadlineError as error:
+                startup.came_late(error, self._said(), begun=self._decoder.begun)
+                raise
 
     def renew(self, deadline: Deadline) -> None:
         """Let what is asked from now on take until another deadline."""
@@ -290,14 +298,34 @@ def _told(said: Callable[[], str], redaction: Redaction) -> Iterator[None]:
 Reply = TypeVar("Reply", Listing, PackedReading)
 
 
-def _receive(channel: Channel, decoder: Decoder, reply: Callable[[], Reply | None], host: Host) -> Reply:
+def _receive(
+    channel: Channel, script: Script, decoder: Decoder, reply: Callable[[], Reply | None], host: Host
+) -> Reply:
     """Feed the decoder until the reply is whole."""
     while (answer := reply()) is None:
-        piece = channel.receive(decoder.phase_end)
+        # Until it begins, each piece may say why it does not.
+        piece = channel.receive(decoder.phase_end if decoder.begun else b"")
         if not piece:
             raise _ended_early(channel, decoder, host)
         decoder.feed(piece)
+        if not decoder.begun and (error := startup.gives_back(script, host.name, decoder.noise)):
+            raise error
     return answer
+
+
+def _check_whole(listing: Listing, host: str) -> None:
+    """Refuse a list without the probe's own process: other processes are missing from it, too, and none would match."""
+    own = listing.capabilities.probe_pid  # None in a recorded tree
+    if listing.processes and (own is None or listing.processes.get(own)):
+        return
+    without = f" without the probe's own (pid {own})" if own is not None else ""
+    raise ProtocolError(
+        f"the list of its processes is not whole: {len(listing.processes):,} came{without}",
+        host=host,
+        stage="list",
+        hint="a login script there may put another shell in the place of `sh`, or set options for it; "
+        f"`ssh {host} 'echo $0; ls /proc'` shows which shell runs, and whether it sees its processes",
+    )
 
 
 def _groups(chosen: Sequence[ListedProcess]) -> list[tuple[int, ...]]:
@@ -320,26 +348,9 @@ def _ended_early(channel: Channel, decoder: Decoder, host: Host) -> HostError:
         decoder.eof()
     except ProtocolError as error:
         truncated = error
-    if decoder.begun:
-        return truncated
     said = channel.stderr.decode(errors="replace")
+    if decoder.begun:
+        return startup.broke_off(truncated, said)
     if host.sudo and (refusal := explain_refusal(said, host)):
         return refusal
-    instead = "" if said.strip() else decoder.noise.decode(errors="replace")
-    if _SFTP_ONLY in instead:
-        hint = "log in as an account that has a shell"
-        return RemoteError(
-            "the account is for sftp only: no command runs there", host=host.name, stage="exec", hint=hint
-        )
-    words = next(
-        (line.strip() for line in reversed((said + instead).splitlines()) if line.strip()), "nothing on stderr"
-    )
-    ended = f"with exit status {status}" if status is not None else "without an exit status"
-    return RemoteError(
-        f"the shell there ended {ended} before the probe began: {printable(words)}",
-        host=host.name,
-        stage="exec",
-        hint="a forced command (ForceCommand, command= in authorized_keys) or the account's shell answered in its place"
-        if instead
-        else f"try `ssh {host.name} sh -s </dev/null`: it has to end quietly, with status 0",
-    )
+    return startup.not_begun(host.name, status, said, decoder.noise.decode(errors="replace"))

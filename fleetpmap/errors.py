@@ -15,6 +15,7 @@
         ├── ProtocolError           protocol
         ├── RemoteError             remote-error
         ├── ConfigError             error: a setting of this host alone
+        ├── ExhaustedError          error: this machine has no descriptor or memory left
         └── UnexpectedError         error: a bug
 
 The class says whose fault it is, the attributes hold the facts, `message` is one sentence of what and where, and `hint`
@@ -169,6 +170,12 @@ class RemoteError(HostError):
 
 class ConfigError(HostError):
     """A setting that concerns this host alone cannot be used, as an unset variable in its part of ssh_config."""
+
+    status = "error"
+
+
+class ExhaustedError(HostError):
+    """This machine gave the program no more descriptors, processes or memory: nothing is wrong with the host."""
 
     status = "error"
 

@@ -6,18 +6,26 @@ that host's failure, with the place in the code; the traceback goes along for -v
 
 from __future__ import annotations
 
+import errno
+import socket
 import sys
 import traceback
 from pathlib import PurePath
 from types import TracebackType
 
-from fleetpmap.errors import ConfigError, FleetpmapError, HostError, UnexpectedError
+from fleetpmap.errors import ConfigError, ExhaustedError, FleetpmapError, HostError, UnexpectedError
 
 _FRAMES = 20
 """Calls shown of a traceback at most, the innermost ones: a RecursionError has a thousand."""
 _LINES = 120
 _LINE_LENGTH = 300
 _MESSAGE_LENGTH = 200
+_EXHAUSTED = {
+    errno.EMFILE: ("this program has no descriptor left", "raise the limit (`ulimit -n`), or "),
+    errno.ENFILE: ("this machine has no descriptor left", ""),
+    errno.ENOMEM: ("this machine has no memory left", ""),
+}
+"""What ran out by the number of the error, and what to do besides asking fewer hosts."""
 
 
 def host_error(error: BaseException, host: str, stage: str) -> HostError:
@@ -33,8 +41,11 @@ def host_error(error: BaseException, host: str, stage: str) -> HostError:
         return error
     if isinstance(error, KeyboardInterrupt | SystemExit):
         raise error
-    if isinstance(error, FleetpmapError):
-        ours: HostError = ConfigError(error.message, host=host, stage="config", hint=error.hint)
+    ours: HostError
+    if out_of := exhausted(error, host, stage):
+        ours = out_of
+    elif isinstance(error, FleetpmapError):
+        ours = ConfigError(error.message, host=host, stage="config", hint=error.hint)
     else:
         kind, words = type(error).__name__, _cut(str(error), _MESSAGE_LENGTH)
         message = f"unexpected {kind} at {_place(error.__traceback__)}{': ' if words else ''}{words}"
@@ -43,6 +54,18 @@ def host_error(error: BaseException, host: str, stage: str) -> HostError:
         ours.traceback = _formatted(error)
     ours.__cause__ = error
     return ours
+
+
+def exhausted(error: BaseException, host: str, stage: str) -> ExhaustedError | None:
+    """The error of a host that could not be asked because this machine ran out of something; None: it did not."""
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        what, hint = "this machine starts no more threads for this user", "raise the limit (`ulimit -u`), or "
+    elif isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno in _EXHAUSTED:
+        what, hint = _EXHAUSTED[error.errno]
+    else:
+        return None
+    hint = f"{hint}ask fewer hosts at a time with --jobs"
+    return ExhaustedError(f"{what}: {getattr(error, 'strerror', None) or error}", host=host, stage=stage, hint=hint)
 
 
 def _place(trace: TracebackType | None) -> str:

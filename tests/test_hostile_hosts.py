@@ -35,7 +35,7 @@ def say(text):
     sys.stdout.buffer.flush()
 def wait(command):
     for line in sys.stdin.buffer:
-        if line.startswith(command):
+        if line.startswith(command) and line.split()[-1].isdigit():  # the script has lines that begin with `read` too
             return line.decode().split()[1:]
 BEGIN = (
     "NONCE begin 1 uid=0 kernel=6.1.0 page_size=4096 boot_id= pid_namespace= reader=gnu compression=plain probe_pid=\n"
@@ -108,6 +108,13 @@ REFUSED = [
     ),
     ("unasked-reading", "listing(stat(7)); reading({1: BLOCK}); wait(b'never')", "protocol", "other processes than"),
     ("garbage-later", "listing(stat(7)); wait(b'read'); os.write(1, os.urandom(1 << 20))", "protocol", "cut after"),
+    ("no-processes", "listing()", "protocol", "the list of its processes is not whole: 0 came"),
+    (
+        "no-probe",
+        "BEGIN = BEGIN[:-1] + '77\\n'; listing(stat(7), stat(8))",
+        "protocol",
+        r"the list of its processes is not whole: 2 came without the probe's own \(pid 77\)",
+    ),
     ("refuses", "say(BEGIN + 'NONCE fail \\x1b[2J\\n')", "remote-error", "the probe refused"),
 ]
 
@@ -154,7 +161,6 @@ PARTIAL = [
         "listing(stat(7)); wait(b'read'); reading({7: BLOCK}, stats=stat(7, start='1') + '\\0')",
         {7: "reused"},
     ),
-    ("no-processes", "listing()", {}),
 ]
 
 

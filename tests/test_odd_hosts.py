@@ -7,6 +7,7 @@ import pwd
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,74 @@ def test_a_slow_bashrc(sshd: Sshd, bash_user: Callable[[str], str]) -> None:
         late = ask(sshd.host(user=user, timeout_s=1.0), sshd).hosts[0]
     assert late.status == "timeout"
     assert_bashrc_ran(user)
+
+
+@pytest.mark.parametrize(
+    ("bashrc", "needs"),
+    [
+        ("exec zsh", "zsh"),
+        ("export ZDOTDIR=~ && echo 'setopt noglob; alias grep=false' >~/.zshenv && exec zsh -s", "zsh"),
+        ("exec mksh", "mksh"),
+        ("exec busybox sh", "busybox"),
+        ("set -o noglob; export SHELLOPTS; exec bash --norc", "bash"),
+        ("set -o errexit -o nounset -o noclobber; export SHELLOPTS; exec bash --norc", "bash"),
+        ("grep() { false; }; echo() { false; }; export -f grep echo; exec bash --norc", "bash"),
+        ("export GLOBIGNORE='*' IFS=0123456789; exec bash --norc", "bash"),
+        ("read line", "bash"),
+    ],
+)
+def test_a_bashrc_that_puts_another_shell_in_the_place_of_sh(
+    sshd: Sshd, bash_user: Callable[[str], str], bashrc: str, needs: str
+) -> None:
+    """Another shell, inherited options and functions, a line that was read: the host is read as any other."""
+    if shutil.which(needs) is None:
+        pytest.skip(reason=f"no {needs} on this machine, the shell to be tried")
+    user = bash_user(f"touch ~/ran\n{bashrc}")
+    with process_of(user) as theirs:
+        assert_read(ask(sshd.host(user=user), sshd), theirs)
+    assert_bashrc_ran(user)
+
+
+@pytest.mark.parametrize(
+    ("bashrc", "message", "hint"),
+    [
+        ("exec tcsh", "csh reads the script in the place of sh", "echo ok </dev/null"),
+        ("exec rbash", "a restricted shell reads the script in the place of sh", "ordinary shell"),
+        ("exec cat", "what runs there in the place of `sh` gives back what it is sent", "echo ok </dev/null"),
+        ("exec >/dev/null", "the output of the script goes to /dev/null", "redirects it"),
+        ("exec </dev/null", "exit status 0 before the probe began: nothing on stderr", "reads from stdin"),
+        ("read a; read b; read c; read d", "another program read the first lines of the script", "reads from stdin"),
+        ("ulimit -n 8", "the account may open too few files at a time (ulimit -n)", "limits"),
+        ("ulimit -u 1; exec sh -s", "fork", "limits"),
+    ],
+)
+def test_a_bashrc_that_keeps_the_probe_from_beginning(
+    sshd: Sshd, bash_user: Callable[[str], str], bashrc: str, message: str, hint: str
+) -> None:
+    """What is in the way is named at once, and never taken for a host where nothing matches."""
+    user = bash_user(f"touch ~/ran\n{bashrc}")
+    started = time.monotonic()
+    failure = ask(sshd.host(user=user, timeout_s=20.0), sshd).hosts[0].failure
+    assert_bashrc_ran(user)
+    assert failure is not None
+    assert (failure.status, message in failure.message) == ("remote-error", True), failure.message
+    assert hint in failure.hint
+    assert time.monotonic() - started < 15
+
+
+def test_a_time_out_shows_what_the_host_printed(sshd: Sshd) -> None:
+    """A login that asks a question waits for an answer: the question is in the message."""
+    waits = sshd.forced("waits", "sh", "printf 'Choose a project: '; exec sleep 60", timeout_s=1.0)
+    silent = sshd.forced("silent", "sh", "exec sleep 60", timeout_s=1.0)
+    failures = [ask(host, sshd).hosts[0].failure for host in (waits, silent)]
+    assert [(one.status, one.message) for one in failures if one] == [
+        (
+            "timeout",
+            'no time left after 1 s, while waiting for what the command says; it printed "Choose a project:"',
+        ),
+        ("timeout", "no time left after 1 s, while waiting for what the command says; it printed nothing"),
+    ]
+    assert "`ssh silent echo ok </dev/null` has to print ok" in failures[1].hint
 
 
 def test_a_host_that_floods_stderr(sshd: Sshd, target: Target) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fleetpmap.conversation import Conversation, Question, converse
-from fleetpmap.errors import HostError, RemoteError, SudoError
+from fleetpmap.errors import DeadlineError, HostError, RemoteError, SudoError
 from fleetpmap.probe.sudo import explain_refusal
 from fleetpmap.processes import Selection
 from fleetpmap.transport import open_transport
@@ -54,9 +56,9 @@ def allow(user: str) -> Iterator[Callable[..., None]]:
 def ask(sshd: Sshd, user: str) -> Ask:
     """Asks the server for its process 1 as root, with this password for sudo."""
 
-    def make(password: str = "", *, server: Sshd = sshd, transport: str = "ssh") -> Conversation:
+    def make(password: str = "", *, server: Sshd = sshd, transport: str = "ssh", seconds: float = 40) -> Conversation:
         host = server.host(user=user, sudo=True, transport=transport)
-        with open_transport(host, deadline=Deadline.after(40), options=server.options) as way:
+        with open_transport(host, deadline=Deadline.after(seconds), options=server.options) as way:
             secret = Secret(password) if password else None
             return converse(way, host, Question(Selection(pids=(1,)), smaps=False, become_password=secret))
 
@@ -119,6 +121,65 @@ def test_each_refusal_has_its_message(
     assert caught.value.message == message
     assert hint in caught.value.hint
     assert NEVER not in caught.value.said
+
+
+@pytest.mark.parametrize("whose", ["targetpw", "rootpw", "runaspw"])
+def test_password_of_another_account(ask: Ask, allow: Callable[..., None], user: str, whose: str):
+    """sudo asks for root's, as on openSUSE: the login's password is wrong there, and the message says why."""
+    allow("ALL", whose, "!lecture", "passwd_tries=1")
+    with pytest.raises(SudoError) as caught:
+        ask(PASSWORD)
+    assert caught.value.message == f"sudo: the password is wrong: it asks for the password of root, not of {user}"
+    assert "targetpw" in caught.value.hint
+
+
+def test_sh_that_may_start_nothing(ask: Ask, allow: Callable[..., None]):
+    """NOEXEC lets `sh` run and no other program: that is sudo's refusal, not a broken connection."""
+    allow("NOPASSWD:NOEXEC: /bin/sh -s")
+    started = time.monotonic()
+    with pytest.raises(SudoError) as caught:
+        ask()
+    assert caught.value.message == "sudo: `sh` may start no other program there (NOEXEC in sudoers)"
+    assert time.monotonic() - started < 15
+
+
+def test_password_that_has_expired(ask: Ask, allow: Callable[..., None], user: str):
+    """sudo says so and goes on to ask for a new one: it is told at once, not when the time is up."""
+    allow("ALL", "!lecture")
+    subprocess.run(["chage", "-d", "0", user], check=True)
+    started = time.monotonic()
+    try:
+        with pytest.raises(SudoError) as caught:
+            ask(PASSWORD)
+    finally:
+        subprocess.run(["chage", "-d", "-1", user], check=True)
+    assert caught.value.message == "sudo: the password has expired"
+    assert time.monotonic() - started < 15
+
+
+@pytest.mark.parametrize(
+    ("talk", "kind", "message"),
+    [
+        ("echo 'You are required to change your password immediately.'", SudoError, "sudo: the password has expired"),
+        ("echo 'sudo: account validation failure, is your account locked?'", SudoError, "sudo: the account is locked"),
+        ("printf 'Verification code: '", DeadlineError, 'sudo printed "Verification code:"'),
+        ("echo 'You are not allowed to be here.'; printf 'Code: '", DeadlineError, 'sudo printed "Code:"'),
+    ],
+)
+def test_sudo_that_goes_on_to_wait(
+    ask: Ask,
+    only: Callable[..., contextlib.AbstractContextManager[Sshd]],
+    talk: str,
+    kind: type[HostError],
+    message: str,
+):
+    """What stands on stderr is looked at while sudo waits (a stand-in prints it); other words are no refusal."""
+    waiting = _SUDO_RS.replace("for attempt in", f"{{ {talk}; }} >&2\nIFS= read -r answer || exit 1\nfor attempt in")
+    started = time.monotonic()
+    with only(sudo=waiting) as server, pytest.raises(kind) as caught:
+        ask(PASSWORD, server=server, seconds=2.5)
+    assert message in caught.value.message
+    assert time.monotonic() - started < 15
 
 
 def test_user_who_is_not_in_sudoers(ask: Ask):
@@ -243,6 +304,16 @@ def test_echo_of_the_password_is_redacted(ask: Ask, only: Callable[..., contextl
         ),
         ("I'm sorry ops. I'm afraid I can't do that", "sudo: sudoers does not allow this user `sh`"),
         ("Sorry, user ops may not run sudo on web-03.", "sudo: the user may not run sudo"),
+        ("sudo: no tty present and no askpass program specified", "sudo: a password is needed"),
+        (
+            "sudo: effective uid is not 0, is /usr/bin/sudo on a file system with the 'nosuid' option set?",
+            "sudo: it cannot become root there (nosuid)",
+        ),
+        (
+            "/etc/sudoers:3:1: syntax error\nsudo: no valid sudoers sources found, quitting",
+            "sudo: its sudoers cannot be read",
+        ),
+        ("sudo: unable to resolve host x: no\nsudo: Kein Zutritt", "sudo: Kein Zutritt"),
         ("sudo: Ein Passwort ist notwendig", "sudo: Ein Passwort ist notwendig"),
     ],
 )
@@ -256,6 +327,7 @@ def test_refusals_that_are_hard_to_stage(sshd: Sshd, stderr: str, message: str):
 def test_other_words_are_no_refusal(sshd: Sshd):
     """A shell that fails is not sudo."""
     assert explain_refusal("sh: 1: syntax error\n", sshd.host()) is None
+    assert explain_refusal("sudo: unable to resolve host web-03: Name or service not known\n", sshd.host()) is None
 
 
 @pytest.mark.parametrize(

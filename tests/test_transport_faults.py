@@ -222,6 +222,22 @@ def test_server_that_resets_the_connection():
     assert error.stage in ("banner", "tcp")
 
 
+def test_address_that_has_a_penalty():
+    """OpenSSH 9.8 shuts out an address that failed too often: the hint says so, and it is not asked again."""
+    came = []
+
+    def refuse(connection: socket.socket, over: threading.Event) -> None:
+        came.append(connection)
+        _shut(connection, b"Not allowed at this time\r\n")
+
+    with _server(refuse) as port:
+        error = _fail(_host(port), replace(NO_CONFIG, retries=2))
+    assert (type(error), error.stage) == (ProtocolError, "banner")
+    assert error.message == f'127.0.0.1 port {port} said "Not allowed at this time" instead of an SSH banner'
+    assert "PerSourcePenalties" in error.hint
+    assert len(came) == 1
+
+
 def test_full_max_startups(sshd, tmp_path):
     """A real sshd that is busy with somebody who does not log in; the hint names the setting."""
     assert sshd  # where it cannot run, this one cannot either

@@ -21,6 +21,7 @@ from paramiko.ssh_exception import (
 from fleetpmap.errors import (
     AuthError,
     DeadlineError,
+    ExhaustedError,
     HostKeyError,
     ProtocolError,
     RefusedError,
@@ -40,6 +41,9 @@ CASES = [
     (TimeoutError("timed out"), DeadlineError),
     (TimeoutError(110, "Connection timed out"), UnreachableError),
     (OSError(113, "No route to host"), UnreachableError),
+    (OSError(24, "Too many open files"), ExhaustedError),
+    (OSError(23, "Too many open files in system"), ExhaustedError),
+    (OSError(12, "Cannot allocate memory"), ExhaustedError),
     (OSError(101, "Network is unreachable"), UnreachableError),
     (ConnectionResetError(104, "Connection reset by peer"), UnreachableError),
     (BrokenPipeError(32, "Broken pipe"), UnreachableError),

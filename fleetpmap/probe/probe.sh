@@ -30,11 +30,33 @@
 
 # shellcheck disable=SC2317,SC2329 # for all of it: functions are reached through in_parts, too
 
+# A login script may have put another shell in the place of sh (`exec zsh`), and options, functions and variables may be
+# inherited (SHELLOPTS, `export -f`): noglob alone would leave no process in the list.
+case $- in
+    *r*)
+        echo "fleetpmap: a restricted shell reads the script in the place of sh"
+        exit 1
+        ;;
+esac
+if [ -n "${ZSH_VERSION-}" ]; then
+    emulate -R sh
+    unalias -a
+fi
+set +aCefmuvx
+# Shells keep a copy of each descriptor that they redirect, from 10 on; where they cannot, some end without a word.
+{ :; } 3<&0 4<&0 5<&0 6<&0 7<&0 8<&0 9<&0 2>&1 || {
+    echo "fleetpmap: the account may open too few files at a time (ulimit -n)"
+    exit 1
+}
+unset IFS GLOBIGNORE GREP_OPTIONS TAR_OPTIONS GZIP CDPATH
+unset -f awk cd command echo getconf getent grep gzip id kill nice printf read readlink tail tar uname wait 2>/dev/null
+nowhere=
+[ /proc/self/fd/1 -ef /dev/null ] 2>/dev/null && : "${nowhere:?fleetpmap: the output of the script goes to /dev/null}"
+
 # A variable that came in exported would carry its new value, the nonce, into the environment of every child.
-set +a
-unset nonce proc_root GREP_OPTIONS TAR_OPTIONS GZIP CDPATH
+unset nonce proc_root
 nonce=$1 proc_root=$2
-shift 2
+[ "$#" -lt 2 ] || shift 2
 wishes=" $* "
 LC_ALL=C
 PATH=${PATH:+$PATH:}/usr/bin:/bin:/usr/sbin:/sbin
@@ -569,6 +591,7 @@ phase() {
 # Which tools. grep is asked by what it does, since BusyBox can leave out any option; what GNU's can do, its name says.
 choose_tools() {
     said=$(grep -azHs --version 2>&1 </dev/null)
+    [ "$?" -ne 126 ] || fail noexec
     case $said in
         *BusyBox*) reader=busybox ;;
         *) reader=gnu ;;
@@ -683,6 +706,10 @@ answer() { # COMMAND WORDS: one line of stdin
 }
 
 main() {
+    if [ -z "$nonce" ]; then
+        echo "fleetpmap: another program read the first lines of the script"
+        exit 1
+    fi
     cd "$proc_root" 2>/dev/null || fail proc_root
     if [ ! -e self ]; then # in a recorded tree
         set -- [0-9]*

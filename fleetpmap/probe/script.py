@@ -12,6 +12,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+_IS_CSH = 'test "$?shell" = 0shell ||'
+"""What follows is for csh, where `$?shell` is 1: whether the variable is set. Elsewhere it is the last exit status."""
+_FOR_CSH = f"""\
+{_IS_CSH} echo "fleetpmap: csh reads the script in the place of sh"
+{_IS_CSH} exit 3
+"""
+"""csh would go on through all of the script, and never end. These lines stand before `set --`, at which csh stops
+reading, and behind a line that does nothing: a login script may read one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -90,7 +99,7 @@ def render(request: Request) -> Script:
     return Script(
         # Plain words, no slash: csh, fish and a restricted shell all take them.
         command="sudo -n sh -s" if request.sudo else "sh -s",
-        stdin=parameters + _probe(),
+        stdin=f": fleetpmap {nonce}\n{_FOR_CSH}".encode() + parameters + _probe(),
         nonce=nonce,
         proc_root=request.proc_root,
     )

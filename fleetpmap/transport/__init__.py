@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 
-from fleetpmap.errors import HostError
+from fleetpmap.errors import AuthError, HostError
 from fleetpmap.inventory.model import Host, TransportName
 from fleetpmap.transport import ssh_config
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport
@@ -74,7 +74,9 @@ def route(host: Host, options: SshOptions) -> Route:
     if host.transport == "local":
         return Route("local", None, Way(), "")
     name = host.address or host.name
-    settings = ssh_config.resolve(name, options, user=host.user, port=host.port, host=host.name)
+    settings = ssh_config.resolve(
+        name, options, user=host.user, port=host.port, host=host.name, seconds=host.connect_timeout_s
+    )
     way = way_to(host, settings, options)
     reason = _needs_openssh(host, settings, way, options) if host.transport == "ssh" else ""
     if reason:
@@ -117,6 +119,8 @@ def open_transport(
     try:
         return ssh.connect(host, taken.settings, deadline=deadline, options=options, way=taken.way, bastions=bastions)
     except HostError as error:
+        if isinstance(error, AuthError) and error.host == host.name and taken.settings.has_open_master:
+            error.openssh_can = "has a connection open (ControlPath)"
         if not error.openssh_can:
             raise
         note = f"goes by the system's ssh, which {error.openssh_can}: {error.message}"

@@ -16,10 +16,12 @@ from typing import NamedTuple, TypeVar
 from fleetpmap.errors import (
     AuthError,
     DeadlineError,
+    ExhaustedError,
     HostError,
     HostKeyError,
     ProtocolError,
     RefusedError,
+    RemoteError,
     ResolveError,
     UnreachableError,
 )
@@ -282,7 +284,25 @@ _COMPLAINTS = (
     _Complaint("timed out during banner exchange", DeadlineError, "banner", "is that the SSH port?"),
     _Complaint("timed out", DeadlineError, "tcp", "a firewall may drop packets; --connect-timeout gives it more time"),
     _Complaint(
-        r"Host key verification failed|REMOTE HOST IDENTIFICATION|REVOKED HOST KEY",
+        r"[Cc]ertificate invalid",
+        HostKeyError,
+        "host-key",
+        "the certificate is the host's: have it signed anew (ssh-keygen -s), or correct the clocks",
+    ),
+    _Complaint(
+        r"REVOKED HOST KEY|revoked by file|marked as revoked|is revoked",
+        HostKeyError,
+        "host-key",
+        "somebody withdrew that key: give the host a new one before you trust it",
+    ),
+    _Complaint(
+        r"REMOTE HOST IDENTIFICATION|has changed and you have requested strict",
+        HostKeyError,
+        "host-key",
+        "if the host was set up anew, remove its line from known_hosts; if not, somebody may be listening in between",
+    ),
+    _Complaint(
+        r"No .* host key is known|Host key verification failed",
         HostKeyError,
         "host-key",
         "compare the host's key with known_hosts, or use --host-key accept-new for a host that is new",
@@ -300,10 +320,29 @@ _COMPLAINTS = (
         "run ssh to it by hand, or set user/identity_file for this host in inventory.toml",
     ),
     _Complaint(
+        "Not allowed at this time",
+        ProtocolError,
+        "banner",
+        "its sshd shuts this address out for a while after failed logins (PerSourcePenalties): wait some minutes",
+    ),
+    _Complaint(
+        r"channel \d+: open failed",
+        RemoteError,
+        "exec",
+        "see MaxSessions (0 allows no command at all) and the account's restrictions in the host's sshd_config",
+    ),
+    _Complaint(
+        "Too many open files",
+        ExhaustedError,
+        "tcp",
+        "this machine has no descriptor left: raise the limit (`ulimit -n`), or ask fewer hosts at a time with --jobs",
+    ),
+    _Complaint(
         r"exchange_identification|Bad remote protocol version|no matching|Bad packet length",
         ProtocolError,
         "banner",
-        "check the port; an sshd with too many new connections (MaxStartups) hangs up like this too",
+        "check the port; an sshd with too many new connections (MaxStartups), or that shuts this address out for a "
+        "while (PerSourcePenalties), hangs up like this too",
     ),
     _LOST,
 )

@@ -18,6 +18,7 @@ from typing import IO
 
 from fleetpmap.errors import RemoteError
 from fleetpmap.transport.base import Channel, Deadline, Head, out_of_time
+from fleetpmap.unexpected import exhausted
 
 _PIECE = 1 << 18
 """Most bytes taken from a pipe at once (a pipe holds 64 KiB unless its owner asked for more)."""
@@ -48,7 +49,9 @@ class PipeChannel(Channel):
                 start_new_session=True,
             )
         except OSError as error:
-            raise RemoteError(f"cannot start {argv[0]}: {error.strerror}", host=host, stage="exec") from error
+            raise exhausted(error, host, "exec") or RemoteError(
+                f"cannot start {argv[0]}: {error.strerror}", host=host, stage="exec"
+            ) from error
         self._open = {"stdin": _unblocked(self._child.stdin)}
         self._open["stdout"] = _unblocked(self._child.stdout)
         self._open["stderr"] = _unblocked(self._child.stderr)

@@ -16,12 +16,13 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 from typing import Literal, NamedTuple
 
-from fleetpmap.errors import ConfigError, HostError, ResolveError, UsageError
+from fleetpmap.errors import ConfigError, DeadlineError, HostError, ResolveError, UsageError
 from fleetpmap.transport import ssh_config_file, ssh_tokens
-from fleetpmap.transport.base import SshOptions, out_of_time, printable
+from fleetpmap.transport.base import SshOptions, printable
 from fleetpmap.transport.ssh_keywords import BUILT_IN, ONLY_OPENSSH, SAME_ALGORITHM, SHA1_SIGNATURES, SPELLING
 from fleetpmap.transport.tcp import AddressFamily
 from fleetpmap.transport.this_user import home, login_name
@@ -32,7 +33,7 @@ CONNECT_TIMEOUT_S = 10.0
 HostKeyChecking = Literal["yes", "ask", "accept-new", "no"]
 
 _TIMEOUT_S = 10.0
-"""`Match exec` runs a command of the user's choice; nobody waits longer than this for it."""
+"""How long to wait for `ssh -G`, in which `Match exec` runs a command of the user's choice, unless said otherwise."""
 _ANY_HOST = "any.invalid"
 """Stands for every host where the files make no difference between hosts."""
 _DEPENDS_ON_HOST = frozenset({"match", "hostname", "canonicalizehostname", "canonicaldomains"})
@@ -109,6 +110,14 @@ class SshSettings:
     only_openssh: tuple[str, ...] = ()
     """What only the system's ssh can honour, as `BindInterface eth1`."""
 
+    control_path: str = ""
+    """Where the socket of ssh's own connection to the host is, if one is open; empty for none."""
+
+    @property
+    def has_open_master(self) -> bool:
+        """Whether ssh seems to have a connection open that others may go through (ControlMaster)."""
+        return bool(self.control_path) and Path(self.control_path).is_socket()
+
     @property
     def accepts_new_keys(self) -> bool:
         """Whether the key of a host nobody knows is written down and believed; one that changed never is.
@@ -119,12 +128,19 @@ class SshSettings:
 
 
 def resolve(
-    name: str, options: SshOptions, *, user: str | None = None, port: int | None = None, host: str | None = None
+    name: str,
+    options: SshOptions,
+    *,
+    user: str | None = None,
+    port: int | None = None,
+    host: str | None = None,
+    seconds: float | None = None,
 ) -> SshSettings:
     """The settings for `ssh [-l user] [-p port] name`.
 
     Args:
         host: what errors call it; None: its name.
+        seconds: how long ssh may take to tell; None: 10 s.
 
     Raises:
         UsageError: ssh does not accept its configuration, whichever host it is for; the message is ssh's, with file
@@ -135,14 +151,19 @@ def resolve(
     if _ssh(os.environ.get("PATH")) is None:
         said = ssh_config_file.read(name, options.ssh_config, user=user, port=port, host=host)
         return settings_from(name, said, options, host=host)
-    call = _Call(name, user, port, options.ssh_config)
+    call = _Call(name, user, port, options.ssh_config, seconds=seconds or _TIMEOUT_S)
     try:
         said = _said(call)
         if any("%C" in path for option in _PATHS_OF_KEYS for path in said.get(option, ())):
             said |= {"%C": _ask(call._replace(extra=("ControlPath=%C",)))["controlpath"]}
         return settings_from(name, said, options, host=host, expanded=_expanded_by_ssh(said))
     except subprocess.TimeoutExpired as error:
-        raise out_of_time(host, "config", _TIMEOUT_S) from error
+        raise DeadlineError(
+            f"`ssh -G {name}` did not say within {call.seconds:g} s what ssh_config means for this host",
+            host=host,
+            stage="config",
+            hint="see which `Match exec` in ssh_config takes so long, or give it more time with --connect-timeout",
+        ) from error
     except _RefusedError as error:
         raise _refusal(error.complaint, name, host) from error
 
@@ -164,6 +185,8 @@ class _Call(NamedTuple):
     config: str | None
     extra: tuple[str, ...] = ()
     """Options that go before the files."""
+    seconds: float = _TIMEOUT_S
+    """How long ssh may take to tell."""
 
     def run(self) -> Said:
         """What it prints, by option.
@@ -178,7 +201,7 @@ class _Call(NamedTuple):
         argv += ["-p", str(self.port)] if self.port else []
         # The name is data: after `--` it cannot be an option.
         done = subprocess.run(  # noqa: S603 - an argument list, no shell
-            [*argv, "--", self.name], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
+            [*argv, "--", self.name], stdin=subprocess.DEVNULL, capture_output=True, timeout=self.seconds, check=False
         )
         if done.returncode != 0:
             raise _RefusedError(done.stderr.decode(errors="replace").strip())
@@ -193,12 +216,15 @@ def _said(call: _Call) -> dict[str, tuple[str, ...]]:
     """Ssh's answer, by one call for all hosts if that will do, without algorithms that are only ssh's own choice."""
     survey = _survey(call.config)
     if survey.same_for_all:
-        said = {**_ask(_Call(_ANY_HOST, None, None, call.config)), "hostname": (call.name.lower(),)}
+        said = {
+            **_ask(_Call(_ANY_HOST, None, None, call.config, seconds=call.seconds)),
+            "hostname": (call.name.lower(),),
+        }
         said |= {"user": (call.user,)} if call.user is not None else {}
         said |= {"port": (str(call.port),)} if call.port is not None else {}
     else:
         said = dict(_ask(call))
-    own_choice = _ask(_Call(_ANY_HOST, None, None, "none")) if survey.names_algorithms else said
+    own_choice = _ask(_Call(_ANY_HOST, None, None, "none", seconds=call.seconds)) if survey.names_algorithms else said
     for option in BUILT_IN:
         if said.get(option) == own_choice.get(option):
             said.pop(option, None)
@@ -324,6 +350,7 @@ def settings_from(
         proxy_command=one("proxycommand") or None,
         certificate_files=paths("certificatefile"),
         strict_host_key_checking=_CHECKING[checking[options.host_key].lower()],
+        control_path=one("controlpath"),
         connect_timeout_s=_seconds(one("connecttimeout")) or CONNECT_TIMEOUT_S,
         retries=max(1, int(one("connectionattempts", "1")) - 1) if options.retries is None else options.retries,
         bind_address=one("bindaddress") or None,

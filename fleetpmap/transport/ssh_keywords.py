@@ -107,7 +107,7 @@ ROWS = (
         ("ControlMaster", "ControlPath", "ControlPersist"),
         "no effect",
         "no effect",
-        'no master is opened; one that is open serves `transport = "openssh"`',
+        'no master is opened; one that is open serves `transport = "openssh"`, and any host that refuses our login',
     ),
     Row(
         (

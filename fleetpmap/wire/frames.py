@@ -6,7 +6,7 @@ Takes the host's stdout in pieces of any size, and looks at no byte twice. A pha
 
 from __future__ import annotations
 
-from fleetpmap.errors import HostError, ProtocolError, RemoteError
+from fleetpmap.errors import HostError, ProtocolError, RemoteError, SudoError
 from fleetpmap.probe import Script
 from fleetpmap.wire.body import FRAME_LIMIT
 from fleetpmap.wire.model import Capabilities, Listing
@@ -190,8 +190,19 @@ class Decoder:
 
     def _refusal(self, reason: str) -> HostError:
         root = self._script.proc_root
+        if reason == "noexec" and self._script.command.startswith("sudo "):
+            return SudoError(
+                "sudo: `sh` may start no other program there (NOEXEC in sudoers)",
+                host=self._host,
+                stage="sudo",
+                hint="take NOEXEC off that line, or put EXEC: before /bin/sh",
+            )
         message, hint = {
             "tools": ("needs grep (with -a, -z, -H, -s) and tail there", "install grep and coreutils, or BusyBox"),
+            "noexec": (
+                "may not run grep there",
+                "see its permissions, and what confines the login (SELinux, AppArmor, noexec)",
+            ),
             "tar": ("needs tar there to see which program a process runs", "install tar, or leave out --exe"),
             "proc_root": (f"no processes in {root}", "mount procfs there, or set proc_root for this host"),
         }.get(reason, (f"the probe refused: {reason}", "this is a bug of ours: please report it"))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import paramiko
 from paramiko.auth_handler import AuthOnlyHandler
 from paramiko.common import (
+    MSG_USERAUTH_BANNER,
     MSG_USERAUTH_FAILURE,
     MSG_USERAUTH_INFO_REQUEST,
     cMSG_USERAUTH_INFO_RESPONSE,
@@ -24,6 +25,8 @@ Prompt = tuple[str, bool]
 _SERVICE = "ssh-connection"
 _ROUNDS = 32
 """Questions of one login by keyboard-interactive that are answered; a host that goes on asking is refused."""
+_BANNER = 4 << 10
+"""Bytes of a banner that are kept."""
 _PROMPTS = 64
 """Prompts of one question at most; their number comes from the host."""
 
@@ -49,6 +52,10 @@ class AuthHandler(AuthOnlyHandler):
     """Answers keyboard-interactive's prompts; None for a question that it does not answer."""
     was_hasty = False
     """A key went out right behind `none`, to a host which takes no keys, as its answer to `none` said."""
+    banner_text = ""
+    """The last banner's text."""
+    banner_answers = False
+    """Whether it came after the first refusal, and so is about this login."""
     _none_is_ahead = False
     _queried = b""
     """The key that was asked about."""
@@ -130,9 +137,14 @@ class AuthHandler(AuthOnlyHandler):
         table = super()._client_handler_table  # type: ignore[misc]  # private, so not in the stubs
         return {
             **table,
+            MSG_USERAUTH_BANNER: self._heed_banner,
             MSG_USERAUTH_FAILURE: self._heed_failure,
             MSG_USERAUTH_INFO_REQUEST: self._heed_question,
         }
+
+    def _heed_banner(self, message: paramiko.Message) -> None:
+        self.banner_text = message.get_binary()[:_BANNER].decode(errors="replace")
+        self.banner_answers = self.allowed is not None
 
     def _heed_failure(self, message: paramiko.Message) -> None:
         self.allowed = tuple(message.get_list())

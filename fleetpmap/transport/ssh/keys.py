@@ -26,6 +26,7 @@ from fleetpmap.inventory.model import Host
 from fleetpmap.transport.base import Deadline, printable
 from fleetpmap.transport.secret import Secret
 from fleetpmap.transport.ssh.agent import Agent, AgentError, AgentKey
+from fleetpmap.transport.ssh.certificate import validity
 from fleetpmap.transport.ssh.key_file import CERTIFICATE, LOCKED, PrivateKey, load_key, public_half
 from fleetpmap.transport.ssh.translate import FOREIGN
 from fleetpmap.transport.ssh_config import SshSettings
@@ -130,7 +131,7 @@ class Keys:
         try:
             return [
                 Key(
-                    f"agent's {printable(key.comment) or _type_of(key.blob)}",
+                    f"agent's {printable(key.comment) or _type_of(key.blob)}{_when(key.blob)}",
                     key.blob,
                     partial(self._agent.sign, key.blob),
                 )
@@ -150,7 +151,7 @@ class Keys:
         of = [key for key in keys if certificate and certifies(certificate, key.blob)]
         key = next((signers[one.blob] for one in of if one.blob in signers), of[0] if of else None)
         if certificate and key:
-            return Key(f"{key.name} with {path}", certificate, key.sign, key.at_hand, key.obstacle)
+            return Key(f"{key.name} with {path}{_when(certificate)}", certificate, key.sign, key.at_hand, key.obstacle)
         if certificate and is_named:
             self.left_out.append(f"{path}: its key is neither in an identity file nor in the agent")
         return None
@@ -189,6 +190,12 @@ def _certificate(path: str) -> bytes | None:
         if certificate.key_type.endswith(CERTIFICATE):
             return bytes(certificate.key_blob)
     return None
+
+
+def _when(blob: bytes) -> str:
+    """For a certificate's name: ` (expired 3 h ago)`; empty where that is no trouble."""
+    trouble = validity(blob)
+    return f" ({trouble})" if trouble else ""
 
 
 def _type_of(blob: bytes) -> str:

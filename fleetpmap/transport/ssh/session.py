@@ -16,9 +16,10 @@ from functools import partial
 import paramiko
 from paramiko.common import cMSG_SERVICE_REQUEST
 from paramiko.packet import Packetizer
+from paramiko.ssh_exception import IncompatiblePeer
 from paramiko.transport import ServiceRequestingTransport
 
-from fleetpmap.errors import HostError, ProtocolError, UnreachableError
+from fleetpmap.errors import DeadlineError, HostError, ProtocolError, UnreachableError
 from fleetpmap.inventory.model import Host
 from fleetpmap.transport import tcp
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport, out_of_time, passed, printable
@@ -30,12 +31,14 @@ from fleetpmap.transport.ssh.channel import SshChannel
 from fleetpmap.transport.ssh.jump import Refusal, Tunnel, open_tunnel
 from fleetpmap.transport.ssh.login import login
 from fleetpmap.transport.ssh.proxy_command import CommandSocket, expand
-from fleetpmap.transport.ssh.translate import Peer, translate, translated
+from fleetpmap.transport.ssh.translate import Peer, nothing_in_common, quoted, translate, translated
 from fleetpmap.transport.ssh_config import SshSettings
 from fleetpmap.transport.ssh_keywords import CIPHERS, RSA_SIGNATURES
 
 _TICK_S = 0.1
 """How often a wait looks whether the session is over."""
+_PENALTY = "Not allowed at this time"
+"""What sshd says in place of its banner to an address that has a penalty (sshd.c, since OpenSSH 9.8)."""
 _JOIN_S = 2.0
 """How long to wait for paramiko's thread to notice that its socket is gone; it takes a millisecond."""
 
@@ -160,9 +163,12 @@ def _connect(
             login(session, peer, host, settings, login_by, options)
         except BaseException as error:
             cause, too_quick = _cause(error, session.sock), session.was_too_quick
+            words = session.last_words(timed_out=isinstance(cause, DeadlineError))
             session.end()
             if too_quick and isinstance(error, HostError):
                 return logged_in(patient=True)
+            if isinstance(cause, HostError) and cause.stage == "auth":
+                cause = quoted(cause, words)
             raise cause from error.__cause__
         return session, notes
 
@@ -261,11 +267,20 @@ def _shake_hands(session: _Session, peer: Peer, deadline: Deadline) -> paramiko.
 
 def _no_banner(peer: Peer, first_line: str) -> ProtocolError:
     said = f'said "{printable(first_line)}" instead of' if first_line else "hung up before"
+    hint = (
+        "check the port; an sshd with too many new connections (MaxStartups) hangs up like this too, "
+        "and since OpenSSH 9.8 one that shuts this address out for a while (PerSourcePenalties)"
+    )
+    if _PENALTY in first_line:
+        hint = (
+            "its sshd shuts this address out for a while after failed logins (PerSourcePenalties): wait some minutes, "
+            "see its log, or name this address in PerSourcePenaltyExemptList"
+        )
     error = ProtocolError(
         f"{peer.where} {said} an SSH banner",
         host=peer.host,
         stage="banner",
-        hint="check the port; an sshd with too many new connections (MaxStartups) hangs up like this too",
+        hint=hint,
     )
     error.may_pass = not first_line or "MaxStartups" in first_line  # "Exceeded MaxStartups", and sshd hangs up
     return error
@@ -331,6 +346,24 @@ class _Session(ServiceRequestingTransport):
         hangs up.
         """
         return not self._patient and self.remote_version.startswith("SSH-2.0-OpenSSH_")
+
+    def _parse_kex_init(self, message: paramiko.Message) -> None:
+        """Keep what the host has, which paramiko drops, for the message where that is nothing of ours."""
+        theirs = self._really_parse_kex_init(message)  # type: ignore[attr-defined]  # private, so not in the stubs
+        message.rewind()
+        try:
+            super()._parse_kex_init(message)  # type: ignore[misc]  # private, so not in the stubs
+        except IncompatiblePeer as error:
+            raise nothing_in_common(error, theirs, self) from error
+
+    def last_words(self, *, timed_out: bool) -> tuple[str, ...]:
+        """What the host said about the login: a banner, and why it hung up."""
+        handler = self.auth_handler
+        banner = ""
+        # A banner before the first answer is a greeting (sshd's Banner), unless nothing came behind it.
+        if isinstance(handler, AuthHandler) and (timed_out or handler.banner_answers):
+            banner = handler.banner_text
+        return (banner, self.farewell)
 
     def _parse_disconnect(self, message: paramiko.Message) -> None:
         """Keep why the host hangs up, which paramiko only logs."""

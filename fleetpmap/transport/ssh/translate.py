@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import paramiko
@@ -28,6 +28,7 @@ from fleetpmap.errors import (
     UnreachableError,
 )
 from fleetpmap.transport.base import Deadline, out_of_time, printable
+from fleetpmap.unexpected import exhausted
 
 FOREIGN = (
     OSError,
@@ -41,6 +42,43 @@ FOREIGN = (
     IndexError,  # an empty message
 )
 """What paramiko and the socket module raise because of what a network or a server does."""
+
+
+_HUNG_UP = "the host hung up"
+
+
+class NothingInCommonError(IncompatiblePeer):
+    """The two sides have no algorithm of a kind in common: `advice` says which side has what."""
+
+    def __init__(self, words: str, advice: str) -> None:
+        super().__init__(words)
+        self.advice = advice
+
+
+_KINDS = {
+    "kex": ("KexAlgorithms", "kex_algo_list", "preferred_kex"),
+    "host key": ("HostKeyAlgorithms", "server_key_algo_list", "preferred_keys"),
+    "cipher": ("Ciphers", "server_encrypt_algo_list", "preferred_ciphers"),
+    "mac": ("MACs", "server_mac_algo_list", "preferred_macs"),
+}
+"""By a word of paramiko's message: the option of ssh_config, and where paramiko keeps their names and ours."""
+
+
+def nothing_in_common(
+    error: IncompatiblePeer, theirs: Mapping[str, Sequence[str]], session: object
+) -> IncompatiblePeer:
+    """The same with the algorithms that each side has; `theirs` by paramiko's name of the list."""
+    kind = next((kind for kind in _KINDS if kind in str(error)), None)
+    if kind is None:
+        return error
+    option, list_name, preferred = _KINDS[kind]
+    their_names = printable(", ".join(theirs[list_name]))
+    our_names = ", ".join(getattr(session, preferred))
+    advice = (
+        f"it has {their_names or 'none'}; fleetpmap has {our_names}; "
+        f"ssh_config can allow what the host has, as `{option} +NAME`"
+    )
+    return NothingInCommonError(str(error), advice)
 
 
 _BEFORE_LOGIN = frozenset({"dns", "tcp", "banner", "kex"})
@@ -108,7 +146,7 @@ _TABLE = (
         paramiko.ChannelException,
         RemoteError,
         "{peer.where} opens no session: {error}",
-        "see MaxSessions and the account's restrictions in the host's sshd_config",
+        "see MaxSessions (0 allows no command at all) and the account's restrictions in the host's sshd_config",
     ),
     _Row(
         IncompatiblePeer,
@@ -140,13 +178,30 @@ def translate(error: BaseException, peer: Peer, *, stage: str, deadline: Deadlin
     timed_out = isinstance(error, TimeoutError) and error.errno is None
     if timed_out or deadline.remaining() == 0:
         return out_of_time(peer.host, stage, deadline.seconds)
+    if ours := exhausted(error, peer.host, stage):
+        return ours
     row = next((row for row in _TABLE if isinstance(error, row.foreign)), _TABLE[-1])
     message = row.message.format(peer=peer, error=_words(error))
-    ours = row.ours(message, host=peer.host, stage=stage, hint=row.hint.format(peer=peer))
-    ours.may_pass = stage in _BEFORE_LOGIN and _may_pass(error)
+    found = row.ours(message, host=peer.host, stage=stage, hint=row.hint.format(peer=peer))
+    found.may_pass = stage in _BEFORE_LOGIN and _may_pass(error)
     if isinstance(error, IncompatiblePeer):
-        ours.openssh_can = "knows older algorithms"
-    return ours
+        found.hint = error.advice if isinstance(error, NothingInCommonError) else found.hint
+        found.openssh_can = "knows other algorithms"
+    return found
+
+
+def quoted(error: HostError, said: Sequence[str]) -> HostError:
+    """The error of a login with what the host said about it: a banner, or its reason to hang up."""
+    words = [printable(" ".join(text.split())) for text in said]
+    new = [f'"{text}"' for text in words if text and text not in error.message]
+    if new:
+        how = ", and said" if error.message.endswith(_HUNG_UP) else "; the host said"
+        error.message += f"{how} {' and '.join(new)}"
+        error.args = (error.message,)
+        error.said = "\n".join(words)
+        if _HUNG_UP in error.message and isinstance(error, AuthError):
+            error.hint = f"that is the host's own reason, and for its administrator to lift; {error.hint}"
+    return error
 
 
 @contextlib.contextmanager
@@ -165,6 +220,10 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, paramiko.AuthenticationException) and "saw EOF" in str(error):
+        return _HUNG_UP
+    if isinstance(error, paramiko.ChannelException):
+        return printable(error.text)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return printable(str(error)) or ("the host hung up" if isinstance(error, EOFError) else type(error).__name__)
+    return printable(str(error)) or (_HUNG_UP if isinstance(error, EOFError) else type(error).__name__)
