@@ -213,6 +213,17 @@ def test_hosts_contacts_nobody(tmp_path: Path):
     assert listed["db"]["via"] == ""
 
 
+def test_hosts_lists_a_host_that_has_no_way(tmp_path: Path):
+    """What ssh_config gets wrong for one host stands in its row; the others have theirs."""
+    config = tmp_path / "config"
+    config.write_text("Host bad\n IdentityFile ${FLEET_UNSET}/id\nHost Good\n Port 2222\n")
+    done = fleetpmap("hosts", "-H", "bad,Good", "--ssh-config", str(config), "--format", "csv")
+    assert done.returncode == 0
+    bad, good = csv.DictReader(io.StringIO(done.stdout))
+    assert bad["note"] == 'no way: IdentityFile cannot be "${FLEET_UNSET}/id": the variable FLEET_UNSET is not set'
+    assert (good["host"], good["port"]) == ("good", "2222")
+
+
 def test_ps_needs_no_process_option():
     """`ps` lists everything when nothing is asked for."""
     done = fleetpmap("ps", *LOCAL, "--format", "csv")

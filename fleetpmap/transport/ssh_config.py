@@ -403,7 +403,7 @@ def _algorithms(said: Said, option: str) -> tuple[str, ...]:
 def _chosen(value: str, option: str) -> tuple[str, ...]:
     ours = BUILT_IN[option]
     known = (*ours, *SHA1_SIGNATURES) if option == "pubkeyacceptedalgorithms" else ours
-    named = [SAME_ALGORITHM.get(pattern, pattern) for pattern in value.lstrip("+-^").split(",")]
+    named = [SAME_ALGORITHM.get(pattern, pattern) for pattern in dict.fromkeys(value.lstrip("+-^").split(","))]
     chosen = [name for pattern in named for name in known if fits(pattern, name)]
     match value[:1]:
         case "-":

@@ -12,7 +12,7 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -33,6 +33,7 @@ _MOST_KEYS = 100
 _OPTION = re.compile(r'([^\s="#]+)(?:\s*=\s*|\s+|$)')
 # Nothing is gone back for (`++`, `*+`): the time grows with the line, whatever it holds.
 _WORD = re.compile(r"""((?:[^\s'"\\]++|\\.|\\$|'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+")++)\s*+""", re.DOTALL)
+_QUOTED = re.compile(r"""['"\\]""")
 _PIECE = re.compile(r"""\\(['"\\ ])|'((?:[^'\\]++|\\.)*+)'|"((?:[^"\\]++|\\.)*+)"|[^\\'"]++|\\""", re.DOTALL)
 _REPEATED = frozenset({"identityfile", "certificatefile"})
 _ALL_WORDS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
@@ -137,11 +138,15 @@ class _Reader:
     said: Said
     host: str
     """What errors call it."""
+    ignored: dict[str, bool] = field(default_factory=dict)
+    """Unknown options, and whether IgnoreUnknown has them."""
 
     def hostname(self) -> str:
         """The name as far as it is known by now."""
+        if "hostname" not in self.said:
+            return self.name
         tokens = {"%h": self.name, "%%": "%"}
-        return re.sub("%.", lambda token: tokens[token[0]], self.said.get("hostname", ("%h",))[0])
+        return re.sub("%.", lambda token: tokens[token[0]], self.said["hostname"][0])
 
     def read(self, lines: Iterable[Line], base: Path, *, active: bool = True, depth: int = 0) -> None:
         """Take over what one file says. In a file that is included where it does not hold, nothing ever holds."""
@@ -161,7 +166,7 @@ class _Reader:
         keyword = line.keyword
         known = WITHOUT_SSH.get(keyword)
         if known is None:
-            if fits_list(self.said.get("ignoreunknown", ("",))[0].lower(), keyword):
+            if self._is_ignored(keyword):
                 return
             line.refuse(f"nobody here knows the option {printable(keyword)}")
         if not line.words:
@@ -180,27 +185,41 @@ class _Reader:
         elif keyword not in self.said and _EITHER.get(keyword) not in self.said:
             self.said[keyword] = values
 
+    def _is_ignored(self, keyword: str) -> bool:
+        """Whether IgnoreUnknown, which counts for what follows it, has the option."""
+        if keyword not in self.ignored:
+            self.ignored[keyword] = fits_list(self.said.get("ignoreunknown", ("",))[0].lower(), keyword)
+        return self.ignored[keyword]
+
     def _match(self, line: Line) -> bool:
         """Whether every criterion holds. Those behind one that does not are not looked at, as ssh runs no exec then."""
         words = [part for word in line.words for part in word.split("=", 1)]
-        if [word.lower() for word in words] == ["all"]:
+        if len(words) == 1 and words[0].lower() == "all":
             return True
-        values = {
-            "host": self.hostname(),
-            "originalhost": self.name,
-            "user": self.said.get("user", (login_name(),))[0],
-            "localuser": login_name(),
-        }
         for criterion, patterns in zip_longest(words[::2], words[1::2]):
             kind = criterion.lower().removeprefix("!")
-            if kind not in values or not patterns:
+            value = self._value(kind)
+            if value is None or not patterns:
                 line.refuse(f'"Match {printable(criterion)}" needs ssh, which this machine does not have', self.host)
-            value = values[kind]
             if kind.endswith("host"):
                 patterns, value = patterns.lower(), value.lower()
             if fits_list(patterns, value) == criterion.startswith("!"):
                 return False
         return bool(words)
+
+    def _value(self, criterion: str) -> str | None:
+        """What a criterion of Match looks at, as far as it is known by now; None where only ssh knows."""
+        match criterion:
+            case "host":
+                return self.hostname()
+            case "originalhost":
+                return self.name
+            case "user":
+                return self.said.get("user", (login_name(),))[0]
+            case "localuser":
+                return login_name()
+            case _:
+                return None
 
     def _values(self, line: Line) -> tuple[str, ...]:
         keyword = line.keyword
@@ -269,23 +288,27 @@ def _parsed(text: str, path: str) -> Iterator[Line]:
             continue
         match = _OPTION.match(stripped)
         keyword, rest = (match[1].lower(), stripped[match.end() :]) if match else ("", stripped)
-        line = Line(OTHER_NAMES.get(keyword, keyword), rest, (), f"{path} line {number}")
+        keyword = OTHER_NAMES.get(keyword, keyword)
+        words = _words(keyword, rest)
+        line = Line(keyword, rest, words or (), f"{path} line {number}")
         if match is None or "\0" in stripped:
             line.refuse("not an option with a value")
-        yield line._replace(words=_words(line))
+        if words is None:
+            line.refuse("a quotation mark is missing")
+        yield line
 
 
-def _words(line: Line) -> tuple[str, ...]:
-    text = line.rest
-    if line.keyword in _REST_OF_LINE:
+def _words(keyword: str, text: str) -> tuple[str, ...] | None:
+    """The words of a value; None where a quotation does not end."""
+    if keyword in _REST_OF_LINE:
         return (text,) if text else ()
-    if not re.search(r"""['"\\]""", text):
+    if not _QUOTED.search(text):
         return tuple(takewhile(lambda word: not word.startswith("#"), text.split()))
     words, at = [], 0
     while at < len(text) and text[at] != "#":
         match = _WORD.match(text, at)
         if match is None:
-            line.refuse("a quotation mark is missing")
+            return None
         words.append(re.sub(_PIECE, _unquoted, match[1]))
         at = match.end()
     return tuple(words)
