@@ -17,6 +17,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from fleetpmap.arrivals import Arrivals, Arrived, Ask, Take
+from fleetpmap.clock import Clock
 from fleetpmap.connections import Connections
 from fleetpmap.conversation import Answered, converse
 from fleetpmap.conversation import Question as Question  # what collect() takes stands beside it
@@ -91,7 +92,7 @@ def collect(
             stop=stop,
             on_start=on_start,
         )
-        settle = partial(_settle, question=question, sums=sums, keep=keep)
+        settle = partial(_settle, question=question, clock=Clock(run_deadline, stop), sums=sums, keep=keep)
         answers = _mapped(ask, settle, hosts, jobs, executor, on_host or (lambda answer: None))
     from fleetpmap.snapshot import Run, Snapshot, once_per_machine
 
@@ -126,7 +127,7 @@ def collect_host(
     from fleetpmap.digest import digest
 
     answered = _answered(host, question, run_deadline, transport_for, connections)
-    [found] = digest([answered], question, sums=sums, keep=keep)
+    [found] = digest([answered], question, clock=Clock(run_deadline), sums=sums, keep=keep)
     if isinstance(found, HostError):
         raise found
     return found
@@ -151,7 +152,7 @@ def _answered(
     except HostError as error:
         question.redaction.error(error)
         raise
-    return Answered(host, answer, (*map(question.redaction.text, notes), *answer.notes()))
+    return Answered(host, answer, (*map(question.redaction.text, notes), *answer.notes()), deadline)
 
 
 def _ask(
@@ -180,14 +181,14 @@ def _ask(
 
 
 def _settle(
-    arrived: Sequence[Arrived], *, question: Question, sums: Collection[str] | None, keep: Keep | None
+    arrived: Sequence[Arrived], *, question: Question, clock: Clock, sums: Collection[str] | None, keep: Keep | None
 ) -> list[HostSnapshot]:
     """What the answers come to, in order."""
     from fleetpmap.digest import digest
     from fleetpmap.snapshot import HostFailure, HostSnapshot
 
     answered = [one for one in arrived if isinstance(one, Answered)]
-    found = iter(digest(answered, question, sums=sums, keep=keep))
+    found = iter(digest(answered, question, clock=clock, sums=sums, keep=keep))
     settled = (next(found) if isinstance(one, Answered) else one for one in arrived)
     return [HostSnapshot.failed(HostFailure.from_error(one)) if isinstance(one, HostError) else one for one in settled]
 

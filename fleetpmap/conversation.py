@@ -71,8 +71,8 @@ class Conversation:
         """Names of the uids seen, as far as the reading is unpacked."""
         return self.listing.users | (self.reading.users if self.reading else {})
 
-    def unpacked(self) -> Conversation:
-        """The same with its reading, and no longer packed.
+    def unpacked(self, check: Callable[[], None] = lambda: None) -> Conversation:
+        """The same with its reading, and no longer packed. `check` is called now and then, and may raise.
 
         Raises:
             HostError: what came is not the wire format.
@@ -80,7 +80,7 @@ class Conversation:
         if self.packed is None:
             return self
         with _told(lambda: self.said, self.redaction):
-            reading = self.packed.unpack()
+            reading = self.packed.unpack(check)
             if [one.pid for one in reading.processes] != [one.pid for one in self.choice.read]:
                 raise _not_our_probe("it answered for other processes than it was asked for", self.packed.host)
             if all(one.status == "unread" for one in reading.processes):
@@ -109,6 +109,8 @@ class Answered:
     host: Host
     answer: Conversation
     notes: tuple[str, ...] = ()
+    deadline: Deadline | None = None
+    """Until when the host has time; None: that does not matter."""
 
     @property
     def reading(self) -> Reading | None:
@@ -151,6 +153,7 @@ def start(transport: Transport, host: Host, question: Question) -> Dialogue:
             owners=bool(selection.users) or not question.smaps,
             cgroups=bool(selection.cgroup or selection.unit),
             exes=bool(selection.exe),
+            access=not question.smaps,
             rollups=question.rollups and not question.rollup_only,
             rollup_only=question.rollup_only,
         )

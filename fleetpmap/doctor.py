@@ -103,9 +103,9 @@ def diagnose(
         passed, matched = times.get(host.name, {}), processes.get(host.name, [])
         way = _route(host, options)
         not_needed = _not_needed(host, way)
-        readable = sum(_may_read(process, result, listed_only=listed_only) for process in matched)
+        readable = sum(process.status not in INCOMPLETE for process in matched)
         states = _states(result, passed, not_needed, watched=bool(way and way.transport == "ssh"))
-        if any(process.status in INCOMPLETE for process in matched):
+        if not listed_only and readable < len(matched):
             states["proc"] = "failed"
         transport, via = (way.transport, way.via) if way else (host.transport, "")
         seconds = _seconds(states, passed)
@@ -163,13 +163,6 @@ def _seconds(states: Mapping[str, State], passed: Times) -> dict[str, float]:
             seconds[step] = passed[stage] - before
             before = passed[stage]
     return seconds
-
-
-def _may_read(process: Process, result: HostResult, *, listed_only: bool) -> bool:
-    if not listed_only:
-        return process.status not in INCOMPLETE
-    can = result.capabilities
-    return can is not None and can.uid in (0, process.uid)
 
 
 def doctor(

@@ -89,8 +89,8 @@ class HostError(FleetpmapError):
     """Whether the same may go well in a moment: the host hung up before anybody logged in, or the resolver was busy."""
 
     openssh_can = ""
-    """What the system's ssh can do that the built-in client cannot, where that may get us in: the words of the note, as
-    `knows older algorithms: MESSAGE`. Empty: it would not get further either."""
+    """What the system's ssh does that the built-in client does not, where that may get us in, as `knows older
+    algorithms`. Empty: it would not get further either."""
 
     def __init__(self, message: str, *, host: str, stage: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)

@@ -106,6 +106,7 @@ class Sshd:
         """A fresh private key in the server's directory."""
         path = self._directory / name
         argv = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", name, "-f", str(path)]
+        argv += ["-b", "2048"] if kind == "rsa" else []  # found in a fifth of the time that ssh-keygen's 3072 bits take
         subprocess.run(argv, check=True, capture_output=True)
         return path
 

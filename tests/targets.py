@@ -20,6 +20,9 @@ with open("/proc/self/comm", "w") as comm:
 block = mmap.mmap(-1, kib * 1024, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 for page in range(0, kib * 1024, mmap.PAGESIZE):
     block[page] = 1
+if "hidden" in sys.argv:
+    import ctypes
+    ctypes.CDLL(None).prctl(4, 0)
 print(flush=True)
 os.kill(os.getpid(), signal.SIGSTOP)
 signal.pause()
@@ -27,11 +30,14 @@ signal.pause()
 
 
 class Target:
-    """A stopped process called `name`, with `dirty_kib` private dirty memory of its own on top of the interpreter's."""
+    """A stopped process called `name`, with `dirty_kib` private dirty memory of its own on top of the interpreter's.
 
-    def __init__(self, name: str, *, dirty_kib: int = 1234, user: str | None = None) -> None:
+    `hidden`: not even its own user may read its memory, as with ssh-agent (PR_SET_DUMPABLE).
+    """
+
+    def __init__(self, name: str, *, dirty_kib: int = 1234, user: str | None = None, hidden: bool = False) -> None:
         self.name = name
-        argv = [sys.executable, "-S", "-c", _PROGRAM, name, str(dirty_kib)]
+        argv = [sys.executable, "-S", "-c", _PROGRAM, name, str(dirty_kib), *(["hidden"] if hidden else [])]
         drop = _become(user) if user else None
         # A program of ours with words of ours; the function only changes the uid of the child.
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, preexec_fn=drop)

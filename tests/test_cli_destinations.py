@@ -127,6 +127,35 @@ def test_a_table_in_a_file_is_plain():
     assert output.format is Format.plain
 
 
+@pytest.mark.parametrize(
+    ("format_", "name", "meant"),
+    [
+        (Format.json, "x.csv", "csv"),
+        (Format.csv, "x.JSON", "json"),
+        (Format.jsonl, "x.json", "json"),
+        (Format.table, "x.parquet", "parquet"),
+        (Format.plain, "x.md", "markdown"),
+    ],
+)
+def test_a_format_that_the_name_of_the_file_contradicts(format_: Format, name: str, meant: str):
+    """The file would not be what its name says, so it is not written."""
+    error = _refused(to=OutputOptions(format=format_, output=name))
+    assert error.message == f"--format {format_} and -o {name}: the name of the file means {meant}"
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.CSV", "x.txt", "x", "x.log", "/dev/null"])
+def test_a_format_that_the_name_of_the_file_does_not_contradict(name: str):
+    """The same, any text, or no format at all."""
+    assert output_from(ShowOptions(), ShapeOptions(), OutputOptions(format=Format.csv, output=name)).format == "csv"
+
+
+def test_the_contradiction_is_a_usage_error():
+    """One sentence with its hint, exit status 2, and nothing is asked or written."""
+    done = fleetpmap("run", "-H", "local", "--all", "--format", "json", "-o", "x.csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not Path("x.csv").exists()
+
+
 @pytest.mark.parametrize("format_", [Format.csv, Format.json])
 def test_human_is_for_eyes(format_: Format):
     """A program wants the number."""

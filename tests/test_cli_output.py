@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from program import BARE, fleetpmap
+from targets import Target
 
 ONE = ("-H", "local", "--pid", str(os.getpid()))
 """A run whose coverage is complete."""
@@ -184,3 +186,33 @@ def test_a_name_that_is_not_utf8(tmp_path: Path):
     done = fleetpmap("run", *ONE, "-m", os.fsdecode(b"\xff|."), "-o", str(tmp_path / name))
     assert done.returncode == 0
     assert r"\xff|." in json.loads((tmp_path / name).read_text())["run"]["command"]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "", "LANG": "POSIX"},
+        {"LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONIOENCODING": "ascii:replace"},
+    ],
+)
+def test_a_locale_that_knows_ascii_only(environment: dict[str, str]):
+    """Bars, rules and the sign of an upper bound are ASCII, and none of them is a code or a question mark."""
+    with Target("in-ascii-a") as one, Target("in-ascii-b") as other:
+        words = ("run", "-H", "local", "--pid", f"{one.pid},{other.pid}", "--format", "table")
+        done = fleetpmap(*words, COLUMNS="100", **environment)
+    assert done.stdout.isascii()
+    assert done.stderr.isascii()
+    assert re.search(r"<=\d+ ", done.stdout)
+    assert "<= at most" in done.stdout
+    assert "####" in done.stdout
+    assert "\\" not in done.stdout
+
+
+def test_a_locale_that_knows_more():
+    """The signs as they are; the C locale too, where the user names an encoding."""
+    for environment in ({}, {"LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}):
+        with Target("in-utf-8-a") as one, Target("in-utf-8-b") as other:
+            words = ("run", "-H", "local", "--pid", f"{one.pid},{other.pid}", "--format", "table")
+            assert "≤ at most" in fleetpmap(*words, COLUMNS="100", **environment).stdout

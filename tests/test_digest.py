@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fleetpmap.clock import Clock
 from fleetpmap.conversation import Answered, Conversation, Question, converse
 from fleetpmap.digest import digest
 from fleetpmap.digest.batch import snapshots
-from fleetpmap.errors import ProtocolError
+from fleetpmap.errors import DeadlineError, ProtocolError, SmapsError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
+from fleetpmap.smaps import parse_processes
 from fleetpmap.snapshot import HostSnapshot
 from fleetpmap.table import MappingTable
 from fleetpmap.transport import Deadline, SshOptions, open_transport
@@ -112,8 +117,9 @@ class _Bomb:
     """What cannot be unpacked."""
 
     host = "web-02"
+    size = 1000
 
-    def unpack(self) -> Any:
+    def unpack(self, check: Callable[[], None]) -> Any:
         raise ProtocolError("a gzip bomb", host="web-02", stage="read", hint="")
 
 
@@ -140,3 +146,78 @@ def test_who_keeps_gets_the_raw_text() -> None:
 
     digest([_answer("web-01"), _answer("web-02")], QUESTION, keep=keep)
     assert kept == [("web-01", b"00400000-0041f000 ", 4), ("web-02", b"00400000-0041f000 ", 4)]
+
+
+@dataclass(frozen=True)
+class _Endless:
+    """What can be unpacked for ever."""
+
+    host = "web-02"
+    size = 1000
+
+    def unpack(self, check: Callable[[], None]) -> Any:
+        while True:
+            time.sleep(0.01)
+            check()
+
+
+def _clocks() -> dict[str, tuple[Clock, float]]:
+    """By what is over: the clock, and the seconds that the reply may take at most."""
+    interrupted = threading.Event()
+    interrupted.set()
+    return {
+        "its own": (Clock(), 2.5),
+        "the run's": (Clock(Deadline(10, time.monotonic() - 2.5)), 1.0),
+        "interrupted": (Clock(Deadline.after(60), interrupted), 1.0),
+    }
+
+
+@pytest.mark.parametrize("which", ["its own", "the run's", "interrupted"])
+def test_a_reply_that_takes_too_long_is_a_timeout_and_holds_no_other(which: str) -> None:
+    """It is given up once its time, or the run's, is over; the others have their snapshots."""
+    first, second = _answer("web-01"), _answer("web-03")
+    endless = replace(first, host=Host("web-02"), answer=replace(first.answer, packed=_Endless()))  # type: ignore[arg-type]  # as good as one
+    clock, longest = _clocks()[which]
+    began = time.monotonic()
+    before, late, after = digest([first, endless, second], QUESTION, clock=clock)
+    assert time.monotonic() - began < longest + 1
+    assert isinstance(late, DeadlineError)
+    assert (late.host, late.status, late.stage) == ("web-02", "timeout", "read")
+    assert "its reply was read here (1,000 bytes, packed" in late.message
+    assert _same(before, _alone(_unpacked("web-01")))  # type: ignore[arg-type]  # else it fails
+    assert _same(after, _alone(_unpacked("web-03")))  # type: ignore[arg-type]  # else it fails
+
+
+HUGE = 8 << 20
+NO_SMAPS = {
+    "one line": b"=" * HUGE,
+    "no lines": b"\n" * HUGE,
+    "no lines, and then a word": b"\n" * HUGE + b"x",
+    "beginnings": b"00400000-00401000 r-xp \n" * (HUGE // 24),
+    "one mapping": b"00400000-00401000 r-xp 00000000 08:01 9 /x\n" + b"Key:\n" * (HUGE // 5),
+    "one name": b"00400000-00401000 r-xp 00000000 08:01 9 /" + b"x" * HUGE + b"\nRss: 4 kB\n",
+}
+
+
+@pytest.mark.parametrize("text", NO_SMAPS.values(), ids=NO_SMAPS)
+def test_what_is_no_smaps_is_told_at_once(text: bytes) -> None:
+    """Megabytes of it cost no more than a look: no message, search or split goes through the whole."""
+    good = b"00400000-00401000 r-xp 00000000 08:01 9 /bin/x\nRss: 4 kB\n"
+    spans = [(0, len(good)), (len(good), len(good) + len(text)), (len(good) + len(text), 2 * len(good) + len(text))]
+    began = time.process_time()
+    columns, errors = parse_processes(good + text + good, spans)
+    assert time.process_time() - began < 1
+    assert columns.process.tolist() == [0, 2]
+    assert [*errors] == [1]
+    assert isinstance(errors[1], SmapsError)
+    assert len(str(errors[1])) < 500
+
+
+def test_parsing_can_be_given_up() -> None:
+    """Between two windows, and while the mistake in a long text is looked for."""
+    block = b"%08x-%08x r-xp 00000000 08:01 9 /bin/x\nRss: 4 kB\nPss: 3 kB\n"
+    for count, end, calls_at_least in ((80_000, b"", 3), (5_000, b"Rss: x kB\n", 5)):
+        text = b"".join(block % (number * 4096, number * 4096 + 4096) for number in range(1, count)) + end
+        calls: list[None] = []
+        parse_processes(text, [(0, len(text))], lambda calls=calls: calls.append(None))
+        assert len(calls) >= calls_at_least

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,6 @@ from fleetpmap.errors import ProtocolError
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostFailure, HostSnapshot
 from fleetpmap.transport.base import SshOptions
-from fleetpmap.wire import Capabilities
 from program import fleetpmap
 from snapshots import failed, host, process, snapshot
 from targets import Target
@@ -112,14 +112,11 @@ def test_seconds_of_each_step():
     }
 
 
-def test_listed_processes_count_as_readable_by_their_owner():
-    """Where nobody was read, the uid says who may be; root may all."""
-    answer = host("box", process(1, "init", uid=0), process(7, "x", uid=1000), process(8, "y", uid=None))
-    for uid, readable in ((1000, 1), (0, 3), (5, 0)):
-        can = Capabilities(uid, "6.1", 4096, "", "", "gnu", "gzip", 9)
-        listed = snapshot(replace(answer, capabilities=can))
-        (one,) = diagnose(listed, [BOX], {}, NO_CONFIG, listed_only=True)
-        assert (one.readable, one.matched) == (readable, 3)
+def test_listed_processes_that_may_not_be_read_are_no_failed_step():
+    """Where nobody asked for a process, a plain login may read its own only."""
+    answer = host("box", process(1, "init", status="denied"), process(7, "x"))
+    (one,) = diagnose(snapshot(answer), [BOX], {"box": ALL_PASSED}, NO_CONFIG, listed_only=True)
+    assert (one.readable, one.matched, one.states["proc"]) == (1, 2, "ok")
 
 
 def test_error_is_the_message_and_the_fix():
@@ -224,7 +221,28 @@ def test_denied_process_says_sudo(sshd_of_fifty, doctor, account):
     assert done.stdout.splitlines()[1].split()[-3] == "0/1"
     assert "well: not every process that matched may be read: run with --sudo\n" in done.stderr
     assert "well: the login may read its own processes only; --sudo reads all of them\n" in listed.stderr
+    assert re.search(r"1 of 1 host answered; \d+ of \d+ processes would be read, [1-9]\d* denied\n", listed.stderr)
     assert listed.returncode == 0
+
+
+def test_ps_says_denied_where_run_would(sshd_of_fifty, inventory, account):
+    """To a plain login: root's process, its own, and its own that the kernel lets nobody but root read."""
+    ops = account("listing")
+    sshd_of_fifty.authorize(ops, sshd_of_fifty.identity_file)
+    words = ("-i", inventory, "-H", f"{ops}@well", "--known-hosts", sshd_of_fifty.known_hosts, "--ssh-config", "none")
+    with (
+        Target("ps-of-root") as others,
+        Target("ps-own", user=ops) as own,
+        Target("ps-hidden", user=ops, hidden=True) as hidden,
+    ):
+        pids = ",".join(str(one.pid) for one in (others, own, hidden))
+        listed = fleetpmap("ps", *map(str, words), "--pid", pids, "--format", "json")
+        run = fleetpmap("run", *map(str, words), "--pid", pids, "--view", "processes", "--format", "json")
+    statuses = [{row["pid"]: row["status"] for row in json.loads(done.stdout)["rows"]} for done in (listed, run)]
+    assert statuses[0] == {others.pid: "denied", own.pid: "read", hidden.pid: "denied"}
+    assert statuses[1] == statuses[0]
+    assert (listed.returncode, run.returncode) == (3, 3)
+    assert "1 of 3 processes would be read, 2 denied\n" in listed.stderr
 
 
 def test_json_has_the_failures_with_their_stage(doctor):

@@ -253,6 +253,44 @@ def test_searches(browser: Browser, twenty: Path):
     assert mappings(browser) == []
 
 
+def test_what_is_found_is_added_up(browser: Browser, twenty: Path):
+    """Beside the totals of the whole, which stay; counts of what several rows share do not add up."""
+    browser.open(twenty)
+    whole = texts(browser, "#t-merged tfoot td")
+    box = browser.window.find_element(By.CSS_SELECTOR, "[role=search][aria-label=Mappings] input")
+    box.send_keys("libcrypto")
+    assert texts(browser, "#t-merged tfoot th") == ["found", "total"]
+    found, total = (texts(browser, f"#t-merged tfoot tr:nth-child({row}) td") for row in (1, 2))
+    heads = texts(browser, "#t-merged thead th")[1:]
+    shown = {head: found[heads.index(head)] for head in ("hosts", "mappings", "pss", "rss", "hugetlb")}
+    assert shown == {"hosts": "", "mappings": "", "pss": "176,800", "rss": "≤187,200", "hugetlb": "0"}
+    assert total == whole
+    box.send_keys(Keys.BACKSPACE * len("libcrypto"))
+    assert texts(browser, "#t-merged tfoot th") == ["total"]
+
+
+def test_every_row_is_one_line_high(browser: Browser, tmp_path: Path):
+    """However long a command line, a path or an error is; all of it is in the title."""
+    words = tuple(f"--option-{n}=/srv/some/where" for n in range(9))
+    long = mapping("/srv/" + "long-" * 30 + "name", Rss=4, Pss=4)
+    fleet = snapshot(
+        host("a", process(1, "app", mapping("/srv/x", Rss=9, Pss=9), arguments=("app",))),
+        host("b", process(1, "app", long, arguments=words)),
+        failed("c", "refused", "c: " + "refused and refused again " * 12),
+    )
+    file = tmp_path / "long.html"
+    with file.open("wb") as opened:
+        write_html(page(VIEWS["summary"], fleet, ViewOptions()), opened)
+    browser.open(file)
+    for table in ("t-merged", "t-hosts", "t-processes"):
+        rows = f"[...document.querySelectorAll('#{table} tbody tr')]"
+        heights = browser.run(f"return {rows}.map((row) => Math.round(row.getBoundingClientRect().height))")
+        assert len(heights) > 1
+        assert max(heights) - min(heights) <= 1
+    titles = browser.run("return [...document.querySelectorAll('#t-processes td[title]')].map((cell) => cell.title)")
+    assert " ".join(words) in titles
+
+
 def test_without_scripts_the_tables_are_there(browser: Browser, twenty: Path):
     """Nothing is made by the script but the means to sort and search."""
     with browser.without_scripts():

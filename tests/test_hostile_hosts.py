@@ -35,7 +35,7 @@ def say(text):
     sys.stdout.buffer.flush()
 def wait(command):
     for line in sys.stdin.buffer:
-        if line.startswith(command):
+        if line.startswith(command) and line.split()[-1].isdigit():  # the script has lines that begin with `read` too
             return line.decode().split()[1:]
 BEGIN = (
     "NONCE begin 1 uid=0 kernel=6.1.0 page_size=4096 boot_id= pid_namespace= reader=gnu compression=plain probe_pid=\n"

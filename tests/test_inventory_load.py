@@ -542,3 +542,20 @@ def test_file_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\n")
     with pytest.raises(InventoryError, match="not a text in UTF-8: byte 5 is 0xe9"):
         load(tmp_path / "latin.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("inventory.json", '{"a":' * 100_000),
+        ("inventory.toml", "a = " + "[" * 100_000),
+        ("inventory.json", f'{{"all": {"9" * 5000}}}'),
+        ("inventory.toml", f"a = {'9' * 5000}"),
+    ],
+    ids=["json nested", "toml nested", "json number", "toml number"],
+)
+def test_excess_is_a_mistake_of_the_file(tmp_path: Path, name: str, text: str) -> None:
+    """Brackets beyond Python's depth and numbers beyond its digits are refused in one sentence."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InventoryError, match="brackets nested too deep, or a number too long, to be read"):
+        load(tmp_path / name)

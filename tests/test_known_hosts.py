@@ -275,3 +275,16 @@ def test_ten_thousand_lines_are_quick(load):
     hosts = load(*lines)
     assert time.monotonic() - started < 2
     assert _verdict(hosts, "host-9999.example") == ("known", "10000")
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["*a" * 100 + "b", "*" * 200_000 + "b", ",".join(f"*{number}?" for number in range(2000)), "?" * 200_000],
+    ids=["stars", "many stars", "list", "signs"],
+)
+def test_patterns_are_matched_in_linear_time(names):
+    """Whatever a line holds: backtracking through stars would take the age of the universe."""
+    began = time.process_time()
+    known = known_hosts.parse(f"{names} {ED_ONE}\n", "known_hosts")
+    assert known.check("a" * 250, 22, ONE).status == "unknown"
+    assert time.process_time() - began < 1.0

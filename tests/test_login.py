@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import tempfile
@@ -120,6 +121,142 @@ def test_system_ssh_takes_no_password(server: Sshd, accounts: dict[str, str]):
     assert caught.value.hint.startswith("the system's ssh is given no password (batch mode)")
 
 
+def test_preferred_authentications_choose_the_method(account: Callable[..., str], server: Sshd, tmp_path: Path):
+    """`PreferredAuthentications password` leaves keyboard-interactive out, which would come first."""
+    user = account("preferred")
+    set_password(user, PASSWORD)
+    config = tmp_path / "config"
+    config.write_text("PreferredAuthentications password\n")
+    methods = {"PasswordAuthentication": "yes", "KbdInteractiveAuthentication": "yes"}
+    with server_for(set_authentication(user, **methods)) as either:
+        options = replace(either.options, ssh_config=str(config))
+        with pytest.raises(AuthError) as caught:
+            log_in(either, options, password="wrong battery 2", user=user, identity_file=())
+    assert "(tried: password; not: publickey: ssh_config switches it off, keyboard-interactive: ssh_config" in (
+        caught.value.message
+    )
+
+
+class _Granting(paramiko.ServerInterface):
+    """Lets everyone in by one method without a question; records the methods that it was asked for."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.asked: list[str] = []
+        self._rounds = 0
+
+    def get_allowed_auths(self, username: str) -> str:
+        return f"publickey,{self.method}"
+
+    def _granted(self, method: str) -> int:
+        self.asked.append(method)
+        return paramiko.AUTH_SUCCESSFUL if method == self.method else paramiko.AUTH_FAILED
+
+    def check_auth_none(self, username: str) -> int:
+        return self._granted("none")
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return self._granted("publickey")
+
+    def check_auth_interactive(self, username: str, submethods: str) -> paramiko.InteractiveQuery:
+        return paramiko.InteractiveQuery("Welcome", "pushed to your phone")
+
+    def check_auth_interactive_response(self, responses: list[str]) -> int | paramiko.InteractiveQuery:
+        self._rounds += 1
+        if self._rounds < 3:
+            return paramiko.InteractiveQuery("Welcome", f"still waiting, {self._rounds}")
+        return self._granted("keyboard-interactive")
+
+
+@pytest.mark.parametrize(
+    ("method", "asked"),
+    [("none", ["none"]), ("keyboard-interactive", ["none", "publickey", "keyboard-interactive"])],
+)
+def test_host_that_asks_nothing_lets_us_in(sshd: Sshd, tmp_path: Path, method: str, asked: list[str]):
+    """By `none`, before a key is shown, as Tailscale's; by keyboard-interactive in three rounds without a question."""
+    granting = _Granting(method)
+    with _serving(granting) as port:
+        host = Host("box", address="127.0.0.1", port=port, user="ops", identity_file=(sshd.identity_file,))
+        options = SshOptions(host_key="accept-new", known_hosts=(str(tmp_path / "new"),), ssh_config="none")
+        open_transport(host, deadline=Deadline.after(10), options=options).close()
+    assert granting.asked == asked
+
+
+class _Endless(_Granting):
+    """Grants every key as the first of ever more factors."""
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self.asked.append("publickey")
+        return paramiko.AUTH_PARTIALLY_SUCCESSFUL
+
+
+def test_host_that_always_wants_another_factor_is_given_up(sshd: Sshd, tmp_path: Path):
+    """After eight, long before the deadline."""
+    endless = _Endless("gssapi-with-mic")
+    with _serving(endless) as port:
+        host = Host("box", address="127.0.0.1", port=port, user="ops", identity_file=(sshd.identity_file,))
+        options = SshOptions(host_key="accept-new", known_hosts=(str(tmp_path / "new"),), ssh_config="none")
+        with pytest.raises(AuthError):
+            open_transport(host, deadline=Deadline.after(30), options=options)
+    assert len(endless.asked) < 20
+
+
+class _OfSha1(paramiko.Transport):
+    """Says that it takes RSA signatures by SHA-1, as servers of before 2016 do, and no others."""
+
+    _preferred_pubkeys = ("ssh-rsa",)
+
+
+class _WithoutRsa(paramiko.Transport):
+    """Says that it takes no RSA keys."""
+
+    _preferred_pubkeys = ("ssh-ed25519",)
+
+
+@pytest.mark.parametrize(
+    ("transport", "why"),
+    [
+        (_OfSha1, "signatures of RSA keys by SHA-1 only; `PubkeyAcceptedAlgorithms +ssh-rsa` in ssh_config allows it"),
+        (_WithoutRsa, "no signature that this key can make, only ssh-ed25519"),
+    ],
+)
+def test_key_that_can_sign_by_nothing_the_host_takes(
+    sshd: Sshd, tmp_path: Path, transport: type[paramiko.Transport], why: str
+):
+    """It is not offered, and the error says why rather than that the host refused it."""
+    key = str(sshd.host_keys["rsa"])
+    with _serving(_Granting("gssapi-with-mic"), transport) as port:
+        host = Host("box", address="127.0.0.1", port=port, user="ops", identity_file=(key,))
+        options = SshOptions(host_key="accept-new", known_hosts=(str(tmp_path / "new"),), ssh_config="none")
+        with pytest.raises(AuthError) as caught:
+            open_transport(host, deadline=Deadline.after(10), options=options)
+    assert f"(there was no key to try; not: {key}: the host takes {why};" in caught.value.message
+
+
+@contextlib.contextmanager
+def _serving(
+    interface: paramiko.ServerInterface, transport: type[paramiko.Transport] = paramiko.Transport
+) -> Iterator[int]:
+    """The port of a server that takes one connection."""
+    sessions: list[paramiko.Transport] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            sessions.append(session := transport(connection))
+            session.add_server_key(paramiko.ECDSAKey.generate())
+            session.start_server(server=interface)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            thread.join()
+            sessions[0].close()
+            sessions[0].join(5)
+
+
 class _Asking(paramiko.ServerInterface):
     """Asks one question by keyboard-interactive, and takes no answer; records what it got."""
 
@@ -141,27 +278,12 @@ class _Asking(paramiko.ServerInterface):
 def ask_for(prompt: str, tmp_path: Path, *, echo: bool) -> tuple[list[str], FleetpmapError]:
     """What a server with this prompt was answered, and our error."""
     asking = _Asking(prompt, echo=echo)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        sessions: list[paramiko.Transport] = []
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            sessions.append(session := paramiko.Transport(connection))
-            session.add_server_key(paramiko.ECDSAKey.generate())
-            session.start_server(server=asking)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        host = Host("box", address="127.0.0.1", port=listener.getsockname()[1], user="ops")
+    with _serving(asking) as port:
+        host = Host("box", address="127.0.0.1", port=port, user="ops", identity_file=("/none",))
         options = SshOptions(host_key="accept-new", known_hosts=(str(tmp_path / "new"),), ssh_config="none")
         options = replace(options, password=Secret(PASSWORD))
-        try:
-            with pytest.raises(AuthError) as caught:
-                open_transport(replace(host, identity_file=("/none",)), deadline=Deadline.after(30), options=options)
-        finally:
-            thread.join()
-            sessions[0].close()
-            sessions[0].join(5)
+        with pytest.raises(AuthError) as caught:
+            open_transport(host, deadline=Deadline.after(30), options=options)
     return asking.answers, caught.value
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import shlex
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from fleetpmap.errors import AuthError, DeadlineError, HostError, UnreachableError
+from fleetpmap.errors import AuthError, ConfigError, DeadlineError, HostError, UnreachableError
 from fleetpmap.inventory.model import Host
-from fleetpmap.transport import Transport, open_transport
+from fleetpmap.transport import Bastions, Transport, open_transport
 from fleetpmap.transport.base import Deadline, SshOptions
 from fleetpmap.transport.ssh.proxy_command import expand
 from fleetpmap.transport.ssh.translate import Peer
@@ -110,6 +112,14 @@ def test_tokens_are_replaced(sshd, options, tmp_path, netcat):
     assert said.read_text() == f"alias 127.0.0.1 {sshd.port} {sshd.user} 100%\n"
 
 
+@pytest.mark.parametrize("command", ["nc %h %C", "nc %h 100%", "date +%s"])
+def test_token_that_means_nothing_is_refused(command):
+    """As ssh does: it never reaches the shell."""
+    with pytest.raises(ConfigError, match=f'cannot be "{re.escape(command)}": %.? means nothing') as caught:
+        expand(command, Peer("web-01", "127.0.0.1", 22, "ops"), "web-01")
+    assert caught.value.stage == "config"
+
+
 @pytest.mark.parametrize("user", ["$(touch made)", "a;b", "`id`", "a b", "-oProxyCommand=true"])
 def test_name_that_a_shell_would_act_on_is_refused(user):
     """It never reaches the shell (CVE-2023-51385)."""
@@ -164,6 +174,90 @@ def test_command_that_dies_in_the_middle(sshd, options, netcat, tmp_path):
             channel.receive()
     assert (caught.value.host, caught.value.stage) == ("box", "read")
     assert caught.value.message == f"the connection to 127.0.0.1 port {sshd.port} broke"
+
+
+@pytest.fixture
+def first_fails(tmp_path, netcat):
+    """A ProxyCommand that complains and fails the first time, and connects from then on; and how often it was run."""
+    log = tmp_path / "starts"
+
+    def make(complaint: str) -> str:
+        program = tmp_path / "first-fails"
+        program.write_text(
+            f"echo >>{log}\n[ $(wc -l <{log}) = 1 ] || exec {netcat.replace('%h', '$1').replace('%p', '$2')}\n"
+            f"echo '{complaint}' >&2\nexit 255\n"
+        )
+        return f"sh {program} %h %p"
+
+    return make, lambda: log.read_text().count("\n")
+
+
+HUNG_UP = "kex_exchange_identification: Connection closed by remote host"
+
+
+@pytest.mark.parametrize("kind", ["ssh", "openssh"])
+@pytest.mark.parametrize(
+    "complaint",
+    [HUNG_UP, "kex_exchange_identification: read: Connection reset by peer", "Connection closed by 10.0.0.1 port 22"],
+)
+def test_command_that_was_hung_up_on_is_tried_again(sshd, options, first_fails, kind, complaint):
+    """A full MaxStartups of the bastion, as of a host that is reached without one; also where ssh does it all."""
+    command, times = first_fails
+    again = replace(options(command(complaint)), retries=1)
+    assert (_says(sshd.host(transport=kind), again), times()) == (b"here\n", 2)
+
+
+@pytest.mark.parametrize("kind", ["ssh", "openssh"])
+@pytest.mark.parametrize(
+    "complaint", ["ops@gate: Permission denied (publickey).", "channel 0: open failed: connect failed: refused"]
+)
+def test_command_that_was_refused_is_not_tried_again(sshd, options, first_fails, kind, complaint):
+    """A failed login counts on the bastion, and what it cannot reach it will not reach in a moment."""
+    command, times = first_fails
+    _fails(sshd.host(transport=kind), replace(options(command(complaint)), retries=1))
+    assert times() == 1
+
+
+def test_command_that_ends_without_a_word_is_tried_again(sshd, options, tmp_path):
+    """What nc does when the host hangs up."""
+    log = tmp_path / "starts"
+    _fails(sshd.host(), replace(options(f"sh -c 'echo >>{log}'"), retries=1))
+    assert log.read_text() == "\n\n"
+
+
+@pytest.mark.parametrize("kind", ["ssh", "openssh"])
+def test_hint_of_a_bastion_that_hangs_up(sshd, options, first_fails, kind):
+    """It names what helps: fewer hosts at once, or one connection for all."""
+    error = _fails(sshd.host(transport=kind), options(first_fails[0](HUNG_UP)))
+    assert "--jobs" in error.hint
+    assert "ProxyJump" in error.hint
+
+
+def test_what_was_sent_is_sent_again(sshd, options, first_fails):
+    """The system's ssh takes what it is sent before it is through, and the next one gets it too."""
+    again = replace(options(first_fails[0](HUNG_UP)), retries=1)
+    with _open(sshd.host(transport="openssh"), again) as transport, transport.run("cat") as channel:
+        channel.send(b"one\n")
+        channel.send(b"two\n")
+        said = b""
+        while not said.endswith(b"two\n"):
+            said += channel.receive()
+        assert said == b"one\ntwo\n"
+
+
+def test_few_connect_through_a_bastion_at_once():
+    """The ninth waits for one of eight, a third of its time at most; another bastion's hosts are not counted."""
+    bastions = Bastions()
+    turns = [bastions.turn("ssh -W %h:%p gate", Deadline.after(20)) for _ in range(8)]
+    began = time.monotonic()
+    bastions.turn("ssh -W %h:%p gate", Deadline.after(0.6)).over()
+    assert 0.15 < time.monotonic() - began < 2
+    began = time.monotonic()
+    for _ in range(2):  # the second time does nothing
+        turns[0].over()
+    bastions.turn("ssh -W %h:%p gate", Deadline.after(20))
+    bastions.turn("ssh -W %h:%p other", Deadline.after(20))
+    assert time.monotonic() - began < 0.15
 
 
 def test_nothing_is_left_of_the_command(sshd, options, netcat, tmp_path):

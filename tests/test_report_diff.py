@@ -292,3 +292,35 @@ def test_different_kernels():
     report = diff(small_fleet(), _later(small_fleet(), 3600))
     assert len(report.tables[0]) == 0
     assert "web-[03-05]: no answer, so it is unknown whether anything grew there" in report.notes
+
+
+def test_a_host_has_no_rate_over_a_restart():
+    """What a new process takes is no leak of the old one; a host whose processes are all the same has a rate."""
+    old = snapshot(host("a", _app(1, 4 * MIB)), host("b", _app(1, 4 * MIB)), host("c", _app(1, 4 * MIB)))
+    new = snapshot(
+        host("a", _app(1, 9 * MIB)),
+        host("b", _started(_app(2, 9 * MIB), 77)),
+        host("c", _app(1, 4 * MIB), _app(3, 5 * MIB, "other")),
+    )
+    report = diff(old, _later(new, 3600), "host")
+    assert _rows(report, "host", "status", "growth_kib", "growth_kib_per_hour") == [
+        ("a", "grown", 5 * MIB, 5 * MIB),
+        ("b", "grown", 5 * MIB, None),
+        ("c", "grown", 5 * MIB, None),
+    ]
+    assert report.findings[:3] == (
+        "a grew by 5.0M in 60 min, 5.0M an hour",
+        "b grew by 5.0M, with other processes than before",
+        "c grew by 5.0M, with other processes than before",
+    )
+
+
+@pytest.mark.parametrize("by", ["mapping", "kind", "process", "host"])
+def test_top_keeps_what_grew_most(by: str):
+    """Not the first by name, nor the largest; the rest is one row."""
+    names = [f"w{n:02}" for n in range(30)]
+    old = snapshot(*(host(name, _app(1, 9_000_000 - slot)) for slot, name in enumerate(names)))
+    new = snapshot(*(host(name, _app(1, 9_000_000 - slot + slot * 10)) for slot, name in enumerate(names)))
+    table = diff(old, _later(new), by, shape=Shape(top=2)).tables[0]
+    assert table.column("host").cells() == ["w29", "w28", f"({28 if by == 'host' else 27} more)"]
+    assert table.column("growth_kib").cells() == [290, 280, 3780]

@@ -35,7 +35,9 @@ def test_in_a_pipe():
     assert (found.returncode, found.stderr) == (0, "")
     header, *rows = found.stdout.splitlines()
     assert header.split() == ["field", "column", "unit", "since", "totals", "meaning"]
-    assert r"Swap             swap_kib              KiB     2.6.26  upper\x20bound  Anonymous memory" in "\n".join(rows)
+    assert r"Swap             swap_kib              KiB     2.6.26  upper\x20bound  Memory of the mapping" in "\n".join(
+        rows
+    )
 
 
 def test_on_a_terminal():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleetpmap.report import coverage_sentence, fields, mappings, merged
+from fleetpmap.report.notes import freed_sentence
 from fleetpmap.report.shape import Shape
 from snapshots import failed, host, mapping, process, sizes, small_fleet, snapshot
 
@@ -184,3 +185,29 @@ def test_huge_pages_that_the_kernel_counts_in_no_size():
     old, new, none = host("db1", process(1, "db", huge)), host("db2", process(1, "db", told)), host("db3")
     notes = [note for note in _notes(old, new, none) if "huge pages" in note]
     assert notes == ["no size but size_kib counts the huge pages on db1, where up to 36.0G of them are mapped"]
+
+
+def _prefork(workers: int, **more: int):
+    """200 MiB that a parent and its workers share, and 300 KiB that each has for itself."""
+    processes = workers + 1
+    shared = {"Rss": 204_800, "Pss": 204_800 // processes, "Private_Clean": 0, "Private_Dirty": 0}
+    own = {"Rss": 300, "Pss": 300, "Private_Clean": 0, "Private_Dirty": 300}
+    both = [mapping("[heap]", **shared, **more), mapping("", start=1 << 30, **own, **more)]
+    return merged(snapshot(host("a", *(process(pid, "app", *both) for pid in range(1, processes + 1)))))
+
+
+def test_what_ending_a_group_frees():
+    """Workers that share with each other: both bounds, the sum of uss and the sum of pss."""
+    report = _prefork(9)
+    assert freed_sentence(report) == (
+        "uss: what ending one process alone frees; ending all 10 frees up to their pss, 207800 kB"
+    )
+    assert freed_sentence(report, human_sizes=True).endswith("their pss, 202.9M")
+    assert freed_sentence(_prefork(9, Shared_Hugetlb=0, Private_Hugetlb=4)).endswith("207800 kB, and huge pages")
+
+
+def test_nothing_is_said_where_uss_is_the_answer():
+    """One process, or processes that share next to nothing with each other."""
+    alone = mapping("", Rss=9000, Pss=9000, Private_Clean=0, Private_Dirty=9000)
+    assert freed_sentence(_prefork(0)) == ""
+    assert freed_sentence(merged(snapshot(host("a", process(1, "x", alone), process(2, "x", alone))))) == ""

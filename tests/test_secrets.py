@@ -48,14 +48,15 @@ def test_secret_is_shown_to_nobody():
         ("hunter2-S3cret", "cat hunter2-S3cret, xhunter2-S3crety", "cat ***, x***y"),
         ("hunter2-S3cret", "hunt\nhunter2-\r\nS3cret", "hunt\n***"),
         ("hunter2-S3cret", 'it said "hunter2-S3c"', 'it said "***"'),
-        ("hunter2-S3cret", "hunter", "hunter"),
+        ("hunter2-S3cret", 'said "xx hunt..." and hunte', 'said "xx ***..." and ***'),
+        ("hunter2-S3cret", "hunter and hun", "hunter and hun"),
         ("a&b c/d", "a%26b%20c%2Fd a&amp;b c/d a%26b+c%2Fd", "*** *** ***"),
         ('quote"d', r"quote\"d", "***"),
         ("hunter2-S3cret", "aHVudGVyMi1TM2NyZXQ=", "***="),
         ("ab", "cabbage, ab", "cabbage, ***"),
         ("pässwort", b"p\xe4sswort".decode(errors="surrogateescape"), "***"),
     ],
-    ids=["whole", "over-lines", "cut", "other-word", "escaped", "json", "base64", "short", "latin-1"],
+    ids=["whole", "over-lines", "cut", "cut-earlier", "other-word", "escaped", "json", "base64", "short", "latin-1"],
 )
 def test_redacting_takes_the_secret_out(secret: str, said: str, shown: str):
     """Wherever it stands in what a host said, escaped or cut; a very short one only where it stands alone."""
@@ -134,7 +135,7 @@ def test_secrets_are_nowhere(words: tuple[str, ...], tmp_path: Path, program: tu
         assert run.status() == status, run.shown
     assert ("Traceback" in run.shown) == (status == 4)
     written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(written) == 2
+    assert len(written) == (3 if status else 2)  # with what is missing from the csv
     assert any(b"--ask-become-pass" in text for text in watch.seen)
     assert any(b"SUDO_USER" in text for text in watch.seen)
     for secret in SECRETS:

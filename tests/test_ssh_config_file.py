@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ CORPUS = {
     "plain": "Host web\n  HostName 10.0.0.13\n  User ops\n  Port 2222\n",
     "other spellings": "HOST=web\n\tHostName = 10.0.0.13\n\tuser\t ops \n  port=2222\n",
     "first value wins": "Host web\n  Port 2201\nHost *\n  Port 2202\n  User late\nHost web\n  User later\n",
+    "stars and brackets": "Host *w*e*b* d[b]-?\n  Port 2221\nHost [dw]*\n  User x\n",
     "patterns": "Host w?b db-* !db-9\n  Port 2203\nHost !web *\n  User others\n",
     "negation alone matches nothing": "Host !web\n  Port 2204\n",
     "case of a pattern": "Host WEB\n  Port 2205\nHost Mixed\n  Port 2206\n",
@@ -140,6 +143,7 @@ REFUSED = {
     "HostName %n.example": 'HostName cannot be "%n.example" without ssh',
     "User %u": 'User cannot be "%u" without ssh',
     "Port ssh": 'Port cannot be "ssh" without ssh',
+    "Port 65536": 'Port cannot be "65536" without ssh',
     "Port 22 23": "Port has more than one value",
     "StrictHostKeyChecking maybe": 'StrictHostKeyChecking cannot be "maybe" without ssh',
     "AddressFamily inet4": 'AddressFamily cannot be "inet4" without ssh',
@@ -147,6 +151,9 @@ REFUSED = {
 UNREADABLE = {
     "HostNaem web.example": "nobody here knows the option hostnaem",
     "Port": "Port has no value",
+    "=": "not an option with a value",
+    "User a\0b": "not an option with a value",
+    'IdentityFile "/keys/\\"': "a quotation mark is missing",
     'IdentityFile "/keys/id': "a quotation mark is missing",
     "Include %d/more": "cannot tell which files %d/more means",
     "Include ~ops/config": "cannot tell which files ~ops/config means",
@@ -172,6 +179,27 @@ def test_a_line_that_nobody_can_read_is_the_file_s_fault(config, line, why):
         _read("web", options)
     assert caught.value.message.startswith(f"{options.ssh_config} line 3: {why}")
     assert caught.value.hint.startswith("install ssh, which knows")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "IdentityFile '" + "\\" * 200_000,
+        "IdentityFile " + "a\\" * 200_000 + "'",
+        "User a" + " " * 200_000 + "b",
+        "ConnectTimeout " + "1" * 200_000 + "x",
+        "Host " + "*a" * 100_000,
+        f"Match host {'*a' * 100}b,{'?' * 200_000}",
+        "\n".join(f"IdentityFile /keys/{number}" for number in range(20_000)),
+    ],
+    ids=["backslashes", "words", "blanks", "time", "stars", "list", "keys"],
+)
+def test_a_line_is_read_in_linear_time(line):
+    """Whatever it holds, refused or not: these took minutes, or the age of the universe."""
+    began = time.process_time()
+    with contextlib.suppress(HostError, UsageError):
+        ssh_config_file.parse("a" * 200, line, "config")
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.parametrize("line", ["BindInterface eth1", "CanonicalizeHostname yes", "Match exec true"])

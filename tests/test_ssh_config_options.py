@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -239,6 +241,23 @@ def test_pubkey_accepted_algorithms(config: Write, sshd: Sshd):
     options = config("PubkeyAcceptedAlgorithms rsa-sha2-512", "IdentitiesOnly yes")
     with pytest.raises(AuthError, match=f"{sshd.identity_file}: PubkeyAcceptedAlgorithms leaves it out"):
         _says(options)
+
+
+def test_rsa_keys_by_sha1(sshd: Sshd, tmp_path_factory: pytest.TempPathFactory):
+    """A server that takes RSA keys by SHA-1 only lets us in where ssh_config allows that, and nowhere else."""
+    assert sshd  # where it cannot run, this one cannot either
+    directory = tmp_path_factory.mktemp("sha1")
+    directory.chmod(0o755)
+    with contextlib.closing(Sshd(directory, settings="PubkeyAcceptedAlgorithms ssh-rsa")) as server:
+        key = server.new_key("old", "rsa")
+        server.authorize(server.user, str(key))
+        host = server.host(identity_file=(str(key),))
+        (directory / "allows").write_text("PubkeyAcceptedAlgorithms ssh-rsa\n")
+        options = replace(server.options, ssh_config=str(directory / "allows"))
+        with open_transport(host, deadline=Deadline.after(30), options=options) as transport:
+            assert transport.notes == ()
+        with pytest.raises(AuthError):
+            open_transport(host, deadline=Deadline.after(30), options=replace(options, ssh_config="none"))
 
 
 def test_host_key_algorithms(config: Write):

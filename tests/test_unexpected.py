@@ -112,7 +112,7 @@ class _Reply:
     host = "web-02"
     size = 1
 
-    def unpack(self) -> Any:
+    def unpack(self, check: Callable[[], None]) -> Any:
         raise AttributeError("no such section")
 
 

@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from fleetpmap.capture.layout import directory_of, is_known
@@ -150,7 +151,7 @@ def _run(run: dict[str, Any]) -> Run:
         raise ManifestError(f"the run's started is no time ({error})") from error
     if started.tzinfo is None:
         raise ManifestError("the run's started has no time zone")
-    ended = _one_of(run, "ended", get_args(get_type_hints(Run)["ended"]), "the run")
+    ended = _one_of(run, "ended", get_args(_hints(Run)["ended"]), "the run")
     made = Run(started, elapsed, _value(run, "command", str, "the run"), ended)  # type: ignore[arg-type]  # one of them
     if not made.has_dates:
         raise ManifestError("the run's started and elapsed_s are no time that every time zone has")
@@ -214,7 +215,7 @@ def _process(entry: object, host: str) -> KeptProcess:
     process = _built(KeptProcess, _checked(entry, dict, f"{host}: a process"), host)
     if process.status not in PROCESS_STATUSES:
         raise ManifestError(f'{host}: process {process.pid} has no status "{process.status[:40]}"')
-    hints = get_type_hints(ProcessReading)
+    hints = _hints(ProcessReading)
     for name, value in process.reading.items():
         if name not in hints or name in _NOT_FACTS:
             raise ManifestError(f'{host}: this version does not know "{name[:40]}" of process {process.pid}')
@@ -224,14 +225,20 @@ def _process(entry: object, host: str) -> KeptProcess:
 
 def _built(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     """A dataclass from an object whose keys are its fields."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # mypy takes it that no type[T] can be hashed
     known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
-    if unknown := next((name for name in values if name not in known), None):
+    unknown = next((name for name in values if name not in known), None)
+    if unknown is not None:  # it may be empty
         raise ManifestError(f'{where}: this version does not know "{unknown[:40]}"')
     needed = [name for name, one in known.items() if one.default is MISSING and one.default_factory is MISSING]
     if missing := next((name for name in needed if name not in values), None):
         raise ManifestError(f'{where}: "{missing}" is missing')
     return kind(**{name: _checked(value, hints[name], f"{where}: {name}") for name, value in values.items()})
+
+
+@cache  # a manifest has a thousand processes, and reading hints takes time
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _one_of(entry: object, key: str, allowed: tuple[str, ...], where: str) -> str:

@@ -80,7 +80,7 @@ class Reader:
             if self._note is None:
                 yield
             else:
-                with _noted(self._note, path, hint), _silent(), _limited(limits_of(path)):
+                with _noted(self._note, path, hint), _silent(), limited(limits_of(path)):
                     yield
         except MemoryError as error:
             raise UsageError(f"{path}: {_too_large(limits_of(path))}", hint=hint) from error
@@ -181,7 +181,7 @@ def _silent() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _limited(limits: Limits) -> Iterator[None]:
+def limited(limits: Limits) -> Iterator[None]:
     """Hold this process to the limits, from where it stands now."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     wanted = (

@@ -87,6 +87,8 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, 
     view = show.view or (View.pmap if letters_in(show) else View.summary)
     path = None if options.output in _STDOUT else options.output
     format_ = options.format or (_format_of_stdout() if path is None else _format_of(path, "-o"))
+    if options.format and path is not None:
+        _check_suffix(path, options.format)
     if path is not None and format_ is Format.table:
         format_ = Format.plain  # a table is drawn for a terminal
     told = "--format" if options.format else f"-o {path}"
@@ -238,6 +240,21 @@ def column_list(text: str) -> tuple[str, ...]:
     if not names:
         raise UsageError(f'--columns: "{text}" names no column', hint="write names: --columns host,pss_kib")
     return names
+
+
+def _check_suffix(path: str, format_: Format) -> None:
+    """Whether a file's name says nothing else than --format. `.txt` is a name for any text."""
+    from fleetpmap.export import format_of
+
+    try:
+        meant = format_of(path)
+    except UsageError:  # its suffix names no format
+        return
+    if meant != format_:
+        raise UsageError(
+            f"--format {format_} and -o {path}: the name of the file means {meant}",
+            hint=f"leave out --format for {meant}, or give the file another name",
+        )
 
 
 def _format_of_stdout() -> Format:

@@ -26,6 +26,7 @@ from rich.console import Console
 
 from fleetpmap.cli.destinations import Output
 from fleetpmap.cli.interrupt import INTERRUPTED, end_now
+from fleetpmap.cli.letters import is_c_locale
 from fleetpmap.cli.options import WatchOptions
 from fleetpmap.cli.output import exit_status
 from fleetpmap.errors import UsageError
@@ -241,7 +242,7 @@ class _Watched:
         # The terminal is the only thing that is asked for here: a width of 0 would be 80.
         console = Console(width=max(width, 1))
         with console.capture() as drawn:
-            console.print(table(report, human=self._output.human))
+            console.print(table(report, human=self._output.human, ascii_only=is_c_locale()))
         tables = [one for one in (report.brief or report).tables if len(one)]
         return Window(drawn.get().splitlines(), height, len(tables))
 

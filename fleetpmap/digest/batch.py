@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import TypeVar
@@ -21,15 +21,22 @@ _Result = TypeVar("_Result", Checks, SmapsError)
 _SUMMED = frozenset(key for keys in KERNEL_KEYS.values() for key in keys)
 
 
-def snapshots(batch: Sequence[Answered], *, rollups: bool, sums: Collection[str] | None = None) -> list[HostSnapshot]:
+def snapshots(
+    batch: Sequence[Answered],
+    *,
+    rollups: bool,
+    sums: Collection[str] | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> list[HostSnapshot]:
     """What each answer comes to, in order; the same as if it were alone.
 
-    `rollups`: they were asked for. `sums`: None where every mapping keeps its row (see digest).
+    `rollups`: they were asked for. `sums`: None where every mapping keeps its row (see digest). `check` is called now
+    and then, and may raise.
     """
-    columns, torn = _parsed(batch)
+    columns, torn = _parsed(batch, check)
     if len(batch) > 1 and (torn or not _alike(columns)):
         # Whatever is odd about one must not touch the others, neither their limits nor the order of their fields.
-        return [snapshot for one in batch for snapshot in snapshots([one], rollups=rollups, sums=sums)]
+        return [snapshot for one in batch for snapshot in snapshots([one], rollups=rollups, sums=sums, check=check)]
     checks = _checks(columns, batch, rollups=rollups)
     first = accumulate((len(one.processes) for one in batch), initial=0)
     processes = [
@@ -40,7 +47,7 @@ def snapshots(batch: Sequence[Answered], *, rollups: bool, sums: Collection[str]
     return [_snapshot(*parts, tuple(columns.fields)) for parts in zip(batch, processes, tables, strict=True)]
 
 
-def _parsed(batch: Sequence[Answered]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
+def _parsed(batch: Sequence[Answered], check: Callable[[], None]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
     """The columns of all processes read, and by their place among these those whose text is not whole."""
     texts = [one.text for one in batch]
     begins = accumulate(map(len, texts), initial=0)
@@ -49,7 +56,7 @@ def _parsed(batch: Sequence[Answered]) -> tuple[SmapsColumns, dict[int, SmapsErr
         for begin, one in zip(begins, batch, strict=False)  # the last is where the texts end
         for process in one.processes
     ]
-    return parse_processes(texts[0] if len(texts) == 1 else b"".join(texts), spans)
+    return parse_processes(texts[0] if len(texts) == 1 else b"".join(texts), spans, check)
 
 
 def _alike(columns: SmapsColumns) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
+from fleetpmap.clock import Clock
 from fleetpmap.conversation import Answered, Conversation, Question
 from fleetpmap.digest.batch import snapshots
 from fleetpmap.digest.redaction import redacted
@@ -30,17 +31,20 @@ def digest(
     answers: Sequence[Answered],
     question: Question,
     *,
+    clock: Clock | None = None,
     sums: Collection[str] | None = None,
     keep: Keep | None = None,
 ) -> list[HostSnapshot | HostError]:
     """What each answer comes to, in order; an error for one that is not the wire format.
 
+    `clock` bounds the time that each may take; those under a megabyte come first, so that no huge one holds them up.
     `sums`: None where every mapping keeps its row; else only sums are wanted, by process and by what it names (see
     table.summed).
     """
     found: dict[int, HostSnapshot | HostError] = {}
-    for slots, batch in _batches(answers, question, found):
-        for slot, one, result in zip(slots, batch, _results(batch, question, sums), strict=True):
+    clock = clock or Clock()
+    for slots, batch in _batches(answers, question, clock, found):
+        for slot, one, result in zip(slots, batch, _results(batch, question, clock, sums), strict=True):
             if keep is not None and isinstance(result, HostSnapshot):
                 keep(one.host, one.answer, result)
             found[slot] = result
@@ -53,17 +57,17 @@ def host_snapshot(host: Host, answer: Conversation, notes: tuple[str, ...], *, r
 
 
 def _results(
-    batch: Sequence[Answered], question: Question, sums: Collection[str] | None
+    batch: Sequence[Answered], question: Question, clock: Clock, sums: Collection[str] | None
 ) -> list[HostSnapshot | HostError]:
     """What each answer of a batch comes to. If anything is raised, each is tried alone, and it is that one's error."""
     try:
-        return [*snapshots(batch, rollups=question.rollups, sums=sums)]
+        return [*snapshots(batch, rollups=question.rollups, sums=sums, check=clock.turn(batch))]
     except BaseException as error:
         if len(batch) == 1:
             return [_failure(error, batch[0], question)]
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-    return [result for one in batch for result in _results([one], question, sums)]
+    return [result for one in batch for result in _results([one], question, clock, sums)]
 
 
 def _failure(error: BaseException, one: Answered, question: Question) -> HostError:
@@ -73,15 +77,15 @@ def _failure(error: BaseException, one: Answered, question: Question) -> HostErr
 
 
 def _batches(
-    answers: Sequence[Answered], question: Question, failed: dict[int, HostSnapshot | HostError]
+    answers: Sequence[Answered], question: Question, clock: Clock, failed: dict[int, HostSnapshot | HostError]
 ) -> Iterator[tuple[list[int], list[Answered]]]:
     """The answers unpacked, with their places, in batches of hosts whose smaps begin alike; errors go to `failed`."""
     slots: list[int] = []
     batch: list[Answered] = []
     labels, size = b"", 0
-    for slot, answer in enumerate(answers):
+    for slot, answer in sorted(enumerate(answers), key=lambda pair: _size(pair[1]) >> 20):
         try:
-            one = _unpacked(answer, question)
+            one = _unpacked(answer, question, clock)
             own_labels = signature(one.text, 0, len(one.text))
         except BaseException as error:
             failed[slot] = _failure(error, answer, question)
@@ -96,8 +100,12 @@ def _batches(
         yield slots, batch
 
 
-def _unpacked(one: Answered, question: Question) -> Answered:
-    answer, notes = one.answer.unpacked(), one.notes
+def _size(one: Answered) -> int:
+    return one.answer.packed.size if one.answer.packed else len(one.text)
+
+
+def _unpacked(one: Answered, question: Question, clock: Clock) -> Answered:
+    answer, notes = one.answer.unpacked(clock.turn([one])), one.notes
     if question.redaction:
         answer = redacted(answer, question.redaction)
     if question.rollup_only and answer.reading is not None:
@@ -106,4 +114,4 @@ def _unpacked(one: Answered, question: Question) -> Answered:
         if totals == answer.reading.smaps != b"":
             notes = (*notes, "its kernel has no smaps_rollup (before 4.14), so smaps was read")
         answer = replace(answer, reading=replace(answer.reading, smaps=totals))
-    return Answered(one.host, answer, notes)
+    return replace(one, answer=answer, notes=notes)

@@ -44,7 +44,12 @@ def processes_of(
             listed = answer.choice.read[place]
             processes.append(_read(host, listed, one, answer, torn.get(place), checks.get(place)))
     else:
-        processes += [_process(host, listed, users, "read") for listed in answer.choice.read]
+        # Only listed: what is not refused would be read.
+        statuses = [answer.listing.access.get(listed.pid, "read") for listed in answer.choice.read]
+        processes += [
+            _process(host, listed, users, status, _reason(status, host, answer))
+            for listed, status in zip(answer.choice.read, statuses, strict=True)
+        ]
     processes.sort(key=lambda process: process.pid)
     return processes
 

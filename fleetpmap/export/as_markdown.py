@@ -17,7 +17,7 @@ from typing import BinaryIO
 from fleetpmap.escape import escape
 from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table
 from fleetpmap.report.failures import folded
-from fleetpmap.report.notes import UPPER_BOUND, coverage_sentence
+from fleetpmap.report.notes import UPPER_BOUND, coverage_sentence, freed_sentence
 
 _CHUNK = 16_384
 """Rows turned into texts at a time."""
@@ -58,6 +58,8 @@ def _blocks(report: Report) -> Iterator[str]:
     yield from _list(report.notes)
     if report.has_upper_bounds:
         yield f"{UPPER_BOUND}\n\n"
+    if freed := freed_sentence(report):
+        yield f"{freed}\n\n"
     yield from (_code(escape(report.run.command)), ", ") if report.run.command else ()
     yield f"{report.run.started:%Y-%m-%d %H:%M:%S %z}\n"
 

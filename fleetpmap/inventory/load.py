@@ -30,6 +30,8 @@ FILE_NAME = "inventory.toml"
 _ANSIBLE_SUFFIXES = frozenset({".yml", ".yaml", ".ini", ".cfg"})
 _OUR_TABLE = re.compile(r"^\s*\[(defaults\]|groups\.|hosts\.)", re.MULTILINE)
 _TOML_PLACE = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
+_EXCESSIVE = (RecursionError, ValueError)
+"""What the parsers raise where the grammar holds and Python's limits do not: a thousand brackets, 4,300 digits."""
 _WHERE_FROM = f"the inventory is named by -i/--inventory or ${VARIABLE}, or is ./{FILE_NAME}"
 
 
@@ -73,7 +75,16 @@ def load(file: str | Path) -> Inventory:
         InventoryError: the file cannot be read or is none of these, or else every mistake that is in it.
     """
     path = Path(file)
-    text = None if _is_ansibles_directory(path) else _text(path)
+    return parse(path, None if _is_ansibles_directory(path) else _bytes(path))
+
+
+def parse(path: Path, content: bytes | None) -> Inventory:
+    """As load, of a file's content; None for what only Ansible can read.
+
+    Raises:
+        InventoryError: as load.
+    """
+    text = None if content is None else _text(path, content)
     mistakes: list[Mistake] = []
     notes: Mapping[str, Sequence[str]] = {}
     if text is not None and (document := _toml(path, text)) is not None:
@@ -96,13 +107,18 @@ def _is_ansibles_directory(path: Path) -> bool:
         return False  # whoever opens it will say why
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, content: bytes) -> str:
     try:
         # utf-8-sig: some editors begin a file with a byte order mark, and tomllib stumbles over it.
-        return path.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         what = f"not a text in UTF-8: byte {error.start} is 0x{error.object[error.start]:02x}"
         raise _whole_file(path, what, "save it as UTF-8") from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise _whole_file(path, "no such file", _WHERE_FROM) from error
     except IsADirectoryError as error:
@@ -122,6 +138,8 @@ def _json(path: Path, text: str | bytes) -> object:
         place = f"line {error.lineno}, column {error.colno}"
         hint = f"use what `{ansible.PROGRAM} --list` prints"
         raise InventoryError(str(path), (Mistake(f"not valid JSON: {error.msg}", place),), hint=hint) from error
+    except _EXCESSIVE as error:
+        raise _excessive(path) from error
 
 
 def _toml(path: Path, text: str) -> Table | None:
@@ -139,6 +157,12 @@ def _toml(path: Path, text: str) -> Table | None:
             what, place = match.groups()
         hint = 'names with brackets or dots need quotes: [hosts."web[01-20]"]'
         raise InventoryError(str(path), (Mistake(f"not valid TOML: {what}", place),), hint=hint) from error
+    except _EXCESSIVE as error:
+        raise _excessive(path) from error
+
+
+def _excessive(path: Path) -> InventoryError:
+    return _whole_file(path, "brackets nested too deep, or a number too long, to be read", "is it an inventory?")
 
 
 def _whole_file(path: Path, what: str, hint: str) -> InventoryError:

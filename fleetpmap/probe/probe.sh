@@ -3,7 +3,7 @@
 #
 # It comes in on the stdin of `sh -s`, behind one line: set -- NONCE PROC_ROOT WISH...
 #   wishes: gzip (pack what is sent); what else to list of every process: words (its command line), uid (with passwd),
-#           cgroup, exe; what else to read: rollup (smaps_rollup, for which the kernel walks the page tables once more);
+#           cgroup, exe, access (if its smaps may not be opened); what else to read: rollup (smaps_rollup, for which the kernel walks the page tables once more);
 #           rollup_only (it takes the place of smaps where the kernel has it)
 # To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc uid cgroup
 #
@@ -384,8 +384,23 @@ list_all() {
     if wished cgroup; then in_parts 2000 cgroups "$@"; fi
     # shellcheck disable=SC2086 # a list of places: split it
     if wished exe; then in_parts 2000 programs "$@" $living; fi
+    if wished access; then in_parts 2000 openable "$@"; fi
     # shellcheck disable=SC2086 # the same
     if [ "$living" ]; then in_parts 2000 thread_facts $living; fi
+}
+
+# openable PID...: the processes whose smaps open() refuses to this user, in the words of `access`.
+openable() {
+    section access
+    for pid; do
+        if { :; } <"$pid/smaps"; then
+            continue
+        elif [ -e "$pid/smaps" ]; then
+            echo "$pid denied"
+        elif [ -e "$pid/stat" ]; then
+            echo "$pid unsupported"
+        fi
+    done 2>/dev/null
 }
 
 thread_facts() { # PID/task/TID...
@@ -394,8 +409,9 @@ thread_facts() { # PID/task/TID...
     records stat cmdline "$@"
 }
 
-# texts PID...: each smaps (of a PID/task/TID too) behind the header that tail -n +1 puts there. /dev/null is in the list because tail prints no
-# header above a single file. GNU's stops at the first file that it cannot read to its end; another goes on behind that.
+# texts PID...: each smaps (of a PID/task/TID too) behind the header that tail -n +1 puts there. /dev/null is in the
+# list because tail prints no header above a single file. GNU's stops at the first file that it cannot read to its end;
+# another goes on behind that.
 texts() {
     while [ "$#" -gt 0 ]; do
         section smaps

@@ -37,6 +37,8 @@ class Request:
     """Phase one also reads every process's cgroups."""
     exes: bool = False
     """Phase one also reads where every process's exe points: takes tar there, and root for other users' processes."""
+    access: bool = False
+    """Phase one also tries to open every process's smaps, without reading it."""
     rollups: bool = False
     """Phase two also reads every process's smaps_rollup, right after all the smaps."""
     rollup_only: bool = False
@@ -91,6 +93,7 @@ def render(request: Request) -> Script:
         "uid": request.owners,
         "cgroup": request.cgroups,
         "exe": request.exes,
+        "access": request.access,
         "rollup": request.rollups,
         "rollup_only": request.rollup_only,
     }

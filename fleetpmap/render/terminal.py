@@ -20,7 +20,7 @@ from fleetpmap.render.layout import GAP, Laid, fit, fold_end, text_width
 from fleetpmap.render.shares import has_huge_pages, share_texts
 from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.notes import HUGE_PAGES, UPPER_BOUND, coverage_sentence
+from fleetpmap.report.notes import HUGE_PAGES, UPPER_BOUND, coverage_sentence, freed_sentence
 
 _BOLD = Style(bold=True)
 _DIM = Style(dim=True)
@@ -153,6 +153,8 @@ class Screen:
             yield UPPER_BOUND
         if share := next((table.share for table in report.tables if table.share and has_huge_pages(table)), None):
             yield HUGE_PAGES.format(share.removesuffix("_kib"))
+        if freed := freed_sentence(report, human_sizes=self._human):
+            yield freed
         known = {table.name for table in self._whole.tables if table.more}
         if cut := [_ALL_ROWS[table.name] for table in report.tables if table.more and table.name not in known]:
             yield f"(N more): all of them with {' and '.join(cut)}"

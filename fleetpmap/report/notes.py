@@ -13,6 +13,7 @@ import numpy as np
 
 from fleetpmap.check import Check
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.base import Report
 from fleetpmap.report.rows import HUGETLB, host_slots
 from fleetpmap.smaps import NULL
 from fleetpmap.smaps.fields import field_columns
@@ -27,7 +28,7 @@ from fleetpmap.snapshot import (
     Snapshot,
 )
 from fleetpmap.table import KERNEL_KEYS, count, distinct
-from fleetpmap.units import human
+from fleetpmap.units import KIB, human
 
 MOST_NAMED = 5
 """Pids of one host, and hosts, that a sentence names; the rest is a number."""
@@ -78,6 +79,21 @@ def notes_on(snapshot: Snapshot, fields: Sequence[str] | None = None) -> tuple[s
         *same_machine_notes(snapshot),
         *_doubts(snapshot.coverage.checked),
     )
+
+
+def freed_sentence(report: Report, *, human_sizes: bool = False) -> str:
+    """What ending the processes frees, where that is not what the column uss adds up to; else empty.
+
+    smaps does not say which processes share a page: USS is the least that ending all of them frees, PSS the most.
+    """
+    columns = {column.name: column for table in report.tables for column in table.columns}
+    read = report.coverage.processes["read"]
+    uss, pss = (one.total if (one := columns.get(name)) else None for name in ("uss_kib", "pss_kib"))
+    if read < 2 or uss is None or pss is None or pss - uss <= max(KIB, pss // 10):
+        return ""
+    figure = human(pss) if human_sizes else f"{pss} kB"
+    besides = ", and huge pages" if (huge := columns.get(HUGETLB)) and huge.total else ""
+    return f"uss: what ending one process alone frees; ending all {read} frees up to their pss, {figure}{besides}"
 
 
 def same_machine_notes(snapshot: Snapshot) -> list[str]:

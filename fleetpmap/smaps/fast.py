@@ -17,7 +17,7 @@ import numpy as np
 
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps.columns import NULL
-from fleetpmap.smaps.general import read_block, read_flags
+from fleetpmap.smaps.general import BLOCK_LIMIT, read_block, read_flags
 from fleetpmap.smaps.header import Place, read_place
 from fleetpmap.smaps.header_columns import PERMS, read_headers
 from fleetpmap.smaps.linetexts import LineTexts
@@ -74,10 +74,17 @@ class Reader:
             headers.at + window.begin, headers.start, headers.end, headers.offset, headers.perms, headers.places
         )
         stops = _stops(headers.at, boundaries, window.size)
+        whole = headers.whole & (stops - headers.at <= BLOCK_LIMIT)
         blocks = _Blocks(window, headers.next_line, stops, rows)
-        missed = self._read_fields(blocks, np.flatnonzero(headers.whole))
-        for row in (*np.flatnonzero(~headers.whole).tolist(), *missed.tolist()):
-            self._read_one(window.text(headers.at[row], stops[row]), rows, row)
+        missed = self._read_fields(blocks, np.flatnonzero(whole))
+        for alone in (np.flatnonzero(~whole), missed):
+            refused_to = 0  # the end of a process of which a block was refused: nothing more of it need be read
+            for row in alone.tolist():
+                if headers.at[row] >= refused_to:
+                    self._read_one(window.text(headers.at[row], stops[row]), rows, row)
+                    if rows.bad[row]:
+                        following = np.searchsorted(boundaries, headers.at[row], "right")
+                        refused_to = boundaries[following] if following < len(boundaries) else window.size
         return rows
 
     def read_alone(self, block: bytes, at: int) -> Rows:

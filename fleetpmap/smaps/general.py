@@ -11,6 +11,7 @@ from here. Grammar:
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from fleetpmap.errors import SmapsError
@@ -26,8 +27,13 @@ NAME_KEY = "Name"
 _LINE = re.compile(rb"([A-Za-z_][A-Za-z0-9_.()]*):[ \t]*(?:([0-9]+)( kB)?[ \t]*|(.*))", re.DOTALL)
 _LABEL = re.compile(rb"\n([A-Za-z_][A-Za-z0-9_.()]*:)")
 _WHOLE_FLAGS = re.compile(rb"(?:[a-z0-9?]{2} ?)*")
+BLOCK_LIMIT = 64 << 10
+"""Bytes of one mapping's text at most: four times what a path of PATH_MAX takes with each byte of it escaped. Without a
+limit a text without line breaks, or of nothing else, would be searched, split and copied as a whole."""
 _VALUE_MAX = SIZE_MAX // KIB
 _VALUE_DIGITS = len(str(_VALUE_MAX))
+_CHECK_EVERY = 1000
+"""Mappings from one call of `check` to the next: some milliseconds."""
 _TORN_HINT = "the process probably exited while it was read: read it again"
 
 
@@ -56,19 +62,30 @@ def read_process(text: bytes) -> list[Block]:
         SmapsError: not smaps, a key twice in one mapping, a mapping that comes again, or torn; `offset` counts from the
             beginning of `text`.
     """
-    if not text:
-        return []
-    starts = [0, *(match.end() for match in BLOCK_BREAK.finditer(text))]
-    blocks: list[Block] = []
-    for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
-        block = read_block(text[start:stop], start, is_last=stop == len(text), before=len(blocks))
+    return [*read_blocks(text, lambda: None)]
+
+
+def read_blocks(text: bytes, check: Callable[[], None]) -> Iterator[Block]:
+    """The same, one after the other. `check` is called now and then, and may raise."""
+    before: Block | None = None
+    count = start = stop = 0
+    key = ""
+    """The last key of the block in front of `before`."""
+    while stop < len(text):
+        if count % _CHECK_EVERY == 0:
+            check()
+        start, longest = stop, stop + BLOCK_LIMIT + 1
+        following = BLOCK_BREAK.search(text, start, longest)
+        stop = following.end() if following else min(len(text), longest)
+        block = read_block(text[start:stop], start, is_last=stop == len(text), before=count)
         # A mapping that grows while it is read comes twice, and overlaps; but it ends further on the second time.
-        if blocks and block.header.end <= blocks[-1].header.end:
+        if before is not None and block.header.end <= before.header.end:
             raise _repeated(block.header, start)
-        blocks.append(block)
-    if len(blocks) > 1 and blocks[-1].last_key != blocks[-2].last_key:
-        raise _torn(len(blocks) - 1, starts[-1])
-    return blocks
+        yield block
+        key, before = before.last_key if before else "", block
+        count += 1
+    if before is not None and count > 1 and before.last_key != key:
+        raise _torn(count - 1, start)
 
 
 def read_block(text: bytes, offset: int = 0, *, is_last: bool = False, before: int = 0) -> Block:
@@ -80,6 +97,11 @@ def read_block(text: bytes, offset: int = 0, *, is_last: bool = False, before: i
     Raises:
         SmapsError: a line that does not belong into smaps, or a key twice; of a smaps_rollup too.
     """
+    if len(text) > BLOCK_LIMIT and HEADER_BEGINNING.match(text):
+        hint = "no kernel prints that much"
+        raise SmapsError(f"a mapping of more than {BLOCK_LIMIT:,} bytes of text", offset=offset, hint=hint)
+    if len(text) > BLOCK_LIMIT:
+        raise _not_a_header(text.partition(b"\n")[0], offset)
     head, *lines = text.removesuffix(b"\n").split(b"\n")
     if HEADER_BEGINNING.match(head) and not _ends_whole(text):
         raise _torn(before, offset)
@@ -119,12 +141,12 @@ def read_flags(text: bytes) -> str:
 
 
 def last_block_start(text: bytes) -> int:
-    """Where the last block of a text begins; 0 if no line does begin one."""
-    newline = len(text)
-    while (newline := text.rfind(b"\n", 0, newline)) >= 0:
-        if BLOCK_BREAK.match(text, newline):
-            return newline + 1
-    return 0
+    """Where the last block of a text begins; where none does in its last BLOCK_LIMIT bytes, one byte before these."""
+    first = max(0, len(text) - BLOCK_LIMIT - 1)
+    start = first
+    for match in BLOCK_BREAK.finditer(text, first):
+        start = match.end()
+    return start
 
 
 def signature(text: bytes | memoryview, start: int, stop: int) -> bytes:
@@ -133,6 +155,7 @@ def signature(text: bytes | memoryview, start: int, stop: int) -> bytes:
     The text is what lies from `start` to `stop`; of an empty one b"". Values, widths and paths play no part in it, and
     nothing is checked: what is no smaps has a signature too.
     """
+    stop = min(stop, start + BLOCK_LIMIT)
     following = BLOCK_BREAK.search(text, start, stop)
     return b"".join(_LABEL.findall(text, start, following.start() if following else stop))
 

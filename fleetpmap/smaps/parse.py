@@ -10,7 +10,7 @@ A text's last block takes the general path if its last line lacks the newline: t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps.columns import NULL, Coded, SmapsColumns, in_row_order
 from fleetpmap.smaps.fast import KEYS_LIMIT, Reader
-from fleetpmap.smaps.general import last_block_start, read_process, signature
+from fleetpmap.smaps.general import BLOCK_LIMIT, last_block_start, read_blocks, signature
 from fleetpmap.smaps.header import BLOCK_BREAK, SIZE_MAX
 from fleetpmap.smaps.header_columns import PERMS
 from fleetpmap.smaps.linetexts import Codes
@@ -49,22 +49,24 @@ def parse(text: bytes | memoryview, spans: Sequence[Span] | None = None) -> Smap
     return columns
 
 
-def parse_processes(text: bytes | memoryview, spans: Sequence[Span]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
+def parse_processes(
+    text: bytes | memoryview, spans: Sequence[Span], check: Callable[[], None] = lambda: None
+) -> tuple[SmapsColumns, dict[int, SmapsError]]:
     """The mappings of the processes whose texts are whole; for each of the others, by its place in `spans`, why not.
 
     A process that has an error has no mapping in the columns. The error's offset counts from the beginning of that
-    process's text. Arguments as parse().
+    process's text. Arguments as parse(); `check` is called every few megabytes, and may raise.
 
     Raises:
         ValueError: spans that overlap, leave a gap or do not cover the text.
     """
     starts, stops = _bounds(len(text), spans)
-    rows, reader = _read(text, starts, stops)
+    rows, reader = _read(text, starts, stops, check)
     first = np.searchsorted(rows.at, starts)
     counts = np.searchsorted(rows.at, stops) - first
     process = np.repeat(np.arange(len(starts), dtype=np.int32), counts)
     errors = {
-        index: _error(bytes(text[starts[index] : stops[index]]))
+        index: _error(bytes(text[starts[index] : stops[index]]), check)
         for index in np.flatnonzero(_is_bad(rows, process, starts, stops, first, counts)).tolist()
     }
     if errors:
@@ -84,13 +86,16 @@ def _bounds(size: int, spans: Sequence[Span]) -> tuple[Positions, Positions]:
     return starts, stops
 
 
-def _read(text: bytes | memoryview, starts: Positions, stops: Positions) -> tuple[Rows, Reader]:
+def _read(
+    text: bytes | memoryview, starts: Positions, stops: Positions, check: Callable[[], None]
+) -> tuple[Rows, Reader]:
     """Every block of the buffer, whichever process's, in order."""
     buffer = np.frombuffer(text, np.uint8) if len(text) else np.zeros(0, np.uint8)
     reader = Reader()
     parts: list[Rows] = []
     with borrowed_window() as window:
         for begin, end, is_whole in _pieces(text, buffer, starts, stops):
+            check()
             if is_whole:
                 window.load(buffer, begin, end)
                 inside = stops[np.searchsorted(stops, begin, "right") : np.searchsorted(stops, end)]
@@ -110,18 +115,39 @@ def _pieces(
     open_ended = np.flatnonzero(not_empty)[~ends_in_newline]
     for start, stop in zip(starts[open_ended].tolist(), stops[open_ended].tolist(), strict=True):
         tail = start + last_block_start(bytes(text[start:stop]))
-        yield from _windows(text, begin, tail)
+        yield from _windows(text, begin, tail, stops)
         yield tail, stop, False
         begin = stop
-    yield from _windows(text, begin, len(text))
+    yield from _windows(text, begin, len(text), stops)
 
 
-def _windows(text: bytes | memoryview, begin: int, end: int) -> Iterator[tuple[int, int, bool]]:
+def _windows(text: bytes | memoryview, begin: int, end: int, stops: Positions) -> Iterator[tuple[int, int, bool]]:
     while begin < end:
-        following = BLOCK_BREAK.search(text, min(begin + _WINDOW, end), end)
-        stop = following.end() if following else end
-        yield begin, stop, True
+        target = min(begin + _WINDOW, end)
+        following = BLOCK_BREAK.search(text, target, min(target + BLOCK_LIMIT, end))
+        if following is not None or end - target <= BLOCK_LIMIT:
+            stop = following.end() if following else end
+            yield begin, stop, True
+        else:  # the block at `target` is too long, or what follows a process's last one is no block
+            last = _last_break(text, max(begin, target - BLOCK_LIMIT), target)
+            place = int(np.searchsorted(stops, last, "right"))
+            stop = int(stops[place])
+            if stop <= target or stop - last <= BLOCK_LIMIT:
+                yield begin, stop, True
+            else:  # of a process with such a block no mapping is kept, so nothing else of it need be read
+                first = max(begin, int(stops[place - 1]) if place else 0)
+                if begin < first:
+                    yield begin, first, True
+                yield first, first + BLOCK_LIMIT + 1, False
         begin = stop
+
+
+def _last_break(text: bytes | memoryview, begin: int, end: int) -> int:
+    """Where the last block begins that does so between two places; `begin` if there is none."""
+    start = begin
+    for match in BLOCK_BREAK.finditer(text, begin, end):
+        start = match.end()
+    return start
 
 
 def _is_bad(
@@ -140,10 +166,11 @@ def _is_bad(
     return bad
 
 
-def _error(text: bytes) -> SmapsError:
+def _error(text: bytes, check: Callable[[], None]) -> SmapsError:
     """What is wrong with the text of a process that the fast path did not accept."""
     try:
-        read_process(text)
+        for _ in read_blocks(text, check):
+            pass
     except SmapsError as error:
         return error
     return SmapsError(

@@ -18,12 +18,12 @@ import os
 import stat
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fleetpmap.errors import UsageError
 from fleetpmap.smaps.fields import field_columns
@@ -31,6 +31,9 @@ from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Proc
 from fleetpmap.snapshot_file.document import from_json, to_json
 from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_table
 from fleetpmap.version import __version__
+
+if TYPE_CHECKING:
+    import polars
 
 KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_processes"
 SHA256 = "fleetpmap_sha256"
@@ -97,6 +100,22 @@ def load_snapshot(path: str | Path) -> Snapshot:
     source = BytesIO(content)
     try:
         metadata = polars.read_parquet_metadata(source)
+        source.seek(0)
+        return snapshot_of(path, metadata, lambda columns: polars.read_parquet(source, columns=columns))
+    except (PolarsError, PanicException) as error:
+        raise UsageError(f"{path}: is torn, or not parquet ({_first_line(error)})", hint=_NOT_OURS) from error
+
+
+def snapshot_of(
+    path: str | Path, metadata: Mapping[str, str], frame: Callable[[list[str]], polars.DataFrame]
+) -> Snapshot:
+    """The snapshot that a file's metadata tells of; `frame` gives the columns that are asked for.
+
+    Raises:
+        UsageError: it is another program's, a report's, or of a newer fleetpmap; or its parts do not fit together.
+        polars.exceptions.PolarsError: the rows cannot be read, or a column is missing.
+    """
+    try:
         _check_kind(path, metadata)
         about = json.loads(metadata[SNAPSHOT])
         if not isinstance(about, dict) or not isinstance(about.get("columns"), dict):
@@ -108,11 +127,10 @@ def load_snapshot(path: str | Path) -> Snapshot:
         run = from_json(Run, about["run"])
         _check_order(hosts, processes)
         _check_values(hosts, processes, run)
-        source.seek(0)
-        frame = polars.read_parquet(source, columns=needed(about["columns"]), use_pyarrow=False)
-        return Snapshot(hosts, processes, to_table(frame, about["columns"], [one.mappings for one in rows]), run)
-    except (PolarsError, PanicException) as error:
-        raise UsageError(f"{path}: is torn, or not parquet ({_first_line(error)})", hint=_NOT_OURS) from error
+        columns = about["columns"]
+        return Snapshot(
+            hosts, processes, to_table(frame(needed(columns)), columns, [one.mappings for one in rows]), run
+        )
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error) as error:
         raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
 

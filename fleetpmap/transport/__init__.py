@@ -10,15 +10,16 @@ ssh_config    what `ssh -G` says about a host
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 from fleetpmap.errors import AuthError, HostError
 from fleetpmap.inventory.model import Host, TransportName
 from fleetpmap.transport import ssh_config
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport
-from fleetpmap.transport.bastions import Bastions, Hop, Way
+from fleetpmap.transport.bastions import Bastions, Hop, Turn, Way
 from fleetpmap.transport.bastions import way as way_to
 from fleetpmap.transport.known_hosts import Lookup
 from fleetpmap.transport.local import LocalTransport
@@ -108,22 +109,30 @@ def open_transport(
     taken = route(host, options)
     if taken.settings is None:
         return LocalTransport(host, deadline=deadline)
+    by_openssh = partial(
+        OpensshTransport, host, taken.settings, deadline=deadline, options=options, turn=_turn(taken.way, bastions)
+    )
     if taken.transport == "openssh":
-        notes = (taken.note,) if taken.note else ()
-        return OpensshTransport(host, taken.settings, deadline=deadline, options=options, notes=notes)
+        return by_openssh(notes=(taken.note,) if taken.note else ())
     from fleetpmap.transport import ssh  # importing paramiko takes a quarter of a second: only for who needs it
 
     try:
         return ssh.connect(host, taken.settings, deadline=deadline, options=options, way=taken.way, bastions=bastions)
     except HostError as error:
         if isinstance(error, AuthError) and error.host == host.name and taken.settings.has_open_master:
-            error.openssh_can = f"has a connection open (ControlPath): {error.message}"
+            error.openssh_can = "has a connection open (ControlPath)"
         if not error.openssh_can:
             raise
-        note = f"goes by the system's ssh, which {error.openssh_can}"
-        return OpensshTransport(
-            host, taken.settings, deadline=deadline, options=options, notes=(note,), instead_of=error
-        )
+        note = f"goes by the system's ssh, which {error.openssh_can}: {error.message}"
+        return by_openssh(notes=(note,), instead_of=error)
+
+
+def _turn(way: Way, bastions: Bastions | None) -> Callable[[Deadline], Turn]:
+    """The host's turn to connect through the bastion by a ssh of its own; at once where there is none."""
+    bastion = way.proxy_command or ",".join(hop.jump for hop in way.hops)
+    if bastions is None or not bastion:
+        return lambda _: Turn()
+    return partial(bastions.turn, bastion)
 
 
 def _needs_openssh(host: Host, settings: SshSettings, way: Way, options: SshOptions) -> str:

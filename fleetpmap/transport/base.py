@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from fleetpmap.errors import DeadlineError
-from fleetpmap.transport.secret import Secret
+from fleetpmap.transport.secret import CUT, Secret
 
 STDERR_LIMIT = 64 * 1024
 """Bytes of stderr kept of one command; the rest is read and dropped, so that a flood can neither block nor fill us."""
@@ -82,12 +82,17 @@ def passed(host: str, stage: str) -> None:
         watch(host, stage)
 
 
+_SHOWN_AT_MOST = 200
+"""Characters of what a server said, in a message."""
+
+
 def printable(text: str) -> str:
     """What a server said, short and harmless on a terminal, for a message: `?` for what cannot be printed.
 
     Not escaped, since a message that quotes it may be escaped as a whole when it is shown.
     """
-    return "".join(sign if sign.isprintable() else "?" for sign in text)[:200]
+    cut = text[:_SHOWN_AT_MOST] + CUT if len(text) > _SHOWN_AT_MOST else text
+    return "".join(sign if sign.isprintable() else "?" for sign in cut)
 
 
 class Head:

@@ -9,15 +9,17 @@ up in ssh_config by its own name; only the first of them follows what its own Pr
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Condition, Lock
 from types import TracebackType
 from typing import Protocol, Self, TypeVar, cast
 
-from fleetpmap.errors import DeadlineError, HostError, UnreachableError
+from fleetpmap.errors import ConfigError, DeadlineError, HostError, UnreachableError
 from fleetpmap.inventory.model import Host
 from fleetpmap.transport import ssh_config, ssh_tokens
 from fleetpmap.transport.base import Deadline, SshOptions, out_of_time, printable
@@ -31,6 +33,11 @@ _JUMP = re.compile(
 _JUMP_HINT = "write [user@]host[:port], with commas between the hops; the tokens are %h, %n, %p and %r"
 _OPENED_AT_MOST = 2
 """Times that one bastion is connected to in a run: a second time if the first connection broke."""
+_STARTUPS = 8
+"""Connections of their own that hosts make through one bastion at a time, until they are through. sshd's MaxStartups
+begins to refuse some of them at ten that have not logged in."""
+_TURN_S = 3.0
+"""How long a turn lasts at most: a connection that takes longer is not among those that MaxStartups counts."""
 _RESOLVING = Lock()
 """Many hosts ask for few bastions at the same moment: the first asks ssh, the others find its answer."""
 
@@ -120,7 +127,7 @@ def _expanded(jump: str, before: Hop, host: Host) -> str:
         pieces = re.split(r"(\[[^\]]*\])", jump)
         pieces[::2] = [ssh_tokens.expand(piece, tokens, variables=True) for piece in pieces[::2]]
     except ValueError as error:
-        raise UnreachableError(
+        raise ConfigError(
             f'ProxyJump cannot be "{printable(jump)}": {error}', host=host.name, stage="config", hint=_JUMP_HINT
         ) from error
     return "".join(pieces)
@@ -157,6 +164,46 @@ class _Shared:
     error: HostError | None = None
 
 
+class _Places:
+    """The places of those that connect through one bastion at the same time, as the times when they were taken."""
+
+    def __init__(self) -> None:
+        self._taken: list[float] = []
+        self._changed = Condition()
+
+    def take(self, at_most_s: float) -> float:
+        """Wait for a free place, but no longer than that; the time, by which it is left again."""
+        give_up = time.monotonic() + at_most_s
+        with self._changed:
+            while (now := time.monotonic()) < give_up and self._are_full(now):
+                self._changed.wait(min(give_up, self._taken[0] + _TURN_S) - now)
+            self._taken.append(time.monotonic())
+            return self._taken[-1]
+
+    def leave(self, taken: float) -> None:
+        """Free the place that was taken then; nothing, if it is free already."""
+        with self._changed, contextlib.suppress(ValueError):
+            self._taken.remove(taken)
+            self._changed.notify()
+
+    def _are_full(self, now: float) -> bool:
+        self._taken = [taken for taken in self._taken if now - taken < _TURN_S]
+        return len(self._taken) >= _STARTUPS
+
+
+class Turn:
+    """One host's place among those that connect through a bastion, taken when it is made."""
+
+    def __init__(self, places: _Places | None = None, at_most_s: float = 0.0) -> None:
+        self._places = places
+        self._taken = places.take(at_most_s) if places else 0.0
+
+    def over(self) -> None:
+        """Leave the place to another host. Safe to call twice."""
+        if self._places:
+            self._places.leave(self._taken)
+
+
 C = TypeVar("C", bound=Connection)
 
 
@@ -171,6 +218,16 @@ class Bastions:
         self._lock = Lock()
         self._shared: dict[tuple[object, ...], _Shared] = {}
         self._opened: list[Connection] = []
+        self._places: dict[str, _Places] = {}
+
+    def turn(self, bastion: str, deadline: Deadline) -> Turn:
+        """Wait until few hosts connect through this bastion, each by a connection of its own (a ProxyCommand, a ssh).
+
+        A third of the host's time at most: it needs the rest.
+        """
+        with self._lock:
+            places = self._places.setdefault(bastion, _Places())
+        return Turn(places, deadline.remaining() / 3)
 
     def connection(self, to: Way, connect: Callable[[], C], deadline: Deadline) -> C:
         """The connection to the last bastion of a way, which `connect` opens where there is none.

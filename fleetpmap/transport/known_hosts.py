@@ -29,6 +29,7 @@ from fleetpmap.inventory.model import Host
 from fleetpmap.transport.base import SshOptions
 from fleetpmap.transport.ssh_config import SshSettings
 from fleetpmap.transport.ssh_keywords import BUILT_IN
+from fleetpmap.transport.wildcards import fits_list
 
 SSH_PORT = 22
 _OUR_TYPES = frozenset({*BUILT_IN["hostkeyalgorithms"], "ssh-rsa"})
@@ -168,6 +169,11 @@ def load(paths: Iterable[str]) -> KnownHosts:
     return KnownHosts(files)
 
 
+def parse(text: str, path: str) -> KnownHosts:
+    """The known hosts of one file's text; `path` is for what is said of it."""
+    return KnownHosts([_File(path, text)])
+
+
 def append(path: str, name: str, port: int, key_type: str, key: bytes) -> None:
     """Add one line for a host to `path`, creating the file (0600) and its directory (0700) if need be.
 
@@ -245,7 +251,7 @@ class _File:
             for inner, outer, digest, number, entry in self._hashed
             if sha1(outer + sha1(inner + wanted).digest()).digest() == digest
         ]
-        found += [(number, entry) for names, number, entry in self._patterns if _matches(names, looked_up)]
+        found += [(number, entry) for names, number, entry in self._patterns if fits_list(names, looked_up)]
         found.sort(key=lambda pair: pair[0])
         return tuple(entry for _, entry in found)
 
@@ -295,20 +301,3 @@ def _beginning(key_type: str) -> str:
 def _parse(path: str, mtime_ns: int, size: int) -> _File:
     # Time and size are the key of the cache: a file that grew is another file.
     return _File(path, Path(path).read_text(encoding="utf-8", errors="replace"))
-
-
-def _matches(names: str, looked_up: str) -> bool:
-    """Whether a list with patterns means this name: one that matches, and none that matches after a `!`."""
-    matched = False
-    for name in names.split(","):
-        if _glob(name.removeprefix("!")).fullmatch(looked_up):
-            if name.startswith("!"):
-                return False
-            matched = True
-    return matched
-
-
-@lru_cache(maxsize=1024)
-def _glob(pattern: str) -> re.Pattern[str]:
-    """ssh's patterns know `*` and `?` only; brackets stand for themselves, as in `[host]:port`."""
-    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fleetpmap.errors import (
     AuthError,
@@ -26,9 +27,12 @@ from fleetpmap.errors import (
 )
 from fleetpmap.inventory.model import Host
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport, printable
+from fleetpmap.transport.bastions import Turn
 from fleetpmap.transport.pipes import PipeChannel
+from fleetpmap.transport.retry import FEWER_AT_ONCE, hung_up_early, jittered
 from fleetpmap.transport.ssh_config import SshSettings
 
+T = TypeVar("T")
 _FAILED = 255
 """ssh's own exit status when it could not do its work; else it is the command's."""
 _GRACE_S = 0.5
@@ -47,6 +51,7 @@ class OpensshTransport(Transport):
         options: SshOptions,
         notes: tuple[str, ...] = (),
         instead_of: HostError | None = None,
+        turn: Callable[[Deadline], Turn] = lambda _: Turn(),
     ) -> None:
         self._host = host
         self._settings = settings
@@ -54,7 +59,8 @@ class OpensshTransport(Transport):
         self._options = options
         self._notes = notes
         self._instead_of = instead_of
-        self._channels: list[_SshChannel] = []
+        self._turn = turn
+        self._channels: list[_PatientChannel] = []
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -72,9 +78,19 @@ class OpensshTransport(Transport):
         Raises:
             RemoteError: there is no ssh on this machine.
         """
-        argv = [*arguments(self._host, self._settings, self._options, self._deadline), command]
-        channel = _SshChannel(argv, host=self._host.name, deadline=self._deadline)
-        channel.instead_of = self._instead_of
+
+        def start(deadline: Deadline) -> _SshChannel:
+            turn = self._turn(deadline)
+            argv = [*arguments(self._host, self._settings, self._options, deadline), command]
+            try:
+                channel = _SshChannel(argv, host=self._host.name, deadline=deadline)
+            except BaseException:
+                turn.over()
+                raise
+            channel.instead_of, channel.turn = self._instead_of, turn
+            return channel
+
+        channel = _PatientChannel(start, self._settings.retries, self._deadline)
         self._channels.append(channel)
         return channel
 
@@ -129,11 +145,14 @@ class _SshChannel(PipeChannel):
     instead_of: HostError | None = None
     """Why another transport could not: the reason here too, if ssh fails and gives none. (With LogLevel ERROR it does
     not say that it could not agree on an algorithm.)"""
+    turn = Turn()
+    """Is over as soon as something came, or the command ended."""
     _received = False
 
     def receive(self, until: bytes = b"") -> bytes:
         """The next piece of stdout (see Channel.receive)."""
         piece = super().receive(until)
+        self.turn.over()
         self._received = self._received or bool(piece)
         if not piece:
             self._raise_if_failed(_GRACE_S)
@@ -142,8 +161,14 @@ class _SshChannel(PipeChannel):
     def finish(self) -> int | None:
         """The command's exit status (see Channel.finish)."""
         status = super().finish()
+        self.turn.over()
         self._raise_if_failed(0)
         return status
+
+    def close(self) -> None:
+        """End ssh (see Channel.close)."""
+        self.turn.over()
+        super().close()
 
     def _raise_if_failed(self, grace_s: float) -> None:
         until = time.monotonic() + grace_s
@@ -153,9 +178,94 @@ class _SshChannel(PipeChannel):
             return
         while self._wait("stderr", at_most_s=0):
             pass
-        error = classify(self.stderr.decode(errors="replace"), self._host, anything_came=self._received)
+        complaints = self.stderr.decode(errors="replace")
+        error = classify(complaints, self._host, anything_came=self._received)
+        if error and not self._received and hung_up_early(complaints):
+            error.may_pass, error.hint = True, FEWER_AT_ONCE
         if error := error or (None if self._received else self.instead_of):
             raise error
+
+
+class _PatientChannel(Channel):
+    """A command behind ssh, which is started again where the connection ended before the login.
+
+    The next ssh is sent what the one before was sent. Once the command has said anything, it runs, and is not repeated.
+    """
+
+    def __init__(self, start: Callable[[Deadline], _SshChannel], retries: int, deadline: Deadline) -> None:
+        self._start = start
+        self._retries = retries
+        self._deadline = deadline
+        self._failures = 0
+        self._sent: list[bytes] | None = []
+        """None: the command runs."""
+        self._asked = False
+        """Something came on stderr alone, which may be a question of the command's."""
+        self._channel = start(deadline)
+
+    def send(self, data: bytes) -> None:
+        """Write all of `data` (see Channel.send)."""
+        if self._asked:
+            self._sent = None
+        if self._sent is not None:
+            self._sent.append(data)
+        self._channel.send(data)
+
+    def receive(self, until: bytes = b"") -> bytes:
+        """The next piece of stdout (see Channel.receive)."""
+        return self._patiently(lambda: self._channel.receive(until))
+
+    def hear(self) -> bytes | None:
+        """stdout, or None for stderr (see Channel.hear)."""
+        piece = self._patiently(lambda: self._channel.hear())
+        self._asked = piece is None
+        return piece
+
+    def finish(self) -> int | None:
+        """The command's exit status (see Channel.finish)."""
+        return self._patiently(lambda: self._channel.finish())
+
+    @property
+    def stderr(self) -> bytes:
+        """What the last ssh and its command said on stderr."""
+        return self._channel.stderr
+
+    def renew(self, deadline: Deadline) -> None:
+        """Wait until another deadline from now on (see Channel.renew)."""
+        self._deadline = deadline
+        self._channel.renew(deadline)
+
+    def close(self) -> None:
+        """End ssh (see Channel.close)."""
+        self._channel.close()
+
+    def _patiently(self, read: Callable[[], T]) -> T:
+        while True:
+            try:
+                read_now = read()
+            except HostError as error:
+                self._start_again(error)
+                continue
+            if read_now:
+                self._sent = None
+            return read_now
+
+    def _start_again(self, error: HostError) -> None:
+        """Start the next ssh, unless the error is one that stays.
+
+        Raises:
+            HostError: the error.
+        """
+        self._failures += 1
+        pause_s = jittered(self._failures)
+        again = error.may_pass and self._failures <= self._retries and pause_s < self._deadline.remaining()
+        if self._sent is None or not again:
+            raise error
+        self._channel.close()
+        time.sleep(pause_s)
+        self._channel = self._start(self._deadline)
+        for data in self._sent:
+            self._channel.send(data)
 
 
 class _Complaint(NamedTuple):

@@ -26,10 +26,14 @@ _SHORT = 4
 many words."""
 _COMM = 15
 """Bytes of a process's name, where the kernel cuts it."""
+CUT = "..."
+"""Stands where a text was cut."""
 _CUT_SHORT = 0.75
 """The part of a secret whose beginning is taken out as well, since a message or a name may have been cut behind it."""
 _LINE_BREAK = r"[\r\n]{0,2}"
 """May come between any two characters, where a terminal has a margin."""
+
+_END = re.compile(rf"{re.escape(CUT)}|\Z")
 
 T = TypeVar("T", str, bytes)
 
@@ -48,7 +52,7 @@ class Secret:
         """`text` without the secret, for what a host echoed."""
         for pattern, form in self._forms:
             text = _redacted(text, pattern, form)
-        return text
+        return _ends_redacted(text, self._text)
 
     def redact_bytes(self, data: bytes) -> bytes:
         """The same in bytes; the very same object where the secret is not in it."""
@@ -136,6 +140,19 @@ def _forms_of(secret: str) -> list[tuple[str, int]]:
             forms.setdefault(form, len(form))
         forms[secret] = min(max(_SHORT + 2, math.ceil(len(secret) * _CUT_SHORT)), _COMM, len(secret))
     return sorted(forms.items(), key=lambda form: -len(form[0]))
+
+
+def _ends_redacted(text: str, secret: str) -> str:
+    """The text without the secret's first characters where it was cut, or ends."""
+    pieces, at = [], 0
+    for found in _END.finditer(text):
+        least = 2 if found[0] else _SHORT
+        for length in range(min(len(secret) - 1, found.start() - at), least - 1, -1):
+            if text.startswith(secret[:length], found.start() - length):
+                pieces += [text[at : found.start() - length], _SHOWN]
+                at = found.start()
+                break
+    return "".join([*pieces, text[at:]])
 
 
 def _alone(pattern: str, secret: str) -> str:

@@ -15,18 +15,18 @@ import subprocess
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Literal, NamedTuple
 
-from fleetpmap.errors import DeadlineError, HostError, ResolveError, UnreachableError, UsageError
+from fleetpmap.errors import ConfigError, DeadlineError, HostError, ResolveError, UsageError
 from fleetpmap.transport import ssh_config_file, ssh_tokens
 from fleetpmap.transport.base import SshOptions, printable
 from fleetpmap.transport.ssh_keywords import BUILT_IN, ONLY_OPENSSH, SAME_ALGORITHM, SHA1_SIGNATURES, SPELLING
 from fleetpmap.transport.tcp import AddressFamily
 from fleetpmap.transport.this_user import home, login_name
+from fleetpmap.transport.wildcards import fits
 
 CONNECT_TIMEOUT_S = 10.0
 """Until the login is done, unless the command line, the inventory or ssh_config says otherwise."""
@@ -98,8 +98,8 @@ class SshSettings:
     macs: tuple[str, ...] = ()
     host_key_algorithms: tuple[str, ...] = ()
     pubkey_algorithms: tuple[str, ...] = ()
-    """Of our own keys' signatures, as ssh calls them: also those of certificates and security keys, and `ssh-rsa`, by
-    which only the system's ssh can sign. Empty: the choice of ssh."""
+    """Of our own keys' signatures, as ssh calls them: also those of certificates and security keys, and `ssh-rsa` where
+    it is asked for. Empty: the choice of ssh."""
     pubkey_authentication: bool = True
     password_authentication: bool = True
     kbd_interactive_authentication: bool = True
@@ -276,7 +276,7 @@ def _refusal(complaint: str, name: str, host: str) -> UsageError | HostError:
 
 
 def _host_error(host: str, message: str) -> HostError:
-    return UnreachableError(
+    return ConfigError(
         message, host=host, stage="config", hint="correct its entry in ssh_config, or set the variable it names"
     )
 
@@ -383,11 +383,7 @@ def _one(said: Said, keyword: str, default: str = "") -> str:
 def _only_openssh(said: Said) -> tuple[str, ...]:
     """The options that only the system's ssh can honour, and those algorithms that nobody else has."""
     other = [option for option in ONLY_OPENSSH if _one(said, option).lower() not in ssh_config_file.UNSET]
-    algorithms = [
-        option
-        for option, ours in BUILT_IN.items()
-        if _one(said, option) and not set(ours).intersection(_algorithms(said, option))
-    ]
+    algorithms = [option for option in BUILT_IN if _one(said, option) and not _algorithms(said, option)]
     return tuple(f"{SPELLING[option]} {said[option][0]}" for option in (*other, *algorithms))
 
 
@@ -396,7 +392,7 @@ def _seconds(value: str) -> int:
 
 
 def _algorithms(said: Said, option: str) -> tuple[str, ...]:
-    """Those of a list that the built-in client has, in the list's order; of signatures also those by SHA-1.
+    """Those of a list that the built-in client has, in the list's order.
 
     `+`, `-` and `^` before a list add to its own choice, take away from it, or put first.
     """
@@ -408,7 +404,7 @@ def _chosen(value: str, option: str) -> tuple[str, ...]:
     ours = BUILT_IN[option]
     known = (*ours, *SHA1_SIGNATURES) if option == "pubkeyacceptedalgorithms" else ours
     named = [SAME_ALGORITHM.get(pattern, pattern) for pattern in value.lstrip("+-^").split(",")]
-    chosen = [name for pattern in named for name in known if fnmatchcase(name, pattern)]
+    chosen = [name for pattern in named for name in known if fits(pattern, name)]
     match value[:1]:
         case "-":
             chosen = [name for name in ours if name not in chosen]

@@ -11,24 +11,29 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from fleetpmap.errors import UnreachableError, UsageError
+from fleetpmap.errors import ConfigError, UsageError
+from fleetpmap.transport.base import printable
 from fleetpmap.transport.ssh_keywords import OTHER_NAMES, SPELLING, WITHOUT_SSH
 from fleetpmap.transport.this_user import home, login_name
+from fleetpmap.transport.wildcards import fits, fits_list
 
 SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 Said = dict[str, tuple[str, ...]]
 """The values of each option, whose name is in lower case."""
 
 _MAX_DEPTH = 16
-_LINE = re.compile(r'\s*([^\s="#]+)(?:\s*=\s*|\s+|$)(.*?)\s*', re.DOTALL)
-_WORD = re.compile(r"""\s*((?:[^\s'"\\]|\\.|\\|'(?:[^'\\]|\\.|\\)*'|"(?:[^"\\]|\\.|\\)*")+)""", re.DOTALL)
-_PIECE = re.compile(r"""\\(['"\\ ])|'((?:[^'\\]|\\.|\\)*)'|"((?:[^"\\]|\\.|\\)*)"|(.)""", re.DOTALL)
+_MOST_KEYS = 100
+"""Of ssh too: SSH_MAX_IDENTITY_FILES, SSH_MAX_CERTIFICATE_FILES."""
+_OPTION = re.compile(r'([^\s="#]+)(?:\s*=\s*|\s+|$)')
+# Nothing is gone back for (`++`, `*+`): the time grows with the line, whatever it holds.
+_WORD = re.compile(r"""((?:[^\s'"\\]++|\\.|\\$|'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+")++)\s*+""", re.DOTALL)
+_PIECE = re.compile(r"""\\(['"\\ ])|'((?:[^'\\]++|\\.)*+)'|"((?:[^"\\]++|\\.)*+)"|[^\\'"]++|\\""", re.DOTALL)
 _REPEATED = frozenset({"identityfile", "certificatefile"})
 _ALL_WORDS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
 _REST_OF_LINE = frozenset({"proxycommand", "proxyjump"})
@@ -36,9 +41,9 @@ _EITHER = {"proxycommand": "proxyjump", "proxyjump": "proxycommand"}
 """Where one is set, the other is not looked at any more."""
 _SWITCH = re.compile(r"yes|no|true|false", re.IGNORECASE)
 _ALLOWED = {
-    "port": re.compile(r"[0-9]{1,5}"),
+    "port": re.compile(r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"),
     "connectionattempts": re.compile(r"[0-9]{1,5}"),
-    "connecttimeout": re.compile(r"none|([0-9]+[smhdw]?)+", re.IGNORECASE),
+    "connecttimeout": re.compile(r"none|(?:[0-9]{1,9}[smhdw])*[0-9]{0,9}", re.IGNORECASE),
     "addressfamily": re.compile(r"any|inet|inet6", re.IGNORECASE),
     "identitiesonly": _SWITCH,
     "pubkeyauthentication": re.compile(r"yes|no|true|false|unbound|host-bound", re.IGNORECASE),
@@ -68,7 +73,7 @@ class Line(NamedTuple):
         message = f"{self.where}: {why}"
         hint = "install ssh, which knows, or choose another file with --ssh-config (none for no file)"
         if host is not None:
-            raise UnreachableError(message, host=host, stage="config", hint=hint)
+            raise ConfigError(message, host=host, stage="config", hint=hint)
         raise UsageError(message, hint=hint)
 
 
@@ -101,9 +106,20 @@ def read(
         said["port"] = (str(port),)
     reader = _Reader(name, said, host if host is not None else name)
     for path, base in _files(config):
-        reader.read(path, base)
+        reader.read(_lines(path), base)
     said["hostname"] = (reader.hostname().lower(),)
     return said
+
+
+def parse(name: str, text: str, path: str) -> Said:
+    """As read, of one file's text; `path` is for what is said of it.
+
+    Raises:
+        UsageError, HostError: as read.
+    """
+    reader = _Reader(name, {}, name)
+    reader.read(_parsed(text, path), Path(path).parent)
+    return reader.said | {"hostname": (reader.hostname().lower(),)}
 
 
 def _files(config: str | None) -> list[tuple[str, Path]]:
@@ -127,17 +143,17 @@ class _Reader:
         tokens = {"%h": self.name, "%%": "%"}
         return re.sub("%.", lambda token: tokens[token[0]], self.said.get("hostname", ("%h",))[0])
 
-    def read(self, path: str, base: Path, *, active: bool = True, depth: int = 0) -> None:
+    def read(self, lines: Iterable[Line], base: Path, *, active: bool = True, depth: int = 0) -> None:
         """Take over what one file says. In a file that is included where it does not hold, nothing ever holds."""
         holds = active
-        for line in _lines(path):
+        for line in lines:
             if line.keyword == "host":
                 holds = active and _host(line, self.name)
             elif line.keyword == "match":
                 holds = active and self._match(line)
             elif line.keyword == "include":
                 for included in _included(line, base, depth):
-                    self.read(included, base, active=holds, depth=depth + 1)
+                    self.read(_lines(included), base, active=holds, depth=depth + 1)
             else:
                 self._take(line, holds=holds)
 
@@ -145,9 +161,9 @@ class _Reader:
         keyword = line.keyword
         known = WITHOUT_SSH.get(keyword)
         if known is None:
-            if _fits_list(self.said.get("ignoreunknown", ("",))[0], keyword, any_case=True):
+            if fits_list(self.said.get("ignoreunknown", ("",))[0].lower(), keyword):
                 return
-            line.refuse(f"nobody here knows the option {keyword}")
+            line.refuse(f"nobody here knows the option {printable(keyword)}")
         if not line.words:
             line.refuse(f"{SPELLING[keyword]} has no value")
         if not holds or known == "no effect":
@@ -159,6 +175,8 @@ class _Reader:
         values = self._values(line)
         if keyword in _REPEATED:
             self.said[keyword] = tuple(dict.fromkeys((*self.said.get(keyword, ()), *values)))
+            if len(self.said[keyword]) > _MOST_KEYS:
+                line.refuse(f"more than {_MOST_KEYS} of {SPELLING[keyword]}", self.host)
         elif keyword not in self.said and _EITHER.get(keyword) not in self.said:
             self.said[keyword] = values
 
@@ -176,9 +194,11 @@ class _Reader:
         for criterion, patterns in zip_longest(words[::2], words[1::2]):
             kind = criterion.lower().removeprefix("!")
             if kind not in values or not patterns:
-                line.refuse(f'"Match {criterion}" needs ssh, which this machine does not have', self.host)
-            fits = _fits_list(patterns, values[kind], any_case=kind.endswith("host"))
-            if fits == criterion.startswith("!"):
+                line.refuse(f'"Match {printable(criterion)}" needs ssh, which this machine does not have', self.host)
+            value = values[kind]
+            if kind.endswith("host"):
+                patterns, value = patterns.lower(), value.lower()
+            if fits_list(patterns, value) == criterion.startswith("!"):
                 return False
         return bool(words)
 
@@ -193,9 +213,9 @@ class _Reader:
         value = line.words[0]
         allowed = _ALLOWED.get(keyword)
         if allowed and not allowed.fullmatch(value):
-            line.refuse(f'{SPELLING[keyword]} cannot be "{value}" without ssh', self.host)
+            line.refuse(f'{SPELLING[keyword]} cannot be "{printable(value)}" without ssh', self.host)
         if keyword == "hostname" and re.sub("%[h%]", "", value).count("%"):
-            line.refuse(f'HostName cannot be "{value}" without ssh', self.host)
+            line.refuse(f'HostName cannot be "{printable(value)}" without ssh', self.host)
         return (value,)
 
 
@@ -206,25 +226,9 @@ UNSET = frozenset({"", "no", "none", "false", "ask", "internal"})
 def _host(line: Line, name: str) -> bool:
     if not line.words:
         line.refuse("Host has no pattern")
-    if any(word.startswith("!") and _fits(word[1:], name) for word in line.words):
+    if any(word.startswith("!") and fits(word[1:], name) for word in line.words):
         return False
-    return any(_fits(word, name) for word in line.words if not word.startswith("!"))
-
-
-def _fits_list(patterns: str, text: str, *, any_case: bool = False) -> bool:
-    """A list with commas, in which one pattern with `!` that fits is a no to all."""
-    if any_case:
-        patterns, text = patterns.lower(), text.lower()
-    each = patterns.split(",")
-    if any(pattern.startswith("!") and _fits(pattern[1:], text) for pattern in each):
-        return False
-    return any(_fits(pattern, text) for pattern in each)
-
-
-def _fits(pattern: str, text: str) -> bool:
-    """Only `*` and `?` are special."""
-    regex = "".join(".*" if sign == "*" else "." if sign == "?" else re.escape(sign) for sign in pattern)
-    return re.fullmatch(regex, text, re.DOTALL) is not None
+    return any(fits(word, name) for word in line.words if not word.startswith("!"))
 
 
 def _with_included(path: str, base: Path, depth: int) -> Iterator[Line]:
@@ -241,31 +245,44 @@ def _included(line: Line, base: Path, depth: int) -> Iterator[str]:
         line.refuse("too many files that include each other")
     for word in line.words:
         if re.search("[%$]|^~[^/]", word):
-            line.refuse(f"cannot tell which files {word} means")
+            line.refuse(f"cannot tell which files {printable(word)} means")
         pattern = home() / word[2:] if word.startswith("~/") else base / word
         yield from sorted(glob.glob(str(pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
 
 
 def _lines(path: str) -> Iterator[Line]:
     try:
-        texts = Path(path).read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+        text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise UsageError(
             f"cannot read the ssh_config {path}: {error.strerror}",
             hint="choose another file with --ssh-config (none for no file)",
         ) from error
-    for number, text in enumerate(texts, start=1):
-        if match := _LINE.fullmatch(text):
-            keyword = match[1].lower()
-            line = Line(OTHER_NAMES.get(keyword, keyword), match[2], (), f"{path} line {number}")
-            yield line._replace(words=_words(line))
+    return _parsed(text, path)
+
+
+def _parsed(text: str, path: str) -> Iterator[Line]:
+    """The lines with an option, each with its value."""
+    for number, full in enumerate(text.split("\n"), start=1):
+        stripped = full.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        match = _OPTION.match(stripped)
+        keyword, rest = (match[1].lower(), stripped[match.end() :]) if match else ("", stripped)
+        line = Line(OTHER_NAMES.get(keyword, keyword), rest, (), f"{path} line {number}")
+        if match is None or "\0" in stripped:
+            line.refuse("not an option with a value")
+        yield line._replace(words=_words(line))
 
 
 def _words(line: Line) -> tuple[str, ...]:
+    text = line.rest
     if line.keyword in _REST_OF_LINE:
-        return (line.rest,) if line.rest else ()
-    words, at, text = [], 0, line.rest
-    while (rest := text[at:].lstrip()) and not rest.startswith("#"):
+        return (text,) if text else ()
+    if not re.search(r"""['"\\]""", text):
+        return tuple(takewhile(lambda word: not word.startswith("#"), text.split()))
+    words, at = [], 0
+    while at < len(text) and text[at] != "#":
         match = _WORD.match(text, at)
         if match is None:
             line.refuse("a quotation mark is missing")
@@ -278,4 +295,4 @@ def _unquoted(piece: re.Match[str]) -> str:
     quoted = piece[2] if piece[2] is not None else piece[3]
     if quoted is not None:
         return re.sub(r"""\\(['"\\])""", r"\1", quoted)
-    return piece[1] or piece[4]
+    return piece[1] or piece[0]

@@ -218,7 +218,7 @@ BUILT_IN: Mapping[str, tuple[str, ...]] = {
 }
 """What the built-in client knows, by option, in its order. Here, since the choice of transport must not import it."""
 SHA1_SIGNATURES = ("ssh-rsa", "ssh-rsa-cert-v01@openssh.com")
-"""Signatures of RSA keys by SHA-1, which only the system's ssh can make."""
+"""Signatures of RSA keys by SHA-1: known, and made only where ssh_config asks for them, as by ssh."""
 RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 """What a key of the type ssh-rsa signs with."""
 SAME_ALGORITHM: Mapping[str, str] = {"curve25519-sha256": "curve25519-sha256@libssh.org"}

@@ -136,6 +136,8 @@ class Listing:
     """Names of the uids seen, as far as the host knows them."""
     has_arguments: bool = True
     """Whether who read there can read command lines."""
+    access: Mapping[int, str] = field(default_factory=dict)
+    """Of the processes whose smaps may not be opened, if the request asked for it: denied or unsupported."""
     raw: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     """Sections as they came (stat, uid, cgroup), for who keeps them: `PID/FILE:LINE`, as grep -H prints it; each stat
     ends at its rss."""

@@ -111,8 +111,11 @@ def build_listing(
         )
         return _of_thread(process, of_threads, capabilities.page_size) if pid in of_threads["thread"] else process
 
+    access = parse_access(body.section("access"))
+    if body.spans("access") and _opens_denied(capabilities):
+        access |= {pid: "denied" for pid, uid in uids.items() if capabilities.uid not in (0, uid)}
     users = parse_users(body.section("passwd"), uids.values())
-    return Listing(capabilities, Processes(slots, names, make), users, bool(body.spans("cmdline")), raw)
+    return Listing(capabilities, Processes(slots, names, make), users, bool(body.spans("cmdline")), access, raw)
 
 
 def _of_thread(process: ListedProcess, facts: Facts, page_size: int) -> ListedProcess:
@@ -196,8 +199,7 @@ def _statuses(
     listing: Listing, verdicts: dict[int, str], stats: dict[int, Stat], texts: dict[int, Span], process_limit: int
 ) -> dict[int, ReadStatus]:
     """What became of each process, in the order asked."""
-    # Since 3.18 the kernel refuses to open what may not be read; before, it opened and gave nothing.
-    opens_denied = _release(listing.capabilities.kernel) < (3, 18)
+    opens_denied = _opens_denied(listing.capabilities)
     return {
         pid: _status(
             stats.get(pid),
@@ -208,6 +210,11 @@ def _statuses(
         )
         for pid, verdict in verdicts.items()
     }
+
+
+def _opens_denied(capabilities: Capabilities) -> bool:
+    """Whether the kernel opens a smaps that may not be read and then gives nothing, as those before 3.18 do."""
+    return _release(capabilities.kernel) < (3, 18)
 
 
 def _verdict(verdict: str, *, reached: bool, opens_denied: bool) -> str:

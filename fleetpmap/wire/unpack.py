@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -90,8 +91,10 @@ class Phase:
         self.taken.packed += len(piece)
         self._limit(0 if self.read_follows else self.size, self.taken.packed)
 
-    def unpack(self) -> Body:
+    def unpack(self, check: Callable[[], None] = lambda: None) -> Body:
         """The phase's bytes; of both phases in one, the list's, and the next time the other's.
+
+        `check` is called for each megabyte, and may raise.
 
         Raises:
             ProtocolError: they are more than the limits allow, or not whole.
@@ -100,6 +103,7 @@ class Phase:
         body = Body(self.nonce)
         unpacked, rest = 0, None
         while rest is None:
+            check()
             piece = self._rest or self._unpacked()
             self._rest = b""
             if not piece:
@@ -196,13 +200,13 @@ class PackedReading:
         """Bytes packed."""
         return self.phase.size
 
-    def unpack(self) -> Reading:
-        """The reading; uses the packed bytes up.
+    def unpack(self, check: Callable[[], None] = lambda: None) -> Reading:
+        """The reading; uses the packed bytes up. `check` is called now and then, and may raise.
 
         Raises:
             ProtocolError: this is not the wire format, not whole, or more than the limits allow.
         """
         try:
-            return build_reading(self.listing, self.phase.unpack(), self.phase.limits.process)
+            return build_reading(self.listing, self.phase.unpack(check), self.phase.limits.process)
         except MalformedError as error:
             raise self.phase.malformed(error) from error

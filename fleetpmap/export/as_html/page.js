@@ -45,6 +45,28 @@ function makeSortable(table) {
   });
 }
 
+/** Above the totals a row of what the shown rows add up to, by columns that add up. */
+function makeFound(table) {
+  if (!table.tFoot) return () => {};
+  const totals = table.tFoot.rows[0];
+  const found = totals.cloneNode(true);
+  found.className = "found";
+  found.cells[0].textContent = "found";
+  const columns = [...totals.cells].map((cell, column) => ({ cell, column })).filter(({ cell }) => cell.classList.contains("add"));
+  for (const cell of [...found.cells].slice(1)) cell.textContent = "";
+  return (rows, some) => {
+    found.remove();
+    if (!some) return;
+    for (const { cell, column } of columns) {
+      const sizes = rows.map((row) => keyOf(row.cells[column], true)).filter((size) => size !== null);
+      const sum = sizes.reduce((one, other) => one + other, 0);
+      const sign = cell.textContent.startsWith("≤") && sum ? "≤" : /^[+-]/.test(cell.textContent) && sum > 0 ? "+" : "";
+      found.cells[column].textContent = rows.length && !sizes.length ? "?" : sign + sum.toLocaleString("en");
+    }
+    table.tFoot.prepend(found);
+  };
+}
+
 function makeSearchable(table) {
   const rows = [...table.tBodies[0].rows];
   if (rows.length < 2) return;
@@ -60,6 +82,7 @@ function makeSearchable(table) {
   input.spellcheck = false;
   label.append("Search ", input);
   search.append(label, found);
+  const add = makeFound(table);
   const show = () => {
     const wanted = input.value.trim().toLowerCase();
     let count = 0;
@@ -67,6 +90,7 @@ function makeSearchable(table) {
       row.hidden = !texts[slot].includes(wanted);
       count += row.hidden ? 0 : 1;
     });
+    add(rows.filter((row) => !row.hidden && !row.classList.contains("first")), wanted !== "");
     found.textContent = `${count.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows`;
   };
   input.addEventListener("input", show);

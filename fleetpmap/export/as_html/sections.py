@@ -12,7 +12,7 @@ from fleetpmap.export.as_html.tables import UNKNOWN, Bar, Part, ShownTable, at_m
 from fleetpmap.export.as_html.treemap import NARROW, WIDE, Tile, rules, tree
 from fleetpmap.report.base import Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.notes import check_sentences, coverage_sentence
+from fleetpmap.report.notes import check_sentences, coverage_sentence, freed_sentence
 from fleetpmap.report.rows import HUGETLB
 from fleetpmap.units import human
 
@@ -69,6 +69,8 @@ class Page:
     report: Report
     coverage: str
     headlines: tuple[Headline, ...]
+    freed: str
+    """What ending the processes frees, where the headlines do not say it."""
     findings: tuple[str, ...]
     notes: tuple[str, ...]
     metric: str
@@ -97,6 +99,7 @@ def page_of(report: Report) -> Page:
         report=report,
         coverage=coverage_sentence(report.coverage, listed_only=report.listed_only),
         headlines=tuple(_headlines(whole)) if whole is not None else (),
+        freed=freed_sentence(beside["merged"], human_sizes=True) if beside else "",
         findings=_distinct(one.findings for one in every),
         notes=_distinct(one.notes for one in every),
         metric=metric.removesuffix("_kib"),

@@ -144,7 +144,9 @@ def _totals(columns: Sequence[Column]) -> list[Shown]:
             totals.append(Shown("total" if slot == label else "", _css(column)))
         else:
             total = UNKNOWN if column.total is None else _SHOW.get(column.unit, _text)(column.total)
-            totals.append(Shown(at_most(column, total), _css(column)))
+            # The script adds up what a search leaves of such a column; distinct counts do not add up.
+            adds_up = "" if column.rule == "distinct" else " add"
+            totals.append(Shown(at_most(column, total), _css(column) + adds_up))
     return totals
 
 

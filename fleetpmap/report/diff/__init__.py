@@ -127,7 +127,8 @@ class _Difference:
         yield Column("growth_kib_per_hour", "delta", [self._hourly(row) for row in self.rows])
 
     def _hourly(self, row: Row) -> int | None:
-        if row.growth is None or row.status not in ("grown", "shrunk", "same") or self.seconds <= 0:
+        same = row.pair == "same" and row.status in ("grown", "shrunk", "same")
+        if row.growth is None or not same or self.seconds <= 0:
             return None
         return round(row.growth * _HOUR_S / self.seconds)
 
@@ -190,7 +191,10 @@ def _rows(old: Snapshot, new: Snapshot, pairs: Pairs, by: By, sizes: _Sizes) -> 
     owners: list[int] = sizes.owner.tolist()
     if by == "host":
         held = {pairs.hosts[owner]: sizes_of for owner, sizes_of in zip(owners, figures, strict=True)}
-        return [_host_row(host, held.get(host, (0, 0, 0)), host in pairs.unknown) for host in pairs.hosts]
+        others = _others(old, new, pairs)
+        return [
+            _host_row(host, held.get(host, (0, 0, 0)), host in pairs.unknown, host in others) for host in pairs.hosts
+        ]
     there = zip(sizes.old_there.tolist(), sizes.new_there.tolist(), strict=True)
     rows = []
     for owner, part, sizes_of, (was, is_) in zip(owners, sizes.parts, figures, there, strict=True):
@@ -202,14 +206,23 @@ def _rows(old: Snapshot, new: Snapshot, pairs: Pairs, by: By, sizes: _Sizes) -> 
     return rows
 
 
+def _others(old: Snapshot, new: Snapshot, pairs: Pairs) -> frozenset[str]:
+    """Hosts on which not all processes are the same as before: what came or went there is no rate of growth."""
+    return frozenset(
+        (new.processes[pair.new] if pair.new is not None else old.processes[pair.old or 0]).host
+        for pair in pairs.pairs
+        if pair.status != "same"
+    )
+
+
 def _figures(before: int, after: int) -> _Figures:
     known = before != NULL and after != NULL
     return (None if before == NULL else before, None if after == NULL else after, after - before if known else None)
 
 
-def _host_row(host: str, figures: _Figures, unknown: bool) -> Row:
+def _host_row(host: str, figures: _Figures, unknown: bool, others: bool) -> Row:
     figures = (None, None, None) if unknown else figures
-    return Row(host, None, None, None, None, _change(figures[2]), *figures)
+    return Row(host, None, None, None, None, _change(figures[2]), *figures, "others" if others else "same")
 
 
 def _process_row(

@@ -37,7 +37,7 @@ class Row(NamedTuple):
     new: int | None
     growth: int | None
     pair: str = "same"
-    """What became of the process: same, restarted, new or gone."""
+    """What became of the process: same, restarted, new or gone. Of a host: same, or others if one came or went."""
 
 
 def sentences(rows: Sequence[Row], processes: Sequence[Row], seconds: float) -> tuple[str, ...]:
@@ -53,12 +53,13 @@ def span(seconds: float) -> str:
 
 def _growth(rows: Sequence[Row], seconds: float) -> Iterator[str]:
     for row in rows:
-        if row.pair != "same" or row.growth is None or row.growth < _LEAST_KIB:
+        if row.pair not in ("same", "others") or row.growth is None or row.growth < _LEAST_KIB:
             continue
         if row.status == "new":
             yield f"{_subject(row)} is new, with {human(row.growth)}"
         else:
-            yield f"{_subject(row)} grew by {human(row.growth)}{_rate(row.growth, seconds)}"
+            rate = _rate(row.growth, seconds) if row.pair == "same" else ", with other processes than before"
+            yield f"{_subject(row)} grew by {human(row.growth)}{rate}"
 
 
 def _subject(row: Row) -> str:

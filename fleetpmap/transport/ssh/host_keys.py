@@ -38,7 +38,7 @@ def verify(lookup: Lookup, peer: Peer, key_type: str, key: bytes) -> tuple[str, 
         return (*known.warnings, _accept(lookup, lookup.own_file, key_type, key, shown))
     error = _unknown(lookup, peer, shown) if verdict.status == "unknown" else _changed(verdict.where, peer, shown)
     if authority:
-        error.openssh_can = f"checks the certificate that {authority} trusts an authority for: {error.message}"
+        error.openssh_can = f"checks the certificate that {authority} trusts an authority for"
     raise error
 
 

@@ -28,7 +28,7 @@ from fleetpmap.transport.ssh.certificate import validity
 from fleetpmap.transport.ssh.key_file import CERTIFICATE
 from fleetpmap.transport.ssh.keys import Key, Keys
 from fleetpmap.transport.ssh.password import Answers, asks_for_password
-from fleetpmap.transport.ssh.translate import FOREIGN, Peer, translate
+from fleetpmap.transport.ssh.translate import FOREIGN, Peer, translate, translated
 from fleetpmap.transport.ssh_config import SshSettings
 
 _METHODS = ("publickey", "keyboard-interactive", "password")
@@ -37,10 +37,6 @@ _NAMED_AT_MOST = 8
 """Keys that an error names; of the others it gives the number."""
 _FACTORS = 8
 """Methods one after the other at most: a host may go on asking for another for ever."""
-_NO_ALGORITHM = (
-    "the host takes signatures of RSA keys by SHA-1 only, as old servers do "
-    "(`PubkeyAcceptedAlgorithms +ssh-rsa` in ssh_config allows it)"
-)
 
 
 class LoginSession(Protocol):
@@ -82,6 +78,11 @@ def login(
     """
     by_key = "publickey" in _methods(settings)
     keys = Keys(host, settings, options.passphrases, deadline) if by_key else None
+    if deadline.remaining() == 0:  # an agent that did not answer
+        raise _out_of_time(peer, deadline, keys.agent_failure if keys else "")
+    with translated(peer, stage="auth", deadline=deadline):
+        session.auth_timeout = deadline.remaining()
+        session.ensure_session()
     attempt = _Attempt(session, peer, settings, deadline, keys, options.password)
     if not attempt.run():
         raise attempt.error()
@@ -99,8 +100,6 @@ class _Attempt:
         keys: Keys | None,
         password: Secret | None,
     ) -> None:
-        session.auth_timeout = deadline.remaining()
-        session.ensure_session()
         assert isinstance(session.auth_handler, AuthHandler)  # noqa: S101 - our session makes no other
         self._handler = session.auth_handler
         self._handler.answers = self._answer
@@ -149,7 +148,7 @@ class _Attempt:
     def error(self) -> AuthError | DeadlineError:
         """What was tried, what was not, and what the host would take besides."""
         if self._deadline.remaining() == 0:
-            return self._out_of_time()
+            return _out_of_time(self._peer, self._deadline, self._agent_failure)
         others = [method for method in self._handler.allowed or () if method != "publickey"]
         tried = f"tried: {_listed(self._tried)}" if self._tried else "there was no key to try"
         left_out = self._left_out if self._session.is_active() else [*self._left_out, self._hung_up()]
@@ -168,17 +167,6 @@ class _Attempt:
         )
         error.openssh_can = self._openssh_can
         return error
-
-    def _out_of_time(self) -> DeadlineError:
-        if not self._agent_failure:
-            return out_of_time(self._peer.host, "auth", self._deadline.seconds)
-        return DeadlineError(
-            f"no time left after {self._deadline.seconds:g} s, while logging in: {self._agent_failure}",
-            host=self._peer.host,
-            stage="auth",
-            hint="see whether the agent waits for a confirmation, a touch or a passphrase; "
-            "`IdentityAgent none` in ssh_config leaves it out",
-        )
 
     def _hung_up(self) -> str:
         untried = _listed([key.name for key in self._keys], 3) or "any other"
@@ -204,7 +192,7 @@ class _Attempt:
         self._offered.append(key)
         algorithm = self._algorithm(key)
         if not algorithm:
-            self._left_out.append(f"{key.name}: {_NO_ALGORITHM}")
+            self._left_out.append(f"{key.name}: the host takes {self._instead()}")
             return False
         if self._tried or not key.at_hand:
             query = partial(self._handler.query_key, self._peer.user, algorithm, key.blob)
@@ -232,18 +220,29 @@ class _Attempt:
 
     def _knows_algorithm(self, key: Key) -> bool:
         """Whether the choice of an algorithm can be made before the host has answered anything."""
-        return "server-sig-algs" in self._session.server_extensions or "ssh-rsa" not in self._algorithm(key)
+        return bool(self._signatures()) or "ssh-rsa" not in self._algorithm(key)
 
     def _algorithm(self, key: Key) -> str:
         """What the key signs by, as ssh chooses it (key_sig_algorithm); empty where the host takes none of ours."""
         ours = key.algorithms(self._accepted)
         if "ssh-rsa" not in key.type:
             return ours[0]
-        theirs = self._session.server_extensions.get("server-sig-algs", b"").decode(errors="replace")
-        if theirs:
-            return next((name for name in ours if name.removesuffix(CERTIFICATE) in theirs.split(",")), "")
+        if theirs := self._signatures():
+            return next((name for name in ours if name.removesuffix(CERTIFICATE) in theirs), "")
         # Of servers that do not say, the old ones know SHA-1 only.
         return next((name for name in ours if name.startswith("ssh-rsa")), ours[0])
+
+    def _signatures(self) -> list[str]:
+        """The signatures that the host takes, where it says so."""
+        named = self._session.server_extensions.get("server-sig-algs", b"").decode(errors="replace")
+        return named.split(",") if named else []
+
+    def _instead(self) -> str:
+        """What the host takes where a key of ours can make no signature for it."""
+        theirs = self._signatures()
+        if "ssh-rsa" in theirs:
+            return "signatures of RSA keys by SHA-1 only; `PubkeyAcceptedAlgorithms +ssh-rsa` in ssh_config allows it"
+        return f"no signature that this key can make, only {printable(_listed(theirs))}"
 
     def _by_prompts(self) -> bool:
         """Whether keyboard-interactive lets us in: by the password, or without a question."""
@@ -297,6 +296,18 @@ class _Attempt:
             raise translate(error, self._peer, stage="auth", deadline=self._deadline) from error
         self._half_in = bool(still_wanted)
         return not still_wanted
+
+
+def _out_of_time(peer: Peer, deadline: Deadline, agent_failure: str) -> DeadlineError:
+    if not agent_failure:
+        return out_of_time(peer.host, "auth", deadline.seconds)
+    return DeadlineError(
+        f"no time left after {deadline.seconds:g} s, while logging in: {agent_failure}",
+        host=peer.host,
+        stage="auth",
+        hint="see whether the agent waits for a confirmation, a touch or a passphrase; "
+        "`IdentityAgent none` in ssh_config leaves it out",
+    )
 
 
 def _methods(settings: SshSettings) -> Iterator[str]:

@@ -16,9 +16,11 @@ import socket
 import subprocess
 import time
 
-from fleetpmap.errors import HostError, UnreachableError
+from fleetpmap.errors import ConfigError, HostError, UnreachableError
 from fleetpmap.transport import ssh_tokens
 from fleetpmap.transport.base import STDERR_LIMIT, Deadline, Head, printable
+from fleetpmap.transport.bastions import Turn
+from fleetpmap.transport.retry import FEWER_AT_ONCE, hung_up_early
 from fleetpmap.transport.ssh.translate import Peer
 from fleetpmap.transport.tcp import DeadlineSocket
 
@@ -32,16 +34,20 @@ _DANGEROUS = re.compile(r"[\s`'\"$\\;&<>|(){}!*?#\x00-\x1f\x7f]|^-")
 class CommandSocket(DeadlineSocket):
     """Our end of the pair; end() ends the command and all of its process group.
 
+    Args:
+        turn: is over as soon as the command brings something, or ends.
+
     Raises:
         HostError: the command could not be started.
     """
 
-    def __init__(self, command: str, peer: Peer, deadline: Deadline) -> None:
+    def __init__(self, command: str, peer: Peer, deadline: Deadline, turn: Turn = Turn()) -> None:  # noqa: B008 - empty
         ours, theirs = socket.socketpair()
         super().__init__(fileno=ours.detach())
         self.deadline = deadline
         self._peer = peer
         self._said = Head()
+        self._turn = turn
         shell = os.environ.get("SHELL") or "/bin/sh"
         try:
             with theirs:
@@ -55,6 +61,7 @@ class CommandSocket(DeadlineSocket):
                     start_new_session=True,
                 )
         except OSError as error:
+            turn.over()
             super().close()
             raise UnreachableError(
                 f"cannot start {shell} for the ProxyCommand: {error.strerror}", host=peer.host, stage="tcp"
@@ -74,6 +81,7 @@ class CommandSocket(DeadlineSocket):
             if complaint in ready and not self._hear():
                 self._poll.unregister(complaint)
             if ready != [complaint]:
+                self._turn.over()
                 return super().wait_for(size)
         raise TimeoutError
 
@@ -90,23 +98,29 @@ class CommandSocket(DeadlineSocket):
                 return None
             time.sleep(_TICK_S)
         self._hear()  # a pipe holds no more than that
-        lines = [line.strip() for line in bytes(self._said).decode(errors="replace").splitlines() if line.strip()]
+        said = bytes(self._said).decode(errors="replace")
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
         if stage != "banner" and (how.si_status == 0 or not lines):
             return None
         ended = "with exit status" if how.si_code == os.CLD_EXITED else "by signal"
         last_words = printable(lines[-1]) if lines else "nothing on stderr"
-        return UnreachableError(
+        by_hand = f"run `{self._peer.ssh_command}`, or the command by hand: it has to bring an SSH banner"
+        error = UnreachableError(
             f"the ProxyCommand for {self._peer.where} ended {ended} {how.si_status}: {last_words}",
             host=self._peer.host,
             stage=stage,
-            hint=f"run `{self._peer.ssh_command}`, or the command by hand: it has to bring an SSH banner",
+            hint=f"{FEWER_AT_ONCE}; or {by_hand}" if hung_up_early(said) else by_hand,
         )
+        silent = not lines and how.si_code == os.CLD_EXITED  # what nc does when the host hangs up
+        error.may_pass = stage in ("banner", "kex") and (silent or hung_up_early(said))
+        return error
 
     def end(self) -> None:
         """After close(), by which the command sees the end of its input: end it by SIGHUP as ssh does, then SIGKILL.
 
         Safe to call twice. (close() itself is paramiko's to call, before anybody has asked for the failure.)
         """
+        self._turn.over()
         if self._child.returncode is None:
             self._signal(signal.SIGHUP)
             give_up = time.monotonic() + _GRACE_S
@@ -140,7 +154,7 @@ def expand(command: str, peer: Peer, name: str) -> str:
     """The command with its tokens replaced: %h %p %r as resolved, %n as the user calls the host.
 
     Raises:
-        UnreachableError: a name holds what a shell would act on, or a token means nothing there.
+        HostError: a name holds what a shell would act on, or a token means nothing there.
     """
     tokens = {"%": "%", "h": peer.hostname, "n": name, "p": str(peer.port), "r": peer.user}
     for letter in re.findall("%(.)", command):
@@ -154,7 +168,7 @@ def expand(command: str, peer: Peer, name: str) -> str:
     try:
         return ssh_tokens.expand(command, tokens)
     except ValueError as error:
-        raise UnreachableError(
+        raise ConfigError(
             f'ProxyCommand cannot be "{printable(command)}": {error}',
             host=peer.host,
             stage="config",

@@ -153,7 +153,7 @@ def _connect(
     known_types = lookup.load().key_types(lookup.name, lookup.port)
 
     def introduced(patient: bool) -> tuple[_Session, paramiko.PKey]:
-        carrier = _carrier(bastion, way, host, settings, peer, login_by)
+        carrier = _carrier(bastion, bastions, way, host, settings, peer, login_by)
         return _introduced(_Session(carrier, settings, known_types, patient=patient), peer, login_by)
 
     def logged_in(patient: bool = False) -> tuple[_Session, tuple[str, ...]]:
@@ -195,7 +195,13 @@ def _bastion(way: Way, bastions: Bastions, *, deadline: Deadline, options: SshOp
 
 
 def _carrier(
-    bastion: SshTransport | None, way: Way, host: Host, settings: SshSettings, peer: Peer, deadline: Deadline
+    bastion: SshTransport | None,
+    bastions: Bastions,
+    way: Way,
+    host: Host,
+    settings: SshSettings,
+    peer: Peer,
+    deadline: Deadline,
 ) -> Carrier:
     """What the session goes over."""
     passed(peer.host, "config")
@@ -203,7 +209,8 @@ def _carrier(
         with translated(peer, stage="tcp", deadline=deadline):
             return bastion.tunnel(peer, deadline)
     if way.proxy_command:
-        return CommandSocket(expand(way.proxy_command, peer, host.address or host.name), peer, deadline)
+        command = expand(way.proxy_command, peer, host.address or host.name)
+        return CommandSocket(command, peer, deadline, bastions.turn(way.proxy_command, deadline))
     with translated(peer, stage="dns", deadline=deadline):
         addresses = tcp.resolve(settings.hostname, settings.port, settings.address_family, deadline)
         ours = tcp.resolve(settings.bind_address, 0, "any", deadline) if settings.bind_address else ()

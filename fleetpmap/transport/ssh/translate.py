@@ -186,7 +186,7 @@ def translate(error: BaseException, peer: Peer, *, stage: str, deadline: Deadlin
     found.may_pass = stage in _BEFORE_LOGIN and _may_pass(error)
     if isinstance(error, IncompatiblePeer):
         found.hint = error.advice if isinstance(error, NothingInCommonError) else found.hint
-        found.openssh_can = f"knows other algorithms: {message}"
+        found.openssh_can = "knows other algorithms"
     return found
 
 
