@@ -178,23 +178,25 @@ def full_name(process: ListedProcess) -> str:
 def completed(choice: Choice, reading: Reading) -> Choice:
     """The choice with the names and command lines that the reading brought."""
     read = (
-        process._replace(
-            name=process.name if found.name is None else found.name,
-            arguments=process.arguments if found.arguments is None else found.arguments,
-        )
-        if found.status != "reused"
-        else process
+        process if found.status == "reused" else _renamed(process, found)
         for process, found in zip(choice.read, reading.processes, strict=True)
     )
     return replace(choice, read=tuple(read))
 
 
+def _renamed(listed: ListedProcess, found: ProcessReading) -> ListedProcess:
+    """The process with the name and command line of after the reading, as far as they are known."""
+    arguments = listed.arguments if found.arguments is None else found.arguments
+    # exec gives a process both. Without a command line the new name is not that of a program.
+    name = listed.name if found.name is None or found.arguments == () else found.name
+    return listed._replace(name=name, arguments=arguments)
+
+
 def became_another(listed: ListedProcess, found: ProcessReading, selection: Selection) -> bool:
     """Whether a process that was chosen had another name when it was read, by which it would not have been."""
-    if selection.match is None or found.name is None or found.name == listed.name:
+    now = _renamed(listed, found)
+    if selection.match is None or now.name == listed.name:
         return False
-    arguments = listed.arguments if found.arguments is None else found.arguments
-    now = listed._replace(name=found.name, arguments=arguments)
     return _split([now], Matcher(selection.match, exact=selection.exact), full=selection.full) == ([], [])
 
 
