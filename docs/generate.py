@@ -33,15 +33,20 @@ from fleetpmap.inventory.model import SETTINGS, Host, TransportName
 from fleetpmap.processes import MAX_RSS, MAX_RSS_SUM
 from fleetpmap.report import VIEWS, Report, ViewOptions, diff, fields, ps
 from fleetpmap.smaps.fields import FIELDS
+from fleetpmap.smaps.parse import MAPPINGS_LIMIT
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Run, Snapshot
 from fleetpmap.table import KERNEL_KEYS, METRICS
 from fleetpmap.transport import SshOptions
-from fleetpmap.transport.base import STDERR_LIMIT
+from fleetpmap.transport.base import BACKLOG_LIMIT, STDERR_LIMIT
 from fleetpmap.transport.ssh.agent import AT_ONCE
+from fleetpmap.transport.ssh.channel import WINDOW
+from fleetpmap.transport.ssh.packets import FREE, FREE_PER_S, HANDSHAKE_LIMIT, PACKET_LIMIT
 from fleetpmap.transport.ssh_config import CONNECT_TIMEOUT_S
 from fleetpmap.transport.ssh_keywords import ROWS
-from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
+from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT, Limits
 from fleetpmap.wire.frames import NOISE_LIMIT
+from fleetpmap.wire.sections import PROCESSES_LIMIT
+from fleetpmap.wire.unpack import IN_MEMORY
 
 DOCS = Path(__file__).parent
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -328,7 +333,15 @@ def limits() -> str:
     host = Host(name="")
     rows = (
         ("answer of one host, after gunzip", f"{DECODED_LIMIT >> 30} GiB"),
-        ("smaps of one process", f"{PROCESS_LIMIT >> 20} MiB"),
+        ("smaps kept of one host, and of one process; beyond it processes are `cut`", f"{PROCESS_LIMIT >> 20} MiB"),
+        ("mappings read of one host; beyond it processes are `cut`", f"{MAPPINGS_LIMIT:,}"),
+        ("list of processes of one host", f"{Limits().listing >> 20} MiB, {PROCESSES_LIMIT:,} processes"),
+        ("answer that waits in memory, and not in a temporary file without a name", f"{IN_MEMORY >> 20} MiB"),
+        ("data on its way over one connection: its window", f"{WINDOW >> 20} MiB"),
+        ("output that comes while we send, beside as much as was sent", f"{BACKLOG_LIMIT >> 20} MiB"),
+        ("an SSH packet; before the first keys", f"{PACKET_LIMIT >> 10} KiB; {HANDSHAKE_LIMIT >> 10} KiB"),
+        ("all that comes before and with an SSH banner", f"{HANDSHAKE_LIMIT >> 10} KiB"),
+        ("SSH messages without data", f"{FREE:,}, and {FREE_PER_S} a second"),
         ("noise before the answer (banners, login scripts) that is kept", f"{NOISE_LIMIT >> 10} KiB"),
         ("stderr that is kept", f"{STDERR_LIMIT >> 10} KiB"),
         ("until the login is done: `--connect-timeout`", f"{CONNECT_TIMEOUT_S:g} s"),

@@ -253,3 +253,18 @@ def test_several_windows_join() -> None:
     texts = [one] * 45 + [KERNEL_6] + [one] * 45 + [KERNEL_3_2, one[:-200]] + [one] * 5
     assert sum(map(len, texts)) > 2 * 2**20
     assert_both_paths_agree(texts)
+
+
+def test_more_mappings_than_are_taken_are_an_error_of_their_processes():
+    """The processes that were read by then are whole."""
+    one = b"00400000-00401000 r-xp 00000000 08:01 9 /bin/odd\nRss:                   4 kB\n"
+    many = b"".join(
+        b"%08x-%08x r-xp 00000000 08:01 9 /bin/odd\nRss:                   4 kB\n" % (at, at + 1)
+        for at in range(0x10000000, 0x10000000 + 340_000)
+    )
+    texts = [one, many, one]
+    columns, errors = parse_processes(b"".join(texts), spans_of(texts))
+    assert columns.process.tolist() == [0]
+    assert {place: error.message for place, error in errors.items()} == dict.fromkeys(
+        (1, 2), "more than 300,000 mappings on one host"
+    )

@@ -635,3 +635,34 @@ def test_a_host_asked_again_lists_anew():
     assert decoder.listing is not None
     assert [one.rss_kib for one in before.processes] == [132, 0, 0]
     assert [one.rss_kib for one in decoder.listing.processes] == [140, 0, 0]
+
+
+@pytest.mark.parametrize("packing", ["plain", "gzip"])
+def test_smaps_beyond_the_hosts_room_are_cut_and_the_rest_is_read(packing: str) -> None:
+    """The first text is whole, the one that does not fit is cut, and what follows the texts is all there."""
+    decoder = Decoder(SCRIPT, host="web-03", limits=Limits(text=100_000))
+    decoder.feed(stream(packing, reading=READ.replace(TEXT_8, TEXT_8 * 60_000)))
+    reading = unpacked(decoder)
+    assert [(one.pid, one.status) for one in reading.processes] == [
+        (7, "read"),
+        (12, "kernel"),
+        (8, "cut"),
+        (31, "gone"),
+    ]
+    assert reading.smaps == TEXT_7
+    assert reading.processes[2].arguments == ("a\nb\udcff",)
+
+
+def test_a_long_answer_waits_in_a_file() -> None:
+    """Two megabytes stay in memory; the answer is the same."""
+    block = TEXT_7 * 200_000
+    decoder = decode(BEGIN + phase("list", LIST))
+    tracemalloc.start()
+    try:
+        decoder.feed(f"{NONCE} read plain\n{NONCE} smaps\n==> /dev/null <==\n\n==> 7/smaps <==\n".encode())
+        for _ in range(16):
+            decoder.feed(block[: 1 << 20])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 4 << 20

@@ -25,7 +25,7 @@ from fleetpmap.capture.zstd import zstandard
 from fleetpmap.errors import UsageError
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
 
-FILE_LIMIT = PROCESS_LIMIT
+FILE_LIMIT = 2 * PROCESS_LIMIT  # as much as earlier versions kept
 HOST_LIMIT = DECODED_LIMIT
 """Bytes of one host's files."""
 MEMBERS_LIMIT = 1 << 20

@@ -77,7 +77,7 @@ class Reader:
         whole = headers.whole & (stops - headers.at <= BLOCK_LIMIT)
         blocks = _Blocks(window, headers.next_line, stops, rows)
         missed = self._read_fields(blocks, np.flatnonzero(whole))
-        for alone in (np.flatnonzero(~whole), missed):
+        for alone in (np.flatnonzero(~whole), np.sort(missed)):
             refused_to = 0  # the end of a process of which a block was refused: nothing more of it need be read
             for row in alone.tolist():
                 if headers.at[row] >= refused_to:

@@ -27,7 +27,7 @@ TEXT_LIMIT = 128 << 20
 """Bytes of smaps kept of one host: some 180,000 mappings. What comes beyond is dropped, and its processes are `cut`."""
 PROCESS_LIMIT = TEXT_LIMIT
 """Bytes of smaps taken of one process. A longer text is dropped, and its process is `cut`."""
-_IN_MEMORY = 2 << 20
+IN_MEMORY = 2 << 20
 """Bytes of a phase, as it comes, that are held in memory; what is longer waits in a temporary file without a name."""
 _LARGE_LIST = 4 << 20
 """Bytes of an unpacked list from which on one host's at a time is unpacked and taken apart: a list of 10,000 processes
@@ -85,7 +85,7 @@ class Phase:
     taken: Taken
     read_follows: bool = False
     """Behind the list, packed together with it, come the texts."""
-    _packed: IO[bytes] = field(default_factory=partial(SpooledTemporaryFile, _IN_MEMORY))
+    _packed: IO[bytes] = field(default_factory=partial(SpooledTemporaryFile, IN_MEMORY))
     _is_read: bool = False
     """Whether unpacking has begun."""
     size: int = 0

@@ -29,9 +29,9 @@ The longest that RFC 4253 wants supported has 35,000. paramiko's reading of larg
 _PAST_END = 64
 """Reads behind a message's end that are answered with zeros, as paramiko answers all: old servers leave fields out."""
 
-_FREE = 4000
-_FREE_PER_S = 50
-_FREE_PER_SENT = 8
+FREE = 4000
+FREE_PER_S = 50
+FREE_PER_SENT = 8
 """Messages without data that a connection takes: at its beginning, for each second since, and for each of ours with
 data or a new channel in it. A login takes some twenty, a keepalive is one now and then."""
 _REKEYS = 8
@@ -86,7 +86,7 @@ class BoundedPacketizer(Packetizer):
         super().__init__(socket)
         self._before_banner = 0
         """Bytes that came up to the end of the banner."""
-        self._free = float(_FREE)
+        self._free = float(FREE)
         """Messages without data that are still taken."""
         self._counted_at = time.monotonic()
         self._rekeys = -1
@@ -118,7 +118,7 @@ class BoundedPacketizer(Packetizer):
     def send_message(self, data: paramiko.Message) -> None:
         """Send a message; data and new channels are answered with some that have no data in them."""
         if data.asbytes()[0] in _OURS:
-            self._free += _FREE_PER_SENT
+            self._free += FREE_PER_SENT
         super().send_message(data)
 
     def read_message(self) -> tuple[int, paramiko.Message]:
@@ -156,7 +156,7 @@ class BoundedPacketizer(Packetizer):
             self._since_rekey += size
             return
         now = time.monotonic()
-        self._free += (now - self._counted_at) * _FREE_PER_S - 1
+        self._free += (now - self._counted_at) * FREE_PER_S - 1
         self._counted_at = now
         if self._free < 0:
             raise LimitError("messages without end that bring no data")
