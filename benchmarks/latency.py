@@ -27,7 +27,7 @@ import paramiko
 from lab import Sshd, server
 from measure import Verdicts, asked_rounds, seconds
 
-from fleetpmap.collector import Question, collect_host
+from fleetpmap.collection.collector import Question, collect_host
 from fleetpmap.processes import Selection
 from fleetpmap.transport.base import SshOptions
 from relay import Relay  # found since lab has put the tests' directory on the path

@@ -33,7 +33,7 @@ from pathlib import Path
 import psutil
 
 from fleetpmap.smaps import parse
-from fleetpmap.smaps.general import last_block_start, read_process
+from fleetpmap.smaps.reference_parser import last_block_start, read_process
 
 MAPPINGS = 20_000
 PROCESSES, EACH = 4_000, 30

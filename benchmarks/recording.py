@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from lab import Fleet
 
-from fleetpmap.collector import Question, collect_host
+from fleetpmap.collection.collector import Question, collect_host
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
 from fleetpmap.transport import Deadline, SshOptions, Transport, open_transport

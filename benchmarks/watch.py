@@ -16,7 +16,7 @@ from pathlib import Path
 from lab import Sshd, server
 from measure import Verdicts, asked_rounds
 
-from fleetpmap.cli.footprint import trim_footprint
+from fleetpmap.cli.tuning import trim_footprint
 from targets import Target  # found since lab has put the tests' directory on the path
 
 HOSTS = 50
@@ -28,7 +28,7 @@ BAR_MS = 2.0
 
 def cpu_of_looks(sshd: Sshd, target: Target, looks: int) -> list[float]:
     """Seconds of CPU of each round, with connections that are opened in the first."""
-    from fleetpmap.collector import Question
+    from fleetpmap.collection.collector import Question
     from fleetpmap.processes import Selection
     from fleetpmap.watch import Rounds
 

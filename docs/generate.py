@@ -28,12 +28,12 @@ from fleetpmap.cli.routes import routes
 from fleetpmap.doctor import doctor
 from fleetpmap.export.as_openmetrics import HOSTS, PROCESSES
 from fleetpmap.export.as_openmetrics import METRICS as OPENMETRICS
-from fleetpmap.inventory.document import MEMBERS
-from fleetpmap.inventory.model import SETTINGS, Host, TransportName
+from fleetpmap.inventory.hosts import SETTINGS, Host, TransportName
+from fleetpmap.inventory.toml_tables import MEMBERS
 from fleetpmap.processes import MAX_RSS, MAX_RSS_SUM
 from fleetpmap.report import VIEWS, Report, ViewOptions, diff, fields, ps
 from fleetpmap.smaps.fields import FIELDS
-from fleetpmap.smaps.parse import MAPPINGS_LIMIT
+from fleetpmap.smaps.parser import MAPPINGS_LIMIT
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Run, Snapshot
 from fleetpmap.table import KERNEL_KEYS, METRICS
 from fleetpmap.transport import SshOptions
@@ -42,11 +42,11 @@ from fleetpmap.transport.ssh.agent import AT_ONCE
 from fleetpmap.transport.ssh.channel import WINDOW
 from fleetpmap.transport.ssh.packets import FREE, FREE_PER_S, HANDSHAKE_LIMIT, PACKET_LIMIT
 from fleetpmap.transport.ssh_config import CONNECT_TIMEOUT_S
-from fleetpmap.transport.ssh_keywords import ROWS
+from fleetpmap.transport.ssh_config.keywords import ROWS
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT, Limits
-from fleetpmap.wire.frames import NOISE_LIMIT
-from fleetpmap.wire.sections import PROCESSES_LIMIT
-from fleetpmap.wire.unpack import IN_MEMORY
+from fleetpmap.wire.decoder import NOISE_LIMIT
+from fleetpmap.wire.phase import IN_MEMORY
+from fleetpmap.wire.section_readers import PROCESSES_LIMIT
 
 DOCS = Path(__file__).parent
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

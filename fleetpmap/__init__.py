@@ -16,7 +16,7 @@ from fleetpmap.version import __version__
 
 if TYPE_CHECKING:
     from fleetpmap import report
-    from fleetpmap.collector import Question, collect, collect_host
+    from fleetpmap.collection.collector import Question, collect, collect_host
     from fleetpmap.errors import FleetpmapError, HostError, InventoryError, SmapsError, UsageError
     from fleetpmap.inventory import Host, Inventory, select
     from fleetpmap.inventory import load as load_inventory
@@ -35,15 +35,15 @@ _HOMES = {
     "HostError": "errors",
     "Inventory": "inventory",
     "InventoryError": "errors",
-    "Question": "collector",
+    "Question": "collection.collector",
     "Selection": "processes",
     "SmapsColumns": "smaps",
     "SmapsError": "errors",
     "Snapshot": "snapshot",
     "SshOptions": "transport",
     "UsageError": "errors",
-    "collect": "collector",
-    "collect_host": "collector",
+    "collect": "collection.collector",
+    "collect_host": "collection.collector",
     "compile_match": "processes",
     "load_inventory": "inventory",
     "load_snapshot": "snapshot_file",

@@ -18,7 +18,7 @@ from fleetpmap.errors import FleetpmapError
 from fleetpmap.inventory import Host
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report import Cell, Column, Report, Table
-from fleetpmap.report.base import Unit
+from fleetpmap.report.model import Unit
 from fleetpmap.report.notes import same_machine_notes
 from fleetpmap.snapshot import INCOMPLETE, HostResult, Process, Snapshot
 from fleetpmap.transport import Route, SshOptions, route

@@ -6,7 +6,7 @@ import numpy as np
 
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps import NULL, SmapsColumns, parse_processes
-from fleetpmap.smaps.general import Block, read_process
+from fleetpmap.smaps.reference_parser import Block, read_process
 
 Row = tuple[object, ...]
 """Everything known of one mapping: process, start, end, perms, offset, device, inode, path, flags, fields in order."""

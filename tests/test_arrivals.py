@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fleetpmap import arrivals
-from fleetpmap.arrivals import Arrivals, Arrived
+from fleetpmap.collection import pool as arrivals
+from fleetpmap.collection.pool import Arrivals, Arrived
 from fleetpmap.errors import HostError, UnreachableError
 from fleetpmap.inventory import Host
 

@@ -15,7 +15,7 @@ import paramiko
 import psutil
 import pytest
 
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.errors import (
     AuthError,
     DeadlineError,
@@ -25,7 +25,7 @@ from fleetpmap.errors import (
     ResolveError,
     UnreachableError,
 )
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.processes import Selection
 from fleetpmap.report.failures import folded
 from fleetpmap.transport import Bastions, Transport, Way, open_transport, route, ssh

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.capture import CaptureWriter, load
-from fleetpmap.capture.body import listing_of, reading_of
-from fleetpmap.capture.layout import directory_of
-from fleetpmap.collector import Question, collect
-from fleetpmap.conversation import Conversation
+from fleetpmap.capture.phase_text import listing_of, reading_of
+from fleetpmap.capture.tree import directory_of
+from fleetpmap.collection.collector import Question, collect
+from fleetpmap.collection.conversation import Conversation
+from fleetpmap.collection.interpret import host_snapshot
 from fleetpmap.demo import demo_inventory, lay_out
-from fleetpmap.digest import host_snapshot
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Choice, Selection, compile_match

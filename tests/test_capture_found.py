@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.capture import load
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.demo import demo_inventory
 from fleetpmap.errors import UsageError
 from fleetpmap.processes import Selection, compile_match

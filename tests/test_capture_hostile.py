@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from fleetpmap.capture import CaptureWriter, load
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.demo import demo_inventory
 from fleetpmap.errors import UsageError
 from fleetpmap.processes import Selection, compile_match

@@ -16,7 +16,7 @@ from rich.markup import render
 
 from fleetpmap import report
 from fleetpmap.cli.app import app
-from fleetpmap.cli.values import Format, View
+from fleetpmap.cli.option_values import Format, View
 from fleetpmap.export import EXPORTERS
 from program import fleetpmap
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from fleetpmap.catalogue import KEYS
 from fleetpmap.cli.complete import BY_KEYS, COLUMNS
 from fleetpmap.report import column_names, fields, ps
-from fleetpmap.views import KEYS
 from program import BARE, fleetpmap
 from snapshots import small_fleet
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.cli.destinations import output_from
+from fleetpmap.cli.option_values import Format, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
-from fleetpmap.cli.values import Format, View
+from fleetpmap.cli.outputs import output_from
 from fleetpmap.errors import UsageError
 from fleetpmap.report import Letters
 from program import fleetpmap

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fleetpmap.cli.letters import is_utf8, letters_from
 from fleetpmap.cli.options import ShowOptions
+from fleetpmap.cli.pmap_options import is_utf8, letters_from
 from fleetpmap.errors import UsageError
 
 HIGHEST = 0xFFFF_FFFF_FFFF_FFFF

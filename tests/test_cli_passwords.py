@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import ssh_config
 from fleetpmap.transport.base import SshOptions
 from fleetpmap.transport.ssh.keys import locked_files

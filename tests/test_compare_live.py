@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.processes import Selection, compile_match
 from fleetpmap.report import Report, compare
 from sshd import Sshd

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fleetpmap.collector import Question
+from fleetpmap.collection.collector import Question
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
 from fleetpmap.watch import Rounds

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.collector import Question, collect, collect_host
+from fleetpmap.collection.collector import Question, collect, collect_host
 from fleetpmap.processes import Selection, compile_match
 from fleetpmap.transport import SshOptions
 from relay import Relay

@@ -18,7 +18,7 @@ import paramiko
 import psutil
 import pytest
 
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.demo import demo_inventory, lay_out, trees
 from fleetpmap.demo.server import ADDRESS, USER, DemoServer, Key
 from fleetpmap.transport import SshOptions

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from fleetpmap.clock import Clock
-from fleetpmap.conversation import Answered, Conversation, Question, converse
-from fleetpmap.digest import digest
-from fleetpmap.digest.batch import snapshots
+from fleetpmap.collection.batch import snapshots
+from fleetpmap.collection.clock import Clock
+from fleetpmap.collection.conversation import Answered, Conversation, Question, converse
+from fleetpmap.collection.interpret import digest
 from fleetpmap.errors import DeadlineError, ProtocolError, SmapsError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection

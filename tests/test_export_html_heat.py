@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleetpmap.export.as_html.heat import heat, host_columns, shown_hosts
-from fleetpmap.report.base import ABSENT, Cell, Column, Table, Unit
+from fleetpmap.report.model import ABSENT, Cell, Column, Table, Unit
 
 
 def comparison(hosts: dict[str, list[Cell]], medians: list[Cell], unit: Unit = "KiB", **outliers: int) -> Table:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from fleetpmap.export.as_html.treemap import rules, tree
-from fleetpmap.report.base import Column, Table
+from fleetpmap.report.model import Column, Table
 
 
 def table(rows: list[tuple[str, str, int | None]]) -> Table:

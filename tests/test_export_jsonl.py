@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.cli.destinations import Output, output_from
+from fleetpmap.cli.option_values import Format, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
-from fleetpmap.cli.values import Format, View
+from fleetpmap.cli.outputs import Output, output_from
 from fleetpmap.errors import UsageError
 from fleetpmap.export import EXPORTERS
 from fleetpmap.report import hosts, mappings, processes

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.errors import (
     AuthError,
     DeadlineError,
@@ -25,7 +25,7 @@ from fleetpmap.errors import (
     ProtocolError,
     RemoteError,
 )
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.probe.startup import broke_off
 from fleetpmap.processes import Selection
 from fleetpmap.transport import open_transport

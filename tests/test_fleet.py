@@ -20,8 +20,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fleetpmap.cli.output import exit_status
-from fleetpmap.collector import Question, collect
+from fleetpmap.cli.deliver import exit_status
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.processes import Selection, compile_match
 from program import fleetpmap
 from sshd import Sshd

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.probe import Request
 from fleetpmap.processes import Selection
 from fleetpmap.watch import Rounds

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.errors import HostKeyError, ProtocolError
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import open_transport, route
 from fleetpmap.transport.base import Deadline, SshOptions
 from sshd import Sshd

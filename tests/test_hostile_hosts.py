@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bounded import within
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.errors import HostError
 from fleetpmap.probe import Script
 from fleetpmap.processes import Selection

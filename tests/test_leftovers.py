@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fleetpmap.collector import Question, collect
-from fleetpmap.inventory.model import Host
+from fleetpmap.collection.collector import Question, collect
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport.base import SshOptions
 
 

@@ -15,7 +15,7 @@ import paramiko
 import pytest
 
 from fleetpmap.errors import AuthError, FleetpmapError
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import open_transport
 from fleetpmap.transport.base import Deadline, SshOptions, Transport
 from fleetpmap.transport.secret import Secret

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.export import EXPORTERS
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection, compile_match
 from fleetpmap.snapshot import Snapshot

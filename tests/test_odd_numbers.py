@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.collector import Question, collect
-from fleetpmap.conversation import Conversation as Answer
-from fleetpmap.digest import host_snapshot
+from fleetpmap.collection.collector import Question, collect
+from fleetpmap.collection.conversation import Conversation as Answer
+from fleetpmap.collection.interpret import host_snapshot
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection, choose
 from fleetpmap.snapshot import Snapshot

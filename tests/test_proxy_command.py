@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from fleetpmap.errors import AuthError, ConfigError, DeadlineError, HostError, UnreachableError
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import Bastions, Transport, open_transport
 from fleetpmap.transport.base import Deadline, SshOptions
 from fleetpmap.transport.ssh.proxy_command import expand

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from fleetpmap import render
 from fleetpmap.render import plain
-from fleetpmap.render.layout import UNLIMITED
+from fleetpmap.render.column_layout import UNLIMITED
 from fleetpmap.report import Shape, compare, hosts, mappings, merged, pmap, processes, ps, stale, summary
 from snapshots import expected, failed, host, mapping, process, small_fleet, snapshot
 

@@ -7,7 +7,7 @@ import pytest
 from fleetpmap.errors import UsageError
 from fleetpmap.render import plain
 from fleetpmap.report import merge_keys, merged
-from fleetpmap.report.base import Report
+from fleetpmap.report.model import Report
 from snapshots import expected, failed, host, mapping, process, sizes, small_fleet, snapshot
 
 

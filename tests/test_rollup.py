@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
 from fleetpmap.report import hosts, processes

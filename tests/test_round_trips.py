@@ -10,7 +10,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from fleetpmap.collector import Question, collect_host
+from fleetpmap.collection.collector import Question, collect_host
 from fleetpmap.demo import demo_inventory
 from fleetpmap.processes import Selection, compile_match
 from fleetpmap.transport.base import SshOptions

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.processes import Selection, compile_match
 from fleetpmap.transport.secret import Secret
 from program import BARE

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fleetpmap.smaps.fast import Reader
-from fleetpmap.smaps.window import Window
+from fleetpmap.smaps.block_parser import Reader
+from fleetpmap.smaps.text_buffer import Window
 
 SLEEP = (Path(__file__).parent / "smaps_texts" / "linux-6.18-sleep.smaps").read_bytes()
 ODD = b"7f0000000000-7f0000003000 rw-p 00000000 00:00 0 \nName:    [anon:n]\nSize:         4294967296 kB\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleetpmap.errors import SmapsError
-from fleetpmap.smaps.general import last_block_start, read_process, signature
+from fleetpmap.smaps.reference_parser import last_block_start, read_process, signature
 
 HEADER = b"7f0000000000-7f0000003000 rw-p 00000000 00:00 0 \n"
 BLOCK = HEADER + b"Size:                 12 kB\nRss:                   8 kB\nVmFlags: rd wr mr \n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetpmap.smaps.header import Header, Place, read_header
+from fleetpmap.smaps.grammar import Header, Place, read_header
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fleetpmap.smaps.columns import NULL
-from fleetpmap.smaps.header_columns import HeaderColumns, read_headers
-from fleetpmap.smaps.linetexts import LineTexts
-from fleetpmap.smaps.window import Window
+from fleetpmap.smaps.header_parser import HeaderColumns, read_headers
+from fleetpmap.smaps.line_codes import LineTexts
+from fleetpmap.smaps.text_buffer import Window
 
 
 def headers_of(text: bytes) -> HeaderColumns:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from fleetpmap.smaps.columns import NULL
-from fleetpmap.smaps.linetexts import _MULTIPLIERS, LineTexts, _alike, _keys
-from fleetpmap.smaps.window import Window
+from fleetpmap.smaps.line_codes import _MULTIPLIERS, LineTexts, _alike, _keys
+from fleetpmap.smaps.text_buffer import Window
 from fleetpmap.smaps.words import WORD
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fleetpmap.smaps.template import Template, learn
-from fleetpmap.smaps.window import Window
+from fleetpmap.smaps.text_buffer import Window
 
 FIELDS = b"Size:                 12 kB\nRss:                   8 kB\nTHPeligible:\t\t0\nVmFlags: rd wr \n"
 

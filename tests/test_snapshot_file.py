@@ -14,7 +14,7 @@ import pytest
 
 from fleet_of_twenty import twenty_hosts
 from fleetpmap.check import Checks, Finding
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.demo import lay_out, trees
 from fleetpmap.errors import UsageError
 from fleetpmap.export import EXPORTERS

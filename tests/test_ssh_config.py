@@ -13,10 +13,10 @@ import paramiko
 import pytest
 
 from fleetpmap.errors import HostError, ResolveError, UsageError
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import route, ssh_config
 from fleetpmap.transport.base import SshOptions
-from fleetpmap.transport.ssh_keywords import BUILT_IN
+from fleetpmap.transport.ssh_config.keywords import BUILT_IN
 
 HOME = pwd.getpwuid(os.getuid()).pw_dir
 USER = pwd.getpwuid(os.getuid()).pw_name

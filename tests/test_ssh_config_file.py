@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.errors import HostError, UsageError
-from fleetpmap.transport import ssh_config, ssh_config_file
+from fleetpmap.transport import ssh_config
 from fleetpmap.transport.base import SshOptions
 from fleetpmap.transport.ssh_config import SshSettings
+from fleetpmap.transport.ssh_config import config_files as ssh_config_file
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 HOME = pwd.getpwuid(os.getuid()).pw_dir

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.errors import AuthError, HostError
-from fleetpmap.inventory.model import Host
-from fleetpmap.transport import open_transport, route, ssh_config_file
+from fleetpmap.inventory.hosts import Host
+from fleetpmap.transport import open_transport, route
 from fleetpmap.transport.base import Deadline, SshOptions
-from fleetpmap.transport.ssh_keywords import ROWS, Row
+from fleetpmap.transport.ssh_config import config_files as ssh_config_file
+from fleetpmap.transport.ssh_config.keywords import ROWS, Row
 from sshd import Sshd
 
 # What each option is set to in these tests; one that is not here is set in a test of its own.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.conversation import Conversation, Question, converse
+from fleetpmap.collection.conversation import Conversation, Question, converse
 from fleetpmap.errors import DeadlineError, HostError, RemoteError, SudoError
 from fleetpmap.probe.sudo import explain_refusal
 from fleetpmap.processes import Selection

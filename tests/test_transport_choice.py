@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import open_transport, route, ssh_config
 from fleetpmap.transport.base import Deadline, SshOptions
 from fleetpmap.transport.local import LocalTransport
@@ -120,7 +120,7 @@ def test_arguments_are_silent_where_the_inventory_is():
 def test_paramiko_is_imported_only_for_a_host_that_needs_it():
     """It takes a quarter of a second, which a local run or a --help does not have to wait for."""
     code = (
-        "import sys; from fleetpmap.transport import *; from fleetpmap.inventory.model import Host\n"
+        "import sys; from fleetpmap.transport import *; from fleetpmap.inventory.hosts import Host\n"
         "with open_transport(Host('h', transport='local'), deadline=Deadline.after(5)): pass\n"
         "sys.exit('paramiko' in sys.modules)"
     )

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from fleetpmap.errors import DeadlineError, RemoteError
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import open_transport
 from fleetpmap.transport.base import STDERR_LIMIT, Channel, Deadline, SshOptions, Transport
 

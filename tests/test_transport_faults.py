@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bounded import within
-from fleetpmap.collector import Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.errors import (
     AuthError,
     DeadlineError,
@@ -28,7 +28,7 @@ from fleetpmap.errors import (
     ResolveError,
     UnreachableError,
 )
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.processes import Selection
 from fleetpmap.transport import open_transport
 from fleetpmap.transport.base import Deadline, SshOptions

@@ -17,9 +17,9 @@ from typing import Any
 import paramiko
 import pytest
 
-from fleetpmap.collector import Question, collect
-from fleetpmap.conversation import Answered, converse
-from fleetpmap.digest import digest
+from fleetpmap.collection.collector import Question, collect
+from fleetpmap.collection.conversation import Answered, converse
+from fleetpmap.collection.interpret import digest
 from fleetpmap.errors import HostError, SudoError, UnexpectedError, UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostSnapshot

@@ -12,7 +12,7 @@ import pytest
 from fleetpmap.errors import ProtocolError, RemoteError
 from fleetpmap.probe import Script
 from fleetpmap.wire import Capabilities, Decoder, Limits, ListedProcess, ProcessReading, Reading
-from fleetpmap.wire.sections import parse_times
+from fleetpmap.wire.section_readers import parse_times
 
 NONCE = "00112233445566778899aabbccddeeff"
 SCRIPT = Script(command="sh -s", stdin=b"", nonce=NONCE, proc_root="/proc")

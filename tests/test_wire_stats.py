@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from fleetpmap.wire.sections import MalformedError
+from fleetpmap.wire.section_readers import MalformedError
 from fleetpmap.wire.stats import Stat, Stats, parse_stats, parse_stats_one_by_one, stat_of
 
 LINE = b"%d/stat:%d (%b) S 1 %d 5 0 -1 4194304 9 8 7 6 5 4 3 2 20 0 1 0 4711 8192000 33%b\n"

@@ -13,7 +13,7 @@
 A capture is laid out as tests/fake_proc is, so it is a `proc_root` too: a user's capture is a fixture as it stands.
 """
 
-from fleetpmap.capture.reader import load
+from fleetpmap.capture.loader import load
 from fleetpmap.capture.writer import CaptureWriter
 
 __all__ = ["CaptureWriter", "load"]

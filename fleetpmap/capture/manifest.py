@@ -21,7 +21,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from fleetpmap.capture.layout import directory_of, is_known
+from fleetpmap.capture.tree import directory_of, is_known
 from fleetpmap.escape import is_from_bytes
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostFailure, Run, Snapshot
 from fleetpmap.version import __version__

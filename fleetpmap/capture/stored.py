@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
-from fleetpmap.capture.layout import HOST_FILES, MANIFEST, PASSWD, PID_FILES, VERSION, is_known, pid_file, refused
 from fleetpmap.capture.tar import BLOCK, KindError, Member, Stream, Tar, TarError
+from fleetpmap.capture.tree import HOST_FILES, MANIFEST, PASSWD, PID_FILES, VERSION, is_known, pid_file, refused
 from fleetpmap.capture.zstd import zstandard
 from fleetpmap.errors import UsageError
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT

@@ -21,15 +21,15 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from fleetpmap.capture import manifest
-from fleetpmap.capture.layout import BOOT_ID, DENIED, MANIFEST, RELEASE, directory_of
 from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest
+from fleetpmap.capture.tree import BOOT_ID, DENIED, MANIFEST, RELEASE, directory_of
 from fleetpmap.capture.zstd import zstandard
-from fleetpmap.conversation import Conversation
+from fleetpmap.collection.conversation import Conversation
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostResult, HostSnapshot, Process, Snapshot
 from fleetpmap.wire import ListedProcess
-from fleetpmap.wire.sections import bytes_of, parse_facts, texts_by_pid
+from fleetpmap.wire.section_readers import bytes_of, parse_facts, texts_by_pid
 
 ARCHIVES = (".tar.zst", ".tar.gz", ".tgz", ".tar")
 """Suffixes of a capture in one file."""

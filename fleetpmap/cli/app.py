@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleetpmap.cli import complete
-from fleetpmap.cli.choices import hosts_from, inventory_from, notes_about, selection_from, ssh_options_from
-from fleetpmap.cli.destinations import Output, check_hosts, check_rollup, column_list, output_from, watch_output
-from fleetpmap.cli.groups import with_groups
+from fleetpmap.cli.deliver import deliver, exit_status, export, rows_to_stdout, say, talk
+from fleetpmap.cli.inputs import hosts_from, inventory_from, notes_about, selection_from, ssh_options_from
 from fleetpmap.cli.interrupt import interruptible
 from fleetpmap.cli.keeping import keeping
+from fleetpmap.cli.option_groups import with_groups
+from fleetpmap.cli.option_values import Format, Shell, View
 from fleetpmap.cli.options import (
     DiffOptions,
     HostArguments,
@@ -37,14 +38,13 @@ from fleetpmap.cli.options import (
     TwoArguments,
     WatchOptions,
 )
-from fleetpmap.cli.output import deliver, exit_status, export, rows_to_stdout, say, talk
-from fleetpmap.cli.values import Format, Shell, View
+from fleetpmap.cli.outputs import Output, check_hosts, check_rollup, column_list, output_from, watch_output
 from fleetpmap.errors import UsageError
 from fleetpmap.version import __version__
 
 if TYPE_CHECKING:
-    from fleetpmap.collector import Question
-    from fleetpmap.digest import Keep
+    from fleetpmap.collection.collector import Question
+    from fleetpmap.collection.interpret import Keep
     from fleetpmap.inventory import Host
     from fleetpmap.processes import Selection
     from fleetpmap.report import Report, ViewOptions
@@ -308,9 +308,9 @@ def _fleet(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
 
 def _question(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Question:
     """What to ask of every host; asks the user for passwords, and gets this process ready for many hosts."""
-    from fleetpmap.cli.footprint import trim_footprint
     from fleetpmap.cli.passwords import with_secrets
-    from fleetpmap.collector import Question
+    from fleetpmap.cli.tuning import trim_footprint
+    from fleetpmap.collection.collector import Question
 
     trim_footprint()
     ssh, become_password = with_secrets(ssh_options_from(how), fleet, how)
@@ -336,7 +336,7 @@ def _collect(
     keep: Keep | None = None,
 ) -> Snapshot:
     from fleetpmap.cli.progress import Progress
-    from fleetpmap.collector import collect
+    from fleetpmap.collection.collector import collect
 
     question = _question(fleet, selection, how, smaps=smaps)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fleetpmap.cli.values import Shell
+from fleetpmap.cli.option_values import Shell
 
 if TYPE_CHECKING:
     from fleetpmap.inventory import Inventory

@@ -56,7 +56,7 @@ def _fill_closed_streams() -> None:
 
 
 def _say(error: FleetpmapError) -> int:
-    from fleetpmap.cli.output import say
+    from fleetpmap.cli.deliver import say
 
     for line in str(error).splitlines():
         say(line)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import typer
 
 from fleetpmap.cli.asked import looked_for
-from fleetpmap.cli.choices import selection_from
 from fleetpmap.cli.confined import reader
-from fleetpmap.cli.destinations import column_list, output_from
+from fleetpmap.cli.deliver import deliver, talk
+from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.kept import snapshot_from
+from fleetpmap.cli.option_values import View
 from fleetpmap.cli.options import (
     DiffOptions,
     OutputOptions,
@@ -18,8 +19,7 @@ from fleetpmap.cli.options import (
     TalkOptions,
     TwoArguments,
 )
-from fleetpmap.cli.output import deliver, talk
-from fleetpmap.cli.values import View
+from fleetpmap.cli.outputs import column_list, output_from
 
 
 def show_growth(
@@ -39,7 +39,7 @@ def show_growth(
     """
     child = reader()
     from fleetpmap.report import Shape
-    from fleetpmap.report.diff import diff
+    from fleetpmap.report.views.diff import diff
 
     output = output_from(ShowOptions(view=View.hosts), ShapeOptions(human=shape.human), to, report="diff")
     columns = None if shape.columns is None else column_list(shape.columns)

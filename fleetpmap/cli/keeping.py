@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetpmap.cli.deliver import say
 from fleetpmap.cli.options import KeepOptions, RunningOptions
-from fleetpmap.cli.output import say
 from fleetpmap.cli.saving import Save, save_to
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetpmap.capture import CaptureWriter
-    from fleetpmap.digest import Keep
+    from fleetpmap.collection.interpret import Keep
     from fleetpmap.snapshot import Snapshot
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetpmap.cli.choices import selection_from
 from fleetpmap.cli.confined import Reader
+from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.options import ProcessOptions
 from fleetpmap.cli.saving import is_saved, saved_path
 from fleetpmap.errors import UsageError

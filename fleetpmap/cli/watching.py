@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from typing import TYPE_CHECKING
 
-from fleetpmap.cli.destinations import ROLLUP_VIEWS, Output
+from fleetpmap.cli.deliver import exit_status, say
 from fleetpmap.cli.interrupt import INTERRUPTED, interruptible
 from fleetpmap.cli.options import RunningOptions, WatchOptions
-from fleetpmap.cli.output import exit_status, say
+from fleetpmap.cli.outputs import ROLLUP_VIEWS, Output
 from fleetpmap.cli.saving import save_to
 from fleetpmap.errors import UsageError
 from fleetpmap.snapshot import Snapshot
@@ -23,7 +23,7 @@ from fleetpmap.watch import Rounds, round_line
 from fleetpmap.watch.keys import VIEWS
 
 if TYPE_CHECKING:
-    from fleetpmap.collector import Question
+    from fleetpmap.collection.collector import Question
     from fleetpmap.inventory import Host
     from fleetpmap.watch import Round
 
@@ -53,7 +53,7 @@ def keep_watching(
             stop=stop,
         )
         if _has_screen():
-            from fleetpmap.cli.screen import watch_screen
+            from fleetpmap.cli.watch_screen import watch_screen
 
             views = ROLLUP_VIEWS if how.rollup else VIEWS
             return watch_screen(rounds, output, often, save, stop, hosts=[host.name for host in fleet], views=views)

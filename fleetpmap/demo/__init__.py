@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fleetpmap.errors import FleetpmapError
-from fleetpmap.inventory.model import Inventory
+from fleetpmap.inventory.hosts import Inventory
 
 _DENIED = "smaps.denied"
 

@@ -18,7 +18,7 @@ from fleetpmap.errors import UsageError
 from fleetpmap.export import series
 
 if TYPE_CHECKING:
-    from fleetpmap.report.base import Report
+    from fleetpmap.report.model import Report
 
 __all__ = ["EXPORTERS", "Exporter", "check_format", "format_of"]
 

@@ -13,7 +13,7 @@ import io
 from typing import BinaryIO
 
 from fleetpmap.escape import escape
-from fleetpmap.report.base import Cell, Column, Report
+from fleetpmap.report.model import Cell, Column, Report
 
 _CHUNK = 65_536
 """Rows turned into Python values at a time."""

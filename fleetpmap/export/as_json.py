@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from fleetpmap.escape import escape
-from fleetpmap.report.base import Cell, Report, Table
+from fleetpmap.report.model import Cell, Report, Table
 from fleetpmap.snapshot import Checked, Coverage, HostFailure
 from fleetpmap.version import __version__
 

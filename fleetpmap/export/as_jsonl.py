@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from fleetpmap.export.as_json import dumps, row_lines, without_rows
-from fleetpmap.report.base import Report
+from fleetpmap.report.model import Report
 
 
 def write_jsonl(report: Report, file: BinaryIO) -> None:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from fleetpmap.escape import escape
-from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table
 from fleetpmap.report.failures import folded
+from fleetpmap.report.model import ABSENT, Cell, Column, Report, Table
 from fleetpmap.report.notes import UPPER_BOUND, coverage_sentence, freed_sentence
 
 _CHUNK = 16_384

@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from fleetpmap.escape import escape
 from fleetpmap.export.series import KEYS
-from fleetpmap.report.base import Column, Report, Table
+from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
 from fleetpmap.units import KIB
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from fleetpmap.escape import escape
 from fleetpmap.export.as_json import dumps, without_rows
-from fleetpmap.report.base import ABSENT, Cell, Column, Report, Table
-from fleetpmap.report.rows import HexTexts
+from fleetpmap.report.grouping import HexTexts
+from fleetpmap.report.model import ABSENT, Cell, Column, Report, Table
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot_file.frame import numbers, texts
 

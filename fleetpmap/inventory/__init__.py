@@ -12,9 +12,9 @@ selection    -H -g --hosts-from --limit --exclude to an ordered tuple of hosts
 nodesets     web[01-20] to names and back; the one place that knows ClusterShell
 """
 
-from fleetpmap.inventory.load import find_inventory, load
-from fleetpmap.inventory.model import LOCAL, Host, Inventory
+from fleetpmap.inventory.hosts import LOCAL, Host, Inventory
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.inventory.reader import find_inventory, load
 from fleetpmap.inventory.selection import select
 
 __all__ = ["LOCAL", "Host", "Inventory", "find_inventory", "fold", "load", "select"]

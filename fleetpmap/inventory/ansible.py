@@ -15,9 +15,9 @@ from pathlib import Path
 
 from fleetpmap.errors import InventoryError, Mistake
 from fleetpmap.inventory.ansible_vars import Unused, settings_from
-from fleetpmap.inventory.document import GroupTable, Layer, Place, Tables
 from fleetpmap.inventory.names import name_fault
 from fleetpmap.inventory.settings import Table, address_of, show
+from fleetpmap.inventory.toml_tables import GroupTable, Layer, Place, Tables
 
 PROGRAM = "ansible-inventory"
 _META = ("_meta", "hostvars")

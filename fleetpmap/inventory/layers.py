@@ -13,10 +13,10 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from fleetpmap.errors import Mistake
-from fleetpmap.inventory.document import GroupTable, Layer, Tables
-from fleetpmap.inventory.model import LOCAL, Host, Inventory
+from fleetpmap.inventory.hosts import LOCAL, Host, Inventory
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.inventory.settings import LABEL, address_of, show
+from fleetpmap.inventory.toml_tables import GroupTable, Layer, Tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fleetpmap.errors import UsageError
-from fleetpmap.inventory.model import LOCAL, Host, Inventory
+from fleetpmap.inventory.hosts import LOCAL, Host, Inventory
 from fleetpmap.inventory.names import is_ipv6
 from fleetpmap.inventory.narrowing import chosen
 from fleetpmap.inventory.nodesets import fold

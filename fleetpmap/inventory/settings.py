@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn, get_args
 
-from fleetpmap.inventory.model import TransportName
+from fleetpmap.inventory.hosts import TransportName
 from fleetpmap.inventory.names import name_fault, nearest, user_fault
 
 Table = Mapping[str, object]

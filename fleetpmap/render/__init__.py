@@ -12,8 +12,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Literal
 
-from fleetpmap.render.plain import plain
-from fleetpmap.report.base import Report
+from fleetpmap.render.plain_text import plain
+from fleetpmap.report.model import Report
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -36,7 +36,7 @@ def console(color: Literal["auto", "always", "never"] = "auto") -> Console:
     """stdout for `table`: as wide as the terminal, or as $COLUMNS says; in a pipe without it nothing is folded."""
     from rich.console import Console
 
-    from fleetpmap.render.layout import UNLIMITED
+    from fleetpmap.render.column_layout import UNLIMITED
 
     piped = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
     return Console(

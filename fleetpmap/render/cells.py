@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fleetpmap.report.base import ABSENT, Cell, Column, Table
+from fleetpmap.report.model import ABSENT, Cell, Column, Table
 from fleetpmap.units import human
 
 UNKNOWN = "?"

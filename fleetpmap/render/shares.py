@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleetpmap.report.base import Cell, Table
+from fleetpmap.report.model import Cell, Table
 
 _CELLS = 10
 """Terminal cells of the largest row's bar: eighty steps."""

@@ -16,10 +16,10 @@ from rich.style import Style
 
 from fleetpmap.escape import escape, in_ascii
 from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
-from fleetpmap.render.layout import GAP, Laid, fit, fold_end, text_width
+from fleetpmap.render.column_layout import GAP, Laid, fit, fold_end, text_width
 from fleetpmap.render.shares import has_huge_pages, share_texts
-from fleetpmap.report.base import Column, Report, Table
 from fleetpmap.report.failures import FoldedFailure, folded
+from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import HUGE_PAGES, UPPER_BOUND, coverage_sentence, freed_sentence
 
 _BOLD = Style(bold=True)

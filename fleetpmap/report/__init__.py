@@ -13,25 +13,25 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from fleetpmap.report.base import Cell, Column, Report, Table
-from fleetpmap.report.compare import compare
-from fleetpmap.report.diff import diff
+from fleetpmap.catalogue import Letters, PmapFormat, ViewOptions, merge_keys, sums_for
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.fields import fields
-from fleetpmap.report.hosts import hosts
-from fleetpmap.report.mappings import mappings
-from fleetpmap.report.merged import merged
+from fleetpmap.report.model import Cell, Column, Report, Table
 from fleetpmap.report.notes import check_sentences, coverage_sentence
-from fleetpmap.report.page import page
-from fleetpmap.report.pmap import pmap
-from fleetpmap.report.processes import processes
-from fleetpmap.report.ps import ps
 from fleetpmap.report.shape import Shape
-from fleetpmap.report.stale import stale
-from fleetpmap.report.summary import summary
+from fleetpmap.report.views.compare import compare
+from fleetpmap.report.views.diff import diff
+from fleetpmap.report.views.hosts import hosts
+from fleetpmap.report.views.kernel_fields import fields
+from fleetpmap.report.views.mappings import mappings
+from fleetpmap.report.views.merged import merged
+from fleetpmap.report.views.page import page
+from fleetpmap.report.views.pmap import pmap
+from fleetpmap.report.views.processes import processes
+from fleetpmap.report.views.ps import ps
+from fleetpmap.report.views.stale import stale
+from fleetpmap.report.views.summary import summary
 from fleetpmap.smaps.fields import FIELDS
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot
-from fleetpmap.views import Letters, PmapFormat, ViewOptions, merge_keys, sums_for
 
 View = Callable[[Snapshot, ViewOptions], Report]
 

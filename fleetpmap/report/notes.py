@@ -13,8 +13,8 @@ import numpy as np
 
 from fleetpmap.check import Check
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.report.base import Report
-from fleetpmap.report.rows import HUGETLB, host_slots
+from fleetpmap.report.grouping import HUGETLB, host_slots
+from fleetpmap.report.model import Report
 from fleetpmap.smaps import NULL
 from fleetpmap.smaps.fields import field_columns
 from fleetpmap.snapshot import (

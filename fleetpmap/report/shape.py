@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory.names import nearest
-from fleetpmap.report.base import ABSENT, Cell, Column, Table
-from fleetpmap.report.rows import HexTexts, coded
+from fleetpmap.report.grouping import HexTexts, coded
+from fleetpmap.report.model import ABSENT, Cell, Column, Table
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.table import IntArray, total
-from fleetpmap.views import ViewOptions
 
 Rows = NDArray[np.intp]
 """Slots of a table's rows."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.smaps.general import FLAGS_KEY, SIZE_KEYS, TEXT_KEYS
-from fleetpmap.smaps.window import BACK, Bytes, Positions, Window
+from fleetpmap.smaps.reference_parser import FLAGS_KEY, SIZE_KEYS, TEXT_KEYS
+from fleetpmap.smaps.text_buffer import BACK, Bytes, Positions, Window
 from fleetpmap.smaps.words import WIDTH, WORD, Flags, Words, decimal, word_of
 
 # What the general path reads as a number line, as far as eight columns hold it: key, padding, digits.

@@ -18,8 +18,8 @@ from fleetpmap.escape import escape, unescape
 from fleetpmap.naming import DELETED
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.smaps.fields import column_name, field_columns
-from fleetpmap.smaps.header import SIZE_MAX
-from fleetpmap.smaps.header_columns import PERMS
+from fleetpmap.smaps.grammar import SIZE_MAX
+from fleetpmap.smaps.header_parser import PERMS
 from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.table import IntArray, MappingTable
 from fleetpmap.units import KIB

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from fleetpmap.errors import UsageError
 from fleetpmap.smaps.fields import field_columns
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Process, Run, Snapshot
-from fleetpmap.snapshot_file.document import from_json, to_json
 from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_table
+from fleetpmap.snapshot_file.metadata import from_json, to_json
 from fleetpmap.version import __version__
 
 if TYPE_CHECKING:

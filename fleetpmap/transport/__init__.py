@@ -16,7 +16,7 @@ from functools import partial
 from importlib import import_module
 
 from fleetpmap.errors import AuthError, HostError
-from fleetpmap.inventory.model import Host, TransportName
+from fleetpmap.inventory.hosts import Host, TransportName
 from fleetpmap.transport import ssh_config
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport
 from fleetpmap.transport.bastions import Bastions, Hop, Turn, Way

@@ -20,10 +20,11 @@ from types import TracebackType
 from typing import Protocol, Self, TypeVar, cast
 
 from fleetpmap.errors import ConfigError, DeadlineError, HostError, UnreachableError
-from fleetpmap.inventory.model import Host
-from fleetpmap.transport import ssh_config, ssh_tokens
+from fleetpmap.inventory.hosts import Host
+from fleetpmap.transport import ssh_config
 from fleetpmap.transport.base import Deadline, SshOptions, out_of_time, printable
 from fleetpmap.transport.ssh_config import SshSettings
+from fleetpmap.transport.ssh_config import tokens as ssh_tokens
 
 _JUMP = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^\s,]+)@)?"

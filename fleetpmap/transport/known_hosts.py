@@ -25,10 +25,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport.base import SshOptions
 from fleetpmap.transport.ssh_config import SshSettings
-from fleetpmap.transport.ssh_keywords import BUILT_IN
+from fleetpmap.transport.ssh_config.keywords import BUILT_IN
 from fleetpmap.transport.wildcards import fits_list
 
 SSH_PORT = 22

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport.base import Channel, Deadline, Transport
 from fleetpmap.transport.pipes import PipeChannel
 

@@ -25,7 +25,7 @@ from fleetpmap.errors import (
     ResolveError,
     UnreachableError,
 )
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport, printable
 from fleetpmap.transport.bastions import Turn
 from fleetpmap.transport.pipes import PipeChannel

@@ -13,6 +13,6 @@ from fleetpmap.watch.history import History
 from fleetpmap.watch.keys import Showing, keys_in, pressed
 from fleetpmap.watch.line import round_line
 from fleetpmap.watch.rounds import Round, Rounds
-from fleetpmap.watch.window import Window
+from fleetpmap.watch.viewport import Window
 
 __all__ = ["History", "Round", "Rounds", "Showing", "Window", "keys_in", "pressed", "round_line", "with_growth"]

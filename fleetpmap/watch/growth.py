@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from fleetpmap.report import Column, Report, Table
-from fleetpmap.report.base import Cell
+from fleetpmap.report.model import Cell
 from fleetpmap.watch.history import History, Key
 
 _SIGNS = "▁▂▃▄▅▆▇█"

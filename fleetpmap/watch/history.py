@@ -11,7 +11,7 @@ from datetime import datetime
 
 import numpy as np
 
-from fleetpmap.report.rows import host_slots, share_metric
+from fleetpmap.report.grouping import host_slots, share_metric
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import ANSWERED, Snapshot
 from fleetpmap.table import sums

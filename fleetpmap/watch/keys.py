@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from fleetpmap.watch.window import Window
+from fleetpmap.watch.viewport import Window
 
 VIEWS = ("summary", "hosts", "merged", "processes", "compare")
 """The views that can be watched, in the order of the keys 1 to 5."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleetpmap.report.rows import share_metric
+from fleetpmap.report.grouping import share_metric
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import total
 

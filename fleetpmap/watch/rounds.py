@@ -13,8 +13,8 @@ from threading import Event
 from types import TracebackType
 from typing import Self
 
-from fleetpmap.collector import JOBS, Question, collect
-from fleetpmap.connections import Connections
+from fleetpmap.collection.collector import JOBS, Question, collect
+from fleetpmap.collection.sessions import Connections
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostSnapshot, Snapshot
 

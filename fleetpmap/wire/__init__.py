@@ -15,7 +15,7 @@
 Knows framing, not smaps. The grammar stands at the top of probe/probe.sh, which prints it.
 """
 
-from fleetpmap.wire.frames import Decoder
+from fleetpmap.wire.decoder import Decoder
 from fleetpmap.wire.model import (
     Capabilities,
     ListedProcess,
@@ -25,7 +25,7 @@ from fleetpmap.wire.model import (
     Reading,
     ReadStatus,
 )
-from fleetpmap.wire.unpack import DECODED_LIMIT, PROCESS_LIMIT, Limits, PackedReading
+from fleetpmap.wire.phase import DECODED_LIMIT, PROCESS_LIMIT, Limits, PackedReading
 
 __all__ = [
     "DECODED_LIMIT",

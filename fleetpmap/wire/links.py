@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from fleetpmap.wire.sections import MalformedError, pid_of, text_of
+from fleetpmap.wire.section_readers import MalformedError, pid_of, text_of
 
 _BLOCK = 512
 _LINK, _LONG_TARGET = b"2", b"K"

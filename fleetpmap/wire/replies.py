@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable
 
 from fleetpmap.units import KIB
-from fleetpmap.wire.body import Body
 from fleetpmap.wire.links import parse_links
 from fleetpmap.wire.model import (
     Capabilities,
@@ -20,7 +19,8 @@ from fleetpmap.wire.model import (
     Reading,
     ReadStatus,
 )
-from fleetpmap.wire.sections import (
+from fleetpmap.wire.phase_body import Body
+from fleetpmap.wire.section_readers import (
     Facts,
     MalformedError,
     Span,

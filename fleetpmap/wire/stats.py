@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fleetpmap.wire.sections import PROCESSES_LIMIT, MalformedError, paths_and_lines, text_of
+from fleetpmap.wire.section_readers import PROCESSES_LIMIT, MalformedError, paths_and_lines, text_of
 
 PF_KTHREAD = 0x00200000
 """Bit of stat's flags that the kernel sets on its own threads (include/linux/sched.h, since 2.6.27)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleetpmap.inventory.load import parse
+from fleetpmap.inventory.reader import parse
 
 SEEDS = (
     b'[defaults]\nuser = "ops"\nidentity_file = "~/.ssh/id"\n[groups.web]\nhosts = "web[01-20]"\n'

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fleetpmap.inventory.model import Host
-from fleetpmap.transport import ssh_config, ssh_config_file
+from fleetpmap.inventory.hosts import Host
+from fleetpmap.transport import ssh_config
 from fleetpmap.transport.base import SshOptions
 from fleetpmap.transport.known_hosts import Lookup
+from fleetpmap.transport.ssh_config import config_files as ssh_config_file
 
 SEEDS = (
     b'Host web-* !web-9\n  HostName %h.example.com\n  User ops\n  Port 2222\n  IdentityFile "~/.ssh/fleet key"\n'

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from fleetpmap.cli.option_values import HostKey, TransportChoice, seconds, whole_number
 from fleetpmap.cli.options.panels import RUNNING
-from fleetpmap.cli.values import HostKey, TransportChoice, seconds, whole_number
 
 _Verbose = Annotated[
     int,

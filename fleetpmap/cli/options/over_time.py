@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from fleetpmap.cli.option_values import Growing, Metric, seconds, whole_number
 from fleetpmap.cli.options.panels import RUNNING, SHOW
 from fleetpmap.cli.options.where import Save
-from fleetpmap.cli.values import Growing, Metric, seconds, whole_number
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from fleetpmap.cli import complete
+from fleetpmap.cli.option_values import Metric, Per, View, whole_number
 from fleetpmap.cli.options.panels import OUTPUT, SHOW
-from fleetpmap.cli.values import Metric, Per, View, whole_number
 
 
 @dataclass(frozen=True, slots=True)

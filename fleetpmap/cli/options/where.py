@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from fleetpmap.cli.option_values import Color, Format
 from fleetpmap.cli.options.panels import OUTPUT
-from fleetpmap.cli.values import Color, Format
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import hashlib
 from typing import BinaryIO
 
 from fleetpmap.escape import escape
-from fleetpmap.report.base import Report
+from fleetpmap.report.model import Report
 from fleetpmap.version import __version__
 
 
@@ -25,7 +25,7 @@ def write_html(report: Report, file: BinaryIO) -> None:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    from fleetpmap.export.as_html.sections import page_of
+    from fleetpmap.export.as_html.page_sections import page_of
     from fleetpmap.export.as_html.treemap import tile_id
     from fleetpmap.units import human
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
-from fleetpmap.report.base import Cell, Column, Table
-from fleetpmap.report.compare.outliers import FLOOR_SHARE, MIB
+from fleetpmap.report.model import Cell, Column, Table
+from fleetpmap.report.views.compare.outliers import FLOOR_SHARE, MIB
 
 MOST_HOSTS = 100
 """Columns; of more hosts, those that stand apart come first."""

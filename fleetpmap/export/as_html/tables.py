@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fleetpmap.report.base import ABSENT, Cell, Column, Table
+from fleetpmap.report.model import ABSENT, Cell, Column, Table
 from fleetpmap.smaps import Coded
 
 MOST_CHARACTERS = 500

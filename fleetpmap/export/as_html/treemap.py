@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import squarify  # type: ignore[import-untyped]  # it ships no types
 
-from fleetpmap.report.base import Table
+from fleetpmap.report.model import Table
 
 WIDE, NARROW = (1200, 400), (360, 560)
 """Pixels that a layout is made for: its proportions."""

@@ -22,7 +22,7 @@ from pathlib import Path
 import paramiko
 from paramiko.pkey import PublicBlob
 
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport.base import Deadline, printable
 from fleetpmap.transport.secret import Secret
 from fleetpmap.transport.ssh.agent import Agent, AgentError, AgentKey
@@ -30,7 +30,7 @@ from fleetpmap.transport.ssh.certificate import validity
 from fleetpmap.transport.ssh.key_file import CERTIFICATE, LOCKED, PrivateKey, load_key, public_half
 from fleetpmap.transport.ssh.translate import FOREIGN
 from fleetpmap.transport.ssh_config import SshSettings
-from fleetpmap.transport.ssh_keywords import RSA_SIGNATURES
+from fleetpmap.transport.ssh_config.keywords import RSA_SIGNATURES
 
 __all__ = ["LOCKED", "Key", "Keys", "load_key", "locked_files"]
 

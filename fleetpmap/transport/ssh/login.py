@@ -19,7 +19,7 @@ import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from fleetpmap.errors import AuthError, DeadlineError
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport.base import Deadline, SshOptions, out_of_time, printable
 from fleetpmap.transport.secret import Secret
 from fleetpmap.transport.ssh.agent import AgentError

@@ -17,11 +17,11 @@ import subprocess
 import time
 
 from fleetpmap.errors import ConfigError, HostError, UnreachableError
-from fleetpmap.transport import ssh_tokens
 from fleetpmap.transport.base import STDERR_LIMIT, Deadline, Head, printable
 from fleetpmap.transport.bastions import Turn
 from fleetpmap.transport.retry import FEWER_AT_ONCE, hung_up_early
 from fleetpmap.transport.ssh.translate import Peer
+from fleetpmap.transport.ssh_config import tokens as ssh_tokens
 from fleetpmap.transport.tcp import DeadlineSocket
 
 _GRACE_S = 0.5

@@ -19,7 +19,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from paramiko.transport import ServiceRequestingTransport
 
 from fleetpmap.errors import DeadlineError, HostError, ProtocolError, UnreachableError
-from fleetpmap.inventory.model import Host
+from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import tcp
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport, out_of_time, passed, printable
 from fleetpmap.transport.bastions import Bastions, Way, seen_from
@@ -33,7 +33,7 @@ from fleetpmap.transport.ssh.packets import BoundedPacketizer, LimitError
 from fleetpmap.transport.ssh.proxy_command import CommandSocket, expand
 from fleetpmap.transport.ssh.translate import FOREIGN, Peer, nothing_in_common, quoted, translate, translated
 from fleetpmap.transport.ssh_config import SshSettings
-from fleetpmap.transport.ssh_keywords import CIPHERS, RSA_SIGNATURES
+from fleetpmap.transport.ssh_config.keywords import CIPHERS, RSA_SIGNATURES
 
 _TICK_S = 0.1
 """How often a wait looks whether the session is over."""

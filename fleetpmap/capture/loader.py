@@ -1,0 +1,159 @@
+"""A capture's files through the parsers of a live run.   stored, manifest ─► [reader] ─► Snapshot
+
+What a host answered is put together again as a Conversation, and from there on everything is what `collect` does: the
+same parser, checks, names and statuses. Process options choose once more, among those that were kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from fleetpmap.capture import foreign as found
+from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest, ManifestError, parse
+from fleetpmap.capture.phase_text import check_cgroups, listing_of
+from fleetpmap.capture.stored import HostFiles, Stored, opened
+from fleetpmap.capture.tree import MANIFEST, refused
+from fleetpmap.collection.conversation import Conversation
+from fleetpmap.collection.interpret import host_snapshot
+from fleetpmap.errors import UsageError
+from fleetpmap.inventory import Host
+from fleetpmap.processes import Choice, LeftOut, Selection, choose
+from fleetpmap.snapshot import HostSnapshot, Snapshot, once_per_machine
+from fleetpmap.wire import Listing, Processes, ProcessReading, Reading, ReadStatus
+from fleetpmap.wire.section_readers import MalformedError, parse_rollup
+
+
+def load(path: Path, selection: Selection, *, command: str = "") -> Snapshot:
+    """The snapshot that a capture, a tree laid out like one, or a tar of smemcap's comes to.
+
+    `selection` narrows the processes further; its guard does not count, since nothing is held up. `command` is what a
+    tree that does not know its own was shown with.
+
+    Raises:
+        UsageError: it is none of these, damaged, of a version that is not known, or not safe to read.
+    """
+    selection = replace(selection, max_rss_kib=None, max_rss_sum_kib=None)
+    if selection.exe is not None:
+        raise UsageError(f"--exe: {path} does not keep where exe points", hint="select by --match, --unit or --pid")
+    with opened(path) as stored:
+        text = stored.top(MANIFEST)
+        if text is None:
+            return found.snapshot(stored, selection, command)
+        try:
+            return _snapshot(stored, parse(text), selection)
+        except ManifestError as error:
+            raise refused(path, str(error)) from error
+
+
+def _snapshot(stored: Stored, manifest: Manifest, selection: Selection) -> Snapshot:
+    kept = {host.directory: host for host in manifest.hosts}
+    answers = {
+        host.name: HostSnapshot.failed(host.failure)
+        if host.failure
+        else _answered(stored, host, None, manifest, selection)
+        for host in manifest.hosts
+        if not host.files
+    }
+    for files in stored.hosts():
+        if (host := kept.get(files.directory)) and host.files:
+            answers[host.name] = _answered(stored, host, files, manifest, selection)
+    if missing := next((host for host in manifest.hosts if host.name not in answers), None):
+        raise ManifestError(f"{missing.directory} is missing, with {len(missing.files)} files")
+    ordered = [answers[host.name] for host in manifest.hosts]
+    return Snapshot.assemble(once_per_machine(ordered) if manifest.machines_once else ordered, manifest.run)
+
+
+def _answered(
+    stored: Stored, kept: KeptHost, files: HostFiles | None, manifest: Manifest, selection: Selection
+) -> HostSnapshot:
+    there = {} if files is None else files.files
+    _check(kept, there)
+    try:
+        # What the manifest does not list is not part of the capture.
+        answer = _conversation(kept, {path: there[path] for path in kept.files}, selection)
+    except MalformedError as error:
+        raise refused(stored.path, f"{kept.name}: {error}") from error
+    host = Host(kept.name, sudo=kept.sudo, transport="local" if kept.local else "ssh")
+    return host_snapshot(host, answer, kept.notes, rollups=manifest.rollups)
+
+
+def _check(kept: KeptHost, content: dict[str, bytes]) -> None:
+    """That every file of the manifest is there, as it was written."""
+    for path, digest in kept.files.items():
+        if path not in content:
+            raise ManifestError(f"{kept.directory}/{path} is missing")
+        if hashlib.sha256(content[path]).hexdigest() != digest:
+            raise ManifestError(f"{kept.directory}/{path} has a wrong checksum: it is not what was written")
+    for process in kept.processes:
+        needed = ("stat", "cmdline", "smaps") if process.status == "read" else ("stat", "cmdline")
+        for name in needed:
+            if f"{process.pid}/{name}" not in kept.files:
+                raise ManifestError(f"{kept.name}: process {process.pid} is there without its {name}")
+
+
+def _conversation(kept: KeptHost, content: dict[str, bytes], selection: Selection) -> Conversation:
+    assert kept.capabilities is not None  # noqa: S101 - a manifest in which a host neither failed nor answered is refused
+    users = {process.uid: process.user for process in kept.processes if process.uid is not None and process.user}
+    listing = listing_of(kept.capabilities, content, [one.pid for one in kept.processes])
+    if len(listing.processes) < len(kept.processes):
+        raise MalformedError("a stat is empty")
+    listing = _with_owners(listing, kept, users)
+    check_cgroups(listing, selection, kept.name)
+    chosen = _chosen(listing, selection)
+    listed = {process.pid: process for process in listing.processes}
+    read = [process for process in kept.processes if process.pid in chosen and not process.left_out]
+    left_out = [process for process in kept.processes if process.pid in chosen and process.left_out]
+    choice = Choice(
+        tuple(listed[process.pid] for process in read),
+        tuple(LeftOut(listed[process.pid], process.status, process.reason) for process in left_out),
+    )
+    reading = replace(_reading(read, content, users), seconds=kept.read_s) if read else None
+    return Conversation(listing, choice, kept.said, reading=reading)
+
+
+def _with_owners(listing: Listing, kept: KeptHost, users: dict[int, str]) -> Listing:
+    uid_of = {process.pid: process.uid for process in kept.processes}
+    processes = [process._replace(uid=uid_of[process.pid]) for process in listing.processes]
+    return replace(listing, processes=Processes.of(processes), users=users)
+
+
+def _chosen(listing: Listing, selection: Selection) -> set[int]:
+    if selection == Selection(max_rss_kib=None, max_rss_sum_kib=None):
+        return {process.pid for process in listing.processes}  # kernel threads too, which the run was asked for by pid
+    choice = choose(listing, selection)
+    return {process.pid for process in (*choice.read, *(left.process for left in choice.left_out))}
+
+
+def _reading(processes: Sequence[KeptProcess], content: dict[str, bytes], users: dict[int, str]) -> Reading:
+    texts: list[bytes] = []
+    readings: list[ProcessReading] = []
+    at = 0
+    for process in processes:
+        text, rollup = content.get(f"{process.pid}/smaps"), content.get(f"{process.pid}/smaps_rollup")
+        status: ReadStatus = "read" if text is not None else _unread(process)
+        texts.append(text or b"")
+        end = at + len(texts[-1])
+        readings.append(
+            ProcessReading(
+                process.pid,
+                status,
+                at,
+                end,
+                process.uid,
+                rollup=parse_rollup(rollup) if rollup else None,
+                **process.reading,
+            )
+        )
+        at = end
+    return Reading(b"".join(texts), tuple(readings), users)
+
+
+def _unread(process: KeptProcess) -> ReadStatus:
+    for status in get_args(ReadStatus):
+        if status == process.status != "read":
+            return status  # type: ignore[no-any-return]  # one of its own values
+    raise ManifestError(f'process {process.pid} cannot be "{process.status}" after it was chosen')

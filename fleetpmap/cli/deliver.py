@@ -1,0 +1,210 @@
+"""stdout is the report, stderr is talk, the exit status is for scripts.   Report, Snapshot ─► [output] ─► the user"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, BinaryIO
+
+from fleetpmap.cli import files
+from fleetpmap.cli.interrupt import INTERRUPTED, end_now
+from fleetpmap.cli.option_values import Color, Format, View
+from fleetpmap.cli.options import RunningOptions, TalkOptions
+from fleetpmap.cli.outputs import Destination, Output
+from fleetpmap.cli.pmap_options import is_c_locale
+from fleetpmap.errors import UsageError
+from fleetpmap.escape import escape, in_ascii
+
+if TYPE_CHECKING:
+    from fleetpmap.report import Report
+    from fleetpmap.snapshot import HostResult, HostSnapshot, Snapshot
+
+Write = Callable[[BinaryIO], object]
+"""Writes something to an open binary file."""
+READER_LEFT = 141
+"""Exit status when whoever reads stdout has seen enough, as shells give it for SIGPIPE."""
+DEADLINE = 124
+"""Exit status of a run that --deadline cut short, as timeout(1) gives it."""
+
+_SAID_LINES = 40
+"""Lines of a host's own talk that -vv shows."""
+
+
+def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_written: bool = False) -> None:
+    """Write the main report where and as the options say; `rows_written`: `rows_to_stdout` did that for all hosts.
+
+    Raises:
+        UsageError: it cannot be written after all.
+    """
+    write = _writer(report, output.format, human=output.human, csv_safe=output.csv_safe)
+    if rows_written:
+        from fleetpmap.export.as_jsonl import write_last_line
+
+        _to_stdout(lambda file: write_last_line(report, file))
+    elif output.file is not None:
+        _to_file(report, output.file, write, quiet)
+    elif output.format is Format.table:
+        from fleetpmap.render import console, table
+
+        screen = console(color.value)
+        with screen.capture() as drawn:
+            screen.print(table(report, human=output.human, ascii_only=is_c_locale()))
+        _to_stdout(lambda file: file.write(drawn.get().encode(sys.stdout.encoding, "backslashreplace")))
+    else:
+        _to_stdout(write)
+
+
+def rows_to_stdout(output: Output) -> Callable[[HostSnapshot], None]:
+    """Writes a host's rows to stdout when it has answered. Once nobody reads them, the program ends on the spot."""
+    from fleetpmap.export.as_jsonl import write_rows
+    from fleetpmap.report import VIEWS
+    from fleetpmap.snapshot import Run, Snapshot
+
+    run = Run(datetime.now(UTC), 0.0, "")  # which no row tells
+
+    def write(answer: HostSnapshot) -> None:
+        report = VIEWS[output.view](Snapshot.assemble([answer], run), output.options)
+        try:
+            _to_stdout(lambda file: write_rows(report, file))
+        except SystemExit:
+            end_now(READER_LEFT)
+
+    return write
+
+
+def export(report_of: Callable[[View, Format], Report], output: Output, *, quiet: bool) -> bool:
+    """Write the files of --export; one that cannot be written says so and does not take the others with it.
+
+    Returns:
+        whether all of them were written.
+    """
+    whole = True
+    for to in output.exports:
+        report = report_of(to.view, to.format)
+        try:
+            _to_file(report, to, _writer(report, to.format, human=False, csv_safe=output.csv_safe), quiet)
+        except UsageError as error:
+            whole = False
+            for line in str(error).splitlines():
+                say(line)
+    return whole
+
+
+def _to_stdout(write: Write) -> None:
+    try:
+        # Not sys.stdout.buffer: with PYTHONUNBUFFERED that is the bare descriptor, and takes a part for the whole.
+        with open(sys.stdout.fileno(), "wb", closefd=False) as file:
+            write(file)
+    except BrokenPipeError:
+        sys.exit(READER_LEFT)
+    except OSError as error:
+        raise UsageError(f"stdout: {error.strerror}", hint="make room, or write elsewhere with -o FILE") from error
+
+
+def _to_file(report: Report, to: Destination, write: Write, quiet: bool) -> None:
+    beside = files.coverage_path(to.path) if to.has_coverage_file else None
+    incomplete = not report.coverage.complete and report.view != "routes"  # which asks nobody
+    try:
+        # Whoever reads the csv file must find what is not in it: the coverage comes first, and goes last.
+        if beside and incomplete:
+            files.write(beside, lambda file: _write_coverage(report, file))
+        files.write(to.path, write)
+        if beside and not incomplete:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise files.unwritable(to.option, str(to.path), error) from error
+    if beside and incomplete and not quiet:
+        say(f"{to.path} lacks a part of what was asked for: {beside} says which")
+
+
+def _write_coverage(report: Report, file: BinaryIO) -> None:
+    from fleetpmap.export.as_json import coverage_json
+
+    file.write(coverage_json(report).encode())
+
+
+def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> Write:
+    from fleetpmap.export import EXPORTERS
+    from fleetpmap.export.as_csv import write_csv
+    from fleetpmap.render import plain
+
+    def write(file: BinaryIO) -> None:
+        if format_ is Format.csv:
+            write_csv(report, file, safe=csv_safe)
+        elif format_ in EXPORTERS:
+            EXPORTERS[format_].write(report, file)
+        else:
+            # pmap's own text can hold bytes of this machine's that are not UTF-8; they go out as they came.
+            file.write(plain(report, human=human).encode("utf-8", "surrogateescape"))
+
+    return write
+
+
+def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions | TalkOptions) -> None:
+    """On stderr: who failed and what to do; and what the report on stdout does not say itself."""
+    from fleetpmap.inventory import fold
+    from fleetpmap.report import check_sentences, coverage_sentence, folded
+
+    # A table ends with its failures, its notes and the coverage; a view that is text, and every file, does not.
+    says_all = output.file is None and output.format is Format.table and report.text is None
+    for failure in () if says_all else folded(snapshot.coverage.failures):
+        say(f"{failure.hosts}: {failure.message}")
+        if failure.advice:
+            say(f"  {failure.advice}")
+    if how.quiet:
+        return
+    hosts_of: dict[str, list[str]] = {}
+    for host in snapshot.hosts:
+        for note in _notes(host, how.verbose):
+            hosts_of.setdefault(note, []).append(host.name)
+        if how.verbose > 1:
+            for line in host.said.splitlines()[:_SAID_LINES]:
+                say(f"{host.name} said: {line}")
+            for line in host.failure.traceback.splitlines() if host.failure else ():
+                say(f"{host.name}: {line}")
+    for note, hosts in hosts_of.items():
+        say(f"{fold(hosts)}: {note}")
+    for process in snapshot.coverage.slowest if how.verbose else ():
+        say(f"{process.host}: reading process {process.pid} ({process.name}) took {process.read_s:.2f} s there")
+    for sentence in check_sentences(snapshot.coverage.checked) if how.verbose else ():
+        say(sentence)
+    if says_all:
+        return
+    for finding in report.findings:
+        say(finding)
+    for note in report.notes:
+        say(note)
+    say(coverage_sentence(snapshot.coverage, listed_only=report.listed_only))
+
+
+def _notes(host: HostResult, verbose: int) -> Iterator[str]:
+    yield from host.notes
+    if verbose and (can := host.capabilities):
+        yield f"kernel {can.kernel}, read as uid {can.uid} with {can.reader} tools, sent as {can.compression}"
+    if verbose and host.read_s is not None:
+        yield f"reading took {host.read_s:.2f} s there"
+
+
+def say(line: str) -> None:
+    """One line on stderr; whatever a host put into it is made harmless."""
+    try:
+        line = escape(line)
+        print(in_ascii(line) if is_c_locale() or sys.stderr.encoding.startswith("ascii") else line, file=sys.stderr)
+    except OSError:
+        # Who cannot be told is not told, and the interpreter's last flush must not change the exit status.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def exit_status(snapshot: Snapshot) -> int:
+    """130 interrupted · 124 deadline · 4 no host answered · 3 a host failed, or a process's memory is missing ·
+    5 nothing matched anywhere · 0."""
+    coverage = snapshot.coverage
+    if snapshot.run.ended != "whole":
+        return INTERRUPTED if snapshot.run.ended == "interrupted" else DEADLINE
+    if coverage.answered == 0:
+        return 4
+    if not coverage.complete:
+        return 3
+    return 0 if coverage.matched else 5

@@ -1,0 +1,129 @@
+"""What a host answered, without the secrets that it was given.   batches ─► [redaction] ─► batch, capture
+
+A host can say a password back in any text: a process's name, arguments, cgroup or exe, the path of a mapping, a user's
+name, its kernel's release. So everything is redacted here, after the processes were chosen (a password may be part of
+what the user looks for) and before anything of the answer is shown, counted or kept. Numbers stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fleetpmap.collection.conversation import Conversation
+from fleetpmap.processes import Choice, LeftOut
+from fleetpmap.smaps.fields import FIELDS
+from fleetpmap.transport.secret import Redaction
+from fleetpmap.wire import Capabilities, ListedProcess, Reading
+
+_PATH = re.compile(rb"^([0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ +)(\S.*)$", re.MULTILINE)
+"""A mapping's line that names something."""
+_KNOWN = b"|".join(field.key.encode() for field in FIELDS)
+_OTHER = re.compile(rb"^(?![0-9a-f]+-[0-9a-f]|(?:%b):[ \t]*\d+(?: kB)?$).+$" % _KNOWN, re.MULTILINE)
+"""A line which is neither a mapping's nor a known field's with its number."""
+_KEY = re.compile(rb"[A-Za-z_][A-Za-z0-9_.()]*(?=:)")
+_COMM = re.compile(rb"\(.*\)", re.DOTALL)
+
+
+def redacted(answer: Conversation, secrets: Redaction) -> Conversation:
+    """The answer without these secrets."""
+    listing, reading = answer.listing, answer.reading
+    listing = replace(
+        listing,
+        capabilities=_capabilities(listing.capabilities, secrets),
+        users=_names(listing.users, secrets),
+        raw=_sections(listing.raw, secrets),
+    )
+    reading = reading and _reading(reading, secrets)
+    return replace(answer, listing=listing, choice=_choice(answer.choice, secrets), reading=reading)
+
+
+def _capabilities(can: Capabilities, secrets: Redaction) -> Capabilities:
+    return replace(
+        can,
+        kernel=secrets.text(can.kernel),
+        boot_id=secrets.text(can.boot_id),
+        pid_namespace=secrets.text(can.pid_namespace),
+        reader=secrets.text(can.reader),
+    )
+
+
+def _names(users: Mapping[int, str], secrets: Redaction) -> dict[int, str]:
+    return {uid: secrets.text(name) for uid, name in users.items()}
+
+
+def _choice(choice: Choice, secrets: Redaction) -> Choice:
+    return replace(
+        choice,
+        read=tuple(_process(one, secrets) for one in choice.read),
+        left_out=tuple(
+            LeftOut(_process(one.process, secrets), one.status, secrets.text(one.reason)) for one in choice.left_out
+        ),
+    )
+
+
+def _process(process: ListedProcess, secrets: Redaction) -> ListedProcess:
+    return process._replace(
+        name=secrets.text(process.name),
+        arguments=tuple(map(secrets.text, process.arguments)),
+        cgroups=process.cgroups and tuple(map(secrets.text, process.cgroups)),
+        exe=process.exe and secrets.text(process.exe),
+    )
+
+
+def _reading(reading: Reading, secrets: Redaction) -> Reading:
+    processes, texts, at = [], [], 0
+    changed = secrets.bytes(reading.smaps) is not reading.smaps
+    for one in reading.processes:
+        text = reading.smaps[one.start : one.stop]
+        text = _smaps(text, secrets) if changed else text
+        arguments = one.arguments and tuple(map(secrets.text, one.arguments))
+        processes.append(replace(one, start=at, stop=at + len(text), arguments=arguments))
+        texts.append(text)
+        at += len(text)
+    return replace(
+        reading,
+        smaps=b"".join(texts) if changed else reading.smaps,
+        processes=tuple(processes),
+        users=_names(reading.users, secrets),
+        raw=_sections(reading.raw, secrets),
+    )
+
+
+def _smaps(text: bytes, secrets: Redaction) -> bytes:
+    """One process's smaps: paths, and what no kernel prints."""
+    text = _PATH.sub(lambda line: line[1] + secrets.bytes(line[2]), text)
+    return _OTHER.sub(lambda line: _line(line[0], secrets), text)
+
+
+def _line(line: bytes, secrets: Redaction) -> bytes:
+    key = _KEY.match(line)
+    if key is None or key[0].decode() in _KEYS:
+        return secrets.bytes(line) if key is None else key[0] + secrets.bytes(line[key.end() :])
+    named = secrets.bytes(key[0])
+    return (named if named == key[0] else b"redacted") + secrets.bytes(line[key.end() :])
+
+
+_KEYS = frozenset(field.key for field in FIELDS)
+
+
+def _sections(raw: Mapping[str, bytes], secrets: Redaction) -> dict[str, bytes]:
+    """Sections of records `PID/FILE:TEXT`, as they came; what stands before the colon is ours."""
+    sections = {}
+    for name, section in raw.items():
+        end = b"\0" if name == "facts" else b"\n"
+        changed = secrets.bytes(section) is not section
+        sections[name] = end.join(_record(one, secrets) for one in section.split(end)) if changed else section
+    return sections
+
+
+def _record(record: bytes, secrets: Redaction) -> bytes:
+    path, colon, text = record.partition(b":")
+    if path.endswith(b"/stat"):
+        text = _COMM.sub(lambda name: secrets.bytes(name[0]), text)
+    elif path.endswith(b"/smaps_rollup"):
+        text = _smaps(text, secrets)
+    elif not path.endswith(b"/status") or not text.startswith(b"Uid:"):
+        text = secrets.bytes(text)
+    return path + colon + text

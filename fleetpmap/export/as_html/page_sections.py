@@ -1,0 +1,212 @@
+"""What stands on a page, in order.   report ─► tables, treemap, heat ─► [sections] ─► template"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+from fleetpmap.export.as_html.heat import STEPS_MIB, heat, host_columns, shown_hosts
+from fleetpmap.export.as_html.tables import UNKNOWN, Bar, Part, ShownTable, at_most, shown
+from fleetpmap.export.as_html.treemap import NARROW, WIDE, Tile, rules, tree
+from fleetpmap.report.failures import FoldedFailure, folded
+from fleetpmap.report.grouping import HUGETLB
+from fleetpmap.report.model import Report, Table
+from fleetpmap.report.notes import check_sentences, coverage_sentence, freed_sentence
+from fleetpmap.units import human
+
+_TITLES = {
+    "merged": "Mappings",
+    "hosts": "Hosts",
+    "compare": "Hosts side by side",
+    "processes": "Processes",
+    "stale": "Deleted files still mapped",
+    "mappings": "Every mapping",
+    "ps": "Processes that would be read",
+    "routes": "Hosts and how each is reached",
+    "doctor": "Steps to each host",
+    "fields": "The kernel's fields",
+    "diff": "What changed",
+}
+_OF_VIEW = {"summary": "merged"}
+"""Views whose table is another's part of the page."""
+_HEADLINES = ("pss_kib", "uss_kib", "rss_kib", "swap_kib", "hugetlb_kib")
+"""The last only where there are any."""
+_MOST_LINES = 5_000
+"""Of a view that is text."""
+_MOST_CHECKS = 50
+"""Sentences of the self-check."""
+
+
+class Headline(NamedTuple):
+    """A number in large type."""
+
+    name: str
+    text: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, a table, and what goes with it."""
+
+    name: str
+    title: str
+    table: ShownTable
+    remark: str = ""
+    """What is not shown, and where it is."""
+    steps: tuple[int, ...] = ()
+    """Of a heat map: where each colour begins, MiB."""
+    against: str = ""
+    """Of a heat map: what a cell's distance is from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that the template shows."""
+
+    report: Report
+    coverage: str
+    headlines: tuple[Headline, ...]
+    freed: str
+    """What ending the processes frees, where the headlines do not say it."""
+    findings: tuple[str, ...]
+    notes: tuple[str, ...]
+    metric: str
+    """What the areas and the bars are: pss or rss."""
+    kinds: tuple[Tile, ...]
+    rules_wide: str
+    rules_narrow: str
+    sections: tuple[Section, ...]
+    text: str
+    text_left: int
+    """Lines of the text that are left out."""
+    statuses: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
+    failures: tuple[FoldedFailure, ...]
+    checks: tuple[str, ...]
+
+
+def page_of(report: Report) -> Page:
+    """The page of a report and of what stands beside it, which may be nothing."""
+    beside = report.beside
+    every = (report, *beside.values())
+    whole = beside["kinds"].tables[0] if beside else None
+    metric = (whole.share if whole is not None else None) or "pss_kib"
+    kinds = tree(whole, metric) if whole is not None else ()
+    lines = (report.text or "").splitlines()
+    return Page(
+        report=report,
+        coverage=coverage_sentence(report.coverage, listed_only=report.listed_only),
+        headlines=tuple(_headlines(whole)) if whole is not None else (),
+        freed=freed_sentence(beside["merged"], human_sizes=True) if beside else "",
+        findings=_distinct(one.findings for one in every),
+        notes=_distinct(one.notes for one in every),
+        metric=metric.removesuffix("_kib"),
+        kinds=kinds,
+        rules_wide="".join(rules(kinds, WIDE)),
+        rules_narrow="".join(rules(kinds, NARROW)),
+        sections=tuple(_sections(report)),
+        text="\n".join(lines[:_MOST_LINES]),
+        text_left=max(len(lines) - _MOST_LINES, 0),
+        statuses=_statuses(report),
+        failures=folded(report.coverage.failures),
+        checks=_checks(report),
+    )
+
+
+def _distinct(groups: Iterator[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sentence for group in groups for sentence in group))
+
+
+def _headlines(table: Table) -> Iterator[Headline]:
+    for name in _HEADLINES:
+        column = table.column(name)
+        if name == HUGETLB and not column.total:
+            continue
+        if column.total is None:
+            yield Headline(name.removesuffix("_kib"), UNKNOWN, "unknown")
+        else:
+            yield Headline(name.removesuffix("_kib"), at_most(column, human(column.total)), f"{column.total:,} KiB")
+
+
+def _checks(report: Report) -> tuple[str, ...]:
+    sentences = check_sentences(report.coverage.checked)
+    left = len(sentences) - _MOST_CHECKS
+    return tuple(sentences) if left <= 0 else (*sentences[:_MOST_CHECKS], f"({left:,} more): -v has all of them")
+
+
+def _statuses(report: Report) -> tuple[tuple[str, tuple[tuple[str, int], ...]], ...]:
+    coverage = report.coverage
+    counted = (("hosts", coverage.hosts), ("processes", coverage.processes))
+    return tuple((name, tuple((+counts).most_common())) for name, counts in counted if counts)
+
+
+def _sections(report: Report) -> Iterator[Section]:
+    """The report asked for in place of its own part; first, if it is none of them."""
+    name = _OF_VIEW.get(report.view, report.view)
+    others = {part: one for part, one in report.beside.items() if part in _TITLES}
+    if name not in others:
+        if report.text is None:
+            yield _section(name, report)
+    else:
+        others[name] = report
+    for part, one in others.items():
+        if one is report or _is_worth_it(part, one):
+            yield _section(part, one, report.beside)
+
+
+def _is_worth_it(part: str, report: Report) -> bool:
+    """One host has nobody to be compared with, and most fleets have nothing stale."""
+    if part == "compare":
+        return report.coverage.answered > 1 and len(report.tables[0]) > 1
+    return part != "stale" or len(report.tables[0]) > 0
+
+
+def _section(name: str, report: Report, beside: Mapping[str, Report] | None = None) -> Section:
+    table, title = report.tables[0], _TITLES.get(name, name)
+    if name == "compare":
+        return _comparison(report, title)
+    bars: Sequence[Bar] = ()
+    if name == "hosts" and beside:
+        bars = _host_bars(table, beside["kinds_of_hosts"].tables[0])
+    return Section(name, title, shown(table, bars=bars))
+
+
+def _comparison(report: Report, title: str) -> Section:
+    table = report.tables[0]
+    columns = shown_hosts(table)
+    left = len(table.columns) - len(columns)
+    hosts = host_columns(table.columns)
+    remark = (
+        f"{len(hosts) - left} of {len(hosts):,} hosts are here, those that stand apart first; "
+        "--export compare=compare.csv has all of them."
+    )
+    against = "baseline" if any(column.unit == "delta" for column in hosts) else "median"
+    marked = shown(table, columns, heat(table, columns))
+    return Section("compare", title, marked, remark if left else "", STEPS_MIB, against)
+
+
+def _host_bars(hosts: Table, kinds: Table) -> list[Bar]:
+    """A bar for each row of `hosts`, as long as its memory, in the colours of its kinds."""
+    if all(column.name != "host" for column in hosts.columns):
+        return []
+    metric = kinds.share or "pss_kib"
+    parts: dict[str, list[tuple[str, int]]] = {}
+    cells = zip(*(kinds.column(name).cells() for name in ("host", "kind", metric)), strict=True)
+    for host, kind, kib in cells:
+        if isinstance(kib, int) and kib > 0:
+            parts.setdefault(str(host), []).append((str(kind), kib))
+    longest = max((sum(kib for _, kib in one) for one in parts.values()), default=1)
+    return [_bar(parts.get(str(host), []), longest) for host in hosts.column("host").cells()]
+
+
+def _bar(kinds: list[tuple[str, int]], longest: int) -> Bar:
+    kinds.sort(key=lambda one: one[0])  # the same order in every bar, so that they can be compared
+    starts = accumulate((kib for _, kib in kinds), initial=0)
+    parts = tuple(
+        Part(round(100 * start / longest, 2), round(100 * kib / longest, 2), kind)
+        for start, (kind, kib) in zip(starts, kinds, strict=False)
+    )
+    largest = sorted(kinds, key=lambda one: -one[1])
+    return Bar(parts, ", ".join(f"{kind} {human(kib)}" for kind, kib in largest))

@@ -1,0 +1,1 @@
+"""One module for each view: a pure function Snapshot ─► Report."""

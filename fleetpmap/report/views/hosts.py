@@ -1,0 +1,84 @@
+"""Every host asked, one row each, answered or not.   snapshot ─► [hosts] ─► Report"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fleetpmap.report.grouping import (
+    HUGETLB,
+    WHOLE,
+    coded,
+    host_slots,
+    mapping_counts,
+    processes_on,
+    share_metric,
+    size_columns,
+    sums_by,
+)
+from fleetpmap.report.model import Column, Report, Table
+from fleetpmap.report.notes import notes_on
+from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
+from fleetpmap.smaps import NULL
+from fleetpmap.snapshot import ANSWERED, HostResult, Snapshot
+from fleetpmap.table import IntArray
+
+
+def hosts(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
+    """A row for each host asked, in the order asked; one that failed has its error and no numbers.
+
+    Raises:
+        UsageError: a column of `shape` that the table does not have.
+    """
+    return Report(
+        view="hosts",
+        tables=(shaped(hosts_table(snapshot), shape),),
+        notes=notes_on(snapshot),
+        coverage=snapshot.coverage,
+        run=snapshot.run,
+    )
+
+
+def hosts_table(snapshot: Snapshot) -> Table:
+    """The table of `hosts`, whole."""
+    return Table(
+        "hosts",
+        (
+            Column("host", "text", coded(host.name for host in snapshot.hosts)),
+            Column("status", "text", coded(host.status for host in snapshot.hosts)),
+            *_count_columns(snapshot),
+            *size_columns(snapshot, _sizes(snapshot)),
+            Column("error", "text", [_error(host) for host in snapshot.hosts]),
+        ),
+        share=share_metric(snapshot),
+        measure=(share_metric(snapshot), HUGETLB),
+    )
+
+
+def _count_columns(snapshot: Snapshot) -> tuple[Column, ...]:
+    processes, absent = processes_on(snapshot)
+    mappings, all_mappings = mapping_counts(snapshot.table, host_slots(snapshot), len(snapshot.hosts))
+    answered = np.array([host.status in ANSWERED for host in snapshot.hosts], dtype=np.bool_)
+    return tuple(
+        Column(name, "count", np.where(answered, counts, NULL), rule="distinct", total=total)
+        for name, counts, total in (
+            ("processes", processes, int(processes.sum())),
+            ("absent", absent, int(absent.sum())),
+            ("mappings", mappings, all_mappings),
+        )
+    )
+
+
+def _sizes(snapshot: Snapshot) -> dict[str, IntArray]:
+    """A whole host without mappings (nothing matched, or only kernel threads) holds nothing, as does one that is
+    counted as another; who did not answer is unknown."""
+    slots, hosts = host_slots(snapshot), snapshot.hosts
+    sizes = sums_by(snapshot.table, slots, len(hosts))
+    nothing = np.array([host.status in WHOLE or bool(host.same_as) for host in hosts], dtype=np.bool_)
+    nothing &= np.bincount(slots, minlength=len(hosts)) == 0
+    return {name: np.where(nothing, 0, values) for name, values in sizes.items()}
+
+
+def _error(host: HostResult) -> str:
+    if host.same_as:
+        return f"the same machine as {host.same_as}"
+    return host.failure.message.removeprefix(f"{host.name}: ") if host.failure else ""

@@ -1,0 +1,139 @@
+"""The same mapping of all processes as one row.   snapshot ─► [merged] ─► Report"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.catalogue import merge_keys_of
+from fleetpmap.report.grouping import (
+    HUGETLB,
+    by_process,
+    host_slots,
+    owner,
+    plain_paths,
+    proper_paths,
+    share_metric,
+    size_columns,
+    sums_by,
+)
+from fleetpmap.report.model import Column, Report, Table
+from fleetpmap.report.notes import notes_on
+from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, shaped
+from fleetpmap.smaps import Coded
+from fleetpmap.snapshot import Snapshot
+from fleetpmap.table import IntArray, count, distinct, distinct_per_group
+
+
+def merged(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS) -> Report:
+    """A row for each combination of the `by` keys, the most PSS and huge pages first; equal or unknown by RSS, then by
+    name.
+
+    Raises:
+        UsageError: a key that is none of KEYS, or a column of `shape` that the table does not have.
+    """
+    return Report(
+        view="merged",
+        tables=(Merge(snapshot, by).table(shape),),
+        notes=notes_on(snapshot),
+        coverage=snapshot.coverage,
+        run=snapshot.run,
+    )
+
+
+class Merge:
+    """A snapshot's mappings grouped once, for as many tables of them as are wanted.
+
+    Raises:
+        UsageError: a key of `by` that is none of KEYS.
+    """
+
+    def __init__(self, snapshot: Snapshot, by: Sequence[str]) -> None:
+        keys = {key: _key_of_rows(snapshot, key) for key in merge_keys_of(by)}
+        group, first_row = _grouped(list(keys.values()))
+        names = {key: Coded(column.codes[first_row], column.names) for key, column in keys.items()}
+        sizes = sums_by(snapshot.table, group, len(first_row))
+        order = _order(sizes, list(names.values()))
+        mappings = count(snapshot.table.mappings, group, len(order))
+        self._row = np.argsort(order)[group]
+        """For every mapping the row it is in."""
+        self._counts = {
+            "hosts": host_slots(snapshot),
+            "processes": snapshot.table.process,
+            "paths": plain_paths(snapshot.table).codes,
+        }
+        """For every mapping what these columns count."""
+        self._whole = Table(
+            "rows",
+            (
+                self._distinct("hosts", len(order)),
+                self._distinct("processes", len(order)),
+                Column("mappings", "count", mappings[order], rule="distinct", total=int(mappings.sum())),
+                *size_columns(snapshot, {name: values[order] for name, values in sizes.items()}),
+                self._distinct("paths", len(order)),
+                *(Column(key, "text", Coded(name.codes[order], name.names)) for key, name in names.items()),
+            ),
+            share=share_metric(snapshot),
+            measure=(share_metric(snapshot), HUGETLB),
+        )
+
+    def table(self, shape: Shape) -> Table:
+        """The groups as rows; `(N more)` counts anew what its groups share.
+
+        Raises:
+            UsageError: a column that the table does not have.
+        """
+        return shaped(self._whole, shape, self._counted)
+
+    def _distinct(self, name: str, rows: int) -> Column:
+        values = self._counts[name]
+        counts = distinct_per_group(values, self._row, rows)
+        return Column(name, "count", counts, rule="distinct", total=len(distinct(values)))
+
+    def _counted(self, rows: Rows) -> dict[str, int]:
+        left = np.zeros(len(self._whole), dtype=np.bool_)
+        left[rows] = True
+        members = left[self._row]
+        return {name: len(distinct(values[members])) for name, values in self._counts.items()}
+
+
+def _key_of_rows(snapshot: Snapshot, key: str) -> Coded:
+    """The key of every mapping."""
+    table = snapshot.table
+    match key:
+        case "host":
+            return by_process((process.host for process in snapshot.processes), table)
+        case "process":
+            return by_process((process.name for process in snapshot.processes), table)
+        case "user":
+            return by_process((owner(process) for process in snapshot.processes), table)
+        case "path":
+            return proper_paths(table)
+        case "perms":
+            return table.perms
+        case "kind":
+            return table.kind
+        case _:
+            return table.mapping
+
+
+def _grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The group of every row, and the first row of every group."""
+    group: NDArray[np.intp] = np.zeros(len(keys[0]), dtype=np.intp)
+    for key in keys:
+        # Packed anew after each key, so that the product cannot pass 64 bits. Null (-1) is a value like the others.
+        combined = group * (len(key.names) + 1) + key.codes + 1
+        _, first_row, group = np.unique(combined, return_index=True, return_inverse=True)
+    return group, first_row
+
+
+def _order(sizes: dict[str, IntArray], names: Sequence[Coded]) -> NDArray[np.intp]:
+    texts = list(zip(*(["" if text is None else text for text in name.texts()] for name in names), strict=True))
+    pss, huge = sizes["pss_kib"], sizes[HUGETLB]
+    # NULL is below every size, so what is unknown comes last.
+    held = np.where(huge > 0, np.maximum(pss, 0) + huge, pss).tolist()
+    rss = sizes["rss_kib"].tolist()
+    order = sorted(range(len(texts)), key=lambda row: (-held[row], -rss[row], texts[row]))
+    return np.array(order, dtype=np.intp)

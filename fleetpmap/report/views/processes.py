@@ -1,0 +1,41 @@
+"""Every process that matched, one row each, read or not.   snapshot ─► [processes] ─► Report"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fleetpmap.report.grouping import HUGETLB, identity_columns, mapping_counts, share_metric, size_columns, sums_by
+from fleetpmap.report.model import Column, Report, Table
+from fleetpmap.report.notes import notes_on
+from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
+from fleetpmap.smaps import NULL
+from fleetpmap.snapshot import Snapshot
+
+
+def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
+    """A row for each process that matched, by host and pid; one that was not read has its status and no numbers.
+
+    Raises:
+        UsageError: a column of `shape` that the table does not have.
+    """
+    mappings, count = snapshot.table, len(snapshot.processes)
+    read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
+    counts, total = mapping_counts(mappings, mappings.process, count)
+    table = Table(
+        "rows",
+        (
+            *identity_columns(snapshot.processes),
+            Column("mappings", "count", np.where(read, counts, NULL), rule="distinct", total=total),
+            *size_columns(snapshot, sums_by(mappings, mappings.process, count)),
+        ),
+        last="command",
+        share=share_metric(snapshot),
+        measure=(share_metric(snapshot), HUGETLB),
+    )
+    return Report(
+        view="processes",
+        tables=(shaped(table, shape),),
+        notes=notes_on(snapshot),
+        coverage=snapshot.coverage,
+        run=snapshot.run,
+    )

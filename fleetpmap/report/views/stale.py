@@ -1,0 +1,140 @@
+"""Who still runs what an upgrade has replaced.   snapshot ─► [stale] ─► Report
+
+A library or program that was deleted, or replaced by a new file of the same name, stays in the memory of the processes
+that map it; the upgrade reaches them when they restart. Stale is a deleted file that a process maps executable and
+private, or a shared object in a folder of the system's. These are not, since no upgrade replaced them:
+
+    memory that is only called like a file: shared anonymous memory, memfds, System V segments, devices
+    what a program unpacked or generated for itself under a temporary or made-up name (naming.is_temporary)
+    data: caches, fonts, locale archives, databases, also where an old program maps all that it reads executable
+
+A file whose real name ends in ` (deleted)` cannot be told from one that is.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.inventory.nodesets import fold
+from fleetpmap.naming import is_temporary
+from fleetpmap.report.grouping import by_process, known_total, owner, proper_paths, replaced, rule_over
+from fleetpmap.report.model import Column, Report, Table
+from fleetpmap.report.notes import notes_on
+from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
+from fleetpmap.smaps import Coded
+from fleetpmap.snapshot import Snapshot
+from fleetpmap.table import METRICS, MappingTable, distinct, sums
+
+_FILES = frozenset({"library", "executable", "file"})
+_SYSTEM = re.compile(r"/(?:usr|lib|lib32|lib64|libx32|bin|sbin)/")
+"""Folders of libraries and programs: what was deleted there was upgraded, or removed."""
+_DATA = re.compile(
+    r"/(?:locale|fonts?|gconv)/[^.]*\Z|/locale-archive\Z"
+    r"|\.(?:cache|db|sqlite3?|mdb|dat|idx|index|mo|res|pak|tt[cf]|otf|pf[ab]|pcf|woff2?|gvdb|compiled)(?:\.\w{1,8})?\Z"
+)
+"""Data by its place or its name."""
+MOST = 5
+"""Sentences; the table has the rest."""
+
+
+def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT_IS) -> Report:
+    """A row for each process and stale file that it maps, by host, pid and path.
+
+    `all_deleted`: every other deleted file too; `kind` says what it is.
+
+    Raises:
+        UsageError: a column of `shape` that the table does not have.
+    """
+    table, paths = snapshot.table, proper_paths(snapshot.table)
+    gone = replaced(table)
+    is_stale = gone & _is_stale(table, paths, gone)
+    whole = _table(snapshot, paths, np.flatnonzero(gone if all_deleted else is_stale))
+    told = _table(snapshot, paths, np.flatnonzero(is_stale)) if all_deleted else whole
+    return Report(
+        "stale",
+        (shaped(whole, shape),),
+        notes_on(snapshot),
+        snapshot.coverage,
+        snapshot.run,
+        findings=_sentences(told),
+    )
+
+
+def _table(snapshot: Snapshot, paths: Coded, rows: NDArray[np.intp]) -> Table:
+    """A row for each process and path among these mappings."""
+    table = snapshot.table
+    rank = np.argsort(np.argsort(np.array(paths.names, dtype=object)))  # of each path by the alphabet
+    pairs = table.process[rows].astype(np.int64) * (len(paths.names) + 1) + rank[paths.codes[rows]]
+    _, first, group = np.unique(pairs, return_index=True, return_inverse=True)
+    first = rows[first]
+    rss = table.metrics["rss_kib"][rows]
+    pids = np.array([process.pid for process in snapshot.processes], dtype=np.int64)
+    return Table(
+        "rows",
+        (
+            _coded("host", by_process((process.host for process in snapshot.processes), table), first),
+            Column("pid", "number", pids[table.process[first]]),
+            _coded("user", by_process(map(owner, snapshot.processes), table), first),
+            _coded("name", by_process((process.name for process in snapshot.processes), table), first),
+            _coded("kind", table.kind, first),
+            Column(
+                "rss_kib",
+                "KiB",
+                sums(rss, group, len(first)),
+                rule_over(len(distinct(table.process[rows])), METRICS["rss_kib"]),
+                known_total(rss, snapshot),
+            ),
+            _coded("path", paths, first),
+        ),
+        last="path",
+    )
+
+
+def _is_stale(table: MappingTable, paths: Coded, gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """For every mapping whether it is of a library or a program, if its file is `gone`."""
+    is_file, is_library = (_one_of(table.kind, kinds) for kinds in (_FILES, frozenset({"library"})))
+    upgraded, in_system = (
+        np.array([*map(test, paths.names), False], dtype=np.bool_)[paths.codes]
+        for test in (_may_be_upgraded, _in_system)
+    )
+    runs = np.array([*(perms[2:] == "xp" for perms in table.perms.names), False], dtype=np.bool_)[table.perms.codes]
+    pairs = table.process.astype(np.int64) * (len(paths.names) + 1) + paths.codes
+    is_run = np.isin(pairs, pairs[gone & runs])
+    stale: NDArray[np.bool_] = is_file & upgraded & (is_run | (is_library & in_system))
+    return stale
+
+
+def _one_of(texts: Coded, wanted: frozenset[str]) -> NDArray[np.bool_]:
+    return np.array([*(text in wanted for text in texts.names), False], dtype=np.bool_)[texts.codes]
+
+
+def _may_be_upgraded(path: str) -> bool:
+    return not is_temporary(path) and _DATA.search(path) is None
+
+
+def _in_system(path: str) -> bool:
+    return _SYSTEM.match(path) is not None
+
+
+def _coded(name: str, texts: Coded, rows: NDArray[np.intp]) -> Column:
+    return Column(name, "text", Coded(texts.codes[rows], texts.names))
+
+
+def _counted(count: int) -> str:
+    return "1 process maps the old one" if count == 1 else f"{count} processes map the old one"
+
+
+def _sentences(table: Table) -> tuple[str, ...]:
+    """Who has to restart for which file, the file with most processes first."""
+    users: dict[str, list[tuple[str, int]]] = {}
+    hosts, pids, paths = (table.column(name).cells() for name in ("host", "pid", "path"))
+    for host, pid, path in zip(hosts, pids, paths, strict=True):
+        users.setdefault(str(path), []).append((str(host), int(pid or 0)))
+    ranked = sorted(users.items(), key=lambda user: (-len(user[1]), user[0]))
+    return tuple(
+        f"{path} was deleted or replaced, and {_counted(len(who))} on {fold(host for host, _ in who)} until restarted"
+        for path, who in ranked[:MOST]
+    )

@@ -1,0 +1,62 @@
+"""The answer at a glance: what is in memory, and where.   snapshot ─► merged + hosts ─► [summary] ─► Report
+
+As it is written to a file, a summary is all mappings and all hosts asked. A person at a terminal gets it brief: the
+MOST_MAPPINGS largest mappings and one row for the rest; the hosts with something to show, and of more than MOST_HOSTS
+the largest; who has nothing to show, or did not answer, in a folded sentence each. The totals are those of the whole.
+--top says otherwise for the mappings (0: all); the views merged and hosts have every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.model import Report, Table
+from fleetpmap.report.notes import notes_on
+from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, rows_of, shaped
+from fleetpmap.report.views.hosts import hosts_table
+from fleetpmap.report.views.merged import Merge
+from fleetpmap.snapshot import Snapshot
+
+MOST_MAPPINGS = 20
+"""Rows of mappings on a terminal, unless --top says how many."""
+MOST_HOSTS = 40
+"""Rows of hosts on a terminal."""
+
+
+def summary(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS) -> Report:
+    """The tables of `merged`, in the given shape, and `hosts`; a format of one table writes the first.
+
+    Raises:
+        UsageError: a key of `by` that merged does not have, or a column of `shape`.
+    """
+    merge = Merge(snapshot, by)
+    mappings, hosts = merge.table(shape), hosts_table(snapshot)
+    whole = Report(
+        view="summary",
+        tables=(mappings, hosts),
+        notes=notes_on(snapshot),
+        coverage=snapshot.coverage,
+        run=snapshot.run,
+    )
+    long = len(mappings) > MOST_MAPPINGS + 1  # one row more is as short as `(1 more)`
+    if shape.top is None and long and has_label(mappings):
+        mappings = merge.table(replace(shape, top=MOST_MAPPINGS))
+    tables = (mappings, _with_something(snapshot, hosts)) if len(snapshot.hosts) > 1 else (mappings,)
+    return replace(whole, brief=replace(whole, tables=tables, notes=(*_without_a_match(snapshot), *whole.notes)))
+
+
+def _with_something(snapshot: Snapshot, hosts: Table) -> Table:
+    """The hosts where processes matched."""
+    slots = [slot for slot, host in enumerate(snapshot.hosts) if host.status in ("ok", "partial")]
+    some = rows_of(hosts, np.array(slots, dtype=np.intp))
+    return shaped(some, Shape(top=MOST_HOSTS)) if len(some) > MOST_HOSTS + 1 else some
+
+
+def _without_a_match(snapshot: Snapshot) -> list[str]:
+    """A service that does not run where it should is news, so these hosts are named."""
+    names = [host.name for host in snapshot.hosts if host.status == "no-match"]
+    return [f"no process matched on {fold(names)}"] if names and len(names) < len(snapshot.hosts) else []

@@ -1,0 +1,326 @@
+"""ssh_config without ssh.   ~/.ssh/config, /etc/ssh/ssh_config ─► [ssh_config_file] ─► ssh_config
+
+`everything` is every line of the files, to see what they are about. `read` is what they say of one host, in the form
+of `ssh -G`, for machines that have no ssh to ask: the first value of an option counts, `Host` and `Match` decide which
+lines do. What this reader cannot know is an error with file and line, never a guess.
+Source: readconf.c and argv_split() in misc.c of OpenSSH.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import takewhile, zip_longest
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from fleetpmap.errors import ConfigError, UsageError
+from fleetpmap.transport.base import printable
+from fleetpmap.transport.ssh_config.keywords import OTHER_NAMES, SPELLING, WITHOUT_SSH
+from fleetpmap.transport.this_user import home, login_name
+from fleetpmap.transport.wildcards import fits, fits_list
+
+SYSTEM_CONFIG = "/etc/ssh/ssh_config"
+Said = dict[str, tuple[str, ...]]
+"""The values of each option, whose name is in lower case."""
+
+_MAX_DEPTH = 16
+_MOST_KEYS = 100
+"""Of ssh too: SSH_MAX_IDENTITY_FILES, SSH_MAX_CERTIFICATE_FILES."""
+_OPTION = re.compile(r'([^\s="#]+)(?:\s*=\s*|\s+|$)')
+# Nothing is gone back for (`++`, `*+`): the time grows with the line, whatever it holds.
+_WORD = re.compile(r"""((?:[^\s'"\\]++|\\.|\\$|'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+")++)\s*+""", re.DOTALL)
+_QUOTED = re.compile(r"""['"\\]""")
+_PIECE = re.compile(r"""\\(['"\\ ])|'((?:[^'\\]++|\\.)*+)'|"((?:[^"\\]++|\\.)*+)"|[^\\'"]++|\\""", re.DOTALL)
+_REPEATED = frozenset({"identityfile", "certificatefile"})
+_ALL_WORDS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
+_REST_OF_LINE = frozenset({"proxycommand", "proxyjump"})
+_EITHER = {"proxycommand": "proxyjump", "proxyjump": "proxycommand"}
+"""Where one is set, the other is not looked at any more."""
+_SWITCH = re.compile(r"yes|no|true|false", re.IGNORECASE)
+_ALLOWED = {
+    "port": re.compile(r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"),
+    "connectionattempts": re.compile(r"[0-9]{1,5}"),
+    "connecttimeout": re.compile(r"none|(?:[0-9]{1,9}[smhdw])*[0-9]{0,9}", re.IGNORECASE),
+    "addressfamily": re.compile(r"any|inet|inet6", re.IGNORECASE),
+    "identitiesonly": _SWITCH,
+    "pubkeyauthentication": re.compile(r"yes|no|true|false|unbound|host-bound", re.IGNORECASE),
+    "passwordauthentication": _SWITCH,
+    "kbdinteractiveauthentication": _SWITCH,
+    "numberofpasswordprompts": re.compile(r"[0-9]{1,5}"),
+    "stricthostkeychecking": re.compile(r"yes|no|true|false|off|ask|accept-new", re.IGNORECASE),
+    "user": re.compile(r"[^%$]+"),  # newer versions of ssh expand them, older ones do not
+}
+"""What is understood of an option's value, all of it."""
+
+
+class Line(NamedTuple):
+    """One option with its value, and where it stands."""
+
+    keyword: str
+    """In lower case, by its present name."""
+    rest: str
+    """The value as it is written."""
+    words: tuple[str, ...]
+    """The value's words, unquoted, without a comment."""
+    where: str
+    """`FILE line N`."""
+
+    def refuse(self, why: str, host: str | None = None) -> NoReturn:
+        """Raise the error that names this line: the host's where the line is only about that one."""
+        message = f"{self.where}: {why}"
+        hint = "install ssh, which knows, or choose another file with --ssh-config (none for no file)"
+        if host is not None:
+            raise ConfigError(message, host=host, stage="config", hint=hint)
+        raise UsageError(message, hint=hint)
+
+
+def everything(config: str | None) -> Iterator[Line]:
+    """Every line of the files that hold for `--ssh-config config`, included ones too, for whichever host it is.
+
+    Raises:
+        UsageError: a file or a line that cannot be read.
+    """
+    for path, base in _files(config):
+        yield from _with_included(path, base, depth=0)
+
+
+def read(
+    name: str, config: str | None, *, user: str | None = None, port: int | None = None, host: str | None = None
+) -> Said:
+    """What the files say of `ssh [-l user] [-p port] name`, as ssh -G would print it; only what they set.
+
+    Args:
+        host: what errors call it; None: its name.
+
+    Raises:
+        UsageError: a file or a line that cannot be read.
+        HostError: a line that holds for this host and needs ssh to be understood.
+    """
+    said: Said = {}
+    if user is not None:
+        said["user"] = (user,)
+    if port is not None:
+        said["port"] = (str(port),)
+    reader = _Reader(name, said, host if host is not None else name)
+    for path, base in _files(config):
+        reader.read(_lines(path), base)
+    said["hostname"] = (reader.hostname().lower(),)
+    return said
+
+
+def parse(name: str, text: str, path: str) -> Said:
+    """As read, of one file's text; `path` is for what is said of it.
+
+    Raises:
+        UsageError, HostError: as read.
+    """
+    reader = _Reader(name, {}, name)
+    reader.read(_parsed(text, path), Path(path).parent)
+    return reader.said | {"hostname": (reader.hostname().lower(),)}
+
+
+def _files(config: str | None) -> list[tuple[str, Path]]:
+    """The files that there are (one that was asked for has to be), each with the directory of what it includes."""
+    own = home() / ".ssh"
+    if config is not None:
+        return [] if config == "none" else [(config, own)]
+    files = ((str(own / "config"), own), (SYSTEM_CONFIG, Path(SYSTEM_CONFIG).parent))
+    return [(path, base) for path, base in files if os.access(path, os.F_OK)]
+
+
+@dataclass(slots=True)
+class _Reader:
+    name: str
+    said: Said
+    host: str
+    """What errors call it."""
+    ignored: dict[str, bool] = field(default_factory=dict)
+    """Unknown options, and whether IgnoreUnknown has them."""
+
+    def hostname(self) -> str:
+        """The name as far as it is known by now."""
+        if "hostname" not in self.said:
+            return self.name
+        tokens = {"%h": self.name, "%%": "%"}
+        return re.sub("%.", lambda token: tokens[token[0]], self.said["hostname"][0])
+
+    def read(self, lines: Iterable[Line], base: Path, *, active: bool = True, depth: int = 0) -> None:
+        """Take over what one file says. In a file that is included where it does not hold, nothing ever holds."""
+        holds = active
+        for line in lines:
+            if line.keyword == "host":
+                holds = active and _host(line, self.name)
+            elif line.keyword == "match":
+                holds = active and self._match(line)
+            elif line.keyword == "include":
+                for included in _included(line, base, depth):
+                    self.read(_lines(included), base, active=holds, depth=depth + 1)
+            else:
+                self._take(line, holds=holds)
+
+    def _take(self, line: Line, *, holds: bool) -> None:
+        keyword = line.keyword
+        known = WITHOUT_SSH.get(keyword)
+        if known is None:
+            if self._is_ignored(keyword):
+                return
+            line.refuse(f"nobody here knows the option {printable(keyword)}")
+        if not line.words:
+            line.refuse(f"{SPELLING[keyword]} has no value")
+        if not holds or known == "no effect":
+            return
+        if known == "refused":
+            if line.words[0].lower() not in UNSET:
+                line.refuse(f"{SPELLING[keyword]} needs ssh, which this machine does not have", self.host)
+            return
+        values = self._values(line)
+        if keyword in _REPEATED:
+            self.said[keyword] = tuple(dict.fromkeys((*self.said.get(keyword, ()), *values)))
+            if len(self.said[keyword]) > _MOST_KEYS:
+                line.refuse(f"more than {_MOST_KEYS} of {SPELLING[keyword]}", self.host)
+        elif keyword not in self.said and _EITHER.get(keyword) not in self.said:
+            self.said[keyword] = values
+
+    def _is_ignored(self, keyword: str) -> bool:
+        """Whether IgnoreUnknown, which counts for what follows it, has the option."""
+        if keyword not in self.ignored:
+            self.ignored[keyword] = fits_list(self.said.get("ignoreunknown", ("",))[0].lower(), keyword)
+        return self.ignored[keyword]
+
+    def _match(self, line: Line) -> bool:
+        """Whether every criterion holds. Those behind one that does not are not looked at, as ssh runs no exec then."""
+        words = [part for word in line.words for part in word.split("=", 1)]
+        if len(words) == 1 and words[0].lower() == "all":
+            return True
+        for criterion, patterns in zip_longest(words[::2], words[1::2]):
+            kind = criterion.lower().removeprefix("!")
+            value = self._value(kind)
+            if value is None or not patterns:
+                line.refuse(f'"Match {printable(criterion)}" needs ssh, which this machine does not have', self.host)
+            if kind.endswith("host"):
+                patterns, value = patterns.lower(), value.lower()
+            if fits_list(patterns, value) == criterion.startswith("!"):
+                return False
+        return bool(words)
+
+    def _value(self, criterion: str) -> str | None:
+        """What a criterion of Match looks at, as far as it is known by now; None where only ssh knows."""
+        match criterion:
+            case "host":
+                return self.hostname()
+            case "originalhost":
+                return self.name
+            case "user":
+                return self.said.get("user", (login_name(),))[0]
+            case "localuser":
+                return login_name()
+            case _:
+                return None
+
+    def _values(self, line: Line) -> tuple[str, ...]:
+        keyword = line.keyword
+        if keyword in _REST_OF_LINE:
+            return (line.rest,)
+        if keyword in _ALL_WORDS:
+            return line.words
+        if len(line.words) > 1:
+            line.refuse(f"{SPELLING[keyword]} has more than one value", self.host)
+        value = line.words[0]
+        allowed = _ALLOWED.get(keyword)
+        if allowed and not allowed.fullmatch(value):
+            line.refuse(f'{SPELLING[keyword]} cannot be "{printable(value)}" without ssh', self.host)
+        if keyword == "hostname" and re.sub("%[h%]", "", value).count("%"):
+            line.refuse(f'HostName cannot be "{printable(value)}" without ssh', self.host)
+        return (value,)
+
+
+UNSET = frozenset({"", "no", "none", "false", "ask", "internal"})
+"""Values, in lower case, with which an option that only ssh knows changes nothing."""
+
+
+def _host(line: Line, name: str) -> bool:
+    if not line.words:
+        line.refuse("Host has no pattern")
+    fitted = False
+    for word in line.words:
+        if word.startswith("!"):
+            if fits(word[1:], name):
+                return False
+        else:
+            fitted = fitted or fits(word, name)
+    return fitted
+
+
+def _with_included(path: str, base: Path, depth: int) -> Iterator[Line]:
+    for line in _lines(path):
+        yield line
+        if line.keyword == "include":
+            for included in _included(line, base, depth):
+                yield from _with_included(included, base, depth + 1)
+
+
+def _included(line: Line, base: Path, depth: int) -> Iterator[str]:
+    """The files that a line includes, in order."""
+    if depth >= _MAX_DEPTH:
+        line.refuse("too many files that include each other")
+    for word in line.words:
+        if re.search("[%$]|^~[^/]", word):
+            line.refuse(f"cannot tell which files {printable(word)} means")
+        pattern = home() / word[2:] if word.startswith("~/") else base / word
+        yield from sorted(glob.glob(str(pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
+
+
+def _lines(path: str) -> Iterator[Line]:
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the ssh_config {path}: {error.strerror}",
+            hint="choose another file with --ssh-config (none for no file)",
+        ) from error
+    return _parsed(text, path)
+
+
+def _parsed(text: str, path: str) -> Iterator[Line]:
+    """The lines with an option, each with its value."""
+    for number, full in enumerate(text.split("\n"), start=1):
+        stripped = full.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        match = _OPTION.match(stripped)
+        keyword, rest = (match[1].lower(), stripped[match.end() :]) if match else ("", stripped)
+        keyword = OTHER_NAMES.get(keyword, keyword)
+        words = _words(keyword, rest)
+        line = Line(keyword, rest, words or (), f"{path} line {number}")
+        if match is None or "\0" in stripped:
+            line.refuse("not an option with a value")
+        if words is None:
+            line.refuse("a quotation mark is missing")
+        yield line
+
+
+def _words(keyword: str, text: str) -> tuple[str, ...] | None:
+    """The words of a value; None where a quotation does not end."""
+    if keyword in _REST_OF_LINE:
+        return (text,) if text else ()
+    if not _QUOTED.search(text):
+        return tuple(takewhile(lambda word: not word.startswith("#"), text.split()))
+    words, at = [], 0
+    while at < len(text) and text[at] != "#":
+        match = _WORD.match(text, at)
+        if match is None:
+            return None
+        words.append(re.sub(_PIECE, _unquoted, match[1]))
+        at = match.end()
+    return tuple(words)
+
+
+def _unquoted(piece: re.Match[str]) -> str:
+    quoted = piece[2] if piece[2] is not None else piece[3]
+    if quoted is not None:
+        return re.sub(r"""\\(['"\\])""", r"\1", quoted)
+    return piece[1] or piece[0]
