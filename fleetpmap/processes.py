@@ -31,6 +31,8 @@ _POSIX_CLASS = re.compile(r"\[[:.=]\w+[:.=]\]")
 # What sshd writes over its command line for a connection: "sshd: ops [priv]", "sshd-session: ops@notty".
 # The listener writes "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", or nothing on old versions.
 _SSHD_CONNECTION = re.compile(r"sshd(-\w+)?: (?!.*\[listener\])")
+_OTHER_SERVER = re.compile("sshd|dropbear")
+"""In the names of SSH servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ def own_of(listing: Listing, local_pid: int | None = None) -> Own:
     if local_pid is not None:
         return Own(roots=frozenset({local_pid}), since_ticks=_oldest({local_pid}, listing.processes))
     below_sshd, connection = _ancestors(probe, listing.processes)
+    if not connection and (below := _below_other_server(probe, listing.processes)):
+        return Own(roots=frozenset(below), since_ticks=_oldest(below, listing.processes))
     since_ticks = _oldest(below_sshd | {probe.session}, listing.processes)
     return Own(probe.session, frozenset(below_sshd), frozenset(connection), since_ticks)
 
@@ -174,23 +178,25 @@ def full_name(process: ListedProcess) -> str:
 def completed(choice: Choice, reading: Reading) -> Choice:
     """The choice with the names and command lines that the reading brought."""
     read = (
-        process._replace(
-            name=process.name if found.name is None else found.name,
-            arguments=process.arguments if found.arguments is None else found.arguments,
-        )
-        if found.status != "reused"
-        else process
+        process if found.status == "reused" else _renamed(process, found)
         for process, found in zip(choice.read, reading.processes, strict=True)
     )
     return replace(choice, read=tuple(read))
 
 
+def _renamed(listed: ListedProcess, found: ProcessReading) -> ListedProcess:
+    """The process with the name and command line of after the reading, as far as they are known."""
+    arguments = listed.arguments if found.arguments is None else found.arguments
+    # exec gives a process both. Without a command line the new name is not that of a program.
+    name = listed.name if found.name is None or found.arguments == () else found.name
+    return listed._replace(name=name, arguments=arguments)
+
+
 def became_another(listed: ListedProcess, found: ProcessReading, selection: Selection) -> bool:
     """Whether a process that was chosen had another name when it was read, by which it would not have been."""
-    if selection.match is None or found.name is None or found.name == listed.name:
+    now = _renamed(listed, found)
+    if selection.match is None or now.name == listed.name:
         return False
-    arguments = listed.arguments if found.arguments is None else found.arguments
-    now = listed._replace(name=found.name, arguments=arguments)
     return _split([now], Matcher(selection.match, exact=selection.exact), full=selection.full) == ([], [])
 
 
@@ -368,6 +374,21 @@ def _ancestors(probe: ListedProcess, processes: Processes) -> tuple[set[int], se
             below.add(process.pid)
         process = parent
     return (below, connection) if connection else ({probe.pid}, set())
+
+
+def _below_other_server(probe: ListedProcess, processes: Processes) -> set[int]:
+    """The probe and what lies between it and a server that gave it no session of its own, as tinysshd gives none.
+
+    That session holds all that the server's own parent started, services too. Empty where the session is ours.
+    """
+    below: set[int] = set()
+    process: ListedProcess | None = probe
+    while process is not None and process.pid not in below and process.pid != probe.session:
+        if _OTHER_SERVER.search(process.name):
+            return below
+        below.add(process.pid)
+        process = processes.get(process.ppid)
+    return set()
 
 
 def _is_sshd_connection(process: ListedProcess, parent: ListedProcess | None) -> bool:

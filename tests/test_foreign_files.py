@@ -13,7 +13,7 @@ import sys
 import tarfile
 import time
 import zlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -303,6 +303,17 @@ def test_rows_that_no_kernel_prints_are_refused(tmp_path: Path, column: str):
     frame = pl.read_parquet(io.BytesIO(_written())).with_columns(ODD_ROWS[column].alias(column))
     frame.write_parquet(path, metadata=_metadata())
     with pytest.raises(UsageError, match=r"is not a whole snapshot|is torn, or not parquet"):
+        load_snapshot(path)
+
+
+@pytest.mark.parametrize("key", ["pid", "start_ticks", "uid", "start_stack", "read_s"])
+def test_a_number_below_zero_is_refused(tmp_path: Path, key: str):
+    """Where it begins its stack, for one, is an address."""
+    processes = json.loads(zlib.decompress(b64decode(_metadata()["fleetpmap_processes"])))
+    processes[0]["process"][key] = -1
+    path = tmp_path / "odd.parquet"
+    pl.read_parquet(io.BytesIO(_written())).write_parquet(path, metadata=_metadata(json.dumps(processes).encode()))
+    with pytest.raises(UsageError, match="a number that no kernel gives"):
         load_snapshot(path)
 
 

@@ -273,6 +273,23 @@ def test_the_connection_is_known_without_command_lines():
     assert pids(choose(fleet, Selection())) == [100, 300]
 
 
+@pytest.mark.parametrize(("leader", "matched"), [(50, [60, 80]), (70, [60])])
+def test_session_that_a_server_shares_with_services(leader: int, matched: list[int]):
+    """tinysshd starts a login in the session that it is in itself: the services there are not ours, our shells are."""
+    fleet = listing(
+        listed(50, "sh", "sh", "/etc/rc.local"),
+        listed(55, "tcpserver", ppid=50, session=50),
+        listed(60, "bash", "bash", "/srv/service", ppid=50, session=50),
+        listed(70, "tinysshd", ppid=55, session=leader),
+        listed(71, "bash", "bash", "-c", "sh -s", ppid=70, session=leader),
+        listed(72, "sh", "sh", "-s", ppid=71, session=leader),
+        listed(73, "bash", "bash", "helper", ppid=71, session=leader),
+        listed(80, "bash", "bash", "left", ppid=1, session=70),
+        probe_pid=72,
+    )
+    assert pids(choose(fleet, Selection(match=re.compile("bash")))) == matched
+
+
 def test_over_sudo_the_pty_session_is_left_out_too():
     """sudo may run the probe in a session of its own: its ancestors up to sshd are ours as well."""
     fleet = listing(

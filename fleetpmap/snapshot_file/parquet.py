@@ -202,12 +202,15 @@ def _check_values(hosts: tuple[HostResult, ...], processes: tuple[Process, ...],
     unknown = (statuses - {*HOST_STATUSES}) | ({process.status for process in processes} - {*PROCESS_STATUSES})
     if unknown:
         raise ValueError(f"there is no status {sorted(unknown)[0]}")
-    if any(
-        not (0 <= one.pid < 2**31 and 0 <= one.start_ticks < 2**63 and -1 <= one.rss_kib < 2**53) for one in processes
-    ):
+    if not all(map(_has_possible_numbers, processes)):
         raise ValueError("a process has a number that no kernel gives")
     if not run.has_dates:
         raise ValueError("its run's started and elapsed_s are no time that every time zone has")
+
+
+def _has_possible_numbers(one: Process) -> bool:
+    unsigned = (one.uid or 0, one.start_stack or 0, one.read_s or 0)
+    return 0 <= one.pid < 2**31 and 0 <= one.start_ticks < 2**63 and -1 <= one.rss_kib < 2**53 and min(unsigned) >= 0
 
 
 def _packed(value: object) -> str:

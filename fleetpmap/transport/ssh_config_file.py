@@ -245,9 +245,14 @@ UNSET = frozenset({"", "no", "none", "false", "ask", "internal"})
 def _host(line: Line, name: str) -> bool:
     if not line.words:
         line.refuse("Host has no pattern")
-    if any(word.startswith("!") and fits(word[1:], name) for word in line.words):
-        return False
-    return any(fits(word, name) for word in line.words if not word.startswith("!"))
+    fitted = False
+    for word in line.words:
+        if word.startswith("!"):
+            if fits(word[1:], name):
+                return False
+        else:
+            fitted = fitted or fits(word, name)
+    return fitted
 
 
 def _with_included(path: str, base: Path, depth: int) -> Iterator[Line]:
