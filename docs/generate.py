@@ -33,7 +33,7 @@ from fleetpmap.inventory.toml_tables import MEMBERS
 from fleetpmap.processes import MAX_RSS, MAX_RSS_SUM
 from fleetpmap.report import VIEWS, Report, ViewOptions, diff, fields, ps
 from fleetpmap.smaps.fields import FIELDS
-from fleetpmap.smaps.parser import MAPPINGS_LIMIT
+from fleetpmap.smaps.parser import FILES_LIMIT, MAPPINGS_LIMIT
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Run, Snapshot
 from fleetpmap.table import KERNEL_KEYS, METRICS
 from fleetpmap.transport import SshOptions
@@ -334,7 +334,7 @@ def limits() -> str:
     rows = (
         ("answer of one host, after gunzip", f"{DECODED_LIMIT >> 30} GiB"),
         ("smaps kept of one host, and of one process; beyond it processes are `cut`", f"{PROCESS_LIMIT >> 20} MiB"),
-        ("mappings read of one host; beyond it processes are `cut`", f"{MAPPINGS_LIMIT:,}"),
+        ("mappings read of one host; beyond it processes are `cut`", f"{MAPPINGS_LIMIT:,}, of {FILES_LIMIT:,} files"),
         ("list of processes of one host", f"{Limits().listing >> 20} MiB, {PROCESSES_LIMIT:,} processes"),
         ("answer that waits in memory, and not in a temporary file without a name", f"{IN_MEMORY >> 20} MiB"),
         ("data on its way over one connection: its window", f"{WINDOW >> 20} MiB"),

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -160,13 +161,18 @@ def measured(*words: str) -> Done:
     """The program, to its end."""
     argv = [sys.executable, "-m", "fleetpmap", *words]
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    peak = 0
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         program = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env)
-        _, status, usage = os.wait4(program.pid, 0)
-        program.returncode = os.waitstatus_to_exitcode(status)
+        while program.poll() is None:
+            # Not its ru_maxrss, in which the kernel counts what this process had when it forked.
+            with contextlib.suppress(OSError, IndexError):
+                status = Path(f"/proc/{program.pid}/status").read_text()
+                peak = max(peak, int(status.split("VmHWM:")[1].split()[0]))
+            time.sleep(0.02)
         out.seek(0)
         err.seek(0)
-        return Done(out.read(), err.read(), program.returncode, usage.ru_maxrss << 10)
+        return Done(out.read(), err.read(), program.returncode, peak << 10)
 
 
 STAT = b"(%b) S 1 %d %d 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 1 0 500 100000000 1000 18446744073709551615 "

@@ -257,16 +257,10 @@ def test_a_process_that_exits_between_the_phases_is_gone(sshd: Sshd, stopped: li
 
 @pytest.fixture
 def blocking_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recorded process whose smaps is a pipe that nobody fills: reading it takes for ever."""
+    """A recorded process whose stat is a pipe without a writer: listing it takes for ever."""
     root = tmp_path_factory.mktemp("slow") / "proc"
-    one = root / "77"
-    one.mkdir(parents=True)
-    (one / "stat").write_text(
-        "77 (slow) S 1 77 77 0 -1 4194304 " + "0 " * 12 + "1 0 500 8192000 250 " + "0 " * 28 + "\n"
-    )
-    (one / "cmdline").write_bytes(b"slow\0")
-    (one / "status").write_text("Name:\tslow\nUid:\t0\t0\t0\t0\n")
-    os.mkfifo(one / "smaps")
+    (root / "77").mkdir(parents=True)
+    os.mkfifo(root / "77" / "stat")
     return root
 
 
@@ -287,11 +281,11 @@ def test_nothing_is_left_after_a_deadline(sshd: Sshd, blocking_tree: Path, trans
     threads, files, children = threads_files_children()
     seen: list[str] = []
 
-    def look_while_it_reads(sent: bytes) -> None:
-        if sent.startswith(b"read "):
+    def look_while_it_lists(sent: bytes) -> None:
+        if sent.startswith(b"look "):  # nothing has come for a while
             seen.extend(left_there(blocking_tree))
 
-    snapshot = collect([host], Question(ssh=sshd.options), transport_for=tapped("box", look_while_it_reads))
+    snapshot = collect([host], Question(ssh=sshd.options), transport_for=tapped("box", look_while_it_lists))
     cut_at = time.monotonic()
     assert snapshot.hosts[0].status == "timeout"
     assert snapshot.hosts[0].failure is not None

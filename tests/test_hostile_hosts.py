@@ -91,7 +91,7 @@ REFUSED = [
         "endless-garbage",
         "say(BEGIN + 'NONCE list gzip\\n')\nwhile True: os.write(1, b'x' * 65536)",
         "protocol",
-        "more than 134,217",
+        "more than 33,554",
     ),
     (
         "other-pids",
@@ -197,7 +197,8 @@ listing(
     + "NONCE passwd\\n" + ODD[:-2] + ":x:9:9::/:\\n",
 )
 wait(b"read")
-reading({{7: BLOCK.replace("/bin/liar", ODD[:-2] + "\\x07/x.so")}})
+now = stat(7, ODD).replace("\\n7/stat:", "\\n") + "\\0"
+reading({{7: BLOCK.replace("/bin/liar", ODD[:-2] + "\\x07/x.so")}}, stats=now)
 """
 FORMATS = ["table", "plain", "csv", "json"]
 

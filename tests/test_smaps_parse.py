@@ -266,5 +266,5 @@ def test_more_mappings_than_are_taken_are_an_error_of_their_processes():
     columns, errors = parse_processes(b"".join(texts), spans_of(texts))
     assert columns.process.tolist() == [0]
     assert {place: error.message for place, error in errors.items()} == dict.fromkeys(
-        (1, 2), "more than 300,000 mappings on one host"
+        (1, 2), "more than 300,000 mappings, or 100,000 different files, on one host"
     )

@@ -77,15 +77,15 @@ class Reader:
         whole = headers.whole & (stops - headers.at <= BLOCK_LIMIT)
         blocks = _Blocks(window, headers.next_line, stops, rows)
         missed = self._read_fields(blocks, np.flatnonzero(whole))
-        for alone in (np.flatnonzero(~whole), np.sort(missed)):
-            refused_to = 0  # the end of a process of which a block was refused: nothing more of it need be read
-            for row in alone.tolist():
-                if headers.at[row] >= refused_to:
-                    self._read_one(window.text(headers.at[row], stops[row]), rows, row)
-                    if rows.bad[row]:
-                        following = np.searchsorted(boundaries, headers.at[row], "right")
-                        refused_to = boundaries[following] if following < len(boundaries) else window.size
-        return rows
+        kept = np.ones(len(rows.at), np.bool_)
+        for row in np.sort(np.concatenate((np.flatnonzero(~whole), missed))).tolist():
+            if kept[row]:
+                self._read_one(window.text(headers.at[row], stops[row]), rows, row)
+                if rows.bad[row]:  # its process is refused: nothing more of that is read, or counts as a mapping
+                    following = np.searchsorted(boundaries, headers.at[row], "right")
+                    refused_to = boundaries[following] if following < len(boundaries) else window.size
+                    kept[row + 1 : np.searchsorted(headers.at, refused_to)] = False
+        return rows if kept.all() else rows[kept]
 
     def read_alone(self, block: bytes, at: int) -> Rows:
         """One block by the general path; `at` is where it stands in the text."""

@@ -31,6 +31,8 @@ _WINDOW = 2 * 2**20
 
 MAPPINGS_LIMIT = 300_000
 """Mappings read at once; each takes some 200 bytes for as long as it is parsed, and a hostile one 40 of the text."""
+FILES_LIMIT = 100_000
+"""Different files among them: each is an object."""
 _NOWHERE = np.array([-1])
 Span = tuple[int, int]
 
@@ -106,7 +108,7 @@ def _read(
             else:
                 parts.append(reader.read_alone(bytes(text[begin:end]), begin))
             count += len(parts[-1].at)
-            if count > MAPPINGS_LIMIT:
+            if count > MAPPINGS_LIMIT or len(reader.places.items()) > FILES_LIMIT:
                 read_to = end
                 break
     return join(parts), reader, read_to
@@ -187,7 +189,9 @@ def _error(text: bytes, check: Callable[[], None]) -> SmapsError:
 
 def _too_many() -> SmapsError:
     return SmapsError(
-        f"more than {MAPPINGS_LIMIT:,} mappings on one host", offset=0, hint="select fewer processes, or use --rollup"
+        f"more than {MAPPINGS_LIMIT:,} mappings, or {FILES_LIMIT:,} different files, on one host",
+        offset=0,
+        hint="select fewer processes, or use --rollup",
     )
 
 

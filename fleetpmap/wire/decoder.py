@@ -6,8 +6,8 @@ Takes the host's stdout in pieces of any size, and looks at no byte twice. A pha
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from threading import Lock
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from fleetpmap.errors import HostError, ProtocolError, RemoteError, SudoError
 from fleetpmap.probe import Script
@@ -15,6 +15,7 @@ from fleetpmap.wire.model import Capabilities, Listing
 from fleetpmap.wire.phase import DOING, Limits, PackedReading, Phase, Taken
 from fleetpmap.wire.phase_body import FRAME_LIMIT
 from fleetpmap.wire.replies import build_listing, parse_capabilities
+from fleetpmap.wire.room import Room
 from fleetpmap.wire.section_readers import MalformedError, text_of
 
 NOISE_LIMIT = 64 << 10
@@ -22,8 +23,10 @@ NOISE_LIMIT = 64 << 10
 _PIECE = 64 << 10
 """Bytes looked at together: what follows a frame is copied, and many small frames must not copy much each."""
 DEFAULT_LIMITS = Limits()
-_ONE_LARGE_LIST = Lock()
-"""Held by the thread that takes a large list apart, which for a moment needs several times its length."""
+_LISTING_COSTS = 3
+"""Bytes of memory for each byte of a list: as it came, and as texts."""
+_LARGE_LISTS = Room(64 << 20)
+"""For the large lists of all hosts."""
 
 
 class Decoder:
@@ -200,10 +203,20 @@ class Decoder:
             return
         if phase.stage == "list":
             with ExitStack() as turn:
-                body = phase.unpack(when_large=lambda: turn.enter_context(_ONE_LARGE_LIST))
+                body = phase.unpack(when_large=lambda: turn.enter_context(self._turn()))
                 self.listing = build_listing(self._capabilities, body, phase.malformed)
+                _LARGE_LISTS.hold(self.listing, _LISTING_COSTS * body.size)
         if phase.stage == "read" and self.listing is not None:
             self.reading = PackedReading(self.listing, phase)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """This host's turn to take a large list apart."""
+        with _LARGE_LISTS.turn() as has_come:
+            if not has_come:
+                hint = "ask it alone, or fewer hosts at once with --jobs"
+                raise self._error("the long lists of processes of other hosts left no room for its own", hint=hint)
+            yield
 
     def _refusal(self, reason: str) -> HostError:
         root = self._script.proc_root

@@ -127,7 +127,7 @@ class Processes(Sequence[ListedProcess]):
     __hash__ = None  # type: ignore[assignment]  # as of any sequence that is compared by what is in it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Listing:
     """Phase one: every process of the host that could be listed, by pid."""
 

@@ -79,6 +79,11 @@ class Body:
         self._unseen = b""
         return text[kept:]
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return self._bytes.tell()
+
     def spans(self, name: str) -> list[Span]:
         """Where the sections of this name are, without those that the host calls void."""
         return self._spans.get(name, [])
