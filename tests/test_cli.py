@@ -16,7 +16,7 @@ import typer.main
 from rich.markup import render
 
 from fleetpmap import report
-from fleetpmap.cli.app import app
+from fleetpmap.cli.commands import app
 from fleetpmap.cli.option_values import Format, View
 from fleetpmap.export import EXPORTERS
 from fleetpmap.snapshot import Run, Snapshot
@@ -120,7 +120,7 @@ def test_every_mistake_of_an_inventory_at_once(tmp_path: Path):
 def test_help_is_cheap():
     """--help imports neither numpy nor paramiko."""
     program = (
-        "import sys\nfrom fleetpmap.cli.app import app\n"
+        "import sys\nfrom fleetpmap.cli.commands import app\n"
         "try:\n    app(['run', '--help'])\nexcept SystemExit:\n    pass\n"
         "print([name for name in ('numpy', 'paramiko', 'ClusterShell') if name in sys.modules])"
     )

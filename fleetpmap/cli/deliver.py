@@ -12,7 +12,7 @@ from fleetpmap.cli import files
 from fleetpmap.cli.interrupt import INTERRUPTED, end_now
 from fleetpmap.cli.option_values import Color, Format, View
 from fleetpmap.cli.options import RunningOptions, TalkOptions
-from fleetpmap.cli.outputs import Destination, Output
+from fleetpmap.cli.outputs import Destination, OutputPlan
 from fleetpmap.cli.pmap_options import is_c_locale
 from fleetpmap.errors import UsageError
 from fleetpmap.escape import escape, in_ascii
@@ -32,7 +32,7 @@ _SAID_LINES = 40
 """Lines of a host's own talk that -vv shows."""
 
 
-def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_written: bool = False) -> None:
+def deliver(report: Report, output: OutputPlan, color: Color, *, quiet: bool, rows_written: bool = False) -> None:
     """Write the main report where and as the options say; `rows_written`: `rows_to_stdout` did that for all hosts.
 
     Raises:
@@ -56,7 +56,7 @@ def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_w
         _to_stdout(write)
 
 
-def rows_to_stdout(output: Output) -> Callable[[HostSnapshot], None]:
+def rows_to_stdout(output: OutputPlan) -> Callable[[HostSnapshot], None]:
     """Writes a host's rows to stdout when it has answered. Once nobody reads them, the program ends on the spot."""
     from fleetpmap.export.as_jsonl import write_rows
     from fleetpmap.report import VIEWS
@@ -74,7 +74,7 @@ def rows_to_stdout(output: Output) -> Callable[[HostSnapshot], None]:
     return write
 
 
-def export(report_of: Callable[[View, Format], Report], output: Output, *, quiet: bool) -> bool:
+def export(report_of: Callable[[View, Format], Report], output: OutputPlan, *, quiet: bool) -> bool:
     """Write the files of --export; one that cannot be written says so and does not take the others with it.
 
     Returns:
@@ -88,7 +88,7 @@ def export(report_of: Callable[[View, Format], Report], output: Output, *, quiet
         except UsageError as error:
             whole = False
             for line in str(error).splitlines():
-                say(line)
+                print_stderr(line)
     return whole
 
 
@@ -116,7 +116,7 @@ def _to_file(report: Report, to: Destination, write: Write, quiet: bool) -> None
     except OSError as error:
         raise files.unwritable(to.option, str(to.path), error) from error
     if beside and incomplete and not quiet:
-        say(f"{to.path} lacks a part of what was asked for: {beside} says which")
+        print_stderr(f"{to.path} lacks a part of what was asked for: {beside} says which")
 
 
 def _write_coverage(report: Report, file: BinaryIO) -> None:
@@ -142,7 +142,7 @@ def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> 
     return write
 
 
-def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions | TalkOptions) -> None:
+def print_notes(report: Report, snapshot: Snapshot, output: OutputPlan, how: RunningOptions | TalkOptions) -> None:
     """On stderr: who failed and what to do; and what the report on stdout does not say itself."""
     from fleetpmap.inventory import fold
     from fleetpmap.report import check_sentences, coverage_sentence, folded
@@ -150,9 +150,9 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
     # A table ends with its failures, its notes and the coverage; a view that is text, and every file, does not.
     says_all = output.file is None and output.format == "table" and report.text is None
     for failure in () if says_all else folded(snapshot.coverage.failures):
-        say(f"{failure.hosts}: {failure.message}")
+        print_stderr(f"{failure.hosts}: {failure.message}")
         if failure.advice:
-            say(f"  {failure.advice}")
+            print_stderr(f"  {failure.advice}")
     if how.quiet:
         return
     hosts_of: dict[str, list[str]] = {}
@@ -161,22 +161,24 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
             hosts_of.setdefault(note, []).append(host.name)
         if how.verbose > 1:
             for line in host.said.splitlines()[:_SAID_LINES]:
-                say(f"{host.name} said: {line}")
+                print_stderr(f"{host.name} said: {line}")
             for line in host.failure.traceback.splitlines() if host.failure else ():
-                say(f"{host.name}: {line}")
+                print_stderr(f"{host.name}: {line}")
     for note, hosts in hosts_of.items():
-        say(f"{fold(hosts)}: {note}")
+        print_stderr(f"{fold(hosts)}: {note}")
     for process in snapshot.coverage.slowest if how.verbose else ():
-        say(f"{process.host}: reading process {process.pid} ({process.name}) took {process.read_s:.2f} s there")
+        print_stderr(
+            f"{process.host}: reading process {process.pid} ({process.name}) took {process.read_s:.2f} s there"
+        )
     for sentence in check_sentences(snapshot.coverage.checked) if how.verbose else ():
-        say(sentence)
+        print_stderr(sentence)
     if says_all:
         return
     for finding in report.findings:
-        say(finding)
+        print_stderr(finding)
     for note in report.notes:
-        say(note)
-    say(coverage_sentence(snapshot.coverage, listed_only=report.listed_only))
+        print_stderr(note)
+    print_stderr(coverage_sentence(snapshot.coverage, listed_only=report.listed_only))
 
 
 def _notes(host: HostResult, verbose: int) -> Iterator[str]:
@@ -187,7 +189,7 @@ def _notes(host: HostResult, verbose: int) -> Iterator[str]:
         yield f"reading took {host.read_s:.2f} s there"
 
 
-def say(line: str) -> None:
+def print_stderr(line: str) -> None:
     """One line on stderr; whatever a host put into it is made harmless."""
     try:
         line = escape(line)

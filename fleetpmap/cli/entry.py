@@ -20,7 +20,7 @@ def run(interrupts: Callable[[int, FrameType | None], object] | int | None) -> N
     """Run the command line and exit. `interrupts` is what is to handle ^C once all is imported."""
     _fill_closed_streams()
     from fleetpmap.cli import complete
-    from fleetpmap.cli.app import app
+    from fleetpmap.cli.commands import app
     from fleetpmap.cli.interrupt import INTERRUPTED, TERMINATED, end_now
 
     complete.prepare()
@@ -56,8 +56,8 @@ def _fill_closed_streams() -> None:
 
 
 def _say(error: FleetpmapError) -> int:
-    from fleetpmap.cli.deliver import say
+    from fleetpmap.cli.deliver import print_stderr
 
     for line in str(error).splitlines():
-        say(line)
+        print_stderr(line)
     return 2 if isinstance(error, UsageError) else 1

@@ -1,4 +1,4 @@
-"""Where reports go, and in what shape.   options ─► [destinations] ─► Output
+"""Where reports go, and in what shape.   options ─► [destinations] ─► OutputPlan
 
 The main report goes to stdout or -o FILE, shaped by --columns, --sort, --top and --human. The files of --export are for
 programs: whole, in full precision. Everything that can be wrong with either is found here, before any host is asked.
@@ -40,7 +40,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputPlan:
     """What is written where: the main report, and the files beside it."""
 
     view: View
@@ -68,7 +68,7 @@ class Output:
         return sums_for([self.view, *(export.view for export in self.exports)], self.options.by)
 
 
-def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "") -> Output:
+def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "") -> OutputPlan:
     """What the options say about the output, as far as they go together.
 
     `report`: what the command reports where that is none of the views.
@@ -102,10 +102,10 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, 
     on_terminal = file is None and (format_ == "table" or sys.stdout.isatty())
     view_options = _view_options(view, show, shape, on_terminal)
     _check_row_keys(view, format_, view_options)
-    return Output(view, format_, file, view_options, shape.human, options.csv_safe, exports)
+    return OutputPlan(view, format_, file, view_options, shape.human, options.csv_safe, exports)
 
 
-def check_rollup(output: Output, *, kept: bool) -> None:
+def check_rollup(output: OutputPlan, *, kept: bool) -> None:
     """Whether all that is shown, or `kept`, can be had from smaps_rollup.
 
     Raises:
@@ -121,7 +121,7 @@ def check_rollup(output: Output, *, kept: bool) -> None:
         raise UsageError("--rollup reads only sums, which is nothing to keep", hint="leave out --rollup")
 
 
-def watch_output(show: ShowOptions, shape: ShapeOptions) -> Output:
+def watch_output(show: ShowOptions, shape: ShapeOptions) -> OutputPlan:
     """What `watch` shows, as far as the options go together.
 
     Raises:
@@ -181,7 +181,7 @@ def _check_compare(view: View, show: ShowOptions, exports: tuple[Destination, ..
         raise UsageError(f"--all-deleted is for --view stale, not for --view {view}", hint="add --view stale")
 
 
-def check_hosts(output: Output, hosts: Collection[str]) -> None:
+def check_hosts(output: OutputPlan, hosts: Collection[str]) -> None:
     """What the options of the view compare say of hosts, which are its columns.
 
     Raises:

@@ -28,7 +28,7 @@ from fleetpmap.catalogue import WATCHED_VIEWS
 from fleetpmap.cli.deliver import exit_status
 from fleetpmap.cli.interrupt import INTERRUPTED, end_now
 from fleetpmap.cli.options import WatchOptions
-from fleetpmap.cli.outputs import Output
+from fleetpmap.cli.outputs import OutputPlan
 from fleetpmap.cli.pmap_options import is_c_locale
 from fleetpmap.errors import UsageError
 from fleetpmap.escape import escape
@@ -53,7 +53,7 @@ Found = Round | BaseException | None
 
 def watch_screen(
     rounds: Rounds,
-    output: Output,
+    output: OutputPlan,
     often: WatchOptions,
     save: Callable[[Snapshot], None],
     stop: Event,
@@ -167,7 +167,7 @@ def _terminal() -> Iterator[_Terminal]:
 class _Watched:
     """What was found so far, and what of it is on the screen."""
 
-    def __init__(self, output: Output, often: WatchOptions, hosts: Sequence[str], views: Sequence[str]) -> None:
+    def __init__(self, output: OutputPlan, often: WatchOptions, hosts: Sequence[str], views: Sequence[str]) -> None:
         self.last: Round | None = None
         self.line = ""
         """The last round in a line."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.cli.saving import save_to, saved_path
+from fleetpmap.cli.storage import save_to, saved_path
 from fleetpmap.errors import UsageError
 from fleetpmap.snapshot_file import load_snapshot
 from program import fleetpmap
