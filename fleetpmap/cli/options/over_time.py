@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from fleetpmap.catalogue import BY_RANK
 from fleetpmap.cli.option_values import Growing, Metric, seconds, whole_number
-from fleetpmap.cli.options.panels import RUNNING, SHOW
+from fleetpmap.cli.options.panels import RUNNING, SHOW, option
 from fleetpmap.cli.options.where import Save
+
+_show = partial(option, SHOW)
+_running = partial(option, RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
     """How often, and what is kept of it."""
 
-    interval: Annotated[
-        float,
-        typer.Option(
-            "--interval", metavar="S", parser=seconds, rich_help_panel=RUNNING, help="Seconds from round to round."
-        ),
-    ] = 5.0
+    interval: Annotated[float, _running("--interval S", "Seconds from round to round.", parser=seconds)] = 5.0
     count: Annotated[
-        int | None,
-        typer.Option(
-            "--count",
-            metavar="N",
-            parser=whole_number(1),
-            rich_help_panel=RUNNING,
-            help="End after so many rounds. Default: never.",
-            show_default=False,
-        ),
+        int | None, _running("--count N", "End after so many rounds. Default: never.", parser=whole_number(1))
     ] = None
     save: Save = None
 
@@ -51,19 +42,8 @@ class TwoArguments:
 class DiffOptions:
     """What to show of a difference."""
 
-    by: Annotated[
-        Growing,
-        typer.Option("--by", metavar="WHAT", rich_help_panel=SHOW, help=f"What grew: {', '.join(Growing)}."),
-    ] = Growing.mapping
-    metric: Annotated[
-        Metric,
-        typer.Option(
-            "--metric",
-            metavar="METRIC",
-            rich_help_panel=SHOW,
-            help=f"In what: {', '.join(size.name for size in BY_RANK)}.",
-        ),
-    ] = "pss"
+    by: Annotated[Growing, _show("--by WHAT", f"What grew: {', '.join(Growing)}.")] = Growing.mapping
+    metric: Annotated[Metric, _show("--metric METRIC", f"In what: {', '.join(size.name for size in BY_RANK)}.")] = "pss"
 
 
 @dataclass(frozen=True, slots=True)
