@@ -54,7 +54,7 @@ OURSELVES = (*LOCAL, "--pid", str(os.getpid()))
         (("run", *LOCAL, "--all", "--columns", "pps"), '--columns: there is no column "pps"', "did you mean pss?"),
         (("ps", *LOCAL, "--columns", "pss"), '--columns: there is no column "pss"', "did you mean rss?"),
         (("run", *LOCAL, "--all", "--export", "nope=x.csv"), 'there is no view "nope"', "the views are summary"),
-        (("run", *LOCAL, "--all", "-x", "--view", "hosts"), "-x is a letter of --view pmap", "leave one"),
+        (("run", *LOCAL, "--all", "-x", "--view", "hosts"), "-x is an option of --view pmap", "leave one"),
         (("run", *LOCAL, "--all", "-x", "--format", "csv"), "-x is pmap's own text", "--view mappings"),
         (
             ("run", *LOCAL, "--all", "-o", "report.xls"),

@@ -1,4 +1,4 @@
-"""stdout is the report, stderr is talk, the exit status is for scripts.   Report, Snapshot ─► [output] ─► the user"""
+"""Report to stdout or a file, notes to stderr, status for scripts.   Report, Snapshot ─► [deliver] ─► the user"""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 Write = Callable[[BinaryIO], object]
 """Writes something to an open binary file."""
 READER_LEFT = 141
-"""Exit status when whoever reads stdout has seen enough, as shells give it for SIGPIPE."""
+"""Exit status when the reader of stdout has ended, as shells give it for SIGPIPE."""
 DEADLINE = 124
 """Exit status of a run that --deadline cut short, as timeout(1) gives it."""
 
 _SAID_LINES = 40
-"""Lines of a host's own talk that -vv shows."""
+"""Lines of a host's other output that -vv shows."""
 
 
 def deliver(report: Report, output: OutputPlan, color: Color, *, quiet: bool, rows_written: bool = False) -> None:
-    """Write the main report where and as the options say; `rows_written`: `rows_to_stdout` did that for all hosts.
+    """Write the main report by the plan; `rows_written`: `rows_to_stdout` wrote the rows of all hosts already.
 
     Raises:
-        UsageError: it cannot be written after all.
+        UsageError: it cannot be written.
     """
     write = _writer(report, output.format, human=output.human, csv_safe=output.csv_safe)
     if rows_written:
@@ -57,12 +57,12 @@ def deliver(report: Report, output: OutputPlan, color: Color, *, quiet: bool, ro
 
 
 def rows_to_stdout(output: OutputPlan) -> Callable[[HostSnapshot], None]:
-    """Writes a host's rows to stdout when it has answered. Once nobody reads them, the program ends on the spot."""
+    """Return a function that writes a host's rows to stdout; it ends the program when the reader of stdout ended."""
     from fleetpmap.export.as_jsonl import write_rows
     from fleetpmap.report import VIEWS
     from fleetpmap.snapshot import Run, Snapshot
 
-    run = Run(datetime.now(UTC), 0.0, "")  # which no row tells
+    run = Run(datetime.now(UTC), 0.0, "")  # no row shows it
 
     def write(answer: HostSnapshot) -> None:
         report = VIEWS[output.view](Snapshot.assemble([answer], run), output.options)
@@ -75,10 +75,10 @@ def rows_to_stdout(output: OutputPlan) -> Callable[[HostSnapshot], None]:
 
 
 def export(report_of: Callable[[View, Format], Report], output: OutputPlan, *, quiet: bool) -> bool:
-    """Write the files of --export; one that cannot be written says so and does not take the others with it.
+    """Write the files of --export. An error of one file is printed, and does not stop the others.
 
     Returns:
-        whether all of them were written.
+        True if all of them were written.
     """
     whole = True
     for to in output.exports:
@@ -94,7 +94,7 @@ def export(report_of: Callable[[View, Format], Report], output: OutputPlan, *, q
 
 def _to_stdout(write: Write) -> None:
     try:
-        # Not sys.stdout.buffer: with PYTHONUNBUFFERED that is the bare descriptor, and takes a part for the whole.
+        # Not sys.stdout.buffer: with PYTHONUNBUFFERED that is the raw file, whose write() may write only a part.
         with open(sys.stdout.fileno(), "wb", closefd=False) as file:
             write(file)
     except BrokenPipeError:
@@ -105,9 +105,9 @@ def _to_stdout(write: Write) -> None:
 
 def _to_file(report: Report, to: Destination, write: Write, quiet: bool) -> None:
     beside = files.coverage_path(to.path) if to.has_coverage_file else None
-    incomplete = not report.coverage.complete and report.view != "routes"  # which asks nobody
+    incomplete = not report.coverage.complete and report.view != "routes"  # it asks no host
     try:
-        # Whoever reads the csv file must find what is not in it: the coverage comes first, and goes last.
+        # Beside an incomplete csv file there must be its coverage at any time: written first, removed last.
         if beside and incomplete:
             files.write(beside, lambda file: _write_coverage(report, file))
         files.write(to.path, write)
@@ -136,18 +136,18 @@ def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> 
         elif format_ in EXPORTERS:
             EXPORTERS[format_].write(report, file)
         else:
-            # pmap's own text can hold bytes of this machine's that are not UTF-8; they go out as they came.
+            # pmap's own text can hold bytes that are not UTF-8; surrogateescape writes them back unchanged.
             file.write(plain(report, human=human).encode("utf-8", "surrogateescape"))
 
     return write
 
 
 def print_notes(report: Report, snapshot: Snapshot, output: OutputPlan, how: RunningOptions | TalkOptions) -> None:
-    """On stderr: who failed and what to do; and what the report on stdout does not say itself."""
+    """Print on stderr which hosts failed and how to mend it, and the notes that the report on stdout does not show."""
     from fleetpmap.inventory import fold
     from fleetpmap.report import check_sentences, coverage_sentence, folded
 
-    # A table ends with its failures, its notes and the coverage; a view that is text, and every file, does not.
+    # A table on stdout ends with failures, notes and coverage; a view that is text and a file do not show them.
     says_all = output.file is None and output.format == "table" and report.text is None
     for failure in () if says_all else folded(snapshot.coverage.failures):
         print_stderr(f"{failure.hosts}: {failure.message}")
@@ -190,18 +190,21 @@ def _notes(host: HostResult, verbose: int) -> Iterator[str]:
 
 
 def print_stderr(line: str) -> None:
-    """One line on stderr; whatever a host put into it is made harmless."""
+    """Print one line on stderr, with control characters of a host escaped."""
     try:
         line = escape(line)
         print(in_ascii(line) if is_c_locale() or sys.stderr.encoding.startswith("ascii") else line, file=sys.stderr)
     except OSError:
-        # Who cannot be told is not told, and the interpreter's last flush must not change the exit status.
+        # The reader of stderr has ended. The interpreter's last flush must not fail on it and change the exit status.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def exit_status(snapshot: Snapshot) -> int:
-    """130 interrupted · 124 deadline · 4 no host answered · 3 a host failed, or a process's memory is missing ·
-    5 nothing matched anywhere · 0."""
+    """Return the exit status of a run.
+
+    130 interrupted · 124 deadline · 4 no host answered · 3 a host failed, or a process's memory is missing ·
+    5 nothing matched anywhere · 0 otherwise.
+    """
     coverage = snapshot.coverage
     if snapshot.run.ended != "whole":
         return INTERRUPTED if snapshot.run.ended == "interrupted" else DEADLINE

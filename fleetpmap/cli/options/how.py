@@ -1,4 +1,4 @@
-"""How it runs, and how much it says.   command line ─► [options.how] ─► the commands"""
+"""Options of the run: SSH, limits of time, notes on stderr.   command line ─► [options.how] ─► commands"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
+from fleetpmap.catalogue import ROLLUP_VIEWS
 from fleetpmap.cli.option_values import HostKey, TransportChoice, seconds, whole_number
 from fleetpmap.cli.options.panels import RUNNING, option
 
@@ -15,8 +16,8 @@ _Verbose = Annotated[
     int,
     _running(
         "-v --verbose",
-        "Say how each host was read, and the self-check. -vv: check the sums too, against smaps_rollup (the "
-        "kernel walks the page tables a second time), and show what else the hosts said.",
+        "Print how each host was read, and the self-check. -vv: also check the sums against smaps_rollup (the kernel "
+        "walks the page tables a second time), and print the other output of the hosts.",
         count=True,
         show_default=False,
     ),
@@ -26,7 +27,7 @@ _Quiet = Annotated[bool, _running("--quiet", "No notes on stderr, only errors.")
 
 @dataclass(frozen=True, slots=True)
 class TalkOptions:
-    """What is said besides, where nobody is asked."""
+    """Options for notes on stderr, for commands that ask no host."""
 
     verbose: _Verbose = 0
     quiet: _Quiet = False
@@ -34,7 +35,7 @@ class TalkOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunningOptions:
-    """How it runs."""
+    """Options of commands that ask hosts."""
 
     jobs: Annotated[int, _running("-j --jobs N", "Hosts at once.", parser=whole_number(1))] = 32
     connect_timeout: Annotated[
@@ -46,13 +47,13 @@ class RunningOptions:
         ),
     ] = None
     timeout: Annotated[
-        float | None, _running("--timeout S", "Seconds for all of one host. Default: 60.", parser=seconds)
+        float | None, _running("--timeout S", "Seconds for everything on one host. Default: 60.", parser=seconds)
     ] = None
     retries: Annotated[
         int | None,
         _running(
             "--retries N",
-            "Try again what fails before login and may pass: a host that hangs up or resets. Default: 1.",
+            "Retries of what fails before the login and may pass: a host that hangs up or resets. Default: 1.",
             parser=whole_number(0),
         ),
     ] = None
@@ -60,7 +61,7 @@ class RunningOptions:
         float | None,
         _running(
             "--deadline S",
-            "Seconds for the whole run; then it reports what came and exits 124. Default: none.",
+            "Seconds for the whole run; then it reports the hosts that answered and exits with 124. Default: none.",
             parser=seconds,
         ),
     ] = None
@@ -68,33 +69,31 @@ class RunningOptions:
         bool | None, _running("--sudo/--no-sudo", "Read as root by sudo, or doas. Default: the inventory's.")
     ] = None
     ask_pass: Annotated[
-        bool, _running("--ask-pass", "Ask, once, for the password to log in with where no key will do.")
+        bool, _running("--ask-pass", "Ask once for the login password, used where no key is accepted.")
     ] = False
-    ask_become_pass: Annotated[bool, _running("--ask-become-pass", "Ask, once, for the password that sudo wants.")] = (
-        False
-    )
+    ask_become_pass: Annotated[bool, _running("--ask-become-pass", "Ask once for the password of sudo.")] = False
     password_command: Annotated[
         str | None,
         _running(
             "--password-command CMD",
-            "Instead of asking, run this (no shell) and take the first line that it prints: the login password, "
-            "or what --ask-pass and --ask-become-pass would ask for.",
+            "Run this program (no shell) instead of asking, and take the first line of its output: the login password, "
+            "or the one that --ask-pass and --ask-become-pass would ask for.",
         ),
     ] = None
     host_key: Annotated[
         HostKey | None,
         _running(
             "--host-key POLICY",
-            "An unknown host's key: strict refuses it, accept-new trusts it. Default: ssh_config's, else strict.",
+            "For an unknown host key: strict refuses it, accept-new trusts it. Default: ssh_config's, else strict.",
         ),
     ] = None
-    known_hosts: Annotated[list[str], _running("--known-hosts FILE", "Host keys, instead of ssh's.")] = field(
+    known_hosts: Annotated[list[str], _running("--known-hosts FILE", "File of host keys, instead of ssh's.")] = field(
         default_factory=list
     )
     ssh_config: Annotated[str | None, _running("--ssh-config FILE", "As ssh -F; none: no file.")] = None
     transport: Annotated[
         TransportChoice | None,
-        _running("--transport NAME", "ssh is our own SSH client, openssh the system's. Default: the inventory's."),
+        _running("--transport NAME", "ssh: the built-in client; openssh: the system's. Default: the inventory's."),
     ] = None
     once_per_machine: Annotated[
         bool, _running("--once-per-machine", "Count a machine that answers under several names once, under the first.")
@@ -103,8 +102,8 @@ class RunningOptions:
         bool,
         _running(
             "--rollup",
-            "Read smaps_rollup, a sum for each process: fewer bytes, but the kernel walks no less. Only for the "
-            "views hosts and processes.",
+            f"Read smaps_rollup, one sum for each process: fewer bytes, but the same work for the kernel. Only for the "
+            f"views {' and '.join(ROLLUP_VIEWS)}.",
         ),
     ] = False
     verbose: _Verbose = 0

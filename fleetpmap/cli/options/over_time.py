@@ -1,4 +1,4 @@
-"""Several runs: watch, show and diff.   command line ─► [options.over_time] ─► the commands"""
+"""Options of several runs: watch, show and diff.   command line ─► [options.over_time] ─► commands"""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _running = partial(option, RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
-    """How often, and what is kept of it."""
+    """Options of watch: interval, number of rounds, and where the rounds are saved."""
 
     interval: Annotated[float, _running("--interval S", "Seconds from round to round.", parser=seconds)] = 5.0
     count: Annotated[
-        int | None, _running("--count N", "End after so many rounds. Default: never.", parser=whole_number(1))
+        int | None, _running("--count N", "End after this many rounds. Default: never.", parser=whole_number(1))
     ] = None
     save: Save = None
 
 
 @dataclass(frozen=True, slots=True)
 class TwoArguments:
-    """What was kept, twice."""
+    """The two stored runs of diff."""
 
     old: Annotated[
         str, typer.Argument(metavar="OLD", help="FILE.parquet, a capture, or DIR@first, DIR@TIME of --save DIR/.")
@@ -40,15 +40,17 @@ class TwoArguments:
 
 @dataclass(frozen=True, slots=True)
 class DiffOptions:
-    """What to show of a difference."""
+    """Options of diff: the rows and the size that it compares."""
 
-    by: Annotated[Growing, _show("--by WHAT", f"What grew: {', '.join(Growing)}.")] = Growing.mapping
-    metric: Annotated[Metric, _show("--metric METRIC", f"In what: {', '.join(size.name for size in BY_RANK)}.")] = "pss"
+    by: Annotated[Growing, _show("--by WHAT", f"The rows to compare: {', '.join(Growing)}.")] = Growing.mapping
+    metric: Annotated[
+        Metric, _show("--metric METRIC", f"The size to compare: {', '.join(size.name for size in BY_RANK)}.")
+    ] = "pss"
 
 
 @dataclass(frozen=True, slots=True)
 class PathArguments:
-    """What was kept."""
+    """The stored runs of show."""
 
     paths: Annotated[
         list[str],

@@ -1,4 +1,4 @@
-"""What to show of them.   command line ─► [options.show] ─► the commands"""
+"""Options of views and tables.   command line ─► [options.show] ─► commands"""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _output = partial(option, OUTPUT)
 
 @dataclass(frozen=True, slots=True)
 class ShowOptions:
-    """What to show."""
+    """The view, its own options, and more views in files."""
 
     view: Annotated[View | None, _show("--view VIEW", f"{', '.join(VIEWS)}. Default: summary.")] = None
     extended: Annotated[
         bool,
         _show(
             "-x --extended",
-            "As pmap -x of each process: RSS and Dirty. This and pmap's other letters imply --view pmap.",
+            "As pmap -x for each process: RSS and Dirty. This and pmap's other options imply --view pmap.",
         ),
     ] = False
     wide: Annotated[
@@ -37,11 +37,14 @@ class ShowOptions:
         str | None,
         _show(
             "-A --range LOW[,HIGH]",
-            "As pmap -A: only mappings between these addresses, in hex; LOW alone: the one that holds it.",
+            "As pmap -A: only mappings between these addresses, in hex; LOW alone: the mapping at it.",
         ),
     ] = None
     kernel_names: Annotated[
-        bool, _show("-k --use-kernel-name", "As pmap -k: the kernel's own names, not [ anon ] for all that is no file.")
+        bool,
+        _show(
+            "-k --use-kernel-name", "As pmap -k: the kernel's names instead of [ anon ] for mappings without a file."
+        ),
     ] = False
     by: Annotated[
         str | None,
@@ -53,16 +56,21 @@ class ShowOptions:
     ] = None
     metric: Annotated[
         Metric | None,
-        _show("--metric METRIC", f"What compare compares: {', '.join(size.name for size in BY_RANK)}. Default: pss."),
+        _show(
+            "--metric METRIC",
+            f"compare: the size to compare: {', '.join(size.name for size in BY_RANK)}. Default: pss.",
+        ),
     ] = None
     per: Annotated[
         Per | None,
-        _show("--per WHAT", "compare: a host's sum, or that divided by its processes. host or process. Default: host."),
+        _show(
+            "--per WHAT", "compare: a host's sum, or the sum divided by its processes: host or process. Default: host."
+        ),
     ] = None
     baseline: Annotated[
         str | None, _show("--baseline HOST", "compare: show how the other hosts differ from this one.")
     ] = None
-    all_deleted: Annotated[bool, _show("--all-deleted", "stale: every deleted file, not only what runs.")] = False
+    all_deleted: Annotated[bool, _show("--all-deleted", "stale: every deleted file, not only program code.")] = False
     export: Annotated[
         list[str],
         _output(
@@ -73,7 +81,7 @@ class ShowOptions:
 
 @dataclass(frozen=True, slots=True)
 class ShapeOptions:
-    """What of it, in what order."""
+    """Columns, order and number of the rows."""
 
     columns: Annotated[
         str | None,
@@ -85,12 +93,12 @@ class ShapeOptions:
         str | None,
         _show(
             "--sort COLUMN",
-            "Sizes and counts from the largest, all else from the smallest.",
+            "Sort by this column: sizes and counts from the largest, others from the smallest.",
             autocompletion=complete.sort_keys,
         ),
     ] = None
     top: Annotated[
         int | None,
-        _show("--top N", "The first rows only; one row sums up the rest. 0: all rows.", parser=whole_number(0)),
+        _show("--top N", "Only the first rows; one row sums up the others. 0: all rows.", parser=whole_number(0)),
     ] = None
     human: Annotated[bool, _show("--human", "Sizes as 1.2G, in table and plain.")] = False

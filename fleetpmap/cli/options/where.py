@@ -1,4 +1,4 @@
-"""Where it goes: one report, more files, the run itself.   command line ─► [options.where] ─► the commands"""
+"""Options of formats, files and stored runs.   command line ─► [options.where] ─► commands"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _output = partial(option, OUTPUT)
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """Where it goes."""
+    """Format and destination of the main report."""
 
     format: Annotated[
         Format | None,
@@ -28,7 +28,7 @@ class OutputOptions:
     csv_safe: Annotated[
         bool,
         _output(
-            "--csv-safe", "In csv, put ' before a text that a spreadsheet would compute (it begins with = + - or @)."
+            "--csv-safe", "In csv, put ' before a text that a spreadsheet would take for a formula (after = + - or @)."
         ),
     ] = False
     color: Annotated[Color, _output("--color WHEN", f"Colour in tables: {', '.join(Color)}.")] = Color.auto
@@ -44,7 +44,7 @@ Save = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class KeepOptions:
-    """What is kept of the run."""
+    """Destinations of the run itself."""
 
     capture: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""Which hosts, and which of their processes.   command line ─► [options.which] ─► the commands"""
+"""Options that select hosts and processes.   command line ─► [options.which] ─► commands"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _processes = partial(option, PROCESSES)
 
 @dataclass(frozen=True, slots=True)
 class HostOptions:
-    """Which hosts."""
+    """The hosts to ask, by option."""
 
     inventory: Annotated[
         str | None,
@@ -41,7 +41,7 @@ class HostOptions:
         list[str],
         _hosts(
             "--limit PATTERN",
-            "Keep only these: node set, glob, @group, or as Ansible has it: web:&prod:!db.",
+            "Keep only these: node set, glob, @group, or an Ansible pattern: web:&prod:!db.",
             autocompletion=complete.hosts,
         ),
     ] = field(default_factory=list)
@@ -49,7 +49,7 @@ class HostOptions:
         list[str],
         _hosts(
             "--exclude PATTERN",
-            "Leave these out: node set, glob, @group, or as Ansible has it.",
+            "Leave these out: node set, glob, @group, or an Ansible pattern.",
             autocompletion=complete.hosts,
         ),
     ] = field(default_factory=list)
@@ -60,7 +60,7 @@ class HostOptions:
 
 @dataclass(frozen=True, slots=True)
 class HostArguments:
-    """Hosts without an option before them."""
+    """The hosts to ask, by argument."""
 
     hosts: Annotated[
         list[str],
@@ -72,7 +72,7 @@ class HostArguments:
 
 @dataclass(frozen=True, slots=True)
 class ProcessOptions:
-    """Which processes."""
+    """The processes to read, and the guard's limits."""
 
     match: Annotated[
         str | None,
@@ -99,7 +99,8 @@ class ProcessOptions:
     max_rss: Annotated[
         str,
         _processes(
-            "--max-rss SIZE", "Do not read a process above this: reading stalls it for 20 ms per GiB. none: no limit."
+            "--max-rss SIZE",
+            "Skip a process whose RSS is above this: reading stalls it for 20 ms per GiB. none: no limit.",
         ),
     ] = "64G"
     max_rss_sum: Annotated[
