@@ -40,7 +40,7 @@ def letters_from(show: ShowOptions, *, on_terminal: bool) -> Letters:
     Raises:
         UsageError: options that exclude each other, or a malformed range.
     """
-    formats = [letter for letter in letters_in(show) if letter in ("-x", "-X", "-d")]
+    formats = [option for option in letters_in(show) if option in ("-x", "-X", "-d")]
     if len(formats) > 1:
         raise UsageError(
             f"{' and '.join(formats)} exclude each other: each is a format of its own", hint="keep one of them"
