@@ -188,12 +188,12 @@ def _loaded(path: str, selection: Selection, command: str, reader: Reader) -> Sn
     if file == Path(path):
         with reader.reading(path):
             return load_snapshot(file)
-    beside = f"the other runs of {file.parent} are as they were: show one with {file.parent}@TIME"
+    hint = f"the other runs of {file.parent} are as they were: show one with {file.parent}@TIME"
     try:
-        with reader.reading(str(file), beside):
+        with reader.reading(str(file), hint):
             return load_snapshot(file)
     except UsageError as error:
-        raise UsageError(error.message, hint=beside) from error
+        raise UsageError(error.message, hint=hint) from error
 
 
 def is_saved(text: str) -> bool:
