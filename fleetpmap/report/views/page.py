@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from fleetpmap.catalogue import ViewOptions
 from fleetpmap.report.model import Report
@@ -21,16 +20,13 @@ from fleetpmap.report.views.processes import processes
 from fleetpmap.report.views.stale import stale
 from fleetpmap.snapshot import Snapshot
 
-if TYPE_CHECKING:
-    from fleetpmap.report import View
-
 MOST_ROWS = 1_000
 """Of a table, unless --top says otherwise (0: all)."""
 MOST_COMPARED = 500
 """Rows of compare, which has a column for each host."""
 
 
-def page(view: View, snapshot: Snapshot, options: ViewOptions) -> Report:
+def page(view: Callable[[Snapshot, ViewOptions], Report], snapshot: Snapshot, options: ViewOptions) -> Report:
     """The report of a view as the options shape it, with what every page has beside it.
 
     Raises:
