@@ -1,12 +1,8 @@
-"""A report as one page that opens offline.   report ─► [as_html] ─► file
+"""The page of a report, put together.   report ─► page_sections ─► [html_page] ─► file
 
-    treemap   memory as areas            tables     cells as texts and classes
-    heat      who stands apart           sections   what stands on the page, in order
-    page.html, page.css, page.js         how it looks; sorting and searching
-
-The page holds all it needs and asks nobody: a Content-Security-Policy forbids every request, and allows only this style
-and this script, by their hashes. No text of a host's is ever markup: whatever the template shows passes `escape`, as
-in every format, and then Jinja's autoescaping. The extra [html] brings Jinja and squarify.
+The page holds all it needs and sends no request: a Content-Security-Policy forbids every one, and allows only this
+style and this script, by their hashes. A host's text is never markup: whatever the template prints passes `escape`, as
+in every format, and then Jinja's autoescaping.
 """
 
 from __future__ import annotations
