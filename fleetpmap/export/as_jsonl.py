@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from fleetpmap.export.as_json import dumps, row_lines, without_rows
+from fleetpmap.export.json_document import dumps, row_lines, without_rows
 from fleetpmap.report.model import Report
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from fleetpmap.escape import escape
-from fleetpmap.export.as_json import dumps, without_rows
+from fleetpmap.export.json_document import dumps, without_rows
 from fleetpmap.report.grouping import HexTexts
 from fleetpmap.report.model import ABSENT, Cell, Column, Report, Table
 from fleetpmap.smaps import Coded

@@ -1,10 +1,10 @@
 """Questions about a fleet's memory, each a pure function Snapshot ─► Report.   snapshot ─► [report] ─► render, export
 
-base      Report, Table, Column: what a view hands on
-rows      what several views count by          shape     --sort, --top, --columns
-notes     the sentences that go with the totals   failures  who did not answer, folded
-page      a report and what an html page shows beside it
-VIEWS     the views by name: a new one is a module and a line here
+model      Report, Table, Column: the result of a view
+grouping   keys and sums that several views use       shape      --sort, --top, --columns
+notes      the sentences that go with the totals      failures   the hosts without a reply, folded
+views/     a module for each view; page adds the reports that an html page shows beside the one asked for
+VIEWS      the views by name
 """
 
 from __future__ import annotations

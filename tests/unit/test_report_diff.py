@@ -14,7 +14,7 @@ from fleetpmap.export import EXPORTERS
 from fleetpmap.render import plain
 from fleetpmap.report import Report, Shape
 from fleetpmap.report.views.diff import diff
-from fleetpmap.report.views.diff.findings import span
+from fleetpmap.report.views.diff.growth_findings import span
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import ROLLUP
 from fleetpmap.wire import Capabilities
