@@ -115,7 +115,7 @@ def _snapshot(one: Answered, processes: Sequence[Process], table: MappingTable, 
         capabilities=one.answer.listing.capabilities,
         notes=one.notes,
         said=one.answer.said,
-        local=one.host.transport == "local",
+        local=one.host.is_here,
         read_s=one.reading.seconds if one.reading else None,
         keys=keys if len(table) else (),
     )

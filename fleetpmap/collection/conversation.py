@@ -301,7 +301,7 @@ class Dialogue:
     def _choose(self, selection: Selection, listing: Listing) -> tuple[Choice, list[tuple[int, ...]]]:
         """Whom it means, and in which groups they are read."""
         if self._own is None:
-            self._own = own_of(listing, os.getpid() if self._host.transport == "local" else None)
+            self._own = own_of(listing, os.getpid() if self._host.is_here else None)
         choice = choose(listing, selection, self._own)
         if self._stuck:
             reason = f"its files did not come back within {self._look_s} s: its memory lock is held"

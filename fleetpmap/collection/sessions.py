@@ -62,7 +62,7 @@ class Connections:
 
     def next_round(self) -> None:
         """Bastions that could not be reached, or were lost, may be tried again."""
-        self._bastions.forgive()
+        self._bastions.forget_failures()
 
     def converse(self, host: Host, question: Question, *, deadline: Deadline) -> tuple[Conversation, tuple[str, ...]]:
         """What the host answers (see conversation.converse), and the notes on the way there. A host has one caller.

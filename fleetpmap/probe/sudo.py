@@ -153,7 +153,7 @@ def _answer(channel: Channel, prompt: str, ready: bytes, password: Secret, host:
             if prompts and not answered:
                 channel.send(password.reveal().encode() + b"\n")
                 answered = True
-        piece = channel.hear()
+        piece = channel.receive_any()
         if piece == b"":
             channel.finish()
             said = password.redact(channel.stderr.decode(errors="replace"))
