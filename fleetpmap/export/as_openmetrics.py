@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
 
+from fleetpmap.catalogue import REPORTS, SIZES
 from fleetpmap.escape import escape
-from fleetpmap.export.series import KEYS
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
 from fleetpmap.units import KIB
 
-_LABELS = {**KEYS, "processes": ("host", "pid", "name")}
-"""Of summary and merged it is every text, for these are the same keys."""
+_LABELS = {report.name: report.labels for report in REPORTS if report.labels} | {"processes": ("host", "pid", "name")}
+"""Views to their labels. In summary and merged every text is one, for these are the keys of --by."""
 _AT_MOST = "Summed over processes, what they share is counted once for each."
 
 
@@ -41,18 +41,14 @@ class Metric:
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "size_kib": Metric("fleetpmap_size_bytes", f"Address space that is mapped. {_AT_MOST}", "bytes"),
-        "rss_kib": Metric("fleetpmap_rss_bytes", f"Resident set size. {_AT_MOST}", "bytes"),
-        "pss_kib": Metric(
-            "fleetpmap_pss_bytes", "Proportional set size: what is shared is divided by its users.", "bytes"
-        ),
-        "uss_kib": Metric("fleetpmap_uss_bytes", "Unique set size: what only one process maps.", "bytes"),
-        "dirty_kib": Metric("fleetpmap_dirty_bytes", f"Resident memory that was written to. {_AT_MOST}", "bytes"),
-        "swap_kib": Metric("fleetpmap_swap_bytes", f"Memory in swap. {_AT_MOST}", "bytes"),
-        "swap_pss_kib": Metric(
-            "fleetpmap_swap_pss_bytes", "Memory in swap: what is shared is divided by its users.", "bytes"
-        ),
-        "hugetlb_kib": Metric("fleetpmap_hugetlb_bytes", f"hugetlb pages, in no other size. {_AT_MOST}", "bytes"),
+        **{
+            size.column: Metric(
+                f"fleetpmap_{size.name}_bytes",
+                f"{size.meaning} {_AT_MOST}" if size.rule == "upper bound" else size.meaning,
+                "bytes",
+            )
+            for size in SIZES
+        },
         "hosts": Metric("fleetpmap_hosts_read", "Hosts on which it is mapped."),
         "processes": Metric("fleetpmap_processes_read", "Processes whose memory is in the sizes."),
         "absent": Metric("fleetpmap_processes_absent", "Processes that matched and were not read."),

@@ -203,7 +203,7 @@ def _field_gap_sentence(gap: _Gap, columns: Sequence[str], all_: Collection[str]
 
 
 def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[int]) -> list[_Gap]:
-    """Return the gaps of one field: the hosts without any value as one, then each host that lacks it in some mappings."""
+    """Return the gaps of one field: the hosts without any value, then each host that lacks it in some mappings."""
     counts = list(zip(names, nulls_on, mappings_on, strict=True))
     whole = [name for name, nulls, mappings in counts if 0 < nulls == mappings]
     gaps = [_Gap(fold(whole), "its kernel has no" if len(whole) == 1 else "their kernels have no")] if whole else []

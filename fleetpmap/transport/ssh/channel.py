@@ -197,7 +197,7 @@ class SshChannel(Channel):
 
     def _fault(self, error: HostError) -> HostError:
         """The fault of the host that ended the connection, where all that we saw was its end."""
-        self._session.join(LAST_BREATH_S)
+        self._session.join(END_GRACE_S)
         found = self._broke()
         return found if isinstance(found, ProtocolError) else error
 
