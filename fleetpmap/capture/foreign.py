@@ -15,8 +15,8 @@ from pathlib import Path
 from fleetpmap.capture.phase_text import check_cgroups, listing_of, reading_of
 from fleetpmap.capture.stored import HostFiles, Stored
 from fleetpmap.capture.tree import BOOT_ID, PASSWD, RELEASE, VERSION, pid_file, refused
-from fleetpmap.collection.conversation import Conversation
 from fleetpmap.collection.interpret import host_snapshot
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection, choose
 from fleetpmap.snapshot import HostSnapshot, Process, Run, Snapshot, host_status
@@ -72,8 +72,8 @@ def _answered(path: Path, files: HostFiles, passwd: bytes, selection: Selection)
         reading = reading_of(listing, content, chosen, passwd) if chosen else None
     except MalformedError as error:
         raise refused(path, f"{name}: {error}") from error
-    answer = Conversation(listing, choice, "", reading=reading)
-    answered = host_snapshot(Host(name), answer, (_NO_MANIFEST,), rollups=False)
+    reply = HostReply(Host(name), listing, choice, notes=(_NO_MANIFEST,), reading=reading)
+    answered = host_snapshot(reply, rollups=False)
     threads = {process.pid: process.threads for process in choice.read}
     processes = tuple(_as_copied(process, threads.get(process.pid, 1)) for process in answered.processes)
     return replace(answered, processes=processes, status=host_status(processes))

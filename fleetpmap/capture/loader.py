@@ -1,6 +1,6 @@
 """A capture's files through the parsers of a live run.   stored, manifest ─► [reader] ─► Snapshot
 
-What a host answered is put together again as a Conversation, and from there on everything is what `collect` does: the
+What a host answered is put together again as a HostReply, and from there on everything is what `collect` does: the
 same parser, checks, names and statuses. Process options choose once more, among those that were kept.
 """
 
@@ -17,11 +17,11 @@ from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest, Manifest
 from fleetpmap.capture.phase_text import check_cgroups, listing_of
 from fleetpmap.capture.stored import HostFiles, Stored, opened
 from fleetpmap.capture.tree import MANIFEST, refused
-from fleetpmap.collection.conversation import Conversation
 from fleetpmap.collection.interpret import host_snapshot
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
-from fleetpmap.processes import Choice, LeftOut, Selection, choose
+from fleetpmap.processes import Choice, Selection, Skipped, choose
 from fleetpmap.snapshot import HostSnapshot, Snapshot, once_per_machine
 from fleetpmap.wire import Listing, Processes, ProcessReading, Reading, ReadStatus
 from fleetpmap.wire.section_readers import MalformedError, parse_rollup
@@ -74,11 +74,10 @@ def _answered(
     _check(kept, there)
     try:
         # What the manifest does not list is not part of the capture.
-        answer = _conversation(kept, {path: there[path] for path in kept.files}, selection)
+        reply = _reply(kept, {path: there[path] for path in kept.files}, selection)
     except MalformedError as error:
         raise refused(stored.path, f"{kept.name}: {error}") from error
-    host = Host(kept.name, sudo=kept.sudo, transport="local" if kept.local else "ssh")
-    return host_snapshot(host, answer, kept.notes, rollups=manifest.rollups)
+    return host_snapshot(reply, rollups=manifest.rollups)
 
 
 def _check(kept: KeptHost, content: dict[str, bytes]) -> None:
@@ -95,7 +94,7 @@ def _check(kept: KeptHost, content: dict[str, bytes]) -> None:
                 raise ManifestError(f"{kept.name}: process {process.pid} is there without its {name}")
 
 
-def _conversation(kept: KeptHost, content: dict[str, bytes], selection: Selection) -> Conversation:
+def _reply(kept: KeptHost, content: dict[str, bytes], selection: Selection) -> HostReply:
     assert kept.capabilities is not None  # noqa: S101 - a manifest in which a host neither failed nor answered is refused
     users = {process.uid: process.user for process in kept.processes if process.uid is not None and process.user}
     listing = listing_of(kept.capabilities, content, [one.pid for one in kept.processes])
@@ -109,10 +108,11 @@ def _conversation(kept: KeptHost, content: dict[str, bytes], selection: Selectio
     left_out = [process for process in kept.processes if process.pid in chosen and process.left_out]
     choice = Choice(
         tuple(listed[process.pid] for process in read),
-        tuple(LeftOut(listed[process.pid], process.status, process.reason) for process in left_out),
+        tuple(Skipped(listed[process.pid], process.status, process.reason) for process in left_out),
     )
     reading = replace(_reading(read, content, users), seconds=kept.read_s) if read else None
-    return Conversation(listing, choice, kept.said, reading=reading)
+    host = Host(kept.name, sudo=kept.sudo, transport="local" if kept.local else "ssh")
+    return HostReply(host, listing, choice, kept.said, kept.notes, reading=reading)
 
 
 def _with_owners(listing: Listing, kept: KeptHost, users: dict[int, str]) -> Listing:
@@ -125,7 +125,7 @@ def _chosen(listing: Listing, selection: Selection) -> set[int]:
     if selection == Selection(max_rss_kib=None, max_rss_sum_kib=None):
         return {process.pid for process in listing.processes}  # kernel threads too, which the run was asked for by pid
     choice = choose(listing, selection)
-    return {process.pid for process in (*choice.read, *(left.process for left in choice.left_out))}
+    return {process.pid for process in choice.matched}
 
 
 def _reading(processes: Sequence[KeptProcess], content: dict[str, bytes], users: dict[int, str]) -> Reading:

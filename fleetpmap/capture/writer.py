@@ -24,7 +24,7 @@ from fleetpmap.capture import manifest
 from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest
 from fleetpmap.capture.tree import BOOT_ID, DENIED, MANIFEST, RELEASE, directory_of
 from fleetpmap.capture.zstd import zstandard
-from fleetpmap.collection.conversation import Conversation
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostResult, HostSnapshot, Process, Snapshot
@@ -64,7 +64,7 @@ class CaptureWriter:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def keep(self, host: Host, answer: Conversation, snapshot: HostSnapshot) -> None:
+    def keep(self, host: Host, answer: HostReply, snapshot: HostSnapshot) -> None:
         """Write what this host answered. May be called from several threads."""
         directory, digests = directory_of(host.name), {}
         with self._lock:  # nothing is copied out of the answer before its turn
@@ -173,7 +173,7 @@ class _Archive:
         self._stack.close()
 
 
-def _files(answer: Conversation) -> Iterator[tuple[str, bytes]]:
+def _files(answer: HostReply) -> Iterator[tuple[str, bytes]]:
     """The files of one host, by their path below it, as far as the run read them."""
     can, listed, reading = answer.listing.capabilities, answer.listing.raw, answer.reading
     yield from (
@@ -217,11 +217,11 @@ def _of_process(thread: bytes, stat: bytes) -> bytes:
     return thread[: thread.rfind(b")") + 2] + b" ".join(fields)
 
 
-def _matched(answer: Conversation) -> list[ListedProcess]:
-    return [*answer.choice.read, *(left.process for left in answer.choice.left_out)]
+def _matched(answer: HostReply) -> list[ListedProcess]:
+    return answer.choice.matched
 
 
-def _kept_host(host: Host, answer: Conversation, snapshot: HostSnapshot, files: dict[str, str]) -> KeptHost:
+def _kept_host(host: Host, answer: HostReply, snapshot: HostSnapshot, files: dict[str, str]) -> KeptHost:
     process_of = {process.pid: process for process in snapshot.processes}
     facts = {one.pid: manifest.facts_of(one) for one in (answer.reading.processes if answer.reading else ())}
     read = {process.pid for process in answer.choice.read}

@@ -1,4 +1,4 @@
-"""digest: many answers at once come to what each would alone, and what is odd about one stays with it."""
+"""interpret: many replies at once give what each gives alone, and an oddity of one stays with it."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ from typing import Any
 import pytest
 
 from fleetpmap.collection.batch import snapshots
-from fleetpmap.collection.clock import Clock
-from fleetpmap.collection.conversation import Answered, Conversation, Question, converse
-from fleetpmap.collection.interpret import digest
+from fleetpmap.collection.clock import RunClock
+from fleetpmap.collection.host import ask_host
+from fleetpmap.collection.interpret import interpret
+from fleetpmap.collection.question import Question
+from fleetpmap.collection.reply import HostReply
+from fleetpmap.collection.sessions import OneShotSessions
 from fleetpmap.errors import DeadlineError, ProtocolError, SmapsError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
 from fleetpmap.smaps import parse_processes
 from fleetpmap.snapshot import HostSnapshot
 from fleetpmap.table import MappingTable
-from fleetpmap.transport import Deadline, SshOptions, open_transport
+from fleetpmap.transport import Deadline
 
-TREES = Path(__file__).parents[1] / "fake_proc"
+TREES = Path(__file__).parent / "fake_proc"
 QUESTION = Question(Selection(match=re.compile("nginx|gunicorn|postgres|bash|python")))
 
 
-def _answer(tree: str, question: Question = QUESTION) -> Answered:
-    """What a recorded host answers, still packed."""
+def _reply(tree: str, question: Question = QUESTION) -> HostReply:
+    """A recorded host's reply, still packed."""
     host = Host(tree, transport="local", proc_root=str(TREES / tree))
-    with open_transport(host, deadline=Deadline.after(60), options=SshOptions()) as transport:
-        return Answered(host, converse(transport, host, question))
+    reply = ask_host(host, question, sessions=OneShotSessions(), deadline=Deadline.after(60))
+    assert isinstance(reply, HostReply)
+    return replace(reply, deadline=None)
 
 
-def _unpacked(tree: str) -> Answered:
-    one = _answer(tree)
-    return replace(one, answer=one.answer.unpacked())
+def _unpacked(tree: str) -> HostReply:
+    return _reply(tree).unpacked(QUESTION.selection)
 
 
-def _with_text(one: Answered, change: Any) -> Answered:
+def _with_text(one: HostReply, change: Any) -> HostReply:
     """The same with `change` made to the text of its last process."""
     reading = one.reading
     assert reading is not None
@@ -48,7 +51,7 @@ def _with_text(one: Answered, change: Any) -> Answered:
     text = change(reading.smaps[last.start : last.stop])
     smaps = reading.smaps[: last.start] + text
     changed = replace(reading, smaps=smaps, processes=(*others, replace(last, stop=len(smaps))))
-    return replace(one, answer=replace(one.answer, reading=changed))
+    return replace(one, reading=changed)
 
 
 def _plain(table: MappingTable) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def _same(one: HostSnapshot, other: HostSnapshot) -> bool:
     return facts[0] == facts[1] and _plain(one.table) == _plain(other.table)
 
 
-def _alone(one: Answered, **how: Any) -> HostSnapshot:
+def _alone(one: HostReply, **how: Any) -> HostSnapshot:
     return snapshots([one], rollups=False, **how)[0]
 
 
@@ -126,9 +129,9 @@ class _Bomb:
 def test_one_that_cannot_be_unpacked_fails_alone() -> None:
     """The others have their snapshots, in their order; its error says what it said besides."""
     trees = ("web-01", "web-02", "web-03")
-    first, second, third = (replace(_answer(tree), notes=("noted",)) for tree in trees)
-    bomb = replace(second, answer=replace(second.answer, packed=_Bomb(), said="hello"))  # type: ignore[arg-type]  # as good as one
-    *before, failed, after = digest([first, second, bomb, third], QUESTION)
+    first, second, third = (replace(_reply(tree), notes=("noted",)) for tree in trees)
+    bomb = replace(second, packed=_Bomb(), other_output="hello")  # type: ignore[arg-type]  # as good as one
+    *before, failed, after = interpret([first, second, bomb, third], QUESTION)
     assert isinstance(failed, ProtocolError)
     assert failed.said == "hello"
     for tree, result in zip(trees, [*before, after], strict=True):
@@ -140,11 +143,11 @@ def test_who_keeps_gets_the_raw_text() -> None:
     """Host by host, with what it came to."""
     kept: list[tuple[str, bytes, int]] = []
 
-    def keep(host: Host, answer: Conversation, snapshot: HostSnapshot) -> None:
-        assert answer.reading is not None
-        kept.append((host.name, answer.reading.smaps[:18], len(snapshot.processes)))
+    def keep(host: Host, reply: HostReply, snapshot: HostSnapshot) -> None:
+        assert reply.reading is not None
+        kept.append((host.name, reply.reading.smaps[:18], len(snapshot.processes)))
 
-    digest([_answer("web-01"), _answer("web-02")], QUESTION, keep=keep)
+    interpret([_reply("web-01"), _reply("web-02")], QUESTION, keep=keep)
     assert kept == [("web-01", b"00400000-0041f000 ", 4), ("web-02", b"00400000-0041f000 ", 4)]
 
 
@@ -161,25 +164,25 @@ class _Endless:
             check()
 
 
-def _clocks() -> dict[str, tuple[Clock, float]]:
+def _clocks() -> dict[str, tuple[RunClock, float]]:
     """By what is over: the clock, and the seconds that the reply may take at most."""
     interrupted = threading.Event()
     interrupted.set()
     return {
-        "its own": (Clock(), 2.5),
-        "the run's": (Clock(Deadline(10, time.monotonic() - 2.5)), 1.0),
-        "interrupted": (Clock(Deadline.after(60), interrupted), 1.0),
+        "its own": (RunClock(), 2.5),
+        "the run's": (RunClock(Deadline(10, time.monotonic() - 2.5)), 1.0),
+        "interrupted": (RunClock(Deadline.after(60), interrupted), 1.0),
     }
 
 
 @pytest.mark.parametrize("which", ["its own", "the run's", "interrupted"])
 def test_a_reply_that_takes_too_long_is_a_timeout_and_holds_no_other(which: str) -> None:
     """It is given up once its time, or the run's, is over; the others have their snapshots."""
-    first, second = _answer("web-01"), _answer("web-03")
-    endless = replace(first, host=Host("web-02"), answer=replace(first.answer, packed=_Endless()))  # type: ignore[arg-type]  # as good as one
+    first, second = _reply("web-01"), _reply("web-03")
+    endless = replace(first, host=Host("web-02"), packed=_Endless())  # type: ignore[arg-type]  # as good as one
     clock, longest = _clocks()[which]
     began = time.monotonic()
-    before, late, after = digest([first, endless, second], QUESTION, clock=clock)
+    before, late, after = interpret([first, endless, second], QUESTION, clock=clock)
     assert time.monotonic() - began < longest + 1
     assert isinstance(late, DeadlineError)
     assert (late.host, late.status, late.stage) == ("web-02", "timeout", "read")
