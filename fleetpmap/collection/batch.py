@@ -108,8 +108,9 @@ def _from(results: Mapping[int, _Result], first: int, one: Answered) -> dict[int
 
 def _snapshot(one: Answered, processes: Sequence[Process], table: MappingTable, keys: tuple[str, ...]) -> HostSnapshot:
     return HostSnapshot(
-        host=one.host.name,
+        name=one.host.name,
         status=host_status(processes),
+        failure=None,
         processes=tuple(processes),
         table=table,
         capabilities=one.answer.listing.capabilities,

@@ -74,7 +74,7 @@ class Rounds:
             stop=self._stop,
             executor=self._threads,
             connections=self._connections,
-            on_host=lambda answer: answers.update({answer.host: answer}),
+            on_host=lambda answer: answers.update({answer.name: answer}),
         )
         return Round(snapshot, answers)
 
