@@ -345,7 +345,7 @@ def _collect(
         progress.started(host.name)
 
     def on_host(answer: HostSnapshot) -> None:
-        progress.done(answer.host, answer.status)
+        progress.done(answer.name, answer.status)
         if on_answer:
             on_answer(answer)
 

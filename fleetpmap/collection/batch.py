@@ -108,8 +108,9 @@ def _from(results: Mapping[int, _Result], first: int, one: HostReply) -> dict[in
 
 def _snapshot(one: HostReply, processes: Sequence[Process], table: MappingTable, keys: tuple[str, ...]) -> HostSnapshot:
     return HostSnapshot(
-        host=one.host.name,
+        name=one.host.name,
         status=host_status(processes),
+        failure=None,
         processes=tuple(processes),
         table=table,
         capabilities=one.listing.capabilities,

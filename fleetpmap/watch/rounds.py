@@ -74,7 +74,7 @@ class Rounds:
             stop=self._stop,
             executor=self._threads,
             sessions=self._sessions,
-            on_host=lambda answer: answers.update({answer.host: answer}),
+            on_host=lambda snapshot: answers.update({snapshot.name: snapshot}),
         )
         return Round(snapshot, answers)
 
