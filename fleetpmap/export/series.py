@@ -1,15 +1,18 @@
-"""Which views openmetrics can hold, and what tells their rows apart.   [series] ─► as_openmetrics"""
+"""Views that openmetrics can hold, and the labels that identify their rows.   [series] ─► as_openmetrics
+
+Apart from the exporter, because the command line needs it before numpy is imported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 VIEWS = ("summary", "merged", "hosts", "processes")
-"""Views whose rows are worth a series each."""
+"""Views with a series for each row."""
 KEYS = {"hosts": ("host",), "processes": ("host", "pid")}
-"""Of summary and merged it is the keys of --by."""
+"""Columns that identify a row, by view; for summary and merged they are the keys of --by."""
 
 
 def keys(view: str, by: Sequence[str]) -> tuple[str, ...]:
-    """The columns that tell the rows of a view apart: without them two samples would be the same series."""
+    """Return the columns that identify the rows of a view: without them two rows would be one series."""
     return KEYS.get(view, tuple(by))
