@@ -7,8 +7,8 @@
      "failures": [{"host", "status", "stage", "message", "hint"}], "notes": [sentence…],
      "view", "columns": [{"name", "unit", "rule"}], "rows": [{…}], "hosts": [{…}] (summary only), "total": {…}}
 
-`notes` say what the totals leave out, `findings` (compare, stale) what stands out. One row a line, for diff and grep.
-Texts are escaped as everywhere (see escape): the document is valid UTF-8, and a name is the same in every format.
+`notes` list what the totals leave out, `findings` (compare, stale) what stands out. Each row is on a line, for diff and
+grep. Texts are escaped as in every format (see escape): the document is valid UTF-8, and a name is the same everywhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def write_json(report: Report, file: BinaryIO) -> None:
 
 
 def coverage_json(report: Report) -> str:
-    """The document without its tables: for beside a csv file whose coverage is not complete."""
+    """Return the document without its tables, to be written beside a csv file if the coverage is not complete."""
     return f"{dumps(head(report), indent=2)}\n"
 
 

@@ -24,7 +24,7 @@ Json = dict[str, Any]  # any json value
 
 
 def without_rows(report: Report) -> Json:
-    """Everything but the rows: the last line of jsonl, and what a parquet file says about itself."""
+    """Return the document without its rows: the last line of jsonl, and the metadata of a parquet file."""
     first = report.tables[0]
     document = head(report) | {"view": report.view, "columns": _columns(first)}
     if report.findings:
@@ -33,7 +33,7 @@ def without_rows(report: Report) -> Json:
 
 
 def row_lines(table: Table) -> Iterator[list[str]]:
-    """The rows, each as an object on a line without its end, some thousands at a time."""
+    """Yield the rows in chunks, each row as an object on one line, without the line end."""
     columns = [column.with_texts(escape) for column in table.columns]
     names = [column.name for column in columns]
     for start in range(0, len(table), _CHUNK):
@@ -42,7 +42,7 @@ def row_lines(table: Table) -> Iterator[list[str]]:
 
 
 def dumps(value: object, indent: int | None = None) -> str:
-    """A value as json, in characters rather than codes of them."""
+    """Encode a value as json, with characters outside ASCII as they are."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
@@ -72,10 +72,10 @@ def _coverage(coverage: Coverage) -> Json:
 
 
 def _reading(coverage: Coverage) -> Json:
-    """What looking cost the hosts."""
+    """Return the cost for the hosts: seconds of reading on each, and the slowest processes."""
     slowest = [
-        {"host": escape(one.host), "pid": one.pid, "name": escape(one.name), "seconds": one.read_s}
-        for one in coverage.slowest
+        {"host": escape(process.host), "pid": process.pid, "name": escape(process.name), "seconds": process.read_s}
+        for process in coverage.slowest
     ]
     return {"seconds": {escape(host): seconds for host, seconds in coverage.read_s.items()}, "slowest": slowest}
 

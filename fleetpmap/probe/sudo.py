@@ -111,8 +111,8 @@ def second_way(transport: Transport, host: Host, refusal: SudoError, password: S
     if refusal.needs != "password" or password is None:
         raise refusal
     prompt, ready = f"fleetpmap-{secrets.token_hex(8)}", secrets.token_hex(16)
-    # The only command with more than plain words: sh, csh, fish and restricted shells all parse '…' alike. sudo puts the
-    # calling user in place of %u, and the user with the password that it wants in place of %p.
+    # The only command with more than plain words: sh, csh, fish and restricted shells all parse '…' alike. sudo puts
+    # the calling user in place of %u, and the user with the password that it wants in place of %p.
     channel = _run(transport, f"sudo -S -p {prompt}:%u:%p: sh -c 'echo {ready}; exec sh -s'")
     try:
         _answer(channel, prompt, ready.encode(), password, host)

@@ -84,11 +84,11 @@ class Table:
     share: str | None = None
     """The size by which rows are compared: a terminal draws each row's share of its total. None: no shares."""
     measure: tuple[str, ...] = ()
-    """Columns whose sum is the size of a row, for --top; empty: `share`, or else PSS, or else RSS."""
+    """Columns that add up to the size of a row, for --top; empty: `share`, or else PSS, or else RSS."""
     more: int = 0
     """Number of rows that the last row, `(N more)`, stands for; 0: there is no such row."""
     counts: int = 0
-    """Number of rows, from the first, whose size columns hold counts instead (compare: the row `processes`)."""
+    """Number of rows, from the first, with counts in the columns of sizes (compare: the row `processes`)."""
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -127,7 +127,7 @@ class Report:
     beside: Mapping[str, Report] = field(default_factory=dict)
     """Further reports that an html page shows, by their names in views.page; no other format uses them."""
     listed_only: bool = False
-    """The report lists processes whose memory was not read (ps)."""
+    """The report only lists processes; no memory was read (ps)."""
 
     @property
     def has_upper_bounds(self) -> bool:

@@ -1,7 +1,7 @@
 """Sentences needed to read the totals correctly.   snapshot ─► [notes] ─► every report
 
 They stand here once, so that every view, and stderr, print the same: the coverage, the kernels that lack a field, the
-processes whose memory is missing, and the results of the self-check.
+processes that were not read, and the results of the self-check.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _processes(coverage: Coverage, verb: str) -> str:
 
 
 def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
-    """Return a sentence for each set of hosts whose kernels lack a field that a total needs."""
+    """Return a sentence for each set of hosts with kernels that lack a field that a total needs."""
     if fields is None:
         needed = KERNEL_KEYS
     else:
@@ -168,7 +168,7 @@ def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
 
 
 def _huge_pages_unknown(snapshot: Snapshot) -> list[str]:
-    """Return a sentence if huge pages are mapped on a host whose kernel (before 4.4) counts them in no size at all."""
+    """Return a sentence if huge pages are mapped where the kernel (before 4.4) counts them in no size at all."""
     table = snapshot.table
     # One flag for each kind, spread to the rows by their codes; the False at the end is for a null kind, code -1.
     huge = np.array([*(kind == "hugetlb" for kind in table.kind.names), False], dtype=np.bool_)[table.kind.codes]
@@ -203,7 +203,7 @@ def _field_gap_sentence(gap: _Gap, columns: Sequence[str], all_: Collection[str]
 
 
 def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[int]) -> list[_Gap]:
-    """Return the gaps of one field: the hosts without any value, then each host that lacks it in some mappings."""
+    """Return the gaps of one field: hosts without any value, as one; then each host that lacks it in some mappings."""
     counts = list(zip(names, nulls_on, mappings_on, strict=True))
     whole = [name for name, nulls, mappings in counts if 0 < nulls == mappings]
     gaps = [_Gap(fold(whole), "its kernel has no" if len(whole) == 1 else "their kernels have no")] if whole else []
@@ -215,7 +215,7 @@ def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[i
 
 
 def _unread(processes: Sequence[Process]) -> list[str]:
-    """Return a sentence for each status and reason of processes whose memory is in no total."""
+    """Return a sentence for each status and reason of processes that the totals leave out."""
     left_out: dict[tuple[str, str], dict[str, list[str]]] = {}
     for process in processes:
         if process.status in INCOMPLETE:

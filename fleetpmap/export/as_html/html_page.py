@@ -17,7 +17,7 @@ from fleetpmap.version import __version__
 
 
 def write_html(report: Report, file: BinaryIO) -> None:
-    """Write the page of the report, and of the reports beside it."""
+    """Write the page of the report and its further reports."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

@@ -132,7 +132,7 @@ def _counted(count: int) -> str:
 
 
 def _sentences(table: Table) -> tuple[str, ...]:
-    """Return a sentence for each file whose processes need a restart, the file with most processes first."""
+    """Return a sentence for each stale file, with the hosts that need a restart; the file of most processes first."""
     users: dict[str, list[tuple[str, int]]] = {}
     hosts, pids, paths = (table.column(name).cells() for name in ("host", "pid", "path"))
     for host, pid, path in zip(hosts, pids, paths, strict=True):

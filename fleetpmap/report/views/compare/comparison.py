@@ -1,13 +1,8 @@
-"""One service on all its hosts, side by side.   snapshot ─► [compare] ─► Report
+"""The view compare: mappings by hosts, judged.   matrix, outliers, drift ─► [comparison] ─► Report
 
-    matrix     mappings by hosts: absent, zero and unknown are three things
-    outliers   the rule by which a host stands apart, or the hosts fall into groups
-    drift      one library under several names, paths or layouts
-    findings   what stands out, in sentences
-
-A host is judged if all of its matching processes were read and its kernel tells the metric. PSS alone can mislead: a
-library's share grows where fewer processes have it. So an outlier in PSS whose RSS and USS are both within the rule is
-none; and where hosts do not run the same number of processes, an outlier has to be one per process too.
+A host is judged if all of its matching processes were read and its kernel has the metric. PSS alone can mislead: a
+library's PSS grows if fewer processes share it. So an outlier in PSS must also be one in RSS or USS; and if the hosts
+do not run the same number of processes, an outlier must also be one per process.
 """
 
 from __future__ import annotations
@@ -43,17 +38,17 @@ from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import METRICS
 
 OWN_COLUMNS = frozenset({"mapping", "median_kib", "spread_kib", "outliers", "absent"})
-"""A host of such a name is `mapping (host)`. Parquet has a column `absent`."""
+"""Names of the table's own columns; a host of such a name is shown as `mapping (host)`. Parquet adds `absent`."""
 PROCESSES = "processes"
-"""The first row: a count, not a size."""
+"""Label of the first row, which holds counts, not sizes."""
 _WITNESSES = ("rss_kib", "uss_kib")
-"""What an outlier in PSS has to be confirmed by."""
+"""Metrics that must confirm an outlier in PSS, at least one of them."""
 MOST_ROWS = 20
-"""Mappings on a terminal, unless --top says how many."""
+"""Mappings on a terminal, unless --top gives another number."""
 _MOST_COLUMNS = 8
 """Hosts, or groups of hosts, that a terminal shows side by side."""
 _MOST_OUTLIERS = 24
-"""Hosts that stand apart in some mapping: each has a column of its own, even if these are more than _MOST_COLUMNS."""
+"""Hosts that are outliers in some mapping and get a column each, even if these are more than _MOST_COLUMNS."""
 
 
 def compare(
@@ -64,9 +59,9 @@ def compare(
     baseline: str | None = None,
     shape: Shape = AS_IT_IS,
 ) -> Report:
-    """A row for each mapping, a column for each host asked; first what differs most between hosts.
+    """Return a row for each mapping and a column for each host asked, the largest spread between hosts first.
 
-    `baseline`: the other hosts' cells are the difference from this one's.
+    `baseline`: a host; the cells of all others are differences from its cells.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
@@ -83,7 +78,11 @@ def compare(
 
 
 class _Comparison:
-    """The matrix of a snapshot, judged."""
+    """The matrix of a snapshot, judged.
+
+    Two indices run through it: `slot`, a host's column in the matrix, and the position of a host among the judged ones;
+    `self._slots` turns the second into the first. `self._values` and `self._judged` have a column for each judged host.
+    """
 
     def __init__(self, snapshot: Snapshot, metric: str, per_process: bool, baseline: str | None) -> None:
         metrics = tuple(dict.fromkeys((metric, *_WITNESSES, HUGETLB)))
@@ -115,36 +114,36 @@ class _Comparison:
         return np.array(order, dtype=np.intp)
 
     def findings(self) -> tuple[str, ...]:
-        """At most MOST sentences."""
+        """Return at most MOST sentences."""
         drifting = drifts(self._snapshot, (self._matrix.hosts[slot] for slot in self._slots))
         renamed = frozenset(
             name for drift in drifting if drift.kind == "names" for words, _ in drift.forms for name in words
         )
-        told = (
+        sentences = (
             count_sentences(self._matrix),
             () if self._metric in (HUGETLB, "size_kib") else huge_page_sentences(self._matrix, self._metric),
             outlier_sentences(self._matrix, self._values, self._judged, self._slots, renamed),
             map(drift_sentence, drifting),
             only_some_sentences(self._matrix, self._matrix.values[self._metric], self._known, renamed),
         )
-        return tuple(islice(chain.from_iterable(told), MOST))
+        return tuple(islice(chain.from_iterable(sentences), MOST))
 
     def notes(self) -> tuple[str, ...]:
-        """Which hosts are shown but not judged, and what to know of the baseline."""
+        """Return notes on the hosts that are shown but not judged, and on the baseline."""
         matrix, base = self._matrix, self._base
         unjudged = [matrix.hosts[slot] for slot in np.flatnonzero(matrix.whole & ~self._known).tolist()]
         notes = [f"not judged: {fold(unjudged)}, whose kernel has no {self._metric}"] if unjudged else []
         in_part = [host.name for host in self._snapshot.hosts if host.status == "partial"]
         if in_part:
             notes.append(f"not judged: {fold(in_part)}, read only in part")
-        if base is not None and not matrix.told[base]:
+        if base is not None and not matrix.complete[base]:
             notes.append(f"the baseline {matrix.hosts[base]} was not read whole, so there is no difference from it")
         elif base is not None and not matrix.processes[base]:
             notes.append(f"the baseline {matrix.hosts[base]} maps nothing, so all that the others have is a difference")
         return tuple(notes)
 
     def table(self, shape: Shape) -> Table:
-        """The whole table: a column for each host, the processes first."""
+        """Return the whole table: a column for each host, the row of process counts first."""
         counts = [None if count == NULL else count for count in self._matrix.processes.tolist()]
         return self._framed(self._columns, counts, shape)
 
@@ -156,21 +155,21 @@ class _Comparison:
         for slot, host in enumerate(matrix.hosts):
             cells = self._cells(slot)
             unit: Unit = "KiB" if self._base in (None, slot) else "delta"
-            # The difference of two upper bounds is no bound of anything.
+            # The difference of two upper bounds bounds nothing, so it gets no total.
             adds_up = rule if unit == "KiB" or rule == "sum" else None
-            known = None not in cells and (cells or matrix.told[slot])
+            known = None not in cells and (cells or matrix.complete[slot])
             total = sum(cell for cell in cells if isinstance(cell, int)) if adds_up and known else None
             outliers = frozenset(np.flatnonzero(out[self._order, slot]).tolist())
             yield Column(_column_name(host), unit, cells, adds_up, total, outliers)
 
     def _cells(self, slot: int) -> list[Cell]:
-        """A host's sizes, or their differences from the baseline's, in the order of the rows."""
+        """Return a host's sizes, or their differences from the baseline's, in the order of the rows."""
         matrix, base = self._matrix, self._base
         values, order = matrix.values[self._metric], self._order
         sizes, absent = values[order, slot], ~matrix.present[order, slot]
         unknown = sizes == NULL
         if base is not None and slot != base:
-            unknown |= (values[order, base] == NULL) | ~matrix.told[base]
+            unknown |= (values[order, base] == NULL) | ~matrix.complete[base]
             sizes, absent = sizes - values[order, base], np.zeros_like(absent)
         cells: list[Cell] = sizes.tolist()
         for row in np.flatnonzero(unknown | absent).tolist():
@@ -178,8 +177,11 @@ class _Comparison:
         return cells
 
     def folded(self, shape: Shape) -> tuple[Table, tuple[str, ...]]:
-        """The table for a terminal: hosts that are alike as one column, with their median; outliers, the baseline and
-        the host to sort by on their own. And a note of the columns for which a terminal has no place."""
+        """Return the table for a terminal, and a note on the hosts that it has no room for.
+
+        Hosts that are alike share a column with their median; outliers, the baseline and the host to sort by have a
+        column each.
+        """
         values, present = self._values[self._order], self._matrix.present[self._order][:, self._slots]
         hosts = [self._matrix.hosts[slot] for slot in self._slots]
         base = self._slots.index(self._base) if self._base in self._slots else None
@@ -207,8 +209,11 @@ class _Comparison:
         return self._framed(columns, counts, shape), notes
 
     def _side_by_side(self, wanted: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
-        """The groups of hosts that have a column each, and the others. The wanted are the first, then the largest
-        group, then the outliers, which the table names, then the other groups by size."""
+        """Return the groups of hosts that get a column each, and the groups that get none.
+
+        The wanted hosts come first, then the largest group, then the outliers, which the table names, then the other
+        groups by size. A group is a list of positions among the judged hosts.
+        """
         out = frozenset(np.flatnonzero(self._judged.out.any(axis=0)).tolist())
         first: list[list[int]] = []
         outliers: list[list[int]] = []
@@ -221,8 +226,11 @@ class _Comparison:
         return ranked[:shown], ranked[shown:]
 
     def _alike(self, wanted: Sequence[int]) -> list[list[int]]:
-        """The compared hosts in groups: one pattern in all split rows and no outlier; those with outliers, and the
-        wanted, alone. The wanted are the first, then the largest group."""
+        """Group the judged hosts that are alike: the wanted hosts first, then by size.
+
+        Hosts are alike if each split row puts them in the same group and neither has an outlier. A host with an
+        outlier, and a wanted host, is alone.
+        """
         patterns: dict[tuple[object, ...], list[int]] = {}
         ranks = {slot: rank for rank, slot in enumerate(wanted)}
         keys: list[list[object]] = [[] for _ in self._slots]
@@ -238,7 +246,7 @@ class _Comparison:
         return sorted(patterns.values(), key=lambda slots: (ranks.get(slots[0], len(ranks)), -len(slots), slots))
 
     def _framed(self, columns: Sequence[Column], counts: Sequence[Cell], shape: Shape) -> Table:
-        """The columns between the names and the statistics, shaped, with the processes as the first row."""
+        """Return a shaped table of names, these columns and the statistics; the first row holds the process counts."""
         judged, order = self._judged, self._order
         median, unknown = np.rint(judged.median[order]).astype(np.int64), [None] * len(order)
         table = Table(
@@ -277,7 +285,7 @@ def _column_name(host: str) -> str:
 
 
 def _with_first(column: Column, cell: Cell) -> Column:
-    """The column below one cell more."""
+    """Return the column with one more cell above it."""
     below = frozenset(row + 1 for row in column.outliers)
     return replace(column, values=[cell, *column.cells()], outliers=below)
 

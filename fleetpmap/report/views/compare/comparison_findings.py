@@ -1,6 +1,6 @@
-"""What stands out, in sentences.   matrix, outliers, drift ─► [findings] ─► compare
+"""Sentences about differences between hosts.   matrix, outliers, drift ─► [comparison_findings] ─► comparison
 
-Each follows from the numbers and has its figure; nothing is said where nothing stands out.
+Each follows from the numbers and gives its figure; without a difference there is no sentence.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from fleetpmap.table import IntArray
 from fleetpmap.units import human
 
 MOST = 5
-"""Sentences; the table and json have the rest."""
+"""Number of sentences; the table and json have the rest."""
 
 
 def count_sentences(matrix: Matrix) -> Iterator[str]:
-    """That the hosts do not run the same number of processes, if so."""
+    """Yield a sentence if the hosts do not run the same number of processes."""
     hosts_of: dict[int, list[str]] = {}
     for slot in np.flatnonzero(matrix.whole).tolist():
         hosts_of.setdefault(int(matrix.processes[slot]), []).append(matrix.hosts[slot])
@@ -34,7 +34,7 @@ def count_sentences(matrix: Matrix) -> Iterator[str]:
 
 
 def huge_page_sentences(matrix: Matrix, metric: str) -> Iterator[str]:
-    """That the hosts do not have the same amount of huge pages, which the metric does not count, if so."""
+    """Yield a sentence if the hosts do not have the same amount of huge pages, which the metric does not count."""
     slots: list[int] = np.flatnonzero(matrix.known(HUGETLB)).tolist()
     held = matrix.values[HUGETLB][:, slots].sum(axis=0)
     if len(slots) < 2 or held.max() - held.min() <= max(MIB, FLOOR_SHARE * held.min()):
@@ -48,38 +48,39 @@ def huge_page_sentences(matrix: Matrix, metric: str) -> Iterator[str]:
 def outlier_sentences(
     matrix: Matrix, values: IntArray, judged: Judgement, hosts: Sequence[int], skip: frozenset[str]
 ) -> Iterator[str]:
-    """Of every outlier and every split row, the largest difference first.
+    """Yield a sentence for every outlier and every split row, the largest difference first.
 
-    `hosts`: the slots that were compared. `skip`: mappings whose hosts differ because they have another name there.
+    `hosts`: the slots of the judged hosts. `skip`: mappings that only have another name on some hosts.
     """
-    told: list[tuple[float, int, str]] = []
+    ranked: list[tuple[float, int, str]] = []
     for row, column in zip(*map(np.ndarray.tolist, np.nonzero(judged.out)), strict=True):
         median, value = float(judged.median[row]), int(values[row, column])
         side = "above" if value > median else "below"
         difference, figures = human(round(abs(value - median))), f"{human(value)}, {human(round(median))}"
         subject = f"{matrix.hosts[hosts[column]]}: {matrix.mappings[row]}"
         text = f"{subject} {difference} {side} the median of {len(hosts)} hosts ({figures})"
-        told.append((abs(value - median), row, text))
+        ranked.append((abs(value - median), row, text))
     for row in np.flatnonzero(judged.split).tolist():
         text = f"{matrix.mappings[row]}: {split_text(matrix, values[row], hosts)}"
-        told.append((float(judged.spread[row]), row, text))
-    yield from (text for _, row, text in sorted(told, key=lambda one: -one[0]) if matrix.mappings[row] not in skip)
+        ranked.append((float(judged.spread[row]), row, text))
+    ranked.sort(key=lambda entry: -entry[0])
+    yield from (text for _, row, text in ranked if matrix.mappings[row] not in skip)
 
 
 def split_text(matrix: Matrix, values: IntArray, hosts: Sequence[int]) -> str:
-    """The groups of a split row: `two groups, about 86.0M on web[01-12] and 412.0M on web[13-17]`."""
-    found = groups_of(values)
-    if len(found) == 1:
+    """Describe the groups of a split row: `2 groups, about 86.0M on web[01-12] and about 412.0M on web[13-17]`."""
+    groups = groups_of(values)
+    if len(groups) == 1:
         return f"all over the place, {human(int(values.min()))} to {human(int(values.max()))}"
     listed = [
-        f"about {human(round(float(np.median(values[group]))))} on {fold(matrix.hosts[hosts[one]] for one in group)}"
-        for group in found
+        f"about {human(round(float(np.median(values[group]))))} on {fold(matrix.hosts[hosts[host]] for host in group)}"
+        for group in groups
     ]
-    return f"{len(found)} groups, {', '.join(listed[:-1])} and {listed[-1]}"
+    return f"{len(groups)} groups, {', '.join(listed[:-1])} and {listed[-1]}"
 
 
 def drift_sentence(drift: Drift) -> str:
-    """One drift: who has what."""
+    """Describe one drift: each form, and the hosts that have it."""
     hosts = [fold(hosts) for _, hosts in drift.forms]
     if drift.kind == "builds":
         return f"{drift.of}: {len(drift.forms)} builds by layout, on {', '.join(hosts[:-1])} and on {hosts[-1]}"
@@ -88,7 +89,10 @@ def drift_sentence(drift: Drift) -> str:
 
 
 def only_some_sentences(matrix: Matrix, values: IntArray, hosts: Flags, skip: frozenset[str]) -> Iterator[str]:
-    """Files that some of the hosts map and others do not, from 1 MiB on a host; `skip`: what is told as drift."""
+    """Yield a sentence for each file that only some hosts map, from 1 MiB on a host.
+
+    `skip`: mappings that are reported as drift.
+    """
     slots = np.flatnonzero(hosts)
     present: Flags = matrix.present[:, slots]
     some = np.logical_and(present.any(axis=1), ~present.all(axis=1))

@@ -1,11 +1,7 @@
-"""What grew between two snapshots.   old, new ─► [diff] ─► Report
+"""The view diff: sizes before and after, and their growth.   old, new ─► pairs ─► [difference] ─► Report
 
-    pairs      which process is which: the same, restarted, new or gone
-    findings   what stands out, in sentences
-    likeness   whether both hold the same sort of thing at all
-
-A row per mapping, kind, process or host whose size is another than before, by growth; what did not change is counted in
-a note, and in the totals. A host that cannot be compared is unknown, neither new nor gone.
+There is a row for each mapping, kind, process or host with another size than before, by growth. Unchanged ones are
+counted in a note, and are in the totals. A host that cannot be compared is unknown, neither new nor gone.
 """
 
 from __future__ import annotations
@@ -30,10 +26,10 @@ from fleetpmap.table import KERNEL_KEYS, METRICS, IntArray, concatenate, sums, t
 
 By = Literal["mapping", "kind", "process", "host"]
 MOST_ROWS = 20
-"""Rows on a terminal, unless --top says how many."""
+"""Rows on a terminal, unless --top gives another number."""
 _HOUR_S = 3600
 _Figures = tuple[int | None, int | None, int | None]
-"""Before, after, growth; None is unknown."""
+"""Size before, size after, growth, in KiB; None is unknown."""
 
 
 def diff(
@@ -45,22 +41,22 @@ def diff(
     shape: Shape = AS_IT_IS,
     looked_for: tuple[str, str] = ("", ""),
 ) -> Report:
-    """A row for each mapping (or kind) of a process, process or host that changed; what grew most comes first.
+    """Return a row for each mapping or kind (of a process), process or host that changed, the largest growth first.
 
-    `metric`: one of METRICS. `looked_for`: which processes the old run was to read and which the new one, in words;
-    empty where that is not known. Coverage and run are those of `new`.
+    `metric`: one of METRICS. `looked_for`: the selections of the old and the new run, in words; empty if unknown.
+    Coverage and run are those of `new`.
 
     Raises:
-        UsageError: a column of `shape` that the table does not have; or mappings to be compared with sums of them.
+        UsageError: a column of `shape` that the table does not have; or `by` needs mappings and one run has only sums.
     """
-    apart = comparability_notes(old, new, by, looked_for)
+    caveats = comparability_notes(old, new, by, looked_for)
     difference = _Difference(old, new, by, metric)
     table = difference.table()
     brief = replace(shape, top=MOST_ROWS) if shape.top is None else shape
     report = Report(
         "diff",
         (shaped(table, shape),),
-        (*apart, *difference.notes()),
+        (*caveats, *difference.notes()),
         new.coverage,
         new.run,
         findings=sentences(difference.rows, difference.processes, difference.seconds),
@@ -70,16 +66,20 @@ def diff(
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """One size of some groups of mappings, before and after; the arrays have a slot for each group."""
+    """One size of groups of mappings, before and after; each array has an element for each group."""
 
     owner: NDArray[np.int64]
-    """The pair, or the host, whose mappings they are."""
+    """Index of the process pair (in Pairs.pairs), or of the host (in Pairs.hosts), that has the mappings."""
     parts: list[str | None]
-    """The mapping or the kind; None by process and host."""
+    """The mapping or the kind; None by process and by host."""
     old: IntArray
+    """Sums before, KiB; NULL if the kernel lacks the metric."""
     new: IntArray
+    """Sums after, KiB, likewise."""
     old_there: NDArray[np.bool_]
+    """True if the group has a mapping before."""
     new_there: NDArray[np.bool_]
+    """True if the group has a mapping after."""
 
 
 class _Difference:
@@ -91,7 +91,7 @@ class _Difference:
         self._pairs = paired(old, new)
         self._sizes = _summed(old, new, self._pairs, by, metric)
         rows = _rows(old, new, self._pairs, by, self._sizes)
-        self.rows = [row for row in rows if _is_told(row, by)]
+        self.rows = [row for row in rows if _is_shown(row, by)]
         self._unchanged = sum(row.growth == 0 for row in rows) - sum(row.growth == 0 for row in self.rows)
         self.rows.sort(key=lambda row: (row.status == "unknown", -(row.growth or 0), row.host, row.pid or 0))
         self.processes = (
@@ -101,7 +101,7 @@ class _Difference:
         )
 
     def table(self) -> Table:
-        """All rows that changed, and the totals of all that was compared."""
+        """Return the rows that changed, with the totals of all that was compared."""
         rows, by = self.rows, self._by
         columns = [Column("host", "text", coded(row.host for row in rows))]
         if by != "host":
@@ -119,7 +119,7 @@ class _Difference:
         before, after = (total(sizes) if len(sizes) else 0 for sizes in (self._sizes.old, self._sizes.new))
         yield Column("old_kib", "KiB", _array(row.old for row in self.rows), rule, before)
         yield Column("new_kib", "KiB", _array(row.new for row in self.rows), rule, after)
-        # The difference of two upper bounds is no bound of anything.
+        # The difference of two upper bounds bounds nothing, so it gets no total.
         adds_up = rule if rule == "sum" else None
         growth = None if before is None or after is None or not adds_up else after - before
         yield Column("growth_kib", "delta", [row.growth for row in self.rows], adds_up, growth)
@@ -132,16 +132,16 @@ class _Difference:
         return round(row.growth * _HOUR_S / self.seconds)
 
     def notes(self) -> Iterator[str]:
-        """When both were taken, who is left out, and what else to know of either."""
-        began, ended = (one.run.started.isoformat(" ", "seconds") for one in (self._old, self._new))
+        """Yield notes on the times of both, the hosts left out, and the totals of either."""
+        began, ended = (snapshot.run.started.isoformat(" ", "seconds") for snapshot in (self._old, self._new))
         if self.seconds > 0:
             yield f"from {began} to {ended}, {span(self.seconds)}"
         else:
             yield f"the new one ({ended}) was not taken after the old one ({began}): there are no rates"
-        left_out: dict[str, list[str]] = {}
+        hosts_by_reason: dict[str, list[str]] = {}
         for host, why in self._pairs.unknown.items():
-            left_out.setdefault(why, []).append(host)
-        for why, hosts in left_out.items():
+            hosts_by_reason.setdefault(why, []).append(host)
+        for why, hosts in hosts_by_reason.items():
             yield f"{fold(hosts)}: {why}, so it is unknown whether anything grew there"
         if self._by != "host" and self._unchanged:
             yield f"{self._unchanged} more did not change: they are in the totals only"
@@ -152,7 +152,11 @@ class _Difference:
 
 
 def _summed(old: Snapshot, new: Snapshot, pairs: Pairs, by: By, metric: str) -> _Sizes:
-    """The metric of each group, of both."""
+    """Sum the metric of each group in both snapshots.
+
+    Both tables are put into one, the processes of `new` numbered after those of `old`. A group is the pair (owner, code
+    of the mapping or kind), packed into one number, `owner * width + code`, that np.unique can group by.
+    """
     both = concatenate([(old.table, 0), (new.table, len(old.processes))])
     owners = _owners(old, new, pairs, by)
     kept = np.flatnonzero(owners[both.process] >= 0)
@@ -166,14 +170,17 @@ def _summed(old: Snapshot, new: Snapshot, pairs: Pairs, by: By, metric: str) -> 
     sides = []
     for side in (~is_new, is_new):
         there = np.bincount(group[side], minlength=len(groups)) > 0
-        # Who is not there holds nothing; NULL is who is there, and whose kernel does not tell.
+        # 0 for a group without a mapping on this side; NULL for one whose kernel lacks the metric.
         sides.append((np.where(there, sums(values[side], group[side], len(groups)), 0), there))
     (of_old, old_there), (of_new, new_there) = sides
     return _Sizes(groups // width, parts, of_old, of_new, old_there, new_there)
 
 
 def _owners(old: Snapshot, new: Snapshot, pairs: Pairs, by: By) -> NDArray[np.int64]:
-    """Of every process, those of `new` after those of `old`, the slot of its pair or of its host; -1: not compared."""
+    """Return the owner of each process: the index of its pair, or of its host; -1: not compared.
+
+    The processes of `old` come first, then those of `new`, in one array.
+    """
     owners = np.full(len(old.processes) + len(new.processes), -1, dtype=np.int64)
     slot_of_host = {host: slot for slot, host in enumerate(pairs.hosts)}
     for slot, pair in enumerate(pairs.pairs):
@@ -185,7 +192,7 @@ def _owners(old: Snapshot, new: Snapshot, pairs: Pairs, by: By) -> NDArray[np.in
 
 
 def _rows(old: Snapshot, new: Snapshot, pairs: Pairs, by: By, sizes: _Sizes) -> list[Row]:
-    """A row for each group, and for each host that has none."""
+    """Return a row for each group; by host, also for each host without a group."""
     figures = [_figures(before, after) for before, after in zip(sizes.old.tolist(), sizes.new.tolist(), strict=True)]
     owners: list[int] = sizes.owner.tolist()
     if by == "host":
@@ -196,17 +203,17 @@ def _rows(old: Snapshot, new: Snapshot, pairs: Pairs, by: By, sizes: _Sizes) -> 
         ]
     there = zip(sizes.old_there.tolist(), sizes.new_there.tolist(), strict=True)
     rows = []
-    for owner, part, sizes_of, (was, is_) in zip(owners, sizes.parts, figures, there, strict=True):
+    for owner, part, sizes_of, (was_there, is_there) in zip(owners, sizes.parts, figures, there, strict=True):
         pair = pairs.pairs[owner]
         before = None if pair.old is None else old.processes[pair.old]
         after = None if pair.new is None else new.processes[pair.new]
-        status = _change(sizes_of[2]) if was and is_ else "gone" if was else "new"
+        status = _change(sizes_of[2]) if was_there and is_there else "gone" if was_there else "new"
         rows.append(_process_row(pair, before, after, part, status, sizes_of))
     return rows
 
 
 def _others(old: Snapshot, new: Snapshot, pairs: Pairs) -> frozenset[str]:
-    """Hosts on which not all processes are the same as before: what came or went there is no rate of growth."""
+    """Return the hosts on which a process came, went or restarted: their growth has no rate."""
     return frozenset(
         (new.processes[pair.new] if pair.new is not None else old.processes[pair.old or 0]).host
         for pair in pairs.pairs
@@ -227,7 +234,7 @@ def _host_row(host: str, figures: _Figures, unknown: bool, others: bool) -> Row:
 def _process_row(
     pair: Pair, before: Process | None, after: Process | None, part: str | None, status: str, figures: _Figures
 ) -> Row:
-    process = next(one for one in (after, before) if one)
+    process = next(found for found in (after, before) if found)
     old_pid = before.pid if before else None
     status = status if pair.status == "same" else pair.status
     return Row(process.host, process.pid, old_pid, process.name, part, status, *figures, pair.status)
@@ -239,8 +246,8 @@ def _change(growth: int | None) -> str:
     return "grown" if growth > 0 else "shrunk" if growth < 0 else "same"
 
 
-def _is_told(row: Row, by: By) -> bool:
-    """Whether it is worth a row: every host is, every process that came or went, and what has another size."""
+def _is_shown(row: Row, by: By) -> bool:
+    """Return True for every host, every process that came or went, and every other row with a changed size."""
     if by == "host":
         return True
     return bool(row.growth) or (by == "process" and row.status not in ("same", "unknown"))

@@ -1,6 +1,6 @@
-"""What stands out, in sentences.   rows ─► [findings] ─► diff
+"""Sentences about growth and restarts.   rows ─► [growth_findings] ─► difference
 
-First what grew, then who was restarted, who is new and who is gone; from 1 MiB, each with its figures.
+First growth from 1 MiB, then restarted processes, then the sums of new and of gone ones, each with its figures.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fleetpmap.inventory.nodesets import fold
 from fleetpmap.units import KIB, human
 
 MOST = 5
-"""Sentences on growth, and on restarts; the table and json have the rest."""
+"""Number of sentences on growth, and on restarts; the table and json have the rest."""
 _LEAST_KIB = KIB
 _LEAST_RATE_KIB = 100
 _SPANS = ((1.0, "second", "s"), (60.0, "minute", "min"), (3600.0, "hour", "h"), (86400.0, "day", "days"))
@@ -24,30 +24,33 @@ class Row(NamedTuple):
 
     host: str
     pid: int | None
-    """Of the new snapshot, or of the old one where it is gone; None of a host."""
+    """Pid in the new snapshot, or in the old one if the process is gone; None for a host."""
     old_pid: int | None
-    """Of the old snapshot: another one after a restart, None of what is new."""
+    """Pid in the old snapshot, which differs after a restart; None for a new process, and for a host."""
     name: str | None
-    """The process's."""
+    """Name of the process; None for a host."""
     part: str | None
-    """The mapping or the kind, if the row is one's."""
+    """The mapping or the kind; None for a process or a host."""
     status: str
     """new, gone, grown, shrunk, restarted, same or unknown."""
     old: int | None
     new: int | None
     growth: int | None
     pair: str = "same"
-    """What became of the process: same, restarted, new or gone. Of a host: same, or others if one came or went."""
+    """Status of the pair of processes: same, restarted, new or gone. For a host: same, or others if any is not same."""
 
 
 def sentences(rows: Sequence[Row], processes: Sequence[Row], seconds: float) -> tuple[str, ...]:
-    """What stands out in `rows`, by growth; `processes` are the same by process, `seconds` the time between."""
+    """Return the sentences on `rows`, which are sorted by growth.
+
+    `processes`: the rows by process; `seconds`: the time between both snapshots.
+    """
     return (*islice(_growth(rows, seconds), MOST), *islice(_restarts(processes), MOST), *_come_and_gone(processes))
 
 
 def span(seconds: float) -> str:
-    """A duration as one says it: `20 s`, `12.5 min`, `3 h`."""
-    length, _, unit = next((one for one in reversed(_SPANS) if seconds >= 2 * one[0]), _SPANS[0])
+    """Format a duration: `20 s`, `12.5 min`, `3 h`."""
+    length, _, unit = next((entry for entry in reversed(_SPANS) if seconds >= 2 * entry[0]), _SPANS[0])
     return f"{round(seconds / length, 1):g} {unit}"
 
 
@@ -70,7 +73,7 @@ def _subject(row: Row) -> str:
 
 
 def _rate(kib: int, seconds: float) -> str:
-    """How fast, in the shortest unit of time that makes it a figure worth reading."""
+    """Format the rate of growth, per the shortest unit of time that gives at least _LEAST_RATE_KIB."""
     if seconds <= 0:
         return ""
     rates = ((kib * length / seconds, unit) for length, unit, _ in _SPANS)
@@ -79,7 +82,7 @@ def _rate(kib: int, seconds: float) -> str:
 
 
 def _restarts(processes: Sequence[Row]) -> Iterator[str]:
-    """One sentence a program, the largest first."""
+    """Yield one sentence for each program, the largest first."""
     programs: dict[str, list[Row]] = {}
     for row in processes:
         if row.pair == "restarted":

@@ -1,8 +1,7 @@
-"""A process's first line.   Process ─► [command] ─► the blocks
+"""The first line of a process, as pmap escapes it.   Process ─► [command_line] ─► process_blocks
 
-What pmap makes of the bytes of /proc/PID/cmdline (library/escape.c of procps-ng 4.0.2). In a UTF-8 locale what is
-well-formed at a glance stays as it is, and what follows the first byte that is not becomes ASCII; in any other locale
-all of it does.
+Follows library/escape.c of procps-ng 4.0.2, which prints the bytes of /proc/PID/cmdline. In a UTF-8 locale the text
+stays as it is up to the first malformed byte, and becomes ASCII from there on; in any other locale all of it does.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from fleetpmap.snapshot import Process
 _LONGEST = (1 << 17) - 1
 """Bytes of a command line that pmap shows."""
 
-# A leading byte says how many follow. pmap takes those as they are, so an overlong or cut-off sequence swallows them.
+# The leading byte gives the number of bytes that follow. pmap does not check these, so an overlong or cut-off sequence
+# swallows them; hence `.` for each.
 _CHARACTER = rb"[\xc2-\xdf].|[\xe0-\xef]..|[\xf0-\xf4]..."
 _SEQUENCES = re.compile(rb"(?:[\0-\x7f]|" + _CHARACTER + rb")*", re.DOTALL)
 _CONTROL = re.compile(rb"(" + _CHARACTER + rb")|[\0-\x1f\x7f]", re.DOTALL)
@@ -23,9 +23,9 @@ _ASCII = bytes(byte if 0x20 <= byte < 0x7F else ord("?" if byte > 0x7F else ".")
 
 
 def command_line(process: Process, *, utf8: bool) -> str:
-    """The command line as pmap prints it, or the name in brackets; bytes that are not UTF-8 as surrogates."""
+    """Return the command line as pmap prints it, or the name in brackets; bytes that are not UTF-8 as surrogates."""
     if process.arguments:
-        # A program may have written over its arguments, and left many NULs behind; pmap shows nothing at all as "?".
+        # A program may overwrite its arguments and leave NULs at the end; pmap prints an empty command line as "?".
         command = "\0".join(process.arguments).rstrip("\0").replace("\0", " ").replace("\n", " ") or "?"
     else:
         command = f"[{process.name}]"
@@ -37,11 +37,11 @@ def command_line(process: Process, *, utf8: bool) -> str:
 def _escaped(command: bytes, utf8: bool) -> bytes:
     sequences = _SEQUENCES.match(command) if utf8 else None
     end = sequences.end() if sequences else 0
-    return _CONTROL.sub(lambda found: found[1] or b"?", command[:end]) + command[end:].translate(_ASCII)
+    return _CONTROL.sub(lambda match: match[1] or b"?", command[:end]) + command[end:].translate(_ASCII)
 
 
 def harmless(text: str) -> str:
-    """The text with `?` for each byte of a character that could act on a terminal, or is not UTF-8."""
+    """Replace each byte of a character that could control a terminal, or is not UTF-8, by `?`."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else "?" * _length(char) for char in text)

@@ -28,31 +28,31 @@ _ONLY_WIDEST = frozenset(
     {"AnonHugePages", "KernelPageSize", "MMUPageSize"}
     | {"Shared_Dirty", "Private_Dirty", "Shared_Clean", "Private_Clean"}
 )
-"""With VmFlags, what -X leaves out."""
+"""Fields that only -XX prints, besides VmFlags."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneProcess:
-    """One process's mappings, in the order of the kernel."""
+    """The mappings of one process, in the order of the kernel."""
 
     table: MappingTable
     names: Coded
-    """One slot per row of the table, as pmap calls it."""
+    """pmap's name of each row of the table."""
     rows: NDArray[np.intp]
-    """The rows that are this process's."""
+    """Indices of the rows of this process."""
     shown: NDArray[np.intp]
-    """Those of them that lie in the range of -A."""
+    """Those of `rows` that lie in the range of -A."""
     keys: tuple[str, ...]
-    """The kernel's fields in the order of that host's smaps."""
+    """The kernel's fields, in the order of that host's smaps."""
     clean: Callable[[str], str]
-    """What becomes of a text that pmap would print as it is."""
+    """Makes a text safe that pmap would print unchanged."""
 
     def texts(self, column: Coded) -> list[str]:
-        """The cells of a column in the rows that are shown; nothing for null."""
+        """Return the texts of the shown rows; empty for null."""
         return texts_of(column, self.shown)
 
     def numbers(self, column: IntArray | NDArray[np.uint64]) -> list[int]:
-        """The same, of a column of numbers."""
+        """Return the numbers of the shown rows."""
         numbers: list[int] = column[self.shown].tolist()
         return numbers
 
@@ -61,20 +61,28 @@ Printer = Callable[[OneProcess, Letters], str]
 """Return all that a format prints below the process's first line."""
 
 
-def plain(one: OneProcess, letters: Letters) -> str:
-    """Address, size, mode and name of each mapping, and the sum of the sizes."""
-    table = one.table
-    sizes, perms = one.numbers(table.metrics["size_kib"]), one.texts(table.perms)
-    rows = zip(one.numbers(table.start), sizes, perms, one.texts(one.names), strict=True)
+def plain(process: OneProcess, letters: Letters) -> str:
+    """Print address, size, mode and name of each mapping, and the sum of the sizes."""
+    table = process.table
+    sizes, perms = process.numbers(table.metrics["size_kib"]), process.texts(table.perms)
+    rows = zip(process.numbers(table.start), sizes, perms, process.texts(process.names), strict=True)
     lines = "".join(f"{start:016x} {size:6}K {mode(perms)} {name}\n" for start, size, perms, name in rows)
     return lines if letters.quiet else f"{lines} total {sum(sizes):16}K\n"
 
 
-def extended(one: OneProcess, letters: Letters) -> str:
-    """-x: RSS and Dirty beside the size."""
-    table = one.table
-    sizes, rss, dirty = (one.numbers(table.metrics[name]) for name in ("size_kib", "rss_kib", "dirty_kib"))
-    rows = zip(one.numbers(table.start), sizes, rss, dirty, one.texts(table.perms), one.texts(one.names), strict=True)
+def extended(process: OneProcess, letters: Letters) -> str:
+    """Print as -x: with RSS and Dirty beside the size."""
+    table = process.table
+    sizes, rss, dirty = (process.numbers(table.metrics[name]) for name in ("size_kib", "rss_kib", "dirty_kib"))
+    rows = zip(
+        process.numbers(table.start),
+        sizes,
+        rss,
+        dirty,
+        process.texts(table.perms),
+        process.texts(process.names),
+        strict=True,
+    )
     lines = "".join(
         f"{start:016x} {size:7} {known(resident):>7} {known(written):>7} {mode(perms)} {name}\n"
         for start, size, resident, written, perms, name in rows
@@ -85,13 +93,13 @@ def extended(one: OneProcess, letters: Letters) -> str:
     return f"{_EXTENDED_HEADER}{lines}{_EXTENDED_RULE}{totals}"
 
 
-def device(one: OneProcess, letters: Letters) -> str:
-    """-d: offset and device beside the size, and the sizes by what a process may do with them."""
-    table = one.table
-    sizes, perms = one.numbers(table.metrics["size_kib"]), one.texts(table.perms)
+def device(process: OneProcess, letters: Letters) -> str:
+    """Print as -d: with offset and device, and the sums of writeable private and of shared sizes."""
+    table = process.table
+    sizes, perms = process.numbers(table.metrics["size_kib"]), process.texts(table.perms)
     rows = zip(
-        *(one.numbers(table.start), sizes, perms, one.numbers(table.offset)),
-        *(one.texts(table.device), one.texts(one.names)),
+        *(process.numbers(table.start), sizes, perms, process.numbers(table.offset)),
+        *(process.texts(table.device), process.texts(process.names)),
         strict=True,
     )
     lines = "".join(
@@ -106,34 +114,39 @@ def device(one: OneProcess, letters: Letters) -> str:
 
 
 def _numbered(device: str) -> str:
-    """The kernel's major:minor in pmap's three and five digits."""
+    """Pad the kernel's major:minor to pmap's three and five digits."""
     major, _, minor = device.partition(":")
     return f"{major:0>3}:{minor:0>5}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
+    """A column of -X and -XX.
+
+    A column of sizes is as wide as its header and its total, any other as its header and its widest cell.
+    """
+
     header: str
     cells: Sequence[str]
-    """Of the rows that are shown."""
+    """Texts of the shown rows."""
     total: str | None
-    """None: it stands above no total."""
+    """None: the column has no total."""
     width: int
 
     def lines(self) -> list[str]:
-        """Header and cells."""
+        """Return header and cells, right-aligned."""
         return [text.rjust(self.width) for text in (self.header, *self.cells)]
 
 
-def wide(one: OneProcess, letters: Letters) -> str:
-    """A header, a row per mapping, and under the sizes their totals; nothing for a process without mappings."""
-    if not len(one.rows):
+def wide(process: OneProcess, letters: Letters) -> str:
+    """Print as -X or -XX: a header, a row per mapping and the totals of the sizes; nothing without mappings."""
+    if not len(process.rows):
         return ""
-    placed, flags = _placed(one, letters)
-    sizes = _sizes(one, letters)
+    placed, flags = _placed(process, letters)
+    sizes = _sizes(process, letters)
     columns = [*placed, *sizes, *flags]
-    paths = one.texts(one.table.path)
-    name_of = {path: one.clean(wide_name(path, show_path=letters.show_path)) for path in set(paths)}
+    paths = process.texts(process.table.path)
+    name_of = {path: process.clean(wide_name(path, show_path=letters.show_path)) for path in set(paths)}
     header, *rows = zip(
         *(column.lines() for column in columns), ["Mapping", *map(name_of.__getitem__, paths)], strict=True
     )
@@ -145,12 +158,12 @@ def _line(cells: Iterable[str]) -> str:
     return f"{' '.join(cells)}\n"
 
 
-def _placed(one: OneProcess, letters: Letters) -> tuple[list[_Column], list[_Column]]:
-    """Where each mapping is, and its flags where -XX asks for them and the kernel has them.
+def _placed(process: OneProcess, letters: Letters) -> tuple[list[_Column], list[_Column]]:
+    """Return the columns before the sizes, and VmFlags if -XX asks for it and the kernel has it.
 
-    The widths are those of all mappings, in the range of -A or not.
+    The widths are those of all mappings, whether in the range of -A or not.
     """
-    table = one.table
+    table = process.table
     texts: dict[str, Callable[[NDArray[np.intp]], list[str]]] = {
         "Address": lambda rows: HexTexts(table.start[rows])[:],
         "Perm": lambda rows: texts_of(table.perms, rows),
@@ -160,10 +173,10 @@ def _placed(one: OneProcess, letters: Letters) -> tuple[list[_Column], list[_Col
         "VmFlags": lambda rows: texts_of(table.flags, rows),
     }
     *placed, flags = (
-        _Column(header, cells(one.shown), None, _width(header, cells(one.rows), letters))
+        _Column(header, cells(process.shown), None, _width(header, cells(process.rows), letters))
         for header, cells in texts.items()
     )
-    has_flags = letters.format == "widest" and any(texts["VmFlags"](one.rows))
+    has_flags = letters.format == "widest" and any(texts["VmFlags"](process.rows))
     return placed, [flags] if has_flags else []
 
 
@@ -171,16 +184,16 @@ def _width(header: str, cells: Iterable[str], letters: Letters) -> int:
     return max(map(len, cells if letters.quiet else (header, *cells)))
 
 
-def _sizes(one: OneProcess, letters: Letters) -> list[_Column]:
-    """The fields that this process's smaps has."""
+def _sizes(process: OneProcess, letters: Letters) -> list[_Column]:
+    """Return a column for each field that this process's smaps has."""
     columns = []
-    for key in one.keys:
+    for key in process.keys:
         if letters.format == "wide" and key in _ONLY_WIDEST:
             continue
-        values = one.table.fields[key]
-        if (values[one.rows] == NULL).all():
+        values = process.table.fields[key]
+        if (values[process.rows] == NULL).all():
             continue
-        numbers = one.numbers(values)
+        numbers = process.numbers(values)
         cells, total = list(map(known, numbers)), known_sum(numbers)
         width = max(map(len, cells), default=0) if letters.quiet else max(len(key), len(total))
         columns.append(_Column(key, cells, total, width))
@@ -197,18 +210,18 @@ def _totals(placed: Iterable[_Column], sizes: Sequence[_Column]) -> str:
 
 
 def texts_of(column: Coded, rows: NDArray[np.intp]) -> list[str]:
-    """The texts of those rows; nothing for null."""
-    names = [*column.names, ""]
+    """Return the texts of these rows; empty for null."""
+    names = [*column.names, ""]  # null has code -1, which indexes the last
     return [names[code] for code in column.codes[rows].tolist()]
 
 
 def known(number: int) -> str:
-    """The number, and `?` where the kernel did not give one."""
+    """Format a number; `?` if the kernel did not give process."""
     return "?" if number == NULL else str(number)
 
 
 def known_sum(numbers: Iterable[int]) -> str:
-    """The sum of what is known; `?` if nothing is."""
+    """Sum the known numbers; `?` if none is known."""
     numbers = list(numbers)
     added = [number for number in numbers if number != NULL]
     return str(sum(added)) if added or not numbers else "?"

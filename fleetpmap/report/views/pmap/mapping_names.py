@@ -1,4 +1,4 @@
-"""pmap's names of mappings.   MappingTable ─► [names] ─► the formats
+"""pmap's names of mappings.   MappingTable ─► [mapping_names] ─► formats
 
 Source: pmap.c of procps-ng, mapping_name(), and print_extended_maps() for -X.
 """
@@ -19,26 +19,26 @@ _SYSV = re.compile(r"/SYSV[0-9a-f]{8}( \(deleted\))?")
 _PRINTABLE = bytes(byte if 0x20 <= byte < 0x7F else ord("?") for byte in range(256))
 """For bytes.translate: every byte outside printable ASCII is `?`, in every locale."""
 _WIDE_BYTES = 127
-"""Bytes of a path that -X keeps."""
+"""Bytes of a path that -X prints at most."""
 
 
 def mode(perms: str) -> str:
-    """Five characters: rwx, s or - for a private mapping, and a dash where Solaris had R."""
+    """Return pmap's five characters: rwx, s or - (private), and a dash, which on Solaris could be R."""
     return f"{perms[:3]}{'s' if perms[3] == 's' else '-'}-"
 
 
 def mapping_names(snapshot: Snapshot, *, show_path: bool, kernel_names: bool) -> Coded:
-    """The name of every mapping in all formats but -X.
+    """Return the name of each mapping, for all formats but -X and -XX.
 
-    A System V segment is named by its inode, which is its shmid; a mapping that its process's stack began in is the
-    stack, whatever the kernel calls it.
+    A System V segment is named by its inode, which is its shmid. The mapping in which a process's stack began is the
+    stack, even if the kernel gives it another name.
     """
     table = snapshot.table
     names = [_name(path, show_path, kernel_names) for path in table.path.names]
     slots = table.path.codes.astype(np.intp)
     is_anon = np.array([name == _ANON for name in names], dtype=np.bool_)[slots]
     is_sysv = np.array([_SYSV.fullmatch(path) is not None for path in table.path.names], dtype=np.bool_)[slots]
-    # A segment of huge pages lies on another device than the one that pmap knows segments by.
+    # pmap recognises a segment by its device; a segment of huge pages is on another one.
     is_sysv &= ~np.array([kind == "hugetlb" for kind in table.kind.names], dtype=np.bool_)[table.kind.codes]
     shmids, of_row = np.unique(table.inode[is_sysv], return_inverse=True)
     slots[is_sysv] = len(names) + of_row
@@ -48,7 +48,7 @@ def mapping_names(snapshot: Snapshot, *, show_path: bool, kernel_names: bool) ->
 
 
 def _holds_stack(snapshot: Snapshot) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    # The end counts: pmap asks for a start_stack of at most start + length.
+    # The end is included, as in pmap, which tests start_stack <= start + length.
     table, processes = snapshot.table, snapshot.processes
     stack = np.array([process.start_stack or 0 for process in processes], dtype=np.uint64)[table.process]
     known = np.array([process.start_stack is not None for process in processes], dtype=np.bool_)[table.process]
@@ -56,7 +56,7 @@ def _holds_stack(snapshot: Snapshot) -> np.ndarray[tuple[int], np.dtype[np.bool_
 
 
 def _name(path: str, show_path: bool, kernel_names: bool) -> str:
-    # pmap looks for slashes anywhere: [anon:a/b] is "b]", and a path that ends in a slash is "/".
+    # pmap searches for slashes anywhere: [anon:a/b] becomes "b]", and a path that ends in a slash becomes "/".
     first = path.find("/")
     if first >= 0:
         return _printable(path[first:] if show_path else path.rpartition("/")[2] or "/")
@@ -70,6 +70,6 @@ def _printable(text: str) -> str:
 
 
 def wide_name(path: str, *, show_path: bool) -> str:
-    """The name in -X: the kernel's own bytes, as far as pmap's buffer holds them."""
+    """Return the name in -X and -XX: the kernel's own bytes, as many as fit into pmap's buffer."""
     kept = path.encode("utf-8", "surrogateescape")[:_WIDE_BYTES].decode("utf-8", "surrogateescape")
     return kept if show_path else kept.rpartition("/")[2]

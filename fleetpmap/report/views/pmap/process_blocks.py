@@ -20,13 +20,14 @@ from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import METRICS, MappingTable, distinct
 
 _HAS_MAPS = frozenset({"read", "kernel", "zombie"})
-"""pmap opens the maps of these, the last two's empty and open to everybody; of others it prints the first line only."""
+"""Statuses for which pmap can open /proc/PID/maps; that of the last two is empty, and readable by every user. For a
+process with another status pmap prints the first line only."""
 
 
 def pmap(snapshot: Snapshot, letters: Letters | None = None) -> Report:
-    """A block for each process that matched, as pmap with these letters prints it: in `text`; rows in the table.
+    """Return the blocks of all processes that matched, as pmap prints them, in `text`; their rows in the table.
 
-    Where several hosts were asked, `==> HOST <==` stands before each block.
+    If several hosts were asked, `==> HOST <==` stands before each block.
     """
     letters = letters or Letters()
     in_range = _in_range(snapshot.table, letters)
@@ -42,13 +43,13 @@ def pmap(snapshot: Snapshot, letters: Letters | None = None) -> Report:
 
 
 def _in_range(mappings: MappingTable, letters: Letters) -> NDArray[np.bool_]:
-    """Which mappings -A keeps: those with a byte between LOW and HIGH."""
+    """Return, for each mapping, True if -A keeps it: a byte of it lies between LOW and HIGH."""
     low, high = np.uint64(letters.low), np.uint64(letters.high)
     return np.asarray((mappings.end - np.uint64(1) >= low) & (mappings.start <= high), dtype=np.bool_)
 
 
 def _table(snapshot: Snapshot, names: Coded, rows: NDArray[np.intp], letters: Letters) -> Table:
-    """What csv and json hold: pmap's columns, with the host and the pid before them."""
+    """Return the table for csv and json: pmap's columns, with host and pid before them."""
     mappings = snapshot.table
     pids = np.array([process.pid for process in snapshot.processes], dtype=np.int64)
     hosts = by_process((process.host for process in snapshot.processes), mappings)
@@ -90,7 +91,11 @@ def _blocks(snapshot: Snapshot, names: Coded, in_range: NDArray[np.bool_], lette
 
 
 def _rows_of_processes(snapshot: Snapshot) -> Iterator[NDArray[np.intp]]:
-    """The rows of each process: together in the table, but not in the order of the processes on every host."""
+    """Yield the rows of each process, in the order of `snapshot.processes`.
+
+    The rows of a process are together in the table, but the processes may be in another order there. The sorted
+    process numbers [0, 0, 2] of three processes give the bounds [0, 2, 2, 3]: two rows, none, one.
+    """
     order = np.argsort(snapshot.table.process, kind="stable")
     bounds = np.searchsorted(snapshot.table.process, np.arange(len(snapshot.processes) + 1), sorter=order)
     for begin, end in pairwise(bounds.tolist()):
