@@ -124,7 +124,7 @@ class SshChannel(Channel):
         while not self._channel.status_event.wait(min(_TICK_S, self._deadline.remaining())):
             self._check_deadline()
             self._drain()
-            self._waiting.clear()  # nobody reads it any more
+            self._waiting.clear()  # no reader is left
         self._drain()
         return self._channel.exit_status if self._channel.exit_status >= 0 else None
 
