@@ -1,7 +1,7 @@
 """One command over SSH.   session ─► [channel] ─► base.Channel
 
-paramiko's thread fills two buffers, stdout's and stderr's, which share one window: whoever reads one to its end first
-hangs as soon as the other has filled the window. So one loop empties both.
+paramiko's thread fills two buffers, stdout's and stderr's. They share one flow-control window, so reading one of them
+to its end hangs as soon as the other has filled the window. Therefore a single loop empties both.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from fleetpmap.transport.ssh.packets import PACKET_LIMIT, LimitError
 from fleetpmap.transport.ssh.translate import FOREIGN, Peer, translated
 
 WINDOW = 4 << 20
-"""Bytes on their way to us before the host waits: at 100 ms round trip 35 MB/s, packed, against 17 with the usual
-2 MiB. So much is held of each host that is not read from, as between two rounds of `watch`. Packets larger than the
-usual 32 KiB gain nothing."""
+"""Bytes that a host may send before it waits for us: 35 MB/s of packed data at a round trip of 100 ms, against 17 with
+paramiko's 2 MiB. Up to this much is held for each host that is not being read, as between two rounds of `watch`.
+Packets larger than the usual 32 KiB gain nothing."""
 _PIECE = 32 << 10
 _PLENTY = 256 << 10
-"""Bytes that are not kept from the reader, whatever it waits for."""
+"""Bytes after which the reader is woken, whatever it waits for."""
 END_GRACE_S = 0.5
-"""How long a session that is over may take to say so: its thread closes the channels a moment before."""
+"""Seconds that an ended session may take to report so: its thread closes the channels a moment before."""
 _TAIL = 64
-"""Bytes that are looked at again with what follows: more than the longest text has that a reader waits for."""
+"""Bytes searched again together with the next piece: longer than any text that a reader waits for."""
 _TICK_S = 0.01
-"""How often to look at what paramiko has no event for: room to send, the exit status."""
+"""Seconds between two looks at conditions that paramiko has no event for: room to send, the exit status."""
 
 
 class SshChannel(Channel):
@@ -54,11 +54,11 @@ class SshChannel(Channel):
         self._session = session
         self._peer = peer
         self._broke = broke
-        """Tells why the session is over, once it is."""
+        """Returns the reason why the session is over; None while it is open."""
         self._deadline = deadline
         self._kept_stderr = Head()
         self._waiting = Backlog()
-        """stdout that came while we were sending."""
+        """Stdout that arrived during a send."""
         self._arrived = threading.Event()
         self._stdout, self._stderr = _Inbox(self._arrived), _Inbox(self._arrived)
         with translated(peer, stage="exec", deadline=deadline):
@@ -88,14 +88,14 @@ class SshChannel(Channel):
                 self._arrived.wait(min(_TICK_S, self._deadline.remaining()))
 
     def receive(self, until: bytes = b"") -> bytes:
-        """The next piece of stdout (see Channel.receive)."""
+        """Return the next piece of stdout (see Channel.receive)."""
         self._stdout.until = until
         while (piece := self._receive_any()) is None:
             pass
         return piece
 
     def receive_any(self) -> bytes | None:
-        """stdout, or None for stderr (see Channel.receive_any)."""
+        """Return a piece of stdout, or None for stderr (see Channel.receive_any)."""
         self._stdout.until = b""
         return self._receive_any()
 
@@ -118,7 +118,7 @@ class SshChannel(Channel):
                     return self._waiting.take()
 
     def finish(self) -> int | None:
-        """Close stdin and wait; None if a signal ended the command or the host does not say."""
+        """Close stdin and wait; None if a signal ended the command or the host sends no status."""
         with contextlib.suppress(*FOREIGN):  # a channel that the far side has closed needs no end of ours
             self._channel.shutdown_write()
         while not self._channel.status_event.wait(min(_TICK_S, self._deadline.remaining())):
@@ -130,25 +130,26 @@ class SshChannel(Channel):
 
     @property
     def stderr(self) -> bytes:
-        """What came on stderr so far, at most STDERR_LIMIT bytes."""
+        """Stderr so far, at most STDERR_LIMIT bytes."""
         return bytes(self._kept_stderr)
 
     @property
     def deadline(self) -> Deadline:
-        """What bounds the waiting (see Channel.deadline)."""
+        """The bound of every wait (see Channel.deadline)."""
         return self._deadline
 
     def renew(self, deadline: Deadline) -> None:
-        """Wait until another deadline from now on (see Channel.renew)."""
+        """Replace the deadline (see Channel.renew)."""
         self._deadline = deadline
 
     def close(self) -> None:
-        """Tell the host that we are done with the command."""
+        """Close the channel, which the host learns at once."""
         with contextlib.suppress(*FOREIGN):
             self._channel.close()
 
     def _exec(self, command: str) -> bool:
-        """Ask for the command; whether the host agreed. As Channel.exec_command, which waits for ever."""
+        """Request the command; returns True if the host starts it. (paramiko's Channel.exec_command waits without a
+        bound.)"""
         message = paramiko.Message()
         message.add_byte(cMSG_CHANNEL_REQUEST)
         message.add_int(self._channel.remote_chanid)
@@ -172,7 +173,7 @@ class SshChannel(Channel):
             raise
 
     def _drain(self) -> bool:
-        """Take what has come on both streams; whether there was anything on stderr."""
+        """Move the data of both streams out of paramiko's buffers; returns True if there was any stderr."""
         stderr_arrived = self._stderr.read_ready()
         with translated(self._peer, stage="read", deadline=self._deadline):
             if stderr_arrived:
@@ -206,10 +207,10 @@ class SshChannel(Channel):
 
 
 class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs only
-    """What came on one stream. It has news for the reader once `until` is in it, or a lot, or the end.
+    """Buffer of one stream. It wakes the reader once `until` has arrived, or a lot of data, or the end.
 
-    Each message has a thread of paramiko's to wake; this spares the reader's. And paramiko's own buffer clears the
-    event when it is emptied, which would lose what the other stream had to tell.
+    paramiko's thread is woken for every message anyway; this spares the reader's thread. paramiko's own buffer also
+    clears its event when it is emptied, so a shared event would lose the arrival of the other stream.
     """
 
     until = b""
@@ -218,10 +219,11 @@ class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs on
         super().__init__()
         self._arrived = arrived
         self._tail = b""
-        """The last bytes, which may be the beginning of what is waited for, or will be waited for next."""
+        """The last bytes, which may be the beginning of `until`, or of the next one."""
 
     def feed(self, data: bytes) -> None:
-        """Take more, from paramiko's thread, which ends with the error of a host that ignores its window."""
+        """Append data. Called by paramiko's thread; the exception ends the connection of a host that exceeds its
+        window."""
         if len(self) + len(data) > WINDOW + PACKET_LIMIT:
             raise LimitError("more data than its window allows")
         super().feed(data)
@@ -231,6 +233,6 @@ class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs on
         self._tail = text[-_TAIL:]
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Mark the end of the stream."""
         super().close()
         self._arrived.set()
