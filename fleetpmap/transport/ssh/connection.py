@@ -69,7 +69,7 @@ class SshTransport(Transport):
     def last_until(self, deadline: Deadline) -> None:
         """Extend the deadline of the connection and of its bastions to at least this one, which a host behind it
         needs."""
-        self._session.sock.deadline = max(self._session.sock.deadline, deadline, key=lambda one: one.at)
+        self._session.sock.deadline = max(self._session.sock.deadline, deadline, key=lambda candidate: candidate.at)
         if self.bastion:
             self.bastion.last_until(deadline)
 

@@ -62,12 +62,12 @@ class BoundedMessage(paramiko.Message):
 
     def get_bytes(self, n: int) -> bytes:
         """Return the next bytes. Like paramiko, fill up with zeros at the end, but only _PAST_END times."""
-        found = super().get_bytes(n)
+        content = super().get_bytes(n)
         if n and self.packet.tell() == self._length:
             self._past_end += 1
             if self._past_end > _PAST_END:
                 raise LimitError("a message has less in it than it announces")
-        return found
+        return content
 
     def get_mpint(self) -> int:
         """Return the next number. paramiko's version takes quadratic time."""

@@ -213,7 +213,7 @@ def shake_hands(session: Session, peer: Peer, deadline: Deadline) -> paramiko.PK
 
 
 def _no_banner(peer: Peer, first_line: str) -> ProtocolError:
-    said = f'said "{printable(first_line)}" instead of' if first_line else "hung up before"
+    behaviour = f'said "{printable(first_line)}" instead of' if first_line else "hung up before"
     hint = (
         "check the port; an sshd with too many new connections (MaxStartups) hangs up like this too, "
         "and since OpenSSH 9.8 one that shuts this address out for a while (PerSourcePenalties)"
@@ -224,7 +224,7 @@ def _no_banner(peer: Peer, first_line: str) -> ProtocolError:
             "see its log, or name this address in PerSourcePenaltyExemptList"
         )
     error = ProtocolError(
-        f"{peer.where} {said} an SSH banner",
+        f"{peer.where} {behaviour} an SSH banner",
         host=peer.host,
         stage="banner",
         hint=hint,
