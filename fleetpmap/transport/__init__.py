@@ -128,8 +128,7 @@ def open_transport(
 
 
 def _turn(way: Way, bastions: Bastions | None) -> Callable[[Deadline], Turn]:
-    """Return the function that waits for the host's turn to connect through its bastion; without one, there is no
-    wait."""
+    """Return the function that waits for the host's turn at its bastion; without a bastion it does not wait."""
     bastion = way.proxy_command or ",".join(hop.jump for hop in way.hops)
     if bastions is None or not bastion:
         return lambda _: Turn()

@@ -78,8 +78,7 @@ _watch: ContextVar[Callable[[str, str], None] | None] = ContextVar("watch", defa
 
 
 def watch_stages(watch: Callable[[str, str], None] | None) -> None:
-    """Call `watch(host, stage)` for each stage that a host completes in this thread from now on; None stops the
-    calls."""
+    """Call `watch(host, stage)` for each stage that a host completes in this thread from now on; None stops it."""
     _watch.set(watch)
 
 
@@ -203,10 +202,9 @@ class Channel(Closing, Protocol):
         """
 
     def receive(self, until: bytes = b"") -> bytes:
-        """Return the next piece of stdout, at least one byte, or b"" once the far side has closed it. Drains stderr
-        meanwhile.
+        """Return the next piece of stdout, at least one byte, or b"" once the far side has closed it.
 
-        The implementation may buffer until `until` has been received.
+        Stderr is drained meanwhile. The implementation may buffer until `until` has been received.
 
         Raises:
             HostError: the deadline passed, or the connection broke.

@@ -113,8 +113,10 @@ def way(host: Host, settings: SshSettings, options: SshOptions) -> Way:
 
 
 def seen_from(host: str, error: HostError) -> HostError:
-    """Return an error as this host's own. A bastion's error names the bastion, with the same text for every host behind
-    it."""
+    """Return an error as this host's own.
+
+    If it is a bastion's, the message names the bastion, with the same text for every host behind it.
+    """
     if error.host == host:
         return error
     seen = type(error)(f"bastion {error.host}: {error.message}", host=host, stage=error.stage, hint=error.hint)
@@ -168,8 +170,10 @@ class _Shared:
 
 
 class _Places:
-    """The places of the hosts that connect through one bastion at the same time. A place is the time at which it was
-    taken."""
+    """The places of the hosts that connect through one bastion at the same time.
+
+    A place is the monotonic time at which it was taken, in seconds.
+    """
 
     def __init__(self) -> None:
         self._taken: list[float] = []
@@ -212,11 +216,11 @@ C = TypeVar("C", bound=Connection)
 
 
 class Bastions(Closing):
-    """The bastions of one run. The first host that needs a bastion connects to it; all other hosts share the
-    connection.
+    """The bastions of one run, each with a connection that all hosts behind it share.
 
-    A bastion that cannot be reached is not tried again: every host behind it gets the same error. Closing closes the
-    connections. Pickling yields None, since a connection cannot follow into another process.
+    The first host that needs a bastion connects to it. A bastion that cannot be reached is not tried again: every host
+    behind it gets the same error. Closing closes the connections. Pickling yields None, since a connection cannot
+    follow into another process.
     """
 
     def __init__(self) -> None:
@@ -226,10 +230,10 @@ class Bastions(Closing):
         self._places: dict[str, _Places] = {}
 
     def turn(self, bastion: str, deadline: Deadline) -> Turn:
-        """Wait until few hosts are connecting through this bastion by connections of their own (a ProxyCommand, the
-        system's ssh).
+        """Wait until few hosts are connecting through this bastion, each by a connection of its own.
 
-        The wait takes a third of the host's time at most; the host needs the rest.
+        Such hosts have a ProxyCommand or go by the system's ssh. The wait takes a third of the host's time at most; the
+        host needs the rest.
         """
         with self._lock:
             places = self._places.setdefault(bastion, _Places())
@@ -272,8 +276,10 @@ class Bastions(Closing):
         return connection
 
     def forget_failures(self) -> None:
-        """Allow another try for bastions that failed or were lost twice. Call it between rounds, while no host is
-        connecting."""
+        """Allow another try for bastions that failed or were lost twice.
+
+        Call it between rounds, while no host is connecting.
+        """
         for shared in self._shared.values():
             shared.error, shared.times_opened = None, min(shared.times_opened, 1)
 

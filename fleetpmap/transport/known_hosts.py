@@ -85,8 +85,10 @@ class Lookup:
 
     @classmethod
     def of(cls, host: Host, settings: SshSettings, options: SshOptions) -> Lookup:
-        """Return the lookup for a host. The command line's files beat the inventory's, which beat ssh's; an alias has
-        no port, as in ssh."""
+        """Return the lookup for a host.
+
+        The command line's files beat the inventory's, which beat ssh's. An alias has no port, as in ssh.
+        """
         own = tuple(map(os.path.expanduser, options.known_hosts or host.known_hosts))
         files = own or (*settings.user_known_hosts, *settings.global_known_hosts)
         own_file = next(iter(own or settings.user_known_hosts), None)
@@ -100,8 +102,7 @@ class Lookup:
         return load(self.files)
 
     def openssh_reason(self) -> str:
-        """Return the reason why only the system's ssh can judge the host's key (see KnownHosts.openssh_reason); empty
-        if we can."""
+        """Return the reason why only the system's ssh can judge the host's key; empty if we can."""
         return self.load().openssh_reason(self.name, self.port, _OUR_TYPES)
 
 
@@ -136,8 +137,7 @@ class KnownHosts:
         return tuple(dict.fromkeys(entry.key_type for entry in self._known(name, port, None)))
 
     def openssh_reason(self, name: str, port: int, ours: Collection[str]) -> str:
-        """Return the reason why only ssh can judge the host's key, given the types `ours` that we can judge; empty if
-        we can."""
+        """Return the reason why only ssh can judge the host's key, if we can judge the types `ours`; else empty."""
         known = self._known(name, port, None)
         if any(entry.key_type in ours for entry in known):
             return ""
@@ -146,7 +146,7 @@ class KnownHosts:
         return f"{known[0].where} knows it by a key of type {known[0].key_type}" if known else ""
 
     def authority(self, name: str, port: int) -> str:
-        """Return `file:line` of the authority whose certificates the host may show in place of a known key; empty if
+        """Return `file:line` of the authority that may certify the host's key in place of a known key; empty if
         none."""
         authorities = self._known(name, port, "@cert-authority")
         return authorities[0].where if authorities else ""

@@ -120,8 +120,7 @@ class Redaction:
 
 
 def _forms_of(secret: str) -> list[tuple[str, int]]:
-    """Return the spellings in which a host may print the secret, each with the number of leading characters that reveal
-    it."""
+    """Return the spellings in which a host may print the secret, each with the length of a revealing beginning."""
     if not secret:
         return []
     forms = {secret: len(secret)}
@@ -161,8 +160,7 @@ def _alone(pattern: str, secret: str) -> str:
 
 
 def _redacted(text: T, pattern: re.Pattern[T], form: T) -> T:
-    """Remove each match of `pattern`, the beginning of `form`, together with as much of the rest of `form` as follows
-    it."""
+    """Remove each match of `pattern`, the beginning of `form`, and as much of the rest of `form` as follows it."""
     shown, breaks = (_SHOWN, "\r\n") if isinstance(text, str) else (_SHOWN.encode(), b"")
     pieces, at = [], 0
     for match in pattern.finditer(text):

@@ -74,8 +74,7 @@ class DeadlineSocket(socket.socket):
 def resolve(
     hostname: str, port: int, family: AddressFamily, deadline: Deadline, *, look_up: LookUp = socket.getaddrinfo
 ) -> list[Address]:
-    """Return the addresses of a name in the order to try them: IPv6 and IPv4 in turns, the resolver's first choice
-    first.
+    """Return the addresses of a name in the order to try them: families in turns, the resolver's first choice first.
 
     Raises:
         socket.gaierror: the name has none.

@@ -64,6 +64,7 @@ class SshChannel(Channel):
         with translated(peer, stage="exec", deadline=deadline):
             self._channel = session.open_session(window_size=WINDOW, timeout=deadline.remaining())
             self._channel.settimeout(0.0)
+            # Our own buffers, before the command starts: until then no data of this channel can have arrived.
             self._channel.in_buffer = self._stdout
             self._channel.in_stderr_buffer = self._stderr
             started = self._exec(command)
@@ -103,7 +104,8 @@ class SshChannel(Channel):
         while True:
             self._check_deadline()
             self._arrived.clear()
-            at_end = self._channel.eof_received or self._channel.closed  # before the last look at the buffers
+            # In this order: an end seen before the buffers are emptied has all of its data in them.
+            at_end = self._channel.eof_received or self._channel.closed
             stderr_arrived = self._drain()
             if self._waiting:
                 return self._waiting.take()
@@ -114,12 +116,12 @@ class SshChannel(Channel):
                 return None
             if not self._arrived.wait(self._deadline.remaining()):
                 self._drain()
-                if self._waiting:  # not what was waited for, but it may tell why
+                if self._waiting:  # not `until`, but it may hold the reason
                     return self._waiting.take()
 
     def finish(self) -> int | None:
         """Close stdin and wait; None if a signal ended the command or the host sends no status."""
-        with contextlib.suppress(*FOREIGN):  # a channel that the far side has closed needs no end of ours
+        with contextlib.suppress(*FOREIGN):  # the far side may have closed the channel
             self._channel.shutdown_write()
         while not self._channel.status_event.wait(min(_TICK_S, self._deadline.remaining())):
             self._check_deadline()
@@ -148,14 +150,15 @@ class SshChannel(Channel):
             self._channel.close()
 
     def _exec(self, command: str) -> bool:
-        """Request the command; returns True if the host starts it. (paramiko's Channel.exec_command waits without a
-        bound.)"""
+        """Request the command; returns True if the host starts it. paramiko's exec_command waits without a bound."""
         message = paramiko.Message()
         message.add_byte(cMSG_CHANNEL_REQUEST)
         message.add_int(self._channel.remote_chanid)
         message.add_string("exec")
         message.add_boolean(True)
         message.add_string(command)
+        # paramiko 5.1 sets `event` for a granted and for a refused request, `event_ready` for a granted one only. The
+        # event has to be cleared before the request is sent, since the reply arrives in another thread.
         self._channel._event_pending()  # type: ignore[attr-defined]  # private, so not in the stubs
         self._session._send_user_message(message)  # type: ignore[attr-defined]  # the same
         if not self._channel.event.wait(self._deadline.remaining()):
@@ -165,7 +168,7 @@ class SshChannel(Channel):
     def _send_piece(self, piece: bytes) -> int:
         try:
             return self._channel.send(piece)
-        except TimeoutError:  # the window closed in between
+        except TimeoutError:  # the window has filled up since send_ready()
             return 0
         except OSError:
             if self._channel.closed:
@@ -187,6 +190,8 @@ class SshChannel(Channel):
             raise out_of_time(self._peer.host, "read", self._deadline.seconds)
 
     def _check_connection(self) -> None:
+        # When its thread ends, paramiko 5.1 closes the channels before it marks the session as inactive: broke() would
+        # find it open, so wait for the thread.
         if self._channel.eof_received:
             return
         self._session.join(END_GRACE_S)
@@ -222,8 +227,11 @@ class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs on
         """The last bytes, which may be the beginning of `until`, or of the next one."""
 
     def feed(self, data: bytes) -> None:
-        """Append data. Called by paramiko's thread; the exception ends the connection of a host that exceeds its
-        window."""
+        """Append data, in paramiko's thread.
+
+        Raises:
+            LimitError: the host exceeds its window. paramiko 5.1 does not check that; the error ends the connection.
+        """
         if len(self) + len(data) > WINDOW + PACKET_LIMIT:
             raise LimitError("more data than its window allows")
         super().feed(data)

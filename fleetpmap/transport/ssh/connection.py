@@ -67,15 +67,16 @@ class SshTransport(Transport):
             self.bastion.last_until(deadline)
 
     def last_until(self, deadline: Deadline) -> None:
-        """Extend the deadline of the connection and of its bastions to at least this one, which a host behind it
-        needs."""
+        """Extend the deadline of the connection and its bastions to this one, as a host behind them needs it."""
         self._session.sock.deadline = max(self._session.sock.deadline, deadline, key=lambda candidate: candidate.at)
         if self.bastion:
             self.bastion.last_until(deadline)
 
     def broke(self) -> HostError | None:
-        """Return the reason why the connection is over; None while it is open. If a bastion failed, it is the error's
-        `host`."""
+        """Return the reason why the connection is over; None while it is open.
+
+        If a bastion failed, it is the error's `host`.
+        """
         if self._session.is_active():
             return None
         if failure := _carriers_failure(self._session.sock, "read"):
@@ -165,8 +166,7 @@ def _connect(
 
 
 def _bastion(way: Way, bastions: Bastions, *, deadline: Deadline, options: SshOptions) -> SshTransport | None:
-    """Return the connection to the last bastion of the way, opened through all before it; None if the way has no
-    bastion."""
+    """Return the connection to the last bastion of the way, opened through all before it; None without one."""
     if not way.hops:
         return None
     hop, before = way.hops[-1], way.before()
@@ -215,13 +215,14 @@ def _carriers_failure(carrier: Carrier, stage: str) -> HostError | None:
 
 
 def _cause(error: BaseException, session: Session, peer: Peer) -> BaseException:
-    """Return the underlying failure of a connection error (the carrier's, or an exceeded limit), or else the error
-    itself."""
+    """Return the failure behind a connection error (the carrier's, or an exceeded limit), or the error itself."""
     if not isinstance(error, UnreachableError | ProtocolError):
         return error
     if failure := _carriers_failure(session.sock, error.stage):
         return failure
-    if isinstance(fault := session.saved_exception, LimitError):  # we only saw that the connection was gone
+    if isinstance(
+        fault := session.saved_exception, LimitError
+    ):  # the thread has the reason; the caller only saw the end
         return translate(fault, peer, stage=error.stage, deadline=session.sock.deadline)
     return error
 

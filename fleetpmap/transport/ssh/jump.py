@@ -51,7 +51,7 @@ class Tunnel(paramiko.Channel):
     def __init__(self, chanid: int, session: paramiko.Transport, broke: Callable[[], HostError | None]) -> None:
         super().__init__(chanid)
         self._pieces = _Pieces()
-        self.in_buffer = self._pieces  # type: ignore[assignment]  # as much of BufferedPipe as a channel uses
+        self.in_buffer = self._pieces  # type: ignore[assignment]  # the part of BufferedPipe that a channel uses
         self.in_stderr_buffer = _Dropped()  # type: ignore[assignment]  # the same
         self._session = session
         self._sending = threading.Lock()
@@ -81,8 +81,7 @@ class Tunnel(paramiko.Channel):
         return piece
 
     def close(self) -> None:
-        """Close the channel at once, or leave it to the thread that is sending, which then closes it when it is
-        done."""
+        """Close the channel at once, or if a thread is sending, leave it to that thread."""
         self._to_close = True
         if self._sending.acquire(blocking=False):
             try:
@@ -117,11 +116,12 @@ class Tunnel(paramiko.Channel):
                 self.close()
 
     def _handle_close(self, m: paramiko.Message) -> None:
+        # paramiko's version replies with a close of its own at once, even in the middle of a send (see _busy).
         self._session._unlink_channel(self.chanid)  # type: ignore[attr-defined]  # private, so not in the stubs
         self.close()
 
     def _unlink(self) -> None:
-        # Called when the session ends, where _handle_close is called when the far side closes the channel.
+        # Called if the session ends, while _handle_close is called if the far side closes this channel.
         self.cut = True
         super()._unlink()  # type: ignore[misc]  # private, so not in the stubs
 
@@ -137,8 +137,11 @@ class _Pieces:
         one thread alone."""
 
     def feed(self, piece: bytes) -> None:
-        """Append a piece. Called by the bastion's thread; the exception ends the connection of one that exceeds its
-        window."""
+        """Append a piece, in the thread of the bastion's session.
+
+        Raises:
+            LimitError: the bastion exceeds its window. paramiko 5.1 does not check that; the error ends the connection.
+        """
         if piece:
             self._bytes_in += len(piece) + _PIECE_COSTS
             if self._bytes_in - self._bytes_out > 2 * _WINDOW:
@@ -146,13 +149,16 @@ class _Pieces:
             self._queue.put(piece)
 
     def read(self, nbytes: int, timeout: float | None = None) -> bytes:
-        """Return up to `nbytes`, b"" at the end. Called by a single thread; raises queue.Empty if nothing arrives in
-        time."""
+        """Return up to `nbytes`, or b"" at the end. Only one thread may call it.
+
+        Raises:
+            queue.Empty: nothing arrived in time.
+        """
         if not self._rest:
             self._rest = memoryview(self._queue.get(timeout=timeout))
             self._bytes_out += len(self._rest) + _PIECE_COSTS
             if not self._rest:
-                self.close()  # for the next read
+                self.close()  # queue the end once more, for the next read
         piece, self._rest = self._rest[:nbytes], self._rest[nbytes:]
         return bytes(piece)
 
@@ -189,6 +195,8 @@ def open_tunnel(
         HostError: the bastion refuses or fails to connect, or its own connection broke.
     """
     opened = threading.Event()
+    # What Transport.open_channel of paramiko 5.1 does, with a Tunnel in place of its Channel. All is registered before
+    # the request is sent, since the reply comes in the session's thread, which sets the event.
     with session.lock:
         number = session._next_channel()  # type: ignore[attr-defined]  # private, so not in the stubs
         tunnel = Tunnel(number, session, broke)
@@ -218,7 +226,7 @@ def _request(number: int, peer: Peer) -> paramiko.Message:
     message.add_int(_PACKET)
     message.add_string(peer.hostname)
     message.add_int(peer.port)
-    message.add_string("127.0.0.1")  # where the connection came from: nowhere, as with ssh -W
+    message.add_string("127.0.0.1")  # the originator (RFC 4254, 7.2); ssh -W sends this too
     message.add_int(0)
     return message
 

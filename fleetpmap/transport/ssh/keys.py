@@ -146,8 +146,7 @@ class Keys:
     def _certified(
         self, path: str, signers: Mapping[bytes, Key], keys: Sequence[Key], *, is_named: bool = False
     ) -> Key | None:
-        """Return the certificate in a file with the key that signs for it. A file without a certificate is skipped, as
-        in ssh."""
+        """Return the certificate in a file with the key that signs for it. Other files are skipped, as in ssh."""
         certificate = _certificate(path)
         certified = [key for key in keys if certificate and certifies(certificate, key.blob)]
         key = next((signers[key.blob] for key in certified if key.blob in signers), certified[0] if certified else None)

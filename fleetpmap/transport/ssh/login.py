@@ -203,8 +203,7 @@ class _Attempt:
         return self._sign(key, algorithm)
 
     def _sign(self, key: Key, algorithm: str) -> bool:
-        """Sign with a key that the host accepts, or that can be tried unasked; returns True if the login is
-        complete."""
+        """Log in by a signature of this key; returns True if the login is complete."""
         if key.sign is None:
             self._left_out.append(key.obstacle)
             if key.is_in_security_key_file:
@@ -225,8 +224,7 @@ class _Attempt:
         return bool(self._signatures()) or "ssh-rsa" not in self._algorithm(key)
 
     def _algorithm(self, key: Key) -> str:
-        """Return the key's signature algorithm, chosen as in ssh (key_sig_algorithm); empty if the host accepts none of
-        ours."""
+        """Return the key's signature algorithm, chosen as in ssh (key_sig_algorithm); empty without a common one."""
         ours = key.algorithms(self._accepted)
         if "ssh-rsa" not in key.type:
             return ours[0]
@@ -248,8 +246,7 @@ class _Attempt:
         return f"no signature that this key can make, only {printable(_listed(theirs))}"
 
     def _by_prompts(self) -> bool:
-        """Log in by keyboard-interactive, with the password or without a prompt; returns True if the login is
-        complete."""
+        """Log in by keyboard-interactive, with the password or without a prompt; returns True if that completes it."""
         self._methods.remove("keyboard-interactive")
         request = partial(self._handler.auth_interactive, self._peer.user, _never_called)
         granted = self._request("keyboard-interactive", request)

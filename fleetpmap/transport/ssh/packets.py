@@ -124,10 +124,10 @@ class BoundedPacketizer(Packetizer):
         super().send_message(data)
 
     def read_message(self) -> tuple[int, paramiko.Message]:
-        """Return the next message of a kind that paramiko has a name for; reply to others with UNIMPLEMENTED (RFC 4253,
-        11.4).
+        """Return the next message of a kind that paramiko has a name for.
 
-        paramiko 5.1 looks the kind up in MSG_NAMES for its log and fails with a KeyError for an unknown one.
+        A message of another kind is answered with UNIMPLEMENTED (RFC 4253 section 11.4). paramiko 5.1 would look the
+        kind up in MSG_NAMES for its log, and fail with a KeyError.
         """
         while True:
             kind, read = super().read_message()

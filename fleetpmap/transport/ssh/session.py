@@ -40,7 +40,8 @@ _JOIN_S = 2.0
 Carrier = tcp.DeadlineSocket | Tunnel
 """The socket under a session: TCP, a ProxyCommand's socket, or a bastion's channel."""
 
-# paramiko prints tracebacks of its thread unless its logger has a handler; all that matters reaches us as exceptions.
+# Without a handler on its logger, paramiko prints the tracebacks of its thread to stderr. All that matters reaches us as
+# exceptions.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
@@ -61,6 +62,7 @@ class Session(ServiceRequestingTransport):
     def __init__(
         self, sock: Carrier, settings: SshSettings, known_types: tuple[str, ...], *, patient: bool = False
     ) -> None:
+        # The stubs of paramiko's Transport know no Tunnel, but it only calls send, recv, settimeout and close.
         super().__init__(sock, packetizer_class=BoundedPacketizer)
         self._patient = patient
         self._service_accepted = threading.Event()
@@ -71,8 +73,11 @@ class Session(ServiceRequestingTransport):
         security.key_types = _known_first(known_types, settings.host_key_algorithms or security.key_types)
 
     def _parse_debug(self, message: paramiko.Message) -> None:
-        """Drop the message. paramiko 5.1 escapes it for its log byte by byte: 28 ms for one of 256 KiB, during which no
-        other thread runs, and a host may send 4,000 of them (packets.FREE)."""
+        """Drop the message.
+
+        paramiko 5.1 escapes its text for a log, byte by byte: 28 ms for 256 KiB, during which no other thread runs, and
+        a host may send 4,000 such messages (packets.FREE).
+        """
 
     def _parse_channel_open_failure(self, message: paramiko.Message) -> None:
         """Keep the host's own words, which paramiko 5.1 drops, in the tunnel that they are about."""
@@ -111,6 +116,7 @@ class Session(ServiceRequestingTransport):
 
     def _parse_kex_init(self, message: paramiko.Message) -> None:
         """Keep the host's algorithms, which paramiko drops, for the error if none of them is ours."""
+        # Parsing twice: paramiko keeps the lists in local variables.
         theirs = self._really_parse_kex_init(message)  # type: ignore[attr-defined]  # private, so not in the stubs
         message.rewind()
         try:
@@ -122,7 +128,7 @@ class Session(ServiceRequestingTransport):
         """Return the host's messages on the login: its banner, and its reason for hanging up. Either may be empty."""
         handler = self.auth_handler
         banner = ""
-        # A banner before the first answer is a greeting (sshd's Banner), unless nothing came behind it.
+        # A banner before the first reply is a greeting (sshd's Banner), unless no reply followed it.
         if isinstance(handler, AuthHandler) and (timed_out or handler.banner_answers):
             banner = handler.banner_text
         return (banner, self.disconnect_reason)
@@ -152,6 +158,7 @@ class Session(ServiceRequestingTransport):
             pass
 
     def _parse_service_accept(self, message: paramiko.Message) -> None:
+        # paramiko only sets a flag, for ensure_session to poll; ours waits for an event.
         super()._parse_service_accept(message)  # type: ignore[misc]  # private, so not in the stubs
         self._service_accepted.set()
 
@@ -174,10 +181,12 @@ class Session(ServiceRequestingTransport):
 
     def end(self) -> None:
         """Close everything, and wait for the thread to end."""
-        with contextlib.suppress(OSError):  # the other side, or the thread, may have closed it already
-            self.sock.shutdown(socket.SHUT_RDWR)  # wakes the thread at once, where close() would leave it to its tick
+        # shutdown() wakes the thread at once; close() alone would leave it asleep until its next wake-up. The other side,
+        # or the thread, may have closed the socket already.
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
         self.close()
-        self.sock.close()  # close() does nothing for a session that is over
+        self.sock.close()  # paramiko's close() returns at once if the session is over, and leaves the socket open
         if self.is_alive():
             self.join(_JOIN_S)
         if isinstance(self.sock, CommandSocket):
@@ -185,8 +194,7 @@ class Session(ServiceRequestingTransport):
 
 
 def _known_first(known: Iterable[str], all_types: Iterable[str]) -> tuple[str, ...]:
-    """Sort the host key algorithms so that those with a known key come first, and the host shows a key that we can
-    check.
+    """Sort the host key algorithms: first those with a known key, so the host shows a key that we can check.
 
     Otherwise our own order holds, as in ssh: the quickest to sign and to check come first.
     """

@@ -149,8 +149,8 @@ class _Reader:
         return re.sub("%.", lambda token: tokens[token[0]], self.values["hostname"][0])
 
     def read(self, lines: Iterable[Line], base: Path, *, active: bool = True, depth: int = 0) -> None:
-        """Apply the lines of one file. With active=False, for a file included from a block that does not apply, none
-        apply."""
+        """Apply the lines of one file; with active=False, none of them (it is included from a block that does not
+        apply)."""
         holds = active
         for line in lines:
             if line.keyword == "host":
@@ -193,8 +193,7 @@ class _Reader:
         return self.ignored[keyword]
 
     def _match(self, line: Line) -> bool:
-        """True if every criterion holds. Evaluation stops at the first that does not, as in ssh, which then runs no
-        exec."""
+        """True if every criterion holds. It stops at the first that does not, as ssh does, which then runs no exec."""
         words = [part for word in line.words for part in word.split("=", 1)]
         if len(words) == 1 and words[0].lower() == "all":
             return True
