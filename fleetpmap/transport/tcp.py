@@ -2,7 +2,7 @@
 
 Happy eyeballs (RFC 8305): IPv6 and IPv4 addresses of a name take turns. Each attempt starts a quarter of a second after
 the one before, or when that one failed, and the first to connect wins. An address that swallows packets therefore costs
-a quarter of a second, whatever its family.
+a quarter of a second, of either family.
 """
 
 from __future__ import annotations

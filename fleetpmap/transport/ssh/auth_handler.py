@@ -129,7 +129,7 @@ class AuthHandler(AuthOnlyHandler):
         message.add_string(method)
         if finish_message is not None:
             finish_message(message)
-        with self.transport.lock:
+        with self.transport.lock:  # as in paramiko's send_auth_request
             self.transport._send_message(message)  # type: ignore[attr-defined]  # private, so not in the stubs
 
     @property
@@ -152,7 +152,7 @@ class AuthHandler(AuthOnlyHandler):
             self._none_is_ahead = False
             self.was_hasty = "publickey" not in self.allowed
             return
-        message.rewind()
+        message.rewind()  # paramiko reads the list again
         super()._parse_userauth_failure(message)  # type: ignore[misc]  # private, so not in the stubs
 
     def _handle_question(self, message: paramiko.Message) -> None:
@@ -168,6 +168,7 @@ class AuthHandler(AuthOnlyHandler):
         message.get_text()
         if not self._queried or message.get_binary() != self._queried:
             raise paramiko.SSHException("it would take a key that it was not asked about")
+        # wait_for_response(), in the thread that logs in, raises the saved exception once auth_event is set.
         self.transport.saved_exception = WouldTakeError("the host would take the key")
         if self.auth_event is not None:
             self.auth_event.set()

@@ -26,7 +26,7 @@ paramiko's 2 MiB. Up to this much is held for each host that is not being read, 
 Packets larger than the usual 32 KiB gain nothing."""
 _PIECE = 32 << 10
 _PLENTY = 256 << 10
-"""Bytes after which the reader is woken, whatever it waits for."""
+"""Bytes after which the reader is woken even if it waits for more."""
 END_GRACE_S = 0.5
 """Seconds that an ended session may take to report so: its thread closes the channels a moment before."""
 _TAIL = 64

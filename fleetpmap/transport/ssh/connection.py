@@ -220,9 +220,8 @@ def _cause(error: BaseException, session: Session, peer: Peer) -> BaseException:
         return error
     if failure := _carriers_failure(session.sock, error.stage):
         return failure
-    if isinstance(
-        fault := session.saved_exception, LimitError
-    ):  # the thread has the reason; the caller only saw the end
+    # The caller only saw the end of the connection; the thread has the reason.
+    if isinstance(fault := session.saved_exception, LimitError):
         return translate(fault, peer, stage=error.stage, deadline=session.sock.deadline)
     return error
 

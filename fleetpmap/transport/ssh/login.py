@@ -197,7 +197,7 @@ class _Attempt:
             return False
         if self._tried or not key.at_hand:
             query = partial(self._handler.query_key, self._peer.user, algorithm, key.blob)
-            granted = self._request(key.name, query)  # by `none`, which went ahead
+            granted = self._request(key.name, query)  # True only for a `none` that was sent ahead
             if not self._would_take:
                 return granted
         return self._sign(key, algorithm)

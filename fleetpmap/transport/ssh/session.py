@@ -40,8 +40,8 @@ _JOIN_S = 2.0
 Carrier = tcp.DeadlineSocket | Tunnel
 """The socket under a session: TCP, a ProxyCommand's socket, or a bastion's channel."""
 
-# Without a handler on its logger, paramiko prints the tracebacks of its thread to stderr. All that matters reaches us as
-# exceptions.
+# Without a handler on its logger, paramiko prints the tracebacks of its thread to stderr; their exceptions reach us by
+# other ways.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
@@ -62,7 +62,6 @@ class Session(ServiceRequestingTransport):
     def __init__(
         self, sock: Carrier, settings: SshSettings, known_types: tuple[str, ...], *, patient: bool = False
     ) -> None:
-        # The stubs of paramiko's Transport know no Tunnel, but it only calls send, recv, settimeout and close.
         super().__init__(sock, packetizer_class=BoundedPacketizer)
         self._patient = patient
         self._service_accepted = threading.Event()
@@ -181,8 +180,8 @@ class Session(ServiceRequestingTransport):
 
     def end(self) -> None:
         """Close everything, and wait for the thread to end."""
-        # shutdown() wakes the thread at once; close() alone would leave it asleep until its next wake-up. The other side,
-        # or the thread, may have closed the socket already.
+        # shutdown() wakes the thread at once; close() alone would leave it asleep until its next wake-up. The other
+        # side, or the thread, may have closed the socket already.
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
         self.close()

@@ -79,7 +79,7 @@ class Line(NamedTuple):
 
 
 def everything(config: str | None) -> Iterator[Line]:
-    """Yield every line of the files that apply for `--ssh-config config`, included ones too, whatever host it is for.
+    """Yield every line of the files that apply for `--ssh-config config`, included ones too, for all hosts.
 
     Raises:
         UsageError: a file or a line cannot be read.

@@ -261,7 +261,7 @@ def _tokens(name: str, values: OptionValues) -> dict[str, str]:
 
 
 def _from_home(path: str) -> str:
-    """Expand `~` to the home in the passwd entry, as ssh does, whatever $HOME is; `~NAME` is that user's home."""
+    """Expand `~` to the home in the passwd entry, as ssh does, not to $HOME; `~NAME` is that user's home."""
     if path.startswith("~/"):
         return str(home() / path[2:])
     return os.path.expanduser(path) if path.startswith("~") else path  # noqa: PTH111 - Path's raises for no such user
