@@ -31,7 +31,7 @@ class Size:
     name: str
     """Value of --metric, without the unit: `pss`."""
     rule: Literal["sum", "upper bound"]
-    """What its sum over several processes is."""
+    """Meaning of its sum over several processes."""
     kernel_keys: tuple[str, ...]
     """The kernel's fields that it is the sum of; empty for `size`, which is the address range itself."""
     meaning: str
@@ -84,9 +84,9 @@ class ReportKind:
     name: str
     """Value of --view, and `Report.view`."""
     row_is: str
-    """What one row is, for the table in docs/reference."""
+    """Meaning of one row, for the table in docs/reference."""
     title: str = ""
-    """Heading on an html page; empty for a report whose table is another's section, or that is text."""
+    """Heading on an html page; empty for a text, and for a table that is the section of another report."""
     command: str = ""
     """The command that prints it; empty for a view."""
     columns: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ import pytest
 
 from fleetpmap.cli.option_values import Format, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
-from fleetpmap.cli.outputs import Output, output_from
+from fleetpmap.cli.outputs import OutputPlan, output_from
 from fleetpmap.errors import UsageError
 from fleetpmap.export import EXPORTERS
 from fleetpmap.report import hosts, mappings, processes
@@ -88,7 +88,7 @@ def test_what_takes_all_hosts_is_no_stream():
     assert not _output("hosts", to="x.jsonl").is_stream
 
 
-def _output(view: str, to: str | None = None, **shape: object) -> Output:
+def _output(view: str, to: str | None = None, **shape: object) -> OutputPlan:
     options = OutputOptions(format=Format.jsonl, output=to)
     return output_from(ShowOptions(view=View(view)), ShapeOptions(**shape), options)
 
