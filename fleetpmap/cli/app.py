@@ -196,7 +196,7 @@ def ps(
     from fleetpmap.snapshot import Run, Snapshot
 
     _refuse_rollup(how, "ps")
-    output = output_from(ShowOptions(view=View.processes), shape, to, report="ps")
+    output = output_from(ShowOptions(view=View("processes")), shape, to, report="ps")
     selection = selection_from(matching, required=False)
     # A column that it does not have is missing from a list of nobody too, and that one asks nobody.
     listed(Snapshot.assemble((), Run(datetime.now(UTC), 0.0, "")), Shape.of(output.options))
@@ -211,7 +211,7 @@ def hosts(which: HostOptions, to: OutputOptions, how: RunningOptions) -> int:
     from fleetpmap.cli.routes import routes
 
     _refuse_rollup(how, "hosts")
-    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(), to, report="routes")
+    output = output_from(ShowOptions(view=View("hosts")), ShapeOptions(), to, report="routes")
     deliver(routes(_fleet(which, how), ssh_options_from(how), _command()), output, to.color, quiet=how.quiet)
     return 0
 
@@ -225,7 +225,7 @@ def doctor(
     from fleetpmap.doctor import Stopwatch
     from fleetpmap.doctor import doctor as examined
 
-    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(), to, report="doctor")
+    output = output_from(ShowOptions(view=View("hosts")), ShapeOptions(), to, report="doctor")
     selection = selection_from(matching, required=False)
     reading = selection != selection_from(ProcessOptions(), required=False)
     if not reading:
@@ -233,7 +233,7 @@ def doctor(
     fleet = _fleet(replace(which, host=[*which.host, *named.hosts]), how)
     watch = Stopwatch()
     snapshot = _collect(fleet, selection, how, smaps=reading, watch=watch.start)
-    full = output.format not in (Format.table, Format.plain)
+    full = output.format not in ("table", "plain")
     report = examined(snapshot, fleet, watch.times, ssh_options_from(how), listed_only=not reading, full=full)
     status = _answer(report, snapshot, output, to, how)
     # Without a process option nobody asked for what a plain login may not read.
@@ -247,7 +247,7 @@ def fields(shape: ShapeOptions, to: OutputOptions) -> int:
     from fleetpmap.report import Shape
     from fleetpmap.report import fields as explained
 
-    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(human=shape.human), to, report="fields")
+    output = output_from(ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human), to, report="fields")
     columns = None if shape.columns is None else column_list(shape.columns)
     deliver(explained(_command(), Shape(shape.sort, shape.top, columns)), output, to.color, quiet=False)
     return 0
@@ -345,7 +345,7 @@ def _collect(
         progress.started(host.name)
 
     def on_host(answer: HostSnapshot) -> None:
-        progress.done(answer.host, answer.status)
+        progress.done(answer.name, answer.status)
         if on_answer:
             on_answer(answer)
 
@@ -373,7 +373,7 @@ def _show(
 
     @cache
     def report(view: View, options: ViewOptions, format_: Format) -> Report:
-        return page(VIEWS[view], snapshot, options) if format_ is Format.html else VIEWS[view](snapshot, options)
+        return page(VIEWS[view], snapshot, options) if format_ == "html" else VIEWS[view](snapshot, options)
 
     whole = replace(output.options, columns=None, sort=None, top=None)
     exported = export(lambda view, format_: report(view, whole, format_), output, quiet=how.quiet)

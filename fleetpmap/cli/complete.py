@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from fleetpmap.catalogue import KEYS, MERGING_VIEWS, REPORTS
 from fleetpmap.cli.option_values import Shell
 
 if TYPE_CHECKING:
@@ -22,24 +23,7 @@ VARIABLE = "_FLEETPMAP_COMPLETE"
 """Set by the shell's function when it asks for candidates."""
 
 
-# The reports know these names, and import numpy; a test holds the two together.
-BY_KEYS = ("host", "process", "user", "mapping", "path", "perms", "kind")
-_SIZES = ("size_kib", "rss_kib", "pss_kib", "uss_kib", "dirty_kib", "swap_kib", "swap_pss_kib", "hugetlb_kib")
-_MERGED = ("hosts", "processes", "mappings", *_SIZES, "paths")
-COLUMNS = {
-    "summary": _MERGED,  # and the keys of --by
-    "merged": _MERGED,
-    "hosts": ("host", "status", "processes", "absent", "mappings", *_SIZES, "error"),
-    "processes": ("host", "pid", "user", "name", "command", "status", "mappings", *_SIZES),
-    "mappings": (
-        *("host", "pid", "name", "start", "end", "perms", "offset", "device", "inode", "mapping", "path"),
-        *("deleted", "kind", "kernel_size_kib", "rss_kib", "pss_kib", "shared_clean_kib", "shared_dirty_kib"),
-        *("private_clean_kib", "private_dirty_kib", "referenced_kib", "anonymous_kib", "anon_huge_pages_kib"),
-        *("swap_kib", "swap_pss_kib", "locked_kib"),  # the fields that people look at, of many more
-    ),
-    "fields": ("field", "column", "unit", "since", "totals", "meaning"),
-    "ps": ("host", "pid", "user", "name", "rss_kib", "command", "status"),
-}
+_COLUMNS = {report.name: report.columns for report in REPORTS}
 
 
 def script(shell: Shell) -> str:
@@ -78,7 +62,7 @@ def groups(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def by_keys(incomplete: str) -> list[str]:
     """What --by merges by."""
-    return _listed(BY_KEYS, incomplete)
+    return _listed(KEYS, incomplete)
 
 
 def columns(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -92,9 +76,9 @@ def sort_keys(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _columns(ctx: typer.Context) -> Iterable[str]:
-    view = ctx.info_name if ctx.info_name in ("fields", "ps") else str(ctx.params.get("view") or "summary")
-    by = str(ctx.params.get("by") or "mapping").split(",") if view in ("summary", "merged") else []
-    return (*COLUMNS.get(view, ()), *by)
+    report = ctx.info_name if ctx.info_name in _COLUMNS else str(ctx.params.get("view") or "summary")
+    by = str(ctx.params.get("by") or "mapping").split(",") if report in MERGING_VIEWS else []
+    return (*_COLUMNS.get(report, ()), *by)
 
 
 def _inventory(ctx: typer.Context) -> Inventory | None:

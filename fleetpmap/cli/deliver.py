@@ -45,7 +45,7 @@ def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_w
         _to_stdout(lambda file: write_last_line(report, file))
     elif output.file is not None:
         _to_file(report, output.file, write, quiet)
-    elif output.format is Format.table:
+    elif output.format == "table":
         from fleetpmap.render import console, table
 
         screen = console(color.value)
@@ -131,7 +131,7 @@ def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> 
     from fleetpmap.render import plain
 
     def write(file: BinaryIO) -> None:
-        if format_ is Format.csv:
+        if format_ == "csv":
             write_csv(report, file, safe=csv_safe)
         elif format_ in EXPORTERS:
             EXPORTERS[format_].write(report, file)
@@ -148,7 +148,7 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
     from fleetpmap.report import check_sentences, coverage_sentence, folded
 
     # A table ends with its failures, its notes and the coverage; a view that is text, and every file, does not.
-    says_all = output.file is None and output.format is Format.table and report.text is None
+    says_all = output.file is None and output.format == "table" and report.text is None
     for failure in () if says_all else folded(snapshot.coverage.failures):
         say(f"{failure.hosts}: {failure.message}")
         if failure.advice:

@@ -41,7 +41,7 @@ def show_growth(
     from fleetpmap.report import Shape
     from fleetpmap.report.views.diff import diff
 
-    output = output_from(ShowOptions(view=View.hosts), ShapeOptions(human=shape.human), to, report="diff")
+    output = output_from(ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human), to, report="diff")
     columns = None if shape.columns is None else column_list(shape.columns)
     everything = selection_from(ProcessOptions(), required=False)
     old, new = (snapshot_from([path], everything, "", child) for path in (two.old, two.new))

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import typer
 
+from fleetpmap.catalogue import BY_RANK, FORMATS, VIEWS
 
-class View(StrEnum):
-    """--view."""
-
-    summary = "summary"
-    merged = "merged"
-    hosts = "hosts"
-    processes = "processes"
-    mappings = "mappings"
-    pmap = "pmap"
-    compare = "compare"
-    stale = "stale"
-
-
-class Metric(StrEnum):
-    """--metric."""
-
-    pss = "pss"
-    rss = "rss"
-    uss = "uss"
-    dirty = "dirty"
-    swap = "swap"
-    swap_pss = "swap_pss"
-    hugetlb = "hugetlb"
-    size = "size"
+if TYPE_CHECKING:
+    # A type checker cannot know the members of an enum that is made from data: to it, a view is its name.
+    View = str
+    Metric = str
+    Format = str
+else:
+    View = StrEnum("View", {name: name for name in VIEWS})
+    Metric = StrEnum("Metric", {size.name: size.name for size in BY_RANK})
+    Format = StrEnum("Format", {format_.name: format_.name for format_ in FORMATS})
 
 
 class Per(StrEnum):
@@ -48,20 +35,6 @@ class Growing(StrEnum):
     kind = "kind"
     process = "process"
     host = "host"
-
-
-class Format(StrEnum):
-    """--format."""
-
-    table = "table"
-    plain = "plain"
-    csv = "csv"
-    json = "json"
-    jsonl = "jsonl"
-    markdown = "markdown"
-    html = "html"
-    openmetrics = "openmetrics"
-    parquet = "parquet"
 
 
 class HostKey(StrEnum):

@@ -8,13 +8,10 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from fleetpmap.catalogue import HIGHEST, Letters, PmapFormat
 from fleetpmap.cli.options import ShowOptions
 from fleetpmap.errors import UsageError
-
-if TYPE_CHECKING:
-    from fleetpmap.catalogue import Letters, PmapFormat
 
 _BY_COUNT: tuple[PmapFormat, ...] = ("plain", "wide", "widest")
 """The format of no -X, one, and more."""
@@ -43,14 +40,12 @@ def letters_from(show: ShowOptions, *, on_terminal: bool) -> Letters:
     Raises:
         UsageError: letters that exclude each other, or a range that is none.
     """
-    from fleetpmap.catalogue import HIGHEST, Letters
-
     formats = [letter for letter in letters_in(show) if letter in ("-x", "-X", "-d")]
     if len(formats) > 1:
         raise UsageError(
             f"{' and '.join(formats)} exclude each other: each is a format of its own", hint="keep one of them"
         )
-    low, high = _range("," if show.range is None else show.range, HIGHEST)
+    low, high = _range("," if show.range is None else show.range)
     return Letters(
         format="extended" if show.extended else "device" if show.device else _BY_COUNT[min(show.wide, 2)],
         quiet=show.bare,
@@ -63,10 +58,10 @@ def letters_from(show: ShowOptions, *, on_terminal: bool) -> Letters:
     )
 
 
-def _range(text: str, highest: int) -> tuple[int, int]:
+def _range(text: str) -> tuple[int, int]:
     """The addresses of `LOW[,HIGH]`, as pmap reads it: without a comma LOW is HIGH too; what is left out is open."""
     low, comma, high = text.partition(",")
-    return _address(low, 0, text), _address(high if comma else low, highest, text)
+    return _address(low, 0, text), _address(high if comma else low, HIGHEST, text)
 
 
 def _address(digits: str, default: int, text: str) -> int:

@@ -24,6 +24,7 @@ from threading import Event
 
 from rich.console import Console
 
+from fleetpmap.catalogue import WATCHED_VIEWS
 from fleetpmap.cli.deliver import exit_status
 from fleetpmap.cli.interrupt import INTERRUPTED, end_now
 from fleetpmap.cli.options import WatchOptions
@@ -40,7 +41,7 @@ from fleetpmap.watch.keys import HELP, is_begun
 _ENTER = "\x1b[?1049h\x1b[?25l"
 _LEAVE = "\x1b[?25h\x1b[?1049l"
 _FEW_KEYS = "? help  q quit"
-_KEYS = f"1-5 v view  s sort  h host  p pause  {_FEW_KEYS}"
+_KEYS = f"1-{len(WATCHED_VIEWS)} v view  s sort  h host  p pause  {_FEW_KEYS}"
 _HANG_UP_S = 2.0
 """How long to wait for the thread that asks; a host that hangs would hold it until its deadline."""
 _SILENCE_S = 0.05

@@ -12,15 +12,15 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from typing import TYPE_CHECKING
 
+from fleetpmap.catalogue import ROLLUP_VIEWS, WATCHED_VIEWS
 from fleetpmap.cli.deliver import exit_status, say
 from fleetpmap.cli.interrupt import INTERRUPTED, interruptible
 from fleetpmap.cli.options import RunningOptions, WatchOptions
-from fleetpmap.cli.outputs import ROLLUP_VIEWS, Output
+from fleetpmap.cli.outputs import Output
 from fleetpmap.cli.saving import save_to
 from fleetpmap.errors import UsageError
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.watch import Rounds, round_line
-from fleetpmap.watch.keys import VIEWS
 
 if TYPE_CHECKING:
     from fleetpmap.collection.collector import Question
@@ -55,7 +55,7 @@ def keep_watching(
         if _has_screen():
             from fleetpmap.cli.watch_screen import watch_screen
 
-            views = ROLLUP_VIEWS if how.rollup else VIEWS
+            views = ROLLUP_VIEWS if how.rollup else WATCHED_VIEWS
             return watch_screen(rounds, output, often, save, stop, hosts=[host.name for host in fleet], views=views)
         with rounds:
             return _watch_lines(rounds, often, save, stop, quiet=how.quiet)

@@ -46,6 +46,16 @@ class Host:
     groups: tuple[str, ...] = ()
     """Every group the host belongs to, nearest first."""
 
+    @property
+    def is_here(self) -> bool:
+        """True for this machine itself, reached without SSH: its processes include our own."""
+        return self.transport == "local"
+
+    @property
+    def is_ssh(self) -> bool:
+        """True if the host is reached over SSH, by either client: user, port and keys have a meaning."""
+        return self.transport in ("ssh", "openssh")
+
 
 SETTINGS = tuple(f.name for f in fields(Host) if f.name not in ("name", "groups"))
 """The keys an inventory may set, in the order of the documentation."""

@@ -121,7 +121,7 @@ def _as_host(end: Endpoint, name: str, fleet: Inventory) -> Host:
     host, spelling = known or replace(fleet.defaults, name=end.name), end.name if known else end.spelling or end.name
     if end.name == LOCAL:
         host = replace(host, transport="local")
-    if host.transport == "local" and (end.user is not None or end.port is not None):
+    if not host.is_ssh and (end.user is not None or end.port is not None):
         raise UsageError(
             f"{host.name}: a user or a port means nothing to a host that is reached without SSH",
             hint="write localhost for this machine over SSH" if end.name == LOCAL else "leave them out",

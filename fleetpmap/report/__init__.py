@@ -1,18 +1,20 @@
 """Questions about a fleet's memory, each a pure function Snapshot ─► Report.   snapshot ─► [report] ─► render, export
 
-base      Report, Table, Column: what a view hands on
-rows      what several views count by          shape     --sort, --top, --columns
-notes     the sentences that go with the totals   failures  who did not answer, folded
-page      a report and what an html page shows beside it
-VIEWS     the views by name: a new one is a module and a line here
+model      Report, Table, Column: the result of a view
+grouping   keys and sums that several views use       shape      --sort, --top, --columns
+notes      the sentences that go with the totals      failures   the hosts without a reply, folded
+views/     a module for each view; page adds the reports that an html page shows beside the one asked for
+VIEWS      the views by name
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from types import MappingProxyType
 
+from fleetpmap import catalogue
 from fleetpmap.catalogue import Letters, PmapFormat, ViewOptions, merge_keys, sums_for
 from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.model import Cell, Column, Report, Table
@@ -36,25 +38,18 @@ from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot
 View = Callable[[Snapshot, ViewOptions], Report]
 
 
-VIEWS: Mapping[str, View] = MappingProxyType(
-    {
-        "summary": lambda snapshot, options: summary(snapshot, options.by, Shape.of(options)),
-        "merged": lambda snapshot, options: merged(snapshot, options.by, Shape.of(options)),
-        "hosts": lambda snapshot, options: hosts(snapshot, Shape.of(options)),
-        "processes": lambda snapshot, options: processes(snapshot, Shape.of(options)),
-        "mappings": lambda snapshot, options: mappings(snapshot, Shape.of(options)),
-        "pmap": lambda snapshot, options: pmap(snapshot, options.letters),
-        "compare": lambda snapshot, options: compare(
-            snapshot,
-            options.metric,
-            per_process=options.per_process,
-            baseline=options.baseline,
-            shape=Shape.of(options),
-        ),
-        "stale": lambda snapshot, options: stale(snapshot, all_deleted=options.all_deleted, shape=Shape.of(options)),
-    }
-)
-"""What --view may name, in the order of the help."""
+def _view(name: str) -> View:
+    """Return `from_options` of the view's module, imported when it is called."""
+
+    def view(snapshot: Snapshot, options: ViewOptions) -> Report:
+        report: Report = import_module(f"fleetpmap.report.views.{name}").from_options(snapshot, options)
+        return report
+
+    return view
+
+
+VIEWS: Mapping[str, View] = MappingProxyType({name: _view(name) for name in catalogue.VIEWS})
+"""The values of --view to their functions, in the order of the help."""
 
 
 def column_names(view: str, options: ViewOptions | None = None, hosts: Iterable[str] = ()) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def route(host: Host, options: SshOptions) -> Route:
         UsageError: ssh does not accept its configuration.
         HostError: ssh does not accept the name, or does not answer; or the jump hosts make no way.
     """
-    if host.transport == "local":
+    if host.is_here:
         return Route("local", None, Way(), "")
     name = host.address or host.name
     settings = ssh_config.resolve(
@@ -140,6 +140,6 @@ def _needs_openssh(host: Host, settings: SshSettings, way: Way, options: SshOpti
     for hop in (*way.hops, Hop(host, settings)):
         for reason in hop.settings.only_openssh:
             return f"ssh_config says {reason}"
-        if reason := Lookup.of(hop.host, hop.settings, options).beyond_us():
+        if reason := Lookup.of(hop.host, hop.settings, options).openssh_reason():
             return reason
     return ""

@@ -170,7 +170,22 @@ class SshOptions:
     """Of encrypted key files, by their absolute path."""
 
 
-class Channel(Protocol):
+class Closing(Protocol):
+    """An open thing that `with` closes."""
+
+    def close(self) -> None:
+        """Release everything. Safe to call twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Channel(Closing, Protocol):
     """One command running on the host. A context manager: leaving it closes the channel."""
 
     def send(self, data: bytes) -> None:
@@ -191,7 +206,7 @@ class Channel(Protocol):
             HostError: the deadline passed, or the connection broke.
         """
 
-    def hear(self) -> bytes | None:
+    def receive_any(self) -> bytes | None:
         """As receive(), and None as soon as something came on stderr alone: for who answers a prompt.
 
         Raises:
@@ -217,18 +232,10 @@ class Channel(Protocol):
         """From now on, whatever blocks is bounded by another deadline."""
 
     def close(self) -> None:
-        """Let go of the command, running or not. Safe to call twice."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        """End the command, running or not. Safe to call twice."""
 
 
-class Transport(Protocol):
+class Transport(Closing, Protocol):
     """A way to one host, open. A context manager: leaving it closes the connection, its threads and its sockets."""
 
     @property
@@ -251,11 +258,3 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close everything. Safe to call twice."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

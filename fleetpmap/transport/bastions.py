@@ -16,13 +16,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Condition, Lock
-from types import TracebackType
-from typing import Protocol, Self, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from fleetpmap.errors import ConfigError, DeadlineError, HostError, UnreachableError
 from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import ssh_config
-from fleetpmap.transport.base import Deadline, SshOptions, out_of_time, printable
+from fleetpmap.transport.base import Closing, Deadline, SshOptions, out_of_time, printable
 from fleetpmap.transport.ssh_config import SshSettings
 from fleetpmap.transport.ssh_config import tokens as ssh_tokens
 
@@ -208,7 +207,7 @@ class Turn:
 C = TypeVar("C", bound=Connection)
 
 
-class Bastions:
+class Bastions(Closing):
     """The bastions of one run: the first host that needs one connects to it, and all the others go through.
 
     One that cannot be reached is not tried again: every host behind it gets the same error. Closing closes the
@@ -266,7 +265,7 @@ class Bastions:
         self._opened.append(connection)
         return connection
 
-    def forgive(self) -> None:
+    def forget_failures(self) -> None:
         """Another round: what could not be reached, or was lost twice, may be tried again. Only while nobody asks."""
         for shared in self._shared.values():
             shared.error, shared.times_opened = None, min(shared.times_opened, 1)
@@ -278,11 +277,3 @@ class Bastions:
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(None), ())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -97,9 +97,9 @@ class Lookup:
         """The files' entries as they are now."""
         return load(self.files)
 
-    def beyond_us(self) -> str:
-        """Why only the system's ssh can judge the host's key (see KnownHosts.beyond); empty if we can."""
-        return self.load().beyond(self.name, self.port, _OUR_TYPES)
+    def openssh_reason(self) -> str:
+        """Why only the system's ssh can judge the host's key (see KnownHosts.openssh_reason); empty if we can."""
+        return self.load().openssh_reason(self.name, self.port, _OUR_TYPES)
 
 
 class KnownHosts:
@@ -132,7 +132,7 @@ class KnownHosts:
         """Types of the keys known for the host, in the files' order: what to ask it for."""
         return tuple(dict.fromkeys(entry.key_type for entry in self._known(name, port, None)))
 
-    def beyond(self, name: str, port: int, ours: Collection[str]) -> str:
+    def openssh_reason(self, name: str, port: int, ours: Collection[str]) -> str:
         """Why only ssh can judge the host's key, where we can judge those of the types `ours`; empty if we can."""
         known = self._known(name, port, None)
         if any(entry.key_type in ours for entry in known):

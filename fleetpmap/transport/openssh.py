@@ -215,9 +215,9 @@ class _PatientChannel(Channel):
         """The next piece of stdout (see Channel.receive)."""
         return self._patiently(lambda: self._channel.receive(until))
 
-    def hear(self) -> bytes | None:
-        """stdout, or None for stderr (see Channel.hear)."""
-        piece = self._patiently(lambda: self._channel.hear())
+    def receive_any(self) -> bytes | None:
+        """stdout, or None for stderr (see Channel.receive_any)."""
+        piece = self._patiently(lambda: self._channel.receive_any())
         self._asked = piece is None
         return piece
 

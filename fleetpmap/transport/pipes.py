@@ -77,8 +77,8 @@ class PipeChannel(Channel):
             raise self._out_of_time()
         return self._waiting.take() if self._waiting else b""
 
-    def hear(self) -> bytes | None:
-        """stdout, or None for stderr (see Channel.hear)."""
+    def receive_any(self) -> bytes | None:
+        """stdout, or None for stderr (see Channel.receive_any)."""
         if not self._waiting and "stdout" in self._open and "stdout" not in self._wait("stdout", "stderr"):
             return None
         return self.receive()

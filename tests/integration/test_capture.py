@@ -17,8 +17,8 @@ from fleetpmap.capture import CaptureWriter, load
 from fleetpmap.capture.phase_text import listing_of, reading_of
 from fleetpmap.capture.tree import directory_of
 from fleetpmap.collection.collector import Question, collect
-from fleetpmap.collection.conversation import Conversation
 from fleetpmap.collection.interpret import host_snapshot
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.demo import demo_inventory, lay_out
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
@@ -188,8 +188,8 @@ def test_exec_between_listing_and_reading(tmp_path: Path):
     later = files | {"7/stat": files["7/stat"].replace(b"sh (a) b", b"gunicorn")}
     listing = listing_of(Capabilities(0, "6.1.0", 4096, "", "", "gnu", "gzip", None), files, [7])
     choice = Choice(tuple(listing.processes), ())
-    answer = Conversation(listing, choice, "", reading=reading_of(listing, later, [7], b""))
-    seen = host_snapshot(Host("web-01"), answer, (), rollups=False)
+    answer = HostReply(Host("web-01"), listing, choice, reading=reading_of(listing, later, [7], b""))
+    seen = host_snapshot(answer, rollups=False)
     with CaptureWriter(tmp_path / "cap") as writer:
         writer.keep(Host("web-01"), answer, seen)
         writer.finish(Snapshot.assemble([seen], RUN), rollups=False, machines_once=False)

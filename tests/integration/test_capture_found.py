@@ -46,7 +46,7 @@ def test_who_was_not_copied_is_denied():
 def test_what_was_not_copied_is_not_known():
     """A copy, or a capture of which the manifest was lost on the way, does not tell whether all of it is there."""
     done = fleetpmap("show", str(FAKE_PROC), "--view", "hosts")
-    said = "web-[01-03]: without a manifest nobody knows whether all of it is here"
+    said = "web-[01-03]: it has no manifest, so files may be missing unnoticed"
     assert said in done.stderr.splitlines()
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.collection.collector import Question, collect
-from fleetpmap.collection.conversation import Conversation as Answer
 from fleetpmap.collection.interpret import host_snapshot
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection, choose
 from fleetpmap.snapshot import Snapshot
@@ -156,7 +156,7 @@ def test_more_mappings_than_are_taken(tmp_path: Path) -> None:
         listing = probe.listing()
     choice = choose(listing, Selection())
     reading = Reading(b"", (ProcessReading(42, "cut", 0, 0, 0),), {})
-    snapshot = host_snapshot(Host("box"), Answer(listing, choice, "", reading=reading), (), rollups=False)
+    snapshot = host_snapshot(HostReply(Host("box"), listing, choice, reading=reading), rollups=False)
     assert snapshot.status == "partial"
     assert snapshot.processes[0].reason == "its smaps is longer than 128 MiB; --rollup reads its sums alone"
     assert _looked(tree, rollup_only=True).table.fields["Rss"].tolist() == [42]

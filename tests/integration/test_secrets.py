@@ -22,13 +22,13 @@ PASSPHRASE = "Plugh-never-seen-6"
 SECRETS = (PASSWORD, PASSPHRASE)
 _WITH_A_BUG = """
 import time
-from fleetpmap import conversation
+from fleetpmap.collection import session
 
 def choose(*args, **options):  # a bug of ours, behind login and sudo; they stay a moment, to be looked at
     time.sleep(1)
     raise ZeroDivisionError
 
-conversation.choose = choose
+session.choose = choose
 from fleetpmap.cli import main
 main()
 """

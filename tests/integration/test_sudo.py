@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.collection.conversation import Conversation, Question, converse
+from fleetpmap.collection.host import ask_host
+from fleetpmap.collection.question import Question
+from fleetpmap.collection.reply import HostReply
+from fleetpmap.collection.sessions import OneShotSessions
 from fleetpmap.errors import DeadlineError, HostError, RemoteError, SudoError
 from fleetpmap.probe.sudo import explain_refusal
 from fleetpmap.processes import Selection
-from fleetpmap.transport import open_transport
 from fleetpmap.transport.base import Deadline
 from fleetpmap.transport.secret import Secret
 from passwords import server_for, set_authentication, set_password
@@ -25,7 +27,7 @@ from sshd import Sshd
 PASSWORD = "horse staple 3"
 NEVER = "this is no password of ours"
 
-Ask = Callable[..., Conversation]
+Ask = Callable[..., HostReply]
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +58,19 @@ def allow(user: str) -> Iterator[Callable[..., None]]:
 def ask(sshd: Sshd, user: str) -> Ask:
     """Asks the server for its process 1 as root, with this password for sudo."""
 
-    def make(password: str = "", *, server: Sshd = sshd, transport: str = "ssh", seconds: float = 40) -> Conversation:
+    def make(password: str = "", *, server: Sshd = sshd, transport: str = "ssh", seconds: float = 40) -> HostReply:
         host = server.host(user=user, sudo=True, transport=transport)
-        with open_transport(host, deadline=Deadline.after(seconds), options=server.options) as way:
-            secret = Secret(password) if password else None
-            return converse(way, host, Question(Selection(pids=(1,)), smaps=False, become_password=secret))
+        secret = Secret(password) if password else None
+        question = Question(Selection(pids=(1,)), smaps=False, ssh=server.options, become_password=secret)
+        reply = ask_host(host, question, sessions=OneShotSessions(), deadline=Deadline.after(seconds))
+        if isinstance(reply, HostError):
+            raise reply
+        return reply
 
     return make
 
 
-def uid(answer: Conversation) -> int:
+def uid(answer: HostReply) -> int:
     return answer.listing.capabilities.uid
 
 
@@ -75,7 +80,7 @@ def test_sudo_with_a_password(ask: Ask, allow: Callable[..., None], transport: s
     allow("/bin/sh")
     answer = ask(PASSWORD, transport=transport)
     assert uid(answer) == 0
-    assert PASSWORD not in answer.said
+    assert PASSWORD not in answer.other_output
 
 
 @pytest.mark.parametrize("commands", ["NOPASSWD: ALL", "NOPASSWD: /bin/sh -s"])
@@ -83,7 +88,7 @@ def test_sudo_that_needs_no_password_never_gets_one(ask: Ask, allow: Callable[..
     """A password is at hand, but `sudo -n` is enough: nothing but the script goes to its stdin."""
     allow(commands)
     answer = ask(NEVER)
-    assert (uid(answer), answer.said) == (0, "")
+    assert (uid(answer), answer.other_output) == (0, "")
 
 
 @pytest.mark.parametrize("defaults", ["use_pty", "passwd_tries=1", "!lecture", "timestamp_timeout=0"])
@@ -284,7 +289,7 @@ def test_echo_of_the_password_is_redacted(ask: Ask, only: Callable[..., contextl
     """A broken pty that echoes what it is told: what we keep of it has `***` in its place."""
     echoing = _SUDO_RS.replace('if [ "$password"', 'echo "$password" >&2\n    if [ "$password"')
     with only(sudo=echoing) as server:
-        said = ask(PASSWORD, server=server).said
+        said = ask(PASSWORD, server=server).other_output
     assert PASSWORD not in said
     assert "] ***" in said
 

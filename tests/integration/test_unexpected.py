@@ -18,8 +18,10 @@ import paramiko
 import pytest
 
 from fleetpmap.collection.collector import Question, collect
-from fleetpmap.collection.conversation import Answered, converse
-from fleetpmap.collection.interpret import digest
+from fleetpmap.collection.host import ask_host
+from fleetpmap.collection.interpret import interpret
+from fleetpmap.collection.reply import HostReply
+from fleetpmap.collection.sessions import OneShotSessions
 from fleetpmap.errors import HostError, SudoError, UnexpectedError, UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostSnapshot
@@ -59,13 +61,13 @@ def _transport_for(fails: Callable[[], object]) -> Callable[..., Transport]:
 @pytest.mark.parametrize(
     ("fails", "message"),
     [
-        (_climb, "unexpected RecursionError at test_unexpected.py:37: maximum recursion depth exceeded"),
-        (lambda: _raise(TypeError("no str")), "unexpected TypeError at test_unexpected.py:45: no str"),
-        (lambda: _raise(MemoryError()), "unexpected MemoryError at test_unexpected.py:45"),
+        (_climb, "unexpected RecursionError at test_unexpected.py:39: maximum recursion depth exceeded"),
+        (lambda: _raise(TypeError("no str")), "unexpected TypeError at test_unexpected.py:47: no str"),
+        (lambda: _raise(MemoryError()), "unexpected MemoryError at test_unexpected.py:47"),
         (lambda: json.loads("{"), "unexpected JSONDecodeError at test_unexpected.py:"),
-        (lambda: _raise(_Panic("a panic")), "unexpected _Panic at test_unexpected.py:45: a panic"),
-        (lambda: _raise(KeyError("x" * 10**6)), f"unexpected KeyError at test_unexpected.py:45: '{'x' * 199}…"),
-        (lambda: _raise(ValueError("it is hunter2")), "unexpected ValueError at test_unexpected.py:45: it is ***"),
+        (lambda: _raise(_Panic("a panic")), "unexpected _Panic at test_unexpected.py:47: a panic"),
+        (lambda: _raise(KeyError("x" * 10**6)), f"unexpected KeyError at test_unexpected.py:47: '{'x' * 199}…"),
+        (lambda: _raise(ValueError("it is hunter2")), "unexpected ValueError at test_unexpected.py:47: it is ***"),
     ],
     ids=["recursion", "type", "memory", "in-the-standard-library", "panic", "long", "secret"],
 )
@@ -106,7 +108,7 @@ def test_the_end_of_the_program_is_no_failure():
 
 
 @dataclass(frozen=True)
-class _Reply:
+class _Packed:
     """A packed reply at which unpacking fails."""
 
     host = "web-02"
@@ -116,26 +118,27 @@ class _Reply:
         raise AttributeError("no such section")
 
 
-def _answer(host: Host) -> Answered:
-    with open_transport(host, deadline=Deadline.after(60), options=SshOptions()) as transport:
-        return Answered(host, converse(transport, host, QUESTION))
+def _reply(host: Host) -> HostReply:
+    reply = ask_host(host, QUESTION, sessions=OneShotSessions(), deadline=Deadline.after(60))
+    assert isinstance(reply, HostReply)
+    return reply
 
 
-def _cannot_be_unpacked(one: Answered) -> Answered:
-    return replace(one, answer=replace(one.answer, packed=_Reply()))  # type: ignore[arg-type]  # as good as one
+def _cannot_be_unpacked(reply: HostReply) -> HostReply:
+    return replace(reply, packed=_Packed())  # type: ignore[arg-type]  # as good as one
 
 
-def _cannot_be_parsed(one: Answered) -> Answered:
-    answer = one.answer.unpacked()
-    assert answer.reading is not None
-    return replace(one, answer=replace(answer, reading=replace(answer.reading, smaps=answer.reading.smaps + b"more")))
+def _cannot_be_parsed(reply: HostReply) -> HostReply:
+    reply = reply.unpacked(QUESTION.selection)
+    assert reply.reading is not None
+    return replace(reply, reading=replace(reply.reading, smaps=reply.reading.smaps + b"more"))
 
 
 @pytest.mark.parametrize("breaks", [_cannot_be_unpacked, _cannot_be_parsed])
-def test_one_odd_reply_of_a_batch_fails_alone(breaks: Callable[[Answered], Answered]):
+def test_one_odd_reply_of_a_batch_fails_alone(breaks: Callable[[HostReply], HostReply]):
     """The hosts that are unpacked and parsed together with it have their snapshots."""
-    first, second, third = map(_answer, FLEET)
-    before, failed, after = digest([first, breaks(second), third], QUESTION)
+    first, second, third = map(_reply, FLEET)
+    before, failed, after = interpret([first, breaks(second), third], QUESTION)
     assert isinstance(before, HostSnapshot)
     assert isinstance(after, HostSnapshot)
     assert isinstance(failed, UnexpectedError)

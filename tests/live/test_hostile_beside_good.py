@@ -130,7 +130,7 @@ def hostile() -> dict[str, Server]:
         "packet": Server(good, behave=huge_packet),
         "banner": Server(good, behave=endless_banner),
         "counts": Server(good, transport=Counting),
-        "chatters": Server(good, transport=Chattering),
+        "chatters": Server(stuck, transport=Chattering),
         "rows": Server(many_rows),
         "record": Server(endless_record),
     }

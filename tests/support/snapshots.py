@@ -89,7 +89,17 @@ def host(name: str, *processes: ProcessWithMappings, local: bool = False) -> Hos
     named = tuple(replace(one.process, host=name) for one in processes)
     columns = _columns([one.mappings for one in processes])
     keys = tuple(columns.fields)
-    return HostSnapshot(name, host_status(named), named, from_columns(columns), None, local=local, keys=keys)
+    return HostSnapshot(
+        name=name,
+        status=host_status(named),
+        failure=None,
+        capabilities=None,
+        notes=(),
+        local=local,
+        keys=keys,
+        processes=named,
+        table=from_columns(columns),
+    )
 
 
 def failed(name: str, status: str, message: str, *, stage: str = "tcp", hint: str = "") -> HostSnapshot:

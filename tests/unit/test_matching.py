@@ -109,9 +109,9 @@ def test_a_process_on_which_the_pattern_takes_too_long_is_skipped():
     selection = Selection(match=compile_match("java.*kafka"), full=True)
     choice = choose(_listing(*evil, good, (100, "sh", ("sh",))), selection)
     assert [process.pid for process in choice.read] == [99]
-    assert [(left.process.pid, left.status) for left in choice.left_out] == [(pid, "skipped") for pid in range(10, 15)]
-    assert choice.left_out[0].reason == "--match took more than 0.5 s on it"
-    assert choice.left_out[4].reason == "--match took more than 2 s on this host, and did not come to it"
+    assert [(left.process.pid, left.status) for left in choice.skipped] == [(pid, "skipped") for pid in range(10, 15)]
+    assert choice.skipped[0].reason == "--match took more than 0.5 s on it"
+    assert choice.skipped[4].reason == "--match took more than 2 s on this host, and did not come to it"
     assert choice.undecided == 5
 
 
@@ -119,4 +119,4 @@ def test_a_slow_process_that_is_not_meant_is_not_mentioned():
     """Its user, its exe or its cgroup rules it out."""
     evil = (10, "java", ("java",) * 300_000)
     selection = Selection(match=compile_match("java.*kafka"), full=True, exe="kafka")
-    assert choose(_listing(evil), selection).left_out == ()
+    assert choose(_listing(evil), selection).skipped == ()

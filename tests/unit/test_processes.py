@@ -1,12 +1,12 @@
 """processes.choose: which of the listed processes the options mean."""
 
 import re
-from dataclasses import replace
 
 import pytest
 
 from fleetpmap.errors import UsageError
-from fleetpmap.processes import Choice, Selection, choose, compile_match, full_name, own_of
+from fleetpmap.own_processes import find_own
+from fleetpmap.processes import Choice, Selection, choose, compile_match, full_name
 from fleetpmap.wire import Capabilities, ListedProcess, Listing, Processes
 
 GIB = 1024 * 1024
@@ -27,7 +27,7 @@ def pids(choice: Choice):
 
 
 def statuses(choice: Choice):
-    return {left.process.pid: left.status for left in choice.left_out}
+    return {left.process.pid: left.status for left in choice.skipped}
 
 
 def test_match_searches_the_name_only():
@@ -228,7 +228,7 @@ def test_guard_skips_a_big_process():
     fleet = listing(listed(5, "db", rss_kib=80 * GIB), listed(6, "db", rss_kib=2 * GIB))
     choice = choose(fleet, Selection())
     assert (pids(choice), statuses(choice)) == ([6], {5: "skipped"})
-    assert choice.left_out[0].reason == "its RSS of 80.0G is over --max-rss 64.0G"
+    assert choice.skipped[0].reason == "its RSS of 80.0G is over --max-rss 64.0G"
 
 
 def test_guard_reads_the_smallest_first():
@@ -312,7 +312,7 @@ def test_locally_fleetpmap_and_its_children_are_left_out_but_not_the_calling_she
         listed(62, "cat", "cat", ppid=61, session=61),
         probe_pid=61,
     )
-    assert pids(choose(fleet, Selection(), own_of(fleet, 60))) == [50]
+    assert pids(choose(fleet, Selection(), find_own(fleet, 60))) == [50]
 
 
 def test_what_is_ours_stays_so_while_others_come():
@@ -322,37 +322,13 @@ def test_what_is_ours_stays_so_while_others_come():
         listed(201, "sshd", "sshd: ops@notty", ppid=100),
         listed(203, "sh", "sh", "-s", ppid=201, session=203),
     )
-    own = own_of(listing(*connection, probe_pid=203))
+    own = find_own(listing(*connection, probe_pid=203))
     more = (listed(204, "cat", ppid=203, session=204), listed(301, "sshd", "sshd: ops@notty", ppid=100))
     assert pids(choose(listing(*connection, *more, probe_pid=203), Selection(), own)) == [100, 301]
 
 
-def test_who_started_before_the_login_is_not_ours():
-    """Nobody climbs from it: what is above it is not even looked at. What started with the login is."""
-    host = [
-        listed(50, "systemd", start_ticks=1),
-        listed(60, "db", ppid=50, start_ticks=40),
-        listed(100, "sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", start_ticks=2),
-        listed(201, "sshd", "sshd: ops@notty", ppid=100, start_ticks=41),
-        listed(203, "sh", "sh", "-s", ppid=201, session=203, start_ticks=41),
-        listed(70, "db", ppid=203, session=70, start_ticks=41),
-    ]
-    own = own_of(listing(*host, probe_pid=203))
-    looked_at = []
-
-    def make(slot):
-        looked_at.append(host[slot].pid)
-        return host[slot]
-
-    slots = {str(one.pid): slot for slot, one in enumerate(host)}
-    found = listing(probe_pid=203)
-    found = replace(found, processes=Processes(slots, [one.name for one in host], make))
-    assert pids(choose(found, Selection(match=compile_match("db")), own)) == [60]
-    assert looked_at == [60, 70, 203]
-
-
 def test_a_session_whose_leader_is_gone_may_be_older_than_the_probe():
-    """Then nobody knows since when there is anything of ours."""
+    """The session is the probe's all the same."""
     fleet = listing(
         listed(5, "nohup", session=4, start_ticks=7),
         listed(100, "sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups"),
@@ -367,7 +343,7 @@ def test_a_recorded_tree_has_no_probe_in_it():
     """Without the probe's pid nothing is left out, though fleetpmap itself may happen to have a pid of the tree."""
     recorded = listing(listed(5, "sh", "sh", "-s"))
     assert pids(choose(recorded, Selection())) == [5]
-    assert pids(choose(recorded, Selection(), own_of(recorded, 5))) == [5]
+    assert pids(choose(recorded, Selection(), find_own(recorded, 5))) == [5]
 
 
 @pytest.mark.parametrize("pattern", ["[[:alpha:]]+", "x[[:space:]]"])

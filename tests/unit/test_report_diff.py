@@ -14,7 +14,7 @@ from fleetpmap.export import EXPORTERS
 from fleetpmap.render import plain
 from fleetpmap.report import Report, Shape
 from fleetpmap.report.views.diff import diff
-from fleetpmap.report.views.diff.findings import span
+from fleetpmap.report.views.diff.growth_findings import span
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import ROLLUP
 from fleetpmap.wire import Capabilities
@@ -206,7 +206,7 @@ def test_two_selections():
     """Runs that looked for other processes say so first; alike, or unknown, they say nothing."""
     assert diff(_old(), _new(), looked_for=("--match nginx", "every process")).notes[0] == (
         "the old run looked for --match nginx, the new one for every process: "
-        "whom only one of them looked for counts as new or gone, whether anything changed or not"
+        "processes that only one of them looked for are listed as new or gone, even if nothing changed"
     )
     for alike in (("--match nginx", "--match nginx"), ("", "--match nginx"), ("--match nginx", "")):
         assert diff(_old(), _new(), looked_for=alike).notes == diff(_old(), _new()).notes
@@ -223,7 +223,7 @@ def test_sums_against_mappings():
     report = diff(whole, _later(_rolled_up()), "process")
     assert report.notes[0] == (
         "the new one holds only a sum for each process (--rollup): "
-        "size_kib cannot be compared, nor how many mappings there are"
+        "size_kib and the number of mappings cannot be compared"
     )
     assert _rows(report, "pid", "status", "growth_kib") == [(5, "grown", 5 * MIB)]
     assert diff(whole, _later(_rolled_up()), "host", "size_kib").tables[0].column("growth_kib").total is None

@@ -7,7 +7,7 @@ import pytest
 
 from fleetpmap.smaps.columns import NULL
 from fleetpmap.smaps.header_parser import HeaderColumns, read_headers
-from fleetpmap.smaps.line_codes import LineTexts
+from fleetpmap.smaps.line_codes import LineCodes
 from fleetpmap.smaps.text_buffer import Window
 
 
@@ -15,7 +15,7 @@ def headers_of(text: bytes) -> HeaderColumns:
     """The mapping lines of a text; a place's code is its length, NULL if it does not begin with a device."""
     window = Window()
     window.load(np.frombuffer(text, np.uint8), 0, len(text))
-    return read_headers(window, LineTexts(lambda place: len(place) if b":" in place else NULL, usual=64))
+    return read_headers(window, LineCodes(lambda place: len(place) if b":" in place else NULL, usual=64))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from fleetpmap.smaps.columns import NULL
-from fleetpmap.smaps.line_codes import _MULTIPLIERS, LineTexts, _alike, _keys
-from fleetpmap.smaps.text_buffer import Window
-from fleetpmap.smaps.words import WORD
+from fleetpmap.smaps.line_codes import _MULTIPLIERS, LineCodes, _alike, _hashes
+from fleetpmap.smaps.text_buffer import WORD, Window
 
 
 def encode(lines: list[bytes], read: Callable[[bytes], int]) -> list[int]:
@@ -18,7 +17,7 @@ def encode(lines: list[bytes], read: Callable[[bytes], int]) -> list[int]:
     window = Window()
     window.load(np.frombuffer(text, np.uint8), 0, len(text))
     at = np.cumsum([0, *(len(line) + 1 for line in lines[:-1])])
-    texts = LineTexts(read, usual=64)
+    texts = LineCodes(read, usual=64)
     lengths = texts.lengths(window, at)
     return texts.encode(window, at, lengths).tolist()
 
@@ -47,17 +46,17 @@ def test_a_text_of_another_line_too_has_no_code() -> None:
     text = b"ab\ncd\n" + b"x" * 1025 + b"\n"
     window = Window()
     window.load(np.frombuffer(text, np.uint8), 0, len(text))
-    texts = LineTexts(len, usual=64)
+    texts = LineCodes(len, usual=64)
     codes = texts.encode(window, np.array([0, 0, 3, 6]), np.array([2, 5, 2, 1025]))
     assert codes.tolist() == [2, NULL, 2, NULL]
 
 
 def test_texts_of_one_hash_are_told_apart() -> None:
     """The hash is only a hint: each row is compared with the one that it is said to be like."""
-    # The key is the sum of each word, its upper half folded into the lower, times its multiplier: a·b = b·a.
+    # The hash is the sum of each word, its upper half folded into the lower, times its multiplier: a·b = b·a.
     first, second = (int(factor) for factor in _MULTIPLIERS[:2])
     words = np.array([[second ^ second >> 32, 0], [0, first ^ first >> 32], [second ^ second >> 32, 0]], WORD)
-    keys = _keys(words)
-    assert len({*keys.tolist()}) == 1
-    like = _alike(words, np.array([16, 16, 16]), keys)
+    hashes = _hashes(words)
+    assert len({*hashes.tolist()}) == 1
+    like = _alike(words, np.array([16, 16, 16]), hashes)
     assert like.tolist() == [2, 1, 2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fleetpmap.smaps.template import Template, learn
+from fleetpmap.smaps.block_parser import Template, learn
 from fleetpmap.smaps.text_buffer import Window
 
 FIELDS = b"Size:                 12 kB\nRss:                   8 kB\nTHPeligible:\t\t0\nVmFlags: rd wr \n"

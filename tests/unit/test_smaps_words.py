@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fleetpmap.smaps.words import WORD, decimal, first_set, hexadecimal
+from fleetpmap.smaps.text_buffer import WORD, decimal, first_set, hexadecimal
 
 
 @pytest.mark.parametrize(

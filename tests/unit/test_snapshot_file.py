@@ -69,7 +69,7 @@ def _everything(fleet: Snapshot) -> Iterator[tuple[str, str, bytes]]:
         report = view(fleet, ViewOptions())
         yield name, "plain", plain(report).encode("utf-8", "surrogateescape")
         for format_, exporter in EXPORTERS.items():
-            if not exporter.views or name in exporter.views:
+            if not exporter.format.holds or name in exporter.format.holds:
                 file = io.BytesIO()
                 exporter.write(page(view, fleet, ViewOptions()) if format_ == "html" else report, file)
                 yield name, format_, file.getvalue()

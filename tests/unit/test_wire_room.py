@@ -1,51 +1,51 @@
-"""wire.room: what all hosts share."""
+"""wire.memory: the memory that all hosts share for large listings."""
 
 from __future__ import annotations
 
 import threading
 
-from fleetpmap.wire.room import Room
+from fleetpmap.wire.memory import MemoryBudget
 
 
 class Owner:
-    """Something that holds memory."""
+    """An object that holds memory."""
 
 
-def test_one_at_a_time_has_its_turn() -> None:
-    """Another waits, and has it afterwards."""
-    room = Room(100, patience_s=5)
-    came: list[bool] = []
+def test_one_thread_at_a_time_has_its_turn() -> None:
+    """A second thread waits, and has its turn afterwards."""
+    budget = MemoryBudget(100, patience_s=5)
+    turns: list[bool] = []
 
-    def take() -> None:
-        with room.turn() as has_come:
-            came.append(has_come)
+    def take_turn() -> None:
+        with budget.turn() as has_come:
+            turns.append(has_come)
 
-    with room.turn() as first:
-        other = threading.Thread(target=take)
+    with budget.turn() as first:
+        other = threading.Thread(target=take_turn)
         other.start()
         other.join(0.05)
-        assert (first, came) == (True, [])
+        assert (first, turns) == (True, [])
     other.join()
-    assert came == [True]
+    assert turns == [True]
 
 
-def test_what_is_held_leaves_no_room_until_it_is_let_go() -> None:
-    """Whoever waits too long is told."""
-    room = Room(8 << 20, patience_s=0.05)
+def test_no_turn_comes_until_held_memory_is_released() -> None:
+    """A thread that waits too long gets False."""
+    budget = MemoryBudget(8 << 20, patience_s=0.05)
     owner = Owner()
-    room.hold(owner, 9 << 20)
-    with room.turn() as has_come:
+    budget.hold(owner, 9 << 20)
+    with budget.turn() as has_come:
         assert not has_come
     del owner
-    with room.turn() as has_come:
+    with budget.turn() as has_come:
         assert has_come
 
 
-def test_small_things_are_not_counted() -> None:
-    """A thousand hosts with short lists never wait."""
-    room = Room(8 << 20, patience_s=0.0)
+def test_small_objects_are_not_counted() -> None:
+    """A thousand hosts with short listings never wait."""
+    budget = MemoryBudget(8 << 20, patience_s=0.0)
     owners = [Owner() for _ in range(1000)]
     for owner in owners:
-        room.hold(owner, 4 << 20)
-    with room.turn() as has_come:
+        budget.hold(owner, 4 << 20)
+    with budget.turn() as has_come:
         assert has_come

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fleetpmap.catalogue import BY_RANK
 from fleetpmap.cli.option_values import Growing, Metric, seconds, whole_number
 from fleetpmap.cli.options.panels import RUNNING, SHOW
 from fleetpmap.cli.options.where import Save
@@ -56,8 +57,13 @@ class DiffOptions:
     ] = Growing.mapping
     metric: Annotated[
         Metric,
-        typer.Option("--metric", metavar="METRIC", rich_help_panel=SHOW, help=f"In what: {', '.join(Metric)}."),
-    ] = Metric.pss
+        typer.Option(
+            "--metric",
+            metavar="METRIC",
+            rich_help_panel=SHOW,
+            help=f"In what: {', '.join(size.name for size in BY_RANK)}.",
+        ),
+    ] = "pss"
 
 
 @dataclass(frozen=True, slots=True)

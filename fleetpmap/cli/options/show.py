@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fleetpmap.catalogue import BY_RANK, KEYS, VIEWS
 from fleetpmap.cli import complete
 from fleetpmap.cli.option_values import Metric, Per, View, whole_number
 from fleetpmap.cli.options.panels import OUTPUT, SHOW
@@ -22,7 +23,7 @@ class ShowOptions:
             "--view",
             metavar="VIEW",
             rich_help_panel=SHOW,
-            help=f"{', '.join(View)}. Default: summary.",
+            help=f"{', '.join(VIEWS)}. Default: summary.",
             show_default=False,
         ),
     ] = None
@@ -81,7 +82,7 @@ class ShowOptions:
             metavar="KEYS",
             autocompletion=complete.by_keys,
             rich_help_panel=SHOW,
-            help="Merge by host, process, user, mapping, path, perms, kind; comma-separated. Default: mapping.",
+            help=f"Merge by {', '.join(KEYS)}; comma-separated. Default: mapping.",
             show_default=False,
         ),
     ] = None
@@ -91,7 +92,7 @@ class ShowOptions:
             "--metric",
             metavar="METRIC",
             rich_help_panel=SHOW,
-            help=f"What compare compares: {', '.join(Metric)}. Default: pss.",
+            help=f"What compare compares: {', '.join(size.name for size in BY_RANK)}. Default: pss.",
             show_default=False,
         ),
     ] = None

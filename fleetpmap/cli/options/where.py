@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fleetpmap.catalogue import FORMATS
 from fleetpmap.cli.option_values import Color, Format
 from fleetpmap.cli.options.panels import OUTPUT
 
@@ -21,7 +22,7 @@ class OutputOptions:
             "--format",
             metavar="FORMAT",
             rich_help_panel=OUTPUT,
-            help=f"{', '.join(Format)}. Default: table on a terminal, else plain.",
+            help=f"{', '.join(format_.name for format_ in FORMATS)}. Default: table on a terminal, else plain.",
             show_default=False,
         ),
     ] = None

@@ -137,16 +137,16 @@ class AuthHandler(AuthOnlyHandler):
         table = super()._client_handler_table  # type: ignore[misc]  # private, so not in the stubs
         return {
             **table,
-            MSG_USERAUTH_BANNER: self._heed_banner,
-            MSG_USERAUTH_FAILURE: self._heed_failure,
-            MSG_USERAUTH_INFO_REQUEST: self._heed_question,
+            MSG_USERAUTH_BANNER: self._handle_banner,
+            MSG_USERAUTH_FAILURE: self._handle_failure,
+            MSG_USERAUTH_INFO_REQUEST: self._handle_question,
         }
 
-    def _heed_banner(self, message: paramiko.Message) -> None:
+    def _handle_banner(self, message: paramiko.Message) -> None:
         self.banner_text = message.get_binary()[:_BANNER].decode(errors="replace")
         self.banner_answers = self.allowed is not None
 
-    def _heed_failure(self, message: paramiko.Message) -> None:
+    def _handle_failure(self, message: paramiko.Message) -> None:
         self.allowed = tuple(message.get_list())
         if self._none_is_ahead:
             self._none_is_ahead = False
@@ -155,16 +155,16 @@ class AuthHandler(AuthOnlyHandler):
         message.rewind()
         super()._parse_userauth_failure(message)  # type: ignore[misc]  # private, so not in the stubs
 
-    def _heed_question(self, message: paramiko.Message) -> None:
+    def _handle_question(self, message: paramiko.Message) -> None:
         """The same number has three meanings, by the method asked for."""
         if self.auth_method == "publickey":
-            self._heed_query(message)
+            self._handle_query(message)
         elif self.auth_method == "keyboard-interactive":
-            self._heed_prompts(message)
+            self._handle_prompts(message)
         else:  # the password has expired
             self._leave_unanswered(message.get_text())
 
-    def _heed_query(self, message: paramiko.Message) -> None:
+    def _handle_query(self, message: paramiko.Message) -> None:
         message.get_text()
         if not self._queried or message.get_binary() != self._queried:
             raise paramiko.SSHException("it would take a key that it was not asked about")
@@ -172,7 +172,7 @@ class AuthHandler(AuthOnlyHandler):
         if self.auth_event is not None:
             self.auth_event.set()
 
-    def _heed_prompts(self, message: paramiko.Message) -> None:
+    def _handle_prompts(self, message: paramiko.Message) -> None:
         title, instructions, _ = message.get_text(), message.get_text(), message.get_binary()
         count = message.get_int()
         if count > _PROMPTS:

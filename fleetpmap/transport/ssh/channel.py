@@ -14,7 +14,7 @@ import paramiko
 from paramiko.buffered_pipe import BufferedPipe
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
-from fleetpmap.errors import HostError, RemoteError, UnreachableError
+from fleetpmap.errors import HostError, ProtocolError, RemoteError, UnreachableError
 from fleetpmap.transport.base import Backlog, Channel, Deadline, Head, out_of_time
 from fleetpmap.transport.bastions import seen_from
 from fleetpmap.transport.ssh.packets import PACKET_LIMIT, LimitError
@@ -27,9 +27,9 @@ usual 32 KiB gain nothing."""
 _PIECE = 32 << 10
 _PLENTY = 256 << 10
 """Bytes that are not kept from the reader, whatever it waits for."""
-LAST_BREATH_S = 0.5
+END_GRACE_S = 0.5
 """How long a session that is over may take to say so: its thread closes the channels a moment before."""
-_UNSEEN = 64
+_TAIL = 64
 """Bytes that are looked at again with what follows: more than the longest text has that a reader waits for."""
 _TICK_S = 0.01
 """How often to look at what paramiko has no event for: room to send, the exit status."""
@@ -59,14 +59,17 @@ class SshChannel(Channel):
         self._kept_stderr = Head()
         self._waiting = Backlog()
         """stdout that came while we were sending."""
-        self._news = threading.Event()
-        self._stdout, self._stderr = _Inbox(self._news), _Inbox(self._news)
-        with translated(peer, stage="exec", deadline=deadline):
-            self._channel = session.open_session(window_size=WINDOW, timeout=deadline.remaining())
-            self._channel.settimeout(0.0)
-            self._channel.in_buffer = self._stdout
-            self._channel.in_stderr_buffer = self._stderr
-            started = self._exec(command)
+        self._arrived = threading.Event()
+        self._stdout, self._stderr = _Inbox(self._arrived), _Inbox(self._arrived)
+        try:
+            with translated(peer, stage="exec", deadline=deadline):
+                self._channel = session.open_session(window_size=WINDOW, timeout=deadline.remaining())
+                self._channel.settimeout(0.0)
+                self._channel.in_buffer = self._stdout
+                self._channel.in_stderr_buffer = self._stderr
+                started = self._exec(command)
+        except UnreachableError as error:
+            raise self._fault(error) from error.__cause__
         if not started:
             raise self._not_started()
 
@@ -75,7 +78,7 @@ class SshChannel(Channel):
         sent = 0
         while sent < len(data):
             self._check_deadline()
-            self._news.clear()
+            self._arrived.clear()
             self._drain()
             self._waiting.check(self._peer.host, sent)
             if self._channel.closed:
@@ -85,34 +88,34 @@ class SshChannel(Channel):
                 with translated(self._peer, stage="read", deadline=self._deadline):
                     sent += self._send_piece(data[sent : sent + _PIECE])
             else:
-                self._news.wait(min(_TICK_S, self._deadline.remaining()))
+                self._arrived.wait(min(_TICK_S, self._deadline.remaining()))
 
     def receive(self, until: bytes = b"") -> bytes:
         """The next piece of stdout (see Channel.receive)."""
         self._stdout.until = until
-        while (piece := self._hear()) is None:
+        while (piece := self._receive_any()) is None:
             pass
         return piece
 
-    def hear(self) -> bytes | None:
-        """stdout, or None for stderr (see Channel.hear)."""
+    def receive_any(self) -> bytes | None:
+        """stdout, or None for stderr (see Channel.receive_any)."""
         self._stdout.until = b""
-        return self._hear()
+        return self._receive_any()
 
-    def _hear(self) -> bytes | None:
+    def _receive_any(self) -> bytes | None:
         while True:
             self._check_deadline()
-            self._news.clear()
+            self._arrived.clear()
             at_end = self._channel.eof_received or self._channel.closed  # before the last look at the buffers
-            heard_stderr = self._drain()
+            stderr_arrived = self._drain()
             if self._waiting:
                 return self._waiting.take()
             if at_end:
                 self._check_connection()
                 return b""
-            if heard_stderr:
+            if stderr_arrived:
                 return None
-            if not self._news.wait(self._deadline.remaining()):
+            if not self._arrived.wait(self._deadline.remaining()):
                 self._drain()
                 if self._waiting:  # not what was waited for, but it may tell why
                     return self._waiting.take()
@@ -173,13 +176,13 @@ class SshChannel(Channel):
 
     def _drain(self) -> bool:
         """Take what has come on both streams; whether there was anything on stderr."""
-        heard_stderr = self._stderr.read_ready()
+        stderr_arrived = self._stderr.read_ready()
         with translated(self._peer, stage="read", deadline=self._deadline):
-            if heard_stderr:
+            if stderr_arrived:
                 self._kept_stderr.add(self._channel.recv_stderr(WINDOW))
             if self._stdout.read_ready():
                 self._waiting.add(self._channel.recv(WINDOW))
-        return heard_stderr
+        return stderr_arrived
 
     def _check_deadline(self) -> None:
         if self._deadline.remaining() == 0:
@@ -188,15 +191,20 @@ class SshChannel(Channel):
     def _check_connection(self) -> None:
         if self._channel.eof_received:
             return
-        self._session.join(LAST_BREATH_S)
+        self._session.join(END_GRACE_S)
         if error := self._broke():
             raise seen_from(self._peer.host, error)
 
+    def _fault(self, error: HostError) -> HostError:
+        """The fault of the host that ended the connection, where all that we saw was its end."""
+        self._session.join(END_GRACE_S)
+        found = self._broke()
+        return found if isinstance(found, ProtocolError) else error
+
     def _not_started(self) -> HostError:
         if not self._session.is_active():
-            return UnreachableError(
-                f"{self._peer.where} hung up instead of starting the command", host=self._peer.host, stage="exec"
-            )
+            message = f"{self._peer.where} hung up instead of starting the command"
+            return self._fault(UnreachableError(message, host=self._peer.host, stage="exec"))
         return RemoteError(
             f"{self._peer.where} does not run commands for this account",
             host=self._peer.host,
@@ -214,10 +222,10 @@ class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs on
 
     until = b""
 
-    def __init__(self, news: threading.Event) -> None:
+    def __init__(self, arrived: threading.Event) -> None:
         super().__init__()
-        self._news = news
-        self._unseen = b""
+        self._arrived = arrived
+        self._tail = b""
         """The last bytes, which may be the beginning of what is waited for, or will be waited for next."""
 
     def feed(self, data: bytes) -> None:
@@ -225,12 +233,12 @@ class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs on
         if len(self) + len(data) > WINDOW + PACKET_LIMIT:
             raise LimitError("more data than its window allows")
         super().feed(data)
-        text = self._unseen + data
+        text = self._tail + data
         if self.until in text or len(self) > _PLENTY:
-            self._news.set()
-        self._unseen = text[-_UNSEEN:]
+            self._arrived.set()
+        self._tail = text[-_TAIL:]
 
     def close(self) -> None:
         """Nothing more comes."""
         super().close()
-        self._news.set()
+        self._arrived.set()

@@ -18,7 +18,7 @@ from paramiko.common import cMSG_CHANNEL_OPEN, cMSG_CHANNEL_WINDOW_ADJUST
 
 from fleetpmap.errors import HostError, RefusedError, ResolveError, UnreachableError
 from fleetpmap.transport.base import Deadline, printable
-from fleetpmap.transport.ssh.channel import LAST_BREATH_S
+from fleetpmap.transport.ssh.channel import END_GRACE_S
 from fleetpmap.transport.ssh.packets import LimitError
 from fleetpmap.transport.ssh.translate import Peer
 
@@ -97,7 +97,7 @@ class Tunnel(paramiko.Channel):
         """The bastion's error, if that is what ended this."""
         if not self.cut:
             return None
-        self._session.join(LAST_BREATH_S)
+        self._session.join(END_GRACE_S)
         return self._broke()
 
     @contextlib.contextmanager
@@ -131,15 +131,15 @@ class _Pieces:
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._rest = memoryview(b"")
-        self._came = self._taken = 0
+        self._bytes_in = self._bytes_out = 0
         """Bytes that were put into the queue and taken out of it, ever, with what each piece costs besides. Either is
         changed by one thread alone."""
 
     def feed(self, piece: bytes) -> None:
         """Called by the bastion's thread, which ends with the error of one that ignores its window."""
         if piece:
-            self._came += len(piece) + _PIECE_COSTS
-            if self._came - self._taken > 2 * _WINDOW:
+            self._bytes_in += len(piece) + _PIECE_COSTS
+            if self._bytes_in - self._bytes_out > 2 * _WINDOW:
                 raise LimitError("more data than a tunnel's window allows")
             self._queue.put(piece)
 
@@ -147,7 +147,7 @@ class _Pieces:
         """Called by the one thread that reads; b"" at the end; queue.Empty where nothing comes in time."""
         if not self._rest:
             self._rest = memoryview(self._queue.get(timeout=timeout))
-            self._taken += len(self._rest) + _PIECE_COSTS
+            self._bytes_out += len(self._rest) + _PIECE_COSTS
             if not self._rest:
                 self.close()  # for the next read
         piece, self._rest = self._rest[:nbytes], self._rest[nbytes:]
@@ -221,22 +221,22 @@ def _request(number: int, peer: Peer) -> paramiko.Message:
 
 
 def _refused(peer: Peer, bastion: str, refusal: Refusal) -> HostError:
-    said = printable(refusal.text)
+    text = printable(refusal.text)
     if refusal.code == _PROHIBITED:
         return UnreachableError(
-            f"bastion {bastion} refuses to forward to {peer.where}: {said}",
+            f"bastion {bastion} refuses to forward to {peer.where}: {text}",
             host=peer.host,
             stage="tcp",
             hint=f"set AllowTcpForwarding yes (and see PermitOpen) in the sshd_config of {bastion}",
         )
-    if "refused" in said:
+    if "refused" in text:
         message, hint = f"{peer.where} refused the connection", "is sshd running there, and on that port?"
         return RefusedError(f"{message}, seen from {bastion}", host=peer.host, stage="tcp", hint=hint)
-    if _NO_ADDRESS.search(said):
+    if _NO_ADDRESS.search(text):
         message, hint = f"no address for {peer.hostname}", f"check the name: {bastion} has to know it"
-        return ResolveError(f"{message}, seen from {bastion}: {said}", host=peer.host, stage="dns", hint=hint)
+        return ResolveError(f"{message}, seen from {bastion}: {text}", host=peer.host, stage="dns", hint=hint)
     return UnreachableError(
-        f"no connection to {peer.where}, seen from {bastion}: {said}",
+        f"no connection to {peer.where}, seen from {bastion}: {text}",
         host=peer.host,
         stage="tcp",
         hint=f"check the address, the route and the firewall, from {bastion} on",

@@ -45,7 +45,7 @@ class LoginSession(Protocol):
     auth_handler: paramiko.auth_handler.AuthHandler | None
     auth_timeout: float
     """Seconds until a request is given up."""
-    farewell: str
+    disconnect_reason: str
     """What the host said when it hung up."""
     server_extensions: dict[str, bytes]
     """What it sent in EXT_INFO (RFC 8308)."""
@@ -170,7 +170,7 @@ class _Attempt:
 
     def _hung_up(self) -> str:
         untried = _listed([key.name for key in self._keys], 3) or "any other"
-        why = printable(self._session.farewell) or "without a word"
+        why = printable(self._session.disconnect_reason) or "without a word"
         if "oo many authentication" in why:
             why += "; its MaxAuthTries allows no more"
         return f"{untried}: the host hung up after {len(self._tried)} ({why})"
@@ -290,7 +290,7 @@ class _Attempt:
             return False
         except FOREIGN as error:
             refused = isinstance(error, paramiko.SSHException) and self._session.is_active()
-            hung_up_on_us = not self._session.is_active() and (len(self._tried) > 1 or self._session.farewell)
+            hung_up_on_us = not self._session.is_active() and (len(self._tried) > 1 or self._session.disconnect_reason)
             if self._deadline.remaining() > 0 and (refused or hung_up_on_us):
                 return False
             raise translate(error, self._peer, stage="auth", deadline=self._deadline) from error

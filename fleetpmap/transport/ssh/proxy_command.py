@@ -46,7 +46,7 @@ class CommandSocket(DeadlineSocket):
         super().__init__(fileno=ours.detach())
         self.deadline = deadline
         self._peer = peer
-        self._said = Head()
+        self._stderr_head = Head()
         self._turn = turn
         shell = os.environ.get("SHELL") or "/bin/sh"
         try:
@@ -78,7 +78,7 @@ class CommandSocket(DeadlineSocket):
         give_up = time.monotonic() + (self.gettimeout() or 0)
         complaint = self._stderr.fileno()
         while ready := [number for number, _ in self._poll.poll(max(give_up - time.monotonic(), 0) * 1000)]:
-            if complaint in ready and not self._hear():
+            if complaint in ready and not self._read_stderr():
                 self._poll.unregister(complaint)
             if ready != [complaint]:
                 self._turn.over()
@@ -97,9 +97,9 @@ class CommandSocket(DeadlineSocket):
             if time.monotonic() > give_up:
                 return None
             time.sleep(_TICK_S)
-        self._hear()  # a pipe holds no more than that
-        said = bytes(self._said).decode(errors="replace")
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        self._read_stderr()  # a pipe holds no more than that
+        stderr = bytes(self._stderr_head).decode(errors="replace")
+        lines = [line.strip() for line in stderr.splitlines() if line.strip()]
         if stage != "banner" and (how.si_status == 0 or not lines):
             return None
         ended = "with exit status" if how.si_code == os.CLD_EXITED else "by signal"
@@ -109,10 +109,10 @@ class CommandSocket(DeadlineSocket):
             f"the ProxyCommand for {self._peer.where} ended {ended} {how.si_status}: {last_words}",
             host=self._peer.host,
             stage=stage,
-            hint=f"{FEWER_AT_ONCE}; or {by_hand}" if hung_up_early(said) else by_hand,
+            hint=f"{FEWER_AT_ONCE}; or {by_hand}" if hung_up_early(stderr) else by_hand,
         )
         silent = not lines and how.si_code == os.CLD_EXITED  # what nc does when the host hangs up
-        error.may_pass = stage in ("banner", "kex") and (silent or hung_up_early(said))
+        error.may_pass = stage in ("banner", "kex") and (silent or hung_up_early(stderr))
         return error
 
     def end(self) -> None:
@@ -141,11 +141,11 @@ class CommandSocket(DeadlineSocket):
         """How the command ended, None while it runs. Leaves it unreaped: end() still needs its number."""
         return os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
-    def _hear(self) -> bool:
+    def _read_stderr(self) -> bool:
         """Keep what is on stderr; whether there was anything."""
         with contextlib.suppress(BlockingIOError):
             piece = os.read(self._stderr.fileno(), STDERR_LIMIT)
-            self._said.add(piece)
+            self._stderr_head.add(piece)
             return bool(piece)
         return False
 

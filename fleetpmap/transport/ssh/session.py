@@ -1,8 +1,4 @@
-"""A connection to one host.   tcp | jump | proxy_command ─► [session: banner, kex, host key, login] ─► channel
-
-paramiko's Transport used as it is, without SSHClient, whose defaults wait for an hour and read neither ssh_config nor
-all of known_hosts. Small subclasses mend what hurts; each says why.
-"""
+"""An SSH session: paramiko's Transport, and the handshake.   a connected socket ─► [session] ─► login, channel"""
 
 from __future__ import annotations
 
@@ -11,27 +7,20 @@ import logging
 import socket
 import threading
 from collections.abc import Iterable
-from functools import partial
 
 import paramiko
 from paramiko.common import cMSG_SERVICE_REQUEST
 from paramiko.ssh_exception import IncompatiblePeer
 from paramiko.transport import ServiceRequestingTransport
 
-from fleetpmap.errors import DeadlineError, HostError, ProtocolError, UnreachableError
-from fleetpmap.inventory.hosts import Host
+from fleetpmap.errors import ProtocolError
 from fleetpmap.transport import tcp
-from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport, out_of_time, passed, printable
-from fleetpmap.transport.bastions import Bastions, Way, seen_from
-from fleetpmap.transport.retry import retried
-from fleetpmap.transport.ssh import host_keys
+from fleetpmap.transport.base import Deadline, out_of_time, passed, printable
 from fleetpmap.transport.ssh.auth_handler import AuthHandler
-from fleetpmap.transport.ssh.channel import SshChannel
-from fleetpmap.transport.ssh.jump import Refusal, Tunnel, open_tunnel
-from fleetpmap.transport.ssh.login import login
-from fleetpmap.transport.ssh.packets import BoundedPacketizer, LimitError
-from fleetpmap.transport.ssh.proxy_command import CommandSocket, expand
-from fleetpmap.transport.ssh.translate import FOREIGN, Peer, nothing_in_common, quoted, translate, translated
+from fleetpmap.transport.ssh.jump import Refusal, Tunnel
+from fleetpmap.transport.ssh.packets import BoundedPacketizer
+from fleetpmap.transport.ssh.proxy_command import CommandSocket
+from fleetpmap.transport.ssh.translate import FOREIGN, Peer, nothing_in_common, translate
 from fleetpmap.transport.ssh_config import SshSettings
 from fleetpmap.transport.ssh_config.keywords import CIPHERS, RSA_SIGNATURES
 
@@ -50,251 +39,7 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
 
-class SshTransport(Transport):
-    """A logged-in connection."""
-
-    bastion: SshTransport | None = None
-    """What it goes through."""
-    own_bastions = contextlib.ExitStack()
-    """What is closed with it: bastions that nobody else goes through."""
-
-    def __init__(self, session: _Session, peer: Peer, deadline: Deadline, notes: tuple[str, ...]) -> None:
-        self._session = session
-        self._peer = peer
-        self._deadline = deadline
-        self._notes = notes
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """A key that was accepted, lines of known_hosts that were skipped."""
-        return self._notes
-
-    @property
-    def is_root(self) -> bool:
-        """Whether we logged in as root."""
-        return self._peer.user == "root"
-
-    def run(self, command: str) -> Channel:
-        """Start `command` (see Transport.run)."""
-        return SshChannel(self._session, command, peer=self._peer, broke=self.broke, deadline=self._deadline)
-
-    def tunnel(self, to: Peer, deadline: Deadline) -> Tunnel:
-        """A connection from that host onward (see jump.open_tunnel)."""
-        return open_tunnel(self._session, to, self._peer.host, broke=self.broke, deadline=deadline)
-
-    def renew(self, deadline: Deadline) -> None:
-        """Give the connection, and the bastions before it, another deadline (see Transport.renew)."""
-        self._deadline = self._session.sock.deadline = deadline
-        if self.bastion:
-            self.bastion.last_until(deadline)
-
-    def last_until(self, deadline: Deadline) -> None:
-        """Stay, with all the bastions before it, as long as somebody who goes through needs it."""
-        self._session.sock.deadline = max(self._session.sock.deadline, deadline, key=lambda one: one.at)
-        if self.bastion:
-            self.bastion.last_until(deadline)
-
-    def broke(self) -> HostError | None:
-        """Why the connection is over; None while it is not. A bastion that took it along is the error's `host`."""
-        if self._session.is_active():
-            return None
-        if failure := _carriers_failure(self._session.sock, "read"):
-            return failure
-        if isinstance(error := self._session.saved_exception, paramiko.SSHException):
-            return translate(error, self._peer, stage="read", deadline=self._deadline)
-        return UnreachableError(
-            f"the connection to {self._peer.where} broke", host=self._peer.host, stage="read", hint="try again"
-        )
-
-    def close(self) -> None:
-        """Close the connection and wait until its thread is gone."""
-        self._session.end()
-        self.own_bastions.close()
-
-
-def connect(
-    host: Host,
-    settings: SshSettings,
-    *,
-    deadline: Deadline,
-    options: SshOptions,
-    way: Way = Way(),  # noqa: B008 - frozen
-    bastions: Bastions | None = None,
-) -> SshTransport:
-    """Connect to a host and log in; all of it within the host's connect_timeout_s, and each bastion within its own.
-
-    Args:
-        way: what lies in between.
-        bastions: keeps the connections to bastions; None: they are closed with this one.
-
-    Raises:
-        HostError: the stage says how far we came.
-    """
-    with contextlib.ExitStack() as own:
-        kept = bastions if bastions is not None else own.enter_context(Bastions())
-        try:
-            transport = _connect(host, settings, way, deadline=deadline, options=options, bastions=kept)
-        except HostError as error:
-            raise seen_from(host.name, error) from error.__cause__
-        transport.own_bastions = own.pop_all()
-        return transport
-
-
-def _connect(
-    host: Host,
-    settings: SshSettings,
-    way: Way,
-    *,
-    deadline: Deadline,
-    options: SshOptions,
-    bastions: Bastions,
-) -> SshTransport:
-    """A host or a bastion, logged in. The `host` of a HostError is the bastion that is at fault, if one is."""
-    peer = Peer(host.name, settings.hostname, settings.port, settings.user, ",".join(hop.jump for hop in way.hops))
-    bastion = _bastion(way, bastions, deadline=deadline, options=options)
-    login_by = deadline.sooner(host.connect_timeout_s or settings.connect_timeout_s)
-    lookup = host_keys.Lookup.of(host, settings, options)
-    known_types = lookup.load().key_types(lookup.name, lookup.port)
-
-    def introduced(patient: bool) -> tuple[_Session, paramiko.PKey]:
-        carrier = _carrier(bastion, bastions, way, host, settings, peer, login_by)
-        return _introduced(_Session(carrier, settings, known_types, patient=patient), peer, login_by)
-
-    def logged_in(patient: bool = False) -> tuple[_Session, tuple[str, ...]]:
-        session, key = retried(partial(introduced, patient), settings.retries, login_by)
-        try:
-            notes = host_keys.verify(lookup, peer, key.get_name(), key.asbytes())
-            login(session, peer, host, settings, login_by, options)
-        except BaseException as error:
-            cause, too_quick = _cause(error, session, peer), session.was_too_quick
-            words = session.last_words(timed_out=isinstance(cause, DeadlineError))
-            session.end()
-            if too_quick and isinstance(error, HostError):
-                return logged_in(patient=True)
-            if isinstance(cause, HostError) and cause.stage == "auth":
-                cause = quoted(cause, words)
-            raise cause from error.__cause__
-        return session, notes
-
-    session, notes = logged_in()
-    passed(peer.host, "auth")
-    session.sock.deadline = deadline
-    transport = SshTransport(session, peer, deadline, notes)
-    transport.bastion = bastion
-    return transport
-
-
-def _bastion(way: Way, bastions: Bastions, *, deadline: Deadline, options: SshOptions) -> SshTransport | None:
-    """The connection to the last bastion of the way, and so to all before it; None if there is none."""
-    if not way.hops:
-        return None
-    hop, before = way.hops[-1], way.before()
-
-    def reach() -> SshTransport:
-        return _connect(hop.host, hop.settings, before, deadline=deadline, options=options, bastions=bastions)
-
-    bastion = bastions.connection(way, reach, deadline)
-    bastion.last_until(deadline)
-    return bastion
-
-
-def _carrier(
-    bastion: SshTransport | None,
-    bastions: Bastions,
-    way: Way,
-    host: Host,
-    settings: SshSettings,
-    peer: Peer,
-    deadline: Deadline,
-) -> Carrier:
-    """What the session goes over."""
-    passed(peer.host, "config")
-    if bastion:
-        with translated(peer, stage="tcp", deadline=deadline):
-            return bastion.tunnel(peer, deadline)
-    if way.proxy_command:
-        command = expand(way.proxy_command, peer, host.address or host.name)
-        return CommandSocket(command, peer, deadline, bastions.turn(way.proxy_command, deadline))
-    with translated(peer, stage="dns", deadline=deadline):
-        addresses = tcp.resolve(settings.hostname, settings.port, settings.address_family, deadline)
-        ours = tcp.resolve(settings.bind_address, 0, "any", deadline) if settings.bind_address else ()
-    passed(peer.host, "dns")
-    with translated(peer, stage="tcp", deadline=deadline):
-        return tcp.connect(addresses, deadline, bind_to=ours)
-
-
-def _carriers_failure(carrier: Carrier, stage: str) -> HostError | None:
-    match carrier:
-        case Tunnel():
-            return carrier.failure()
-        case CommandSocket():
-            return carrier.failure(stage)
-        case _:
-            return None
-
-
-def _cause(error: BaseException, session: _Session, peer: Peer) -> BaseException:
-    """The failure of what the session goes over, or a fault of the host that ended it, if that is why it failed."""
-    if not isinstance(error, UnreachableError | ProtocolError):
-        return error
-    if failure := _carriers_failure(session.sock, error.stage):
-        return failure
-    if isinstance(fault := session.saved_exception, LimitError):  # we only saw that the connection was gone
-        return translate(fault, peer, stage=error.stage, deadline=session.sock.deadline)
-    return error
-
-
-def _introduced(session: _Session, peer: Peer, deadline: Deadline) -> tuple[_Session, paramiko.PKey]:
-    """The session, and the host's key, which nobody has checked yet."""
-    passed(peer.host, "tcp")
-    try:
-        return session, _shake_hands(session, peer, deadline)
-    except BaseException as error:
-        cause = _cause(error, session, peer)
-        session.end()
-        raise cause from error.__cause__
-
-
-def _shake_hands(session: _Session, peer: Peer, deadline: Deadline) -> paramiko.PKey:
-    """Banner and key exchange; the host's key, which nobody has checked yet."""
-    done = threading.Event()
-    session.banner_timeout = session.clear_to_send_timeout = deadline.remaining()
-    session.start_client(event=done)
-    in_time = done.wait(deadline.remaining())
-    stage = "kex" if session.remote_version else "banner"
-    if not in_time:
-        raise out_of_time(peer.host, stage, deadline.seconds)
-    if session.is_active() and session.host_key is not None:
-        passed(peer.host, "kex")
-        return session.host_key
-    error = session.get_exception() or EOFError()
-    if stage == "banner" and deadline.remaining() > 0 and not session.is_flooding:
-        raise _no_banner(peer, session.first_line) from error
-    raise translate(error, peer, stage=stage, deadline=deadline) from error
-
-
-def _no_banner(peer: Peer, first_line: str) -> ProtocolError:
-    said = f'said "{printable(first_line)}" instead of' if first_line else "hung up before"
-    hint = (
-        "check the port; an sshd with too many new connections (MaxStartups) hangs up like this too, "
-        "and since OpenSSH 9.8 one that shuts this address out for a while (PerSourcePenalties)"
-    )
-    if _PENALTY in first_line:
-        hint = (
-            "its sshd shuts this address out for a while after failed logins (PerSourcePenalties): wait some minutes, "
-            "see its log, or name this address in PerSourcePenaltyExemptList"
-        )
-    error = ProtocolError(
-        f"{peer.where} {said} an SSH banner",
-        host=peer.host,
-        stage="banner",
-        hint=hint,
-    )
-    error.may_pass = not first_line or "MaxStartups" in first_line  # "Exceeded MaxStartups", and sshd hangs up
-    return error
-
-
-class _Session(ServiceRequestingTransport):
+class Session(ServiceRequestingTransport):
     """paramiko's side of the connection, with its thread."""
 
     _active_check_timeout = 0.5
@@ -303,7 +48,7 @@ class _Session(ServiceRequestingTransport):
 
     sock: Carrier
     server_extensions: dict[str, bytes]
-    farewell = ""
+    disconnect_reason = ""
     """What the host said when it hung up."""
 
     def __init__(
@@ -317,10 +62,6 @@ class _Session(ServiceRequestingTransport):
         security.kex = settings.kex_algorithms or security.kex
         security.digests = settings.macs or security.digests
         security.key_types = _known_first(known_types, settings.host_key_algorithms or security.key_types)
-
-    def _filter_algorithm(self, type_: str) -> tuple[str, ...]:
-        """All those of a kind: we name what we want, and disable nothing. paramiko looks through them 16 times."""
-        return tuple(getattr(self, f"_preferred_{type_}"))
 
     def _parse_debug(self, message: paramiko.Message) -> None:
         """Drop it. sshd sends one with each login, and paramiko would escape it byte by byte for its log."""
@@ -369,19 +110,19 @@ class _Session(ServiceRequestingTransport):
         except IncompatiblePeer as error:
             raise nothing_in_common(error, theirs, self) from error
 
-    def last_words(self, *, timed_out: bool) -> tuple[str, ...]:
+    def host_messages(self, *, timed_out: bool) -> tuple[str, ...]:
         """What the host said about the login: a banner, and why it hung up."""
         handler = self.auth_handler
         banner = ""
         # A banner before the first answer is a greeting (sshd's Banner), unless nothing came behind it.
         if isinstance(handler, AuthHandler) and (timed_out or handler.banner_answers):
             banner = handler.banner_text
-        return (banner, self.farewell)
+        return (banner, self.disconnect_reason)
 
     def _parse_disconnect(self, message: paramiko.Message) -> None:
         """Keep why the host hangs up, which paramiko only logs."""
         message.get_int()
-        self.farewell = message.get_text()
+        self.disconnect_reason = message.get_text()
 
     def ensure_session(self) -> None:
         """Ask for the login service, once, and unless patient do not wait: the login request follows right behind.
@@ -441,3 +182,42 @@ def _known_first(known: Iterable[str], all_types: Iterable[str]) -> tuple[str, .
     """
     algorithms = {name for key_type in known for name in (RSA_SIGNATURES if key_type == "ssh-rsa" else (key_type,))}
     return tuple(sorted(all_types, key=lambda name: name not in algorithms))  # sorting is stable
+
+
+def shake_hands(session: Session, peer: Peer, deadline: Deadline) -> paramiko.PKey:
+    """Banner and key exchange; the host's key, which nobody has checked yet."""
+    done = threading.Event()
+    session.banner_timeout = session.clear_to_send_timeout = deadline.remaining()
+    session.start_client(event=done)
+    in_time = done.wait(deadline.remaining())
+    stage = "kex" if session.remote_version else "banner"
+    if not in_time:
+        raise out_of_time(peer.host, stage, deadline.seconds)
+    if session.is_active() and session.host_key is not None:
+        passed(peer.host, "kex")
+        return session.host_key
+    error = session.get_exception() or EOFError()
+    if stage == "banner" and deadline.remaining() > 0 and not session.is_flooding:
+        raise _no_banner(peer, session.first_line) from error
+    raise translate(error, peer, stage=stage, deadline=deadline) from error
+
+
+def _no_banner(peer: Peer, first_line: str) -> ProtocolError:
+    said = f'said "{printable(first_line)}" instead of' if first_line else "hung up before"
+    hint = (
+        "check the port; an sshd with too many new connections (MaxStartups) hangs up like this too, "
+        "and since OpenSSH 9.8 one that shuts this address out for a while (PerSourcePenalties)"
+    )
+    if _PENALTY in first_line:
+        hint = (
+            "its sshd shuts this address out for a while after failed logins (PerSourcePenalties): wait some minutes, "
+            "see its log, or name this address in PerSourcePenaltyExemptList"
+        )
+    error = ProtocolError(
+        f"{peer.where} {said} an SSH banner",
+        host=peer.host,
+        stage="banner",
+        hint=hint,
+    )
+    error.may_pass = not first_line or "MaxStartups" in first_line  # "Exceeded MaxStartups", and sshd hangs up
+    return error

@@ -1,4 +1,4 @@
-"""ssh_config without ssh.   ~/.ssh/config, /etc/ssh/ssh_config ─► [ssh_config_file] ─► ssh_config
+"""ssh_config without ssh.   ~/.ssh/config, /etc/ssh/ssh_config ─► [config_files] ─► ssh_config
 
 `everything` is every line of the files, to see what they are about. `read` is what they say of one host, in the form
 of `ssh -G`, for machines that have no ssh to ask: the first value of an option counts, `Host` and `Match` decide which
@@ -24,7 +24,7 @@ from fleetpmap.transport.this_user import home, login_name
 from fleetpmap.transport.wildcards import fits, fits_list
 
 SYSTEM_CONFIG = "/etc/ssh/ssh_config"
-Said = dict[str, tuple[str, ...]]
+OptionValues = dict[str, tuple[str, ...]]
 """The values of each option, whose name is in lower case."""
 
 _MAX_DEPTH = 16
@@ -90,7 +90,7 @@ def everything(config: str | None) -> Iterator[Line]:
 
 def read(
     name: str, config: str | None, *, user: str | None = None, port: int | None = None, host: str | None = None
-) -> Said:
+) -> OptionValues:
     """What the files say of `ssh [-l user] [-p port] name`, as ssh -G would print it; only what they set.
 
     Args:
@@ -100,27 +100,27 @@ def read(
         UsageError: a file or a line that cannot be read.
         HostError: a line that holds for this host and needs ssh to be understood.
     """
-    said: Said = {}
+    values: OptionValues = {}
     if user is not None:
-        said["user"] = (user,)
+        values["user"] = (user,)
     if port is not None:
-        said["port"] = (str(port),)
-    reader = _Reader(name, said, host if host is not None else name)
+        values["port"] = (str(port),)
+    reader = _Reader(name, values, host if host is not None else name)
     for path, base in _files(config):
         reader.read(_lines(path), base)
-    said["hostname"] = (reader.hostname().lower(),)
-    return said
+    values["hostname"] = (reader.hostname().lower(),)
+    return values
 
 
-def parse(name: str, text: str, path: str) -> Said:
-    """As read, of one file's text; `path` is for what is said of it.
+def parse(name: str, text: str, path: str) -> OptionValues:
+    """As read, of one file's text; `path` is for what is values of it.
 
     Raises:
         UsageError, HostError: as read.
     """
     reader = _Reader(name, {}, name)
     reader.read(_parsed(text, path), Path(path).parent)
-    return reader.said | {"hostname": (reader.hostname().lower(),)}
+    return reader.values | {"hostname": (reader.hostname().lower(),)}
 
 
 def _files(config: str | None) -> list[tuple[str, Path]]:
@@ -135,7 +135,7 @@ def _files(config: str | None) -> list[tuple[str, Path]]:
 @dataclass(slots=True)
 class _Reader:
     name: str
-    said: Said
+    values: OptionValues
     host: str
     """What errors call it."""
     ignored: dict[str, bool] = field(default_factory=dict)
@@ -143,10 +143,10 @@ class _Reader:
 
     def hostname(self) -> str:
         """The name as far as it is known by now."""
-        if "hostname" not in self.said:
+        if "hostname" not in self.values:
             return self.name
         tokens = {"%h": self.name, "%%": "%"}
-        return re.sub("%.", lambda token: tokens[token[0]], self.said["hostname"][0])
+        return re.sub("%.", lambda token: tokens[token[0]], self.values["hostname"][0])
 
     def read(self, lines: Iterable[Line], base: Path, *, active: bool = True, depth: int = 0) -> None:
         """Take over what one file says. In a file that is included where it does not hold, nothing ever holds."""
@@ -179,16 +179,16 @@ class _Reader:
             return
         values = self._values(line)
         if keyword in _REPEATED:
-            self.said[keyword] = tuple(dict.fromkeys((*self.said.get(keyword, ()), *values)))
-            if len(self.said[keyword]) > _MOST_KEYS:
+            self.values[keyword] = tuple(dict.fromkeys((*self.values.get(keyword, ()), *values)))
+            if len(self.values[keyword]) > _MOST_KEYS:
                 line.refuse(f"more than {_MOST_KEYS} of {SPELLING[keyword]}", self.host)
-        elif keyword not in self.said and _EITHER.get(keyword) not in self.said:
-            self.said[keyword] = values
+        elif keyword not in self.values and _EITHER.get(keyword) not in self.values:
+            self.values[keyword] = values
 
     def _is_ignored(self, keyword: str) -> bool:
         """Whether IgnoreUnknown, which counts for what follows it, has the option."""
         if keyword not in self.ignored:
-            self.ignored[keyword] = fits_list(self.said.get("ignoreunknown", ("",))[0].lower(), keyword)
+            self.ignored[keyword] = fits_list(self.values.get("ignoreunknown", ("",))[0].lower(), keyword)
         return self.ignored[keyword]
 
     def _match(self, line: Line) -> bool:
@@ -215,7 +215,7 @@ class _Reader:
             case "originalhost":
                 return self.name
             case "user":
-                return self.said.get("user", (login_name(),))[0]
+                return self.values.get("user", (login_name(),))[0]
             case "localuser":
                 return login_name()
             case _:

@@ -3,7 +3,7 @@
 `ssh -G NAME` prints every setting as it holds for one host, `Include` and `Match` included; nothing else knows them
 all. Its output is `keyword value` lines, lower case, unquoted; `identityfile` and `certificatefile` repeat. A call
 costs 4-9 ms, so where the files say the same of every host, one call serves them all. Without ssh on this machine
-ssh_config_file reads what it can.
+config_files reads what it can.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 
 from fleetpmap.errors import ConfigError, DeadlineError, HostError, ResolveError, UsageError
 from fleetpmap.transport.base import SshOptions, printable
-from fleetpmap.transport.ssh_config import config_files as ssh_config_file
+from fleetpmap.transport.ssh_config import config_files
 from fleetpmap.transport.ssh_config import tokens as ssh_tokens
 from fleetpmap.transport.ssh_config.keywords import BUILT_IN, ONLY_OPENSSH, SAME_ALGORITHM, SHA1_SIGNATURES, SPELLING
 from fleetpmap.transport.tcp import AddressFamily
@@ -34,7 +34,7 @@ CONNECT_TIMEOUT_S = 10.0
 HostKeyChecking = Literal["yes", "ask", "accept-new", "no"]
 
 _TIMEOUT_S = 10.0
-"""How long to wait for `ssh -G`, in which `Match exec` runs a command of the user's choice, unless said otherwise."""
+"""How long to wait for `ssh -G`, in which `Match exec` runs a command of the user's choice, unless values otherwise."""
 _ANY_HOST = "any.invalid"
 """Stands for every host where the files make no difference between hosts."""
 _DEPENDS_ON_HOST = frozenset({"match", "hostname", "canonicalizehostname", "canonicaldomains"})
@@ -57,7 +57,7 @@ _CHECKING: Mapping[str, HostKeyChecking] = {
 _OFF = frozenset({"no", "false"})
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
-Said = Mapping[str, tuple[str, ...]]
+OptionValues = Mapping[str, tuple[str, ...]]
 """The values of each option, whose name is in lower case."""
 
 
@@ -150,14 +150,14 @@ def resolve(
     """
     host = host if host is not None else name
     if _ssh(os.environ.get("PATH")) is None:
-        said = ssh_config_file.read(name, options.ssh_config, user=user, port=port, host=host)
-        return settings_from(name, said, options, host=host)
+        values = config_files.read(name, options.ssh_config, user=user, port=port, host=host)
+        return settings_from(name, values, options, host=host)
     call = _Call(name, user, port, options.ssh_config, seconds=seconds or _TIMEOUT_S)
     try:
-        said = _said(call)
-        if any("%C" in path for option in _PATHS_OF_KEYS for path in said.get(option, ())):
-            said |= {"%C": _ask(call._replace(extra=("ControlPath=%C",)))["controlpath"]}
-        return settings_from(name, said, options, host=host, expanded=_expanded_by_ssh(said))
+        values = _option_values(call)
+        if any("%C" in path for option in _PATHS_OF_KEYS for path in values.get(option, ())):
+            values |= {"%C": _ask(call._replace(extra=("ControlPath=%C",)))["controlpath"]}
+        return settings_from(name, values, options, host=host, expanded=_expanded_by_ssh(values))
     except subprocess.TimeoutExpired as error:
         raise DeadlineError(
             f"`ssh -G {name}` did not say within {call.seconds:g} s what ssh_config means for this host",
@@ -189,7 +189,7 @@ class _Call(NamedTuple):
     seconds: float = _TIMEOUT_S
     """How long ssh may take to tell."""
 
-    def run(self) -> Said:
+    def run(self) -> OptionValues:
         """What it prints, by option.
 
         Raises:
@@ -206,45 +206,45 @@ class _Call(NamedTuple):
         )
         if done.returncode != 0:
             raise _RefusedError(done.stderr.decode(errors="replace").strip())
-        said: dict[str, tuple[str, ...]] = {}
+        values: dict[str, tuple[str, ...]] = {}
         for line in done.stdout.decode(errors="surrogateescape").split("\n"):
             keyword, _, value = line.partition(" ")
-            said[keyword.lower()] = (*said.get(keyword.lower(), ()), value)
-        return said
+            values[keyword.lower()] = (*values.get(keyword.lower(), ()), value)
+        return values
 
 
-def _said(call: _Call) -> dict[str, tuple[str, ...]]:
+def _option_values(call: _Call) -> dict[str, tuple[str, ...]]:
     """Ssh's answer, by one call for all hosts if that will do, without algorithms that are only ssh's own choice."""
     survey = _survey(call.config)
     if survey.same_for_all:
-        said = {
+        values = {
             **_ask(_Call(_ANY_HOST, None, None, call.config, seconds=call.seconds)),
             "hostname": (call.name.lower(),),
         }
-        said |= {"user": (call.user,)} if call.user is not None else {}
-        said |= {"port": (str(call.port),)} if call.port is not None else {}
+        values |= {"user": (call.user,)} if call.user is not None else {}
+        values |= {"port": (str(call.port),)} if call.port is not None else {}
     else:
-        said = dict(_ask(call))
-    own_choice = _ask(_Call(_ANY_HOST, None, None, "none", seconds=call.seconds)) if survey.names_algorithms else said
+        values = dict(_ask(call))
+    own_choice = _ask(_Call(_ANY_HOST, None, None, "none", seconds=call.seconds)) if survey.names_algorithms else values
     for option in BUILT_IN:
-        if said.get(option) == own_choice.get(option):
-            said.pop(option, None)
-    return said
+        if values.get(option) == own_choice.get(option):
+            values.pop(option, None)
+    return values
 
 
-def _expanded_by_ssh(said: Said) -> Collection[str]:
+def _expanded_by_ssh(values: OptionValues) -> Collection[str]:
     """The options of which `ssh -G` prints the meaning, not the text. Older versions print the text of all."""
-    if not any("%" in value or "$" in value for option in _EXPANDED_BY_NEWER for value in said.get(option, ())):
+    if not any("%" in value or "$" in value for option in _EXPANDED_BY_NEWER for value in values.get(option, ())):
         return ()  # both are the same, without the price of a call
     probe = _ask(_Call(_ANY_HOST, None, None, "none", ("UserKnownHostsFile=%%", "IdentityAgent=%%")))
     return [option for option in _EXPANDED_BY_NEWER if probe.get(option) == ("%",)]
 
 
-_answers: dict[_Call, Future[Said]] = {}
+_answers: dict[_Call, Future[OptionValues]] = {}
 _asking = Lock()
 
 
-def _ask(call: _Call) -> Said:
+def _ask(call: _Call) -> OptionValues:
     """Ssh's answer, kept for the run. Who comes while another thread asks the same waits for its answer."""
     with _asking:
         is_first = call not in _answers
@@ -293,7 +293,7 @@ class _Survey(NamedTuple):
 def _survey(config: str | None) -> _Survey:
     """What the files are about. When in doubt, about anything: ssh decides, and says what is wrong with them."""
     try:
-        lines = list(ssh_config_file.everything(config))
+        lines = list(config_files.everything(config))
     except UsageError:
         return _Survey(same_for_all=False, names_algorithms=True)
     return _Survey(
@@ -306,9 +306,9 @@ def _survey(config: str | None) -> _Survey:
 
 
 def settings_from(
-    name: str, said: Said, options: SshOptions, *, host: str | None = None, expanded: Collection[str] = ()
+    name: str, values: OptionValues, options: SshOptions, *, host: str | None = None, expanded: Collection[str] = ()
 ) -> SshSettings:
-    """The settings that `said` comes to: what ssh -G prints, or only what the files set.
+    """The settings that `values` comes to: what ssh -G prints, or only what the files set.
 
     Args:
         host: what errors call it; None: its name.
@@ -319,9 +319,9 @@ def settings_from(
     """
 
     def one(keyword: str, default: str = "") -> str:
-        return _one(said, keyword, default)
+        return _one(values, keyword, default)
 
-    tokens = _tokens(name, said)
+    tokens = _tokens(name, values)
 
     def path(option: str, value: str) -> str:
         try:
@@ -331,10 +331,10 @@ def settings_from(
             raise _host_error(host if host is not None else name, message) from error
 
     def paths(option: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        return tuple(path(option, value) for value in said.get(option, default) if value and value != "none")
+        return tuple(path(option, value) for value in values.get(option, default) if value and value != "none")
 
-    user_known_hosts = _split(said.get("userknownhostsfile", _DEFAULT_USER_KNOWN_HOSTS))
-    global_known_hosts = _split(said.get("globalknownhostsfile", _DEFAULT_GLOBAL_KNOWN_HOSTS))
+    user_known_hosts = _split(values.get("userknownhostsfile", _DEFAULT_USER_KNOWN_HOSTS))
+    global_known_hosts = _split(values.get("globalknownhostsfile", _DEFAULT_GLOBAL_KNOWN_HOSTS))
     checking = {"strict": "yes", "accept-new": "accept-new", None: one("stricthostkeychecking", "ask")}
     return SshSettings(
         hostname=tokens["h"],
@@ -342,7 +342,7 @@ def settings_from(
         port=int(tokens["p"]),
         identity_files=paths("identityfile", _DEFAULT_KEYS),
         identities_only=one("identitiesonly").lower() in ("yes", "true"),
-        identity_agent=_agent(said.get("identityagent", ("SSH_AUTH_SOCK",))[0], path),
+        identity_agent=_agent(values.get("identityagent", ("SSH_AUTH_SOCK",))[0], path),
         user_known_hosts=tuple(path("userknownhostsfile", value) for value in user_known_hosts),
         global_known_hosts=tuple(map(_from_home, global_known_hosts)),  # ssh expands no token in these
         host_key_alias=one("hostkeyalias") or None,
@@ -355,49 +355,49 @@ def settings_from(
         connect_timeout_s=_seconds(one("connecttimeout")) or CONNECT_TIMEOUT_S,
         retries=max(1, int(one("connectionattempts", "1")) - 1) if options.retries is None else options.retries,
         bind_address=one("bindaddress") or None,
-        ciphers=_algorithms(said, "ciphers"),
-        kex_algorithms=_algorithms(said, "kexalgorithms"),
-        macs=_algorithms(said, "macs"),
-        host_key_algorithms=_algorithms(said, "hostkeyalgorithms"),
-        pubkey_algorithms=_algorithms(said, "pubkeyacceptedalgorithms"),
+        ciphers=_algorithms(values, "ciphers"),
+        kex_algorithms=_algorithms(values, "kexalgorithms"),
+        macs=_algorithms(values, "macs"),
+        host_key_algorithms=_algorithms(values, "hostkeyalgorithms"),
+        pubkey_algorithms=_algorithms(values, "pubkeyacceptedalgorithms"),
         pubkey_authentication=one("pubkeyauthentication").lower() not in _OFF,  # newer versions print `unbound` too
         password_authentication=one("passwordauthentication").lower() not in _OFF,
         kbd_interactive_authentication=one("kbdinteractiveauthentication").lower() not in _OFF,
-        preferred_authentications=_methods(said),
+        preferred_authentications=_methods(values),
         password_prompts=int(one("numberofpasswordprompts", "3")),
-        only_openssh=_only_openssh(said),
+        only_openssh=_only_openssh(values),
     )
 
 
-def _methods(said: Said) -> tuple[str, ...]:
+def _methods(values: OptionValues) -> tuple[str, ...]:
     """PreferredAuthentications, of which ssh ignores what it does not know; `none` is one of its words."""
-    value = said.get("preferredauthentications", ("",))[0]
+    value = values.get("preferredauthentications", ("",))[0]
     return tuple(dict.fromkeys(filter(None, value.split(","))))
 
 
-def _one(said: Said, keyword: str, default: str = "") -> str:
+def _one(values: OptionValues, keyword: str, default: str = "") -> str:
     """The first value of an option; empty for `none`."""
-    value = said.get(keyword, (default,))[0]
+    value = values.get(keyword, (default,))[0]
     return "" if value == "none" else value
 
 
-def _only_openssh(said: Said) -> tuple[str, ...]:
+def _only_openssh(values: OptionValues) -> tuple[str, ...]:
     """The options that only the system's ssh can honour, and those algorithms that nobody else has."""
-    other = [option for option in ONLY_OPENSSH if _one(said, option).lower() not in ssh_config_file.UNSET]
-    algorithms = [option for option in BUILT_IN if _one(said, option) and not _algorithms(said, option)]
-    return tuple(f"{SPELLING[option]} {said[option][0]}" for option in (*other, *algorithms))
+    other = [option for option in ONLY_OPENSSH if _one(values, option).lower() not in config_files.UNSET]
+    algorithms = [option for option in BUILT_IN if _one(values, option) and not _algorithms(values, option)]
+    return tuple(f"{SPELLING[option]} {values[option][0]}" for option in (*other, *algorithms))
 
 
 def _seconds(value: str) -> int:
     return sum(int(number) * _SECONDS[unit.lower()] for number, unit in re.findall(r"(\d+)([smhdw]?)", value, re.I))
 
 
-def _algorithms(said: Said, option: str) -> tuple[str, ...]:
+def _algorithms(values: OptionValues, option: str) -> tuple[str, ...]:
     """Those of a list that the built-in client has, in the list's order.
 
     `+`, `-` and `^` before a list add to its own choice, take away from it, or put first.
     """
-    return _chosen(_one(said, option), option)
+    return _chosen(_one(values, option), option)
 
 
 @lru_cache(maxsize=64)
@@ -416,9 +416,9 @@ def _chosen(value: str, option: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def _split(said: tuple[str, ...]) -> list[str]:
+def _split(values: tuple[str, ...]) -> list[str]:
     """Paths out of unquoted values: a blank before `/`, `~`, `%` or `$` parts two, any other belongs to a name."""
-    paths = [path for value in said for path in re.split(r"\s+(?=[/~%$])", value)]
+    paths = [path for value in values for path in re.split(r"\s+(?=[/~%$])", value)]
     return [path for path in paths if path and path != "none"]
 
 
@@ -431,17 +431,17 @@ def _agent(value: str, path: Callable[[str, str], str]) -> str:
     return path("identityagent", value)
 
 
-def _tokens(name: str, said: Said) -> dict[str, str]:
+def _tokens(name: str, values: OptionValues) -> dict[str, str]:
     """What a path may hold (ssh_tokens.PATH); %C where ssh was asked for it."""
     tokens = ssh_tokens.of_host(
         name,
-        hostname=_one(said, "hostname"),
-        port=_one(said, "port", str(_SSH_PORT)),
-        user=_one(said, "user", login_name()),
-        alias=_one(said, "hostkeyalias"),
-        jump=_one(said, "proxyjump"),
+        hostname=_one(values, "hostname"),
+        port=_one(values, "port", str(_SSH_PORT)),
+        user=_one(values, "user", login_name()),
+        alias=_one(values, "hostkeyalias"),
+        jump=_one(values, "proxyjump"),
     )
-    return tokens | {"C": said["%C"][0]} if "%C" in said else tokens
+    return tokens | {"C": values["%C"][0]} if "%C" in values else tokens
 
 
 def _from_home(path: str) -> str:

@@ -23,5 +23,5 @@ def read(data: bytes) -> object:
     """Parse it as a file, and look one of three hosts up."""
     known = known_hosts.parse(data.decode(errors="replace"), "known_hosts")
     name, port = _NAMES[len(data) % len(_NAMES)]
-    told = known.check(name, port, _KEY), known.key_types(name, port), known.beyond(name, port, ("ssh-rsa",))
+    told = known.check(name, port, _KEY), known.key_types(name, port), known.openssh_reason(name, port, ("ssh-rsa",))
     return known.warnings, told
