@@ -20,6 +20,7 @@ lint: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck fleetpmap/probe/probe.sh .ci/run
+	$(BIN)/python docs/prose.py
 
 # The tests of one file share an sshd and a demo, so a file stays with one worker. Those of tests/live and tests/screen
 # watch the processes and the time of the whole machine: they run by themselves.
