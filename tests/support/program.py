@@ -6,7 +6,12 @@ import os
 import subprocess
 import sys
 
-BARE = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+BARE = {
+    "PATH": os.environ.get("PATH", os.defpath),
+    "HOME": "/nonexistent",
+    "LC_ALL": "C.UTF-8",
+    **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},  # set by `make coverage`
+}
 
 
 def fleetpmap(*words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
