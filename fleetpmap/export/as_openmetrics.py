@@ -27,7 +27,7 @@ from fleetpmap.units import KIB
 
 _LABELS = {**KEYS, "processes": ("host", "pid", "name")}
 """Label columns by view; for summary and merged every text column, since these are the keys of --by."""
-_AT_MOST = "Summed over processes, what they share is counted once for each."
+_AT_MOST = "In a sum over processes, shared memory is counted once for each."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "size_kib": Metric("fleetpmap_size_bytes", f"Address space that is mapped. {_AT_MOST}", "bytes"),
         "rss_kib": Metric("fleetpmap_rss_bytes", f"Resident set size. {_AT_MOST}", "bytes"),
         "pss_kib": Metric(
-            "fleetpmap_pss_bytes", "Proportional set size: what is shared is divided by its users.", "bytes"
+            "fleetpmap_pss_bytes", "Proportional set size: shared memory is divided by its users.", "bytes"
         ),
-        "uss_kib": Metric("fleetpmap_uss_bytes", "Unique set size: what only one process maps.", "bytes"),
+        "uss_kib": Metric("fleetpmap_uss_bytes", "Unique set size: memory that only one process maps.", "bytes"),
         "dirty_kib": Metric("fleetpmap_dirty_bytes", f"Resident memory that was written to. {_AT_MOST}", "bytes"),
         "swap_kib": Metric("fleetpmap_swap_bytes", f"Memory in swap. {_AT_MOST}", "bytes"),
         "swap_pss_kib": Metric(
-            "fleetpmap_swap_pss_bytes", "Memory in swap: what is shared is divided by its users.", "bytes"
+            "fleetpmap_swap_pss_bytes", "Memory in swap: shared memory is divided by its users.", "bytes"
         ),
         "hugetlb_kib": Metric("fleetpmap_hugetlb_bytes", f"hugetlb pages, in no other size. {_AT_MOST}", "bytes"),
         "hosts": Metric("fleetpmap_hosts_read", "Hosts on which it is mapped."),
@@ -61,8 +61,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     }
 )
 """Columns to metrics; any other column is a label, or left out."""
-HOSTS = Metric("fleetpmap_hosts", "Hosts asked, by what became of them.")
-PROCESSES = Metric("fleetpmap_processes", "Processes that matched, by what became of them.")
+HOSTS = Metric("fleetpmap_hosts", "Hosts asked, by status.")
+PROCESSES = Metric("fleetpmap_processes", "Processes that matched, by status.")
 
 
 def write_openmetrics(report: Report, file: BinaryIO) -> None:
