@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 
 from fleetpmap.check import Checks, Rollup, check_processes
-from fleetpmap.collection.conversation import Answered
 from fleetpmap.collection.oddities import oddities
 from fleetpmap.collection.outcomes import processes_of
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps import NULL, SmapsColumns, parse_processes
 from fleetpmap.snapshot import HostSnapshot, Process, host_status
@@ -23,7 +23,7 @@ _SUMMED = frozenset(key for keys in KERNEL_KEYS.values() for key in keys)
 
 
 def snapshots(
-    batch: Sequence[Answered],
+    batch: Sequence[HostReply],
     *,
     rollups: bool,
     sums: Collection[str] | None = None,
@@ -41,7 +41,7 @@ def snapshots(
     checks = _checks(columns, batch, rollups=rollups)
     first = list(accumulate((len(one.processes) for one in batch), initial=0))
     processes = [
-        processes_of(one.host, one.answer, one.processes, _from(torn, slot, one), _from(checks, slot, one))
+        processes_of(one, _from(torn, slot, one), _from(checks, slot, one))
         for slot, one in zip(first, batch, strict=False)  # the last is where they end
     ]
     batch = [
@@ -52,7 +52,7 @@ def snapshots(
     return [_snapshot(*parts, tuple(columns.fields)) for parts in zip(batch, processes, tables, strict=True)]
 
 
-def _parsed(batch: Sequence[Answered], check: Callable[[], None]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
+def _parsed(batch: Sequence[HostReply], check: Callable[[], None]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
     """The columns of all processes read, and by their place among these those whose text is not whole."""
     texts = [one.text for one in batch]
     begins = accumulate(map(len, texts), initial=0)
@@ -69,7 +69,7 @@ def _alike(columns: SmapsColumns) -> bool:
     return all(column[0] != NULL for column in columns.fields.values())
 
 
-def _checks(columns: SmapsColumns, batch: Sequence[Answered], *, rollups: bool) -> dict[int, Checks]:
+def _checks(columns: SmapsColumns, batch: Sequence[HostReply], *, rollups: bool) -> dict[int, Checks]:
     """What the self-check found in the processes that have mappings, by their place among those read."""
     if not rollups:
         return check_processes(columns)
@@ -80,7 +80,7 @@ def _checks(columns: SmapsColumns, batch: Sequence[Answered], *, rollups: bool) 
 
 def _tables(
     columns: SmapsColumns,
-    batch: Sequence[Answered],
+    batch: Sequence[HostReply],
     processes: Sequence[Sequence[Process]],
     sums: Collection[str] | None,
 ) -> list[MappingTable]:
@@ -100,21 +100,22 @@ def _tables(
     return [table.rows(start, stop, base=base) for base, (start, stop) in zip(bases, edges, strict=False)]
 
 
-def _from(results: Mapping[int, _Result], first: int, one: Answered) -> dict[int, _Result]:
+def _from(results: Mapping[int, _Result], first: int, one: HostReply) -> dict[int, _Result]:
     """Those of one host's processes, by their place among its own."""
     places = range(first, first + len(one.processes))
     return {place - first: results[place] for place in places if place in results}
 
 
-def _snapshot(one: Answered, processes: Sequence[Process], table: MappingTable, keys: tuple[str, ...]) -> HostSnapshot:
+def _snapshot(one: HostReply, processes: Sequence[Process], table: MappingTable, keys: tuple[str, ...]) -> HostSnapshot:
     return HostSnapshot(
-        host=one.host.name,
+        name=one.host.name,
         status=host_status(processes),
+        failure=None,
         processes=tuple(processes),
         table=table,
-        capabilities=one.answer.listing.capabilities,
+        capabilities=one.listing.capabilities,
         notes=one.notes,
-        said=one.answer.said,
+        said=one.other_output,
         local=one.host.is_here,
         read_s=one.reading.seconds if one.reading else None,
         keys=keys if len(table) else (),

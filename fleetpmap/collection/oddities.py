@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from fleetpmap.collection.conversation import Answered
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.smaps import SmapsColumns
 from fleetpmap.units import human
 
@@ -23,7 +23,7 @@ _SHARED = ("Shared_Clean", "Shared_Dirty")
 _VDSO = "[vdso]"
 
 
-def oddities(one: Answered, columns: SmapsColumns, first: int) -> Iterator[str]:
+def oddities(one: HostReply, columns: SmapsColumns, first: int) -> Iterator[str]:
     """Sentences for the notes of one host, whose processes are numbered from `first` on in `columns`."""
     edges = np.searchsorted(columns.process, range(first, first + len(one.processes) + 1)).tolist()
     rows = [slice(start, stop) for start, stop in pairwise(edges)]
@@ -32,9 +32,9 @@ def oddities(one: Answered, columns: SmapsColumns, first: int) -> Iterator[str]:
         yield "its kernel does not divide what processes share (gVisor): each PSS, USS and SwapPss there is an RSS"
 
 
-def _shared_spaces(one: Answered, columns: SmapsColumns, rows: list[slice]) -> Iterator[str]:
-    place_of = {process.pid: place for place, process in enumerate(one.answer.choice.read)}
-    for place, child in enumerate(one.answer.choice.read if rows else ()):
+def _shared_spaces(one: HostReply, columns: SmapsColumns, rows: list[slice]) -> Iterator[str]:
+    place_of = {process.pid: place for place, process in enumerate(one.choice.read)}
+    for place, child in enumerate(one.choice.read if rows else ()):
         parent = place_of.get(child.ppid)
         if parent is None or not one.processes[place].start_stack:
             continue

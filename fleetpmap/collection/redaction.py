@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fleetpmap.collection.conversation import Conversation
-from fleetpmap.processes import Choice, LeftOut
+from fleetpmap.collection.reply import HostReply
+from fleetpmap.processes import Choice, Skipped
 from fleetpmap.smaps.fields import FIELDS
 from fleetpmap.transport.secret import Redaction
 from fleetpmap.wire import Capabilities, ListedProcess, Reading
@@ -26,9 +26,9 @@ _KEY = re.compile(rb"[A-Za-z_][A-Za-z0-9_.()]*(?=:)")
 _COMM = re.compile(rb"\(.*\)", re.DOTALL)
 
 
-def redacted(answer: Conversation, secrets: Redaction) -> Conversation:
+def redacted(reply: HostReply, secrets: Redaction) -> HostReply:
     """The answer without these secrets."""
-    listing, reading = answer.listing, answer.reading
+    listing, reading = reply.listing, reply.reading
     listing = replace(
         listing,
         capabilities=_capabilities(listing.capabilities, secrets),
@@ -36,7 +36,7 @@ def redacted(answer: Conversation, secrets: Redaction) -> Conversation:
         raw=_sections(listing.raw, secrets),
     )
     reading = reading and _reading(reading, secrets)
-    return replace(answer, listing=listing, choice=_choice(answer.choice, secrets), reading=reading)
+    return replace(reply, listing=listing, choice=_choice(reply.choice, secrets), reading=reading)
 
 
 def _capabilities(can: Capabilities, secrets: Redaction) -> Capabilities:
@@ -57,8 +57,8 @@ def _choice(choice: Choice, secrets: Redaction) -> Choice:
     return replace(
         choice,
         read=tuple(_process(one, secrets) for one in choice.read),
-        left_out=tuple(
-            LeftOut(_process(one.process, secrets), one.status, secrets.text(one.reason)) for one in choice.left_out
+        skipped=tuple(
+            Skipped(_process(one.process, secrets), one.status, secrets.text(one.reason)) for one in choice.skipped
         ),
     )
 

@@ -14,7 +14,7 @@ import paramiko
 from paramiko.buffered_pipe import BufferedPipe
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
-from fleetpmap.errors import HostError, RemoteError, UnreachableError
+from fleetpmap.errors import HostError, ProtocolError, RemoteError, UnreachableError
 from fleetpmap.transport.base import Backlog, Channel, Deadline, Head, out_of_time
 from fleetpmap.transport.bastions import seen_from
 from fleetpmap.transport.ssh.packets import PACKET_LIMIT, LimitError
@@ -61,13 +61,16 @@ class SshChannel(Channel):
         """Stdout that arrived during a send."""
         self._arrived = threading.Event()
         self._stdout, self._stderr = _Inbox(self._arrived), _Inbox(self._arrived)
-        with translated(peer, stage="exec", deadline=deadline):
-            self._channel = session.open_session(window_size=WINDOW, timeout=deadline.remaining())
-            self._channel.settimeout(0.0)
-            # Our own buffers, before the command starts: until then no data of this channel can have arrived.
-            self._channel.in_buffer = self._stdout
-            self._channel.in_stderr_buffer = self._stderr
-            started = self._exec(command)
+        try:
+            with translated(peer, stage="exec", deadline=deadline):
+                self._channel = session.open_session(window_size=WINDOW, timeout=deadline.remaining())
+                self._channel.settimeout(0.0)
+                # Our own buffers, before the command starts: until then no data of this channel can have arrived.
+                self._channel.in_buffer = self._stdout
+                self._channel.in_stderr_buffer = self._stderr
+                started = self._exec(command)
+        except UnreachableError as error:
+            raise self._fault(error) from error.__cause__
         if not started:
             raise self._not_started()
 
@@ -198,11 +201,16 @@ class SshChannel(Channel):
         if error := self._broke():
             raise seen_from(self._peer.host, error)
 
+    def _fault(self, error: HostError) -> HostError:
+        """The fault of the host that ended the connection, where all that we saw was its end."""
+        self._session.join(END_GRACE_S)
+        found = self._broke()
+        return found if isinstance(found, ProtocolError) else error
+
     def _not_started(self) -> HostError:
         if not self._session.is_active():
-            return UnreachableError(
-                f"{self._peer.where} hung up instead of starting the command", host=self._peer.host, stage="exec"
-            )
+            message = f"{self._peer.where} hung up instead of starting the command"
+            return self._fault(UnreachableError(message, host=self._peer.host, stage="exec"))
         return RemoteError(
             f"{self._peer.where} does not run commands for this account",
             host=self._peer.host,
