@@ -69,7 +69,7 @@ def _overridden(host: Host, running: RunningOptions) -> Host:
         host = replace(host, connect_timeout_s=running.connect_timeout)
     if running.timeout is not None:
         host = replace(host, timeout_s=running.timeout)
-    if running.transport is not None and host.transport != "local":
+    if running.transport is not None and host.is_ssh:
         host = replace(host, transport=running.transport.value)
     return host
 

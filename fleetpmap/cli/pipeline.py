@@ -114,7 +114,7 @@ def collect_fleet(
         progress.started(host.name)
 
     def answered(answer: HostSnapshot) -> None:
-        progress.done(answer.host, answer.status)
+        progress.done(answer.name, answer.status)
         if on_answer:
             on_answer(answer)
 

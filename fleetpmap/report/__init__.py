@@ -1,9 +1,10 @@
 """Views of a fleet's memory, each a pure function Snapshot ─► Report.   snapshot ─► [report] ─► render, export
 
-model     Report, Table, Column: the result of a view
-grouping  keys and sums that several views share  shape     --sort, --top, --columns
-notes     the sentences that go with the totals   failures  hosts that did not answer, folded
-VIEWS     the views by name: a new one is a module in views/ and a row in the catalogue
+model      Report, Table, Column: the result of a view
+grouping   keys and sums that several views use       shape      --sort, --top, --columns
+notes      the sentences that go with the totals      failures   the hosts without a reply, folded
+views/     a module for each view; page adds the reports that an html page shows beside the one asked for
+VIEWS      the views by name: a new one is a module in views/ and a row in the catalogue
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every process that matched, one row each, read or not.   snapshot ─► [processes] ─► Report"""
+"""Every process that matched, one row each, whether read or not.   snapshot ─► [processes] ─► Report"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fleetpmap.snapshot import Snapshot
 
 
 def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
-    """A row for each process that matched, by host and pid; one that was not read has its status and no numbers.
+    """Return a row for each process that matched, by host and pid; without numbers if it was not read.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
