@@ -89,7 +89,7 @@ def is_utf8(environment: Mapping[str, str]) -> bool:
 
 @cache
 def is_c_locale() -> bool:
-    """Return whether the user chose the C locale, whose characters are ASCII, and no encoding for Python.
+    """Return whether the user chose the C locale, that is ASCII, without an encoding for Python.
 
     Python would write UTF-8 to the terminal then, which a serial console or an old terminal cannot show.
     """
