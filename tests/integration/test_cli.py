@@ -72,7 +72,7 @@ OURSELVES = (*LOCAL, "--pid", str(os.getpid()))
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_2(words: tuple[str, ...], sentence: str, hint: str):
-    """What, where and what to do; no traceback, nothing on stdout, nobody asked."""
+    """The message names the mistake, its place and the remedy: no traceback, nothing on stdout, no host asked."""
     done = fleetpmap(*words)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     said, _, advice = done.stderr.partition("\nhint: ")
@@ -142,7 +142,7 @@ def test_help_is_called_by_its_name():
 
 
 def test_help_loses_no_word():
-    """What rich would take for markup, as it does `[heap]`, it leaves out without a word."""
+    """rich drops text that looks like markup, such as `[heap]`, without an error."""
     commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]  # an app with commands is a group
     told = [option.help for command in commands for option in command.params if option.help]
     assert len(told) > 100
@@ -162,7 +162,7 @@ def test_no_match_anywhere_is_5():
 
 
 def test_no_host_answers_is_4(tmp_path: Path):
-    """When nobody could be asked, the report has a row with the reason and empty numbers."""
+    """If no host could be asked, the report has a row with the reason and empty numbers."""
     inventory = tmp_path / "inventory.toml"
     inventory.write_text('[hosts.gone]\naddress = "127.0.0.1"\nport = 1\n')
     words = ("run", "-i", str(inventory), "--all", "--ssh-config", "none", "--view", "hosts", "--format", "csv")
@@ -218,7 +218,7 @@ def test_hosts_contacts_nobody(tmp_path: Path):
 
 
 def test_hosts_lists_a_host_that_has_no_way(tmp_path: Path):
-    """What ssh_config gets wrong for one host stands in its row; the others have theirs."""
+    """A mistake of ssh_config for one host is in its row; the other rows are whole."""
     config = tmp_path / "config"
     config.write_text("Host bad\n IdentityFile ${FLEET_UNSET}/id\nHost Good\n Port 2222\n")
     done = fleetpmap("hosts", "-H", "bad,Good", "--ssh-config", str(config), "--format", "csv")

@@ -108,7 +108,7 @@ def test_a_tab_is_cheap(inventory: str):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_show_completion_needs_no_known_shell(shell: str):
-    """The script of the shell named is printed, whatever shell we were started from."""
+    """The script of the shell named is printed, also if another shell started the program."""
     done = fleetpmap("--show-completion", shell)
     assert done.returncode == 0
     assert f"complete_{shell}" in done.stdout

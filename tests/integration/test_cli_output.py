@@ -1,4 +1,4 @@
-"""What a run writes where, and what happens when it cannot."""
+"""Destinations of the output, and the errors when they cannot be written."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _shell(words: tuple[str, ...], redirection: str, **environment: str) -> subp
 
 
 def test_many_files_of_one_run(tmp_path: Path):
-    """One snapshot, so the files agree; each holds all rows and columns whatever the main report shows."""
+    """One snapshot, so the files agree; each holds all rows and columns even if the main report shows fewer."""
     hosts, all_, merged = (str(tmp_path / name) for name in ("hosts.csv", "all.json", "m.csv"))
     exports = ("--export", f"hosts={hosts}", "--export", f"mappings={all_}", "--export", merged)
     done = fleetpmap("run", *ONE, *exports, "--columns", "mapping,pss", "--top", "1", "--human")
@@ -74,7 +74,7 @@ def test_many_files_of_one_run(tmp_path: Path):
 
 
 def test_what_csv_lacks_is_beside_it(lacking: tuple[str, ...], tmp_path: Path):
-    """A csv file cannot say who is not in it, so a file beside it does, and stderr says that."""
+    """A csv file cannot list the hosts missing from it, so a file beside it does, and stderr names that."""
     main, hosts, whole = (tmp_path / name for name in ("main.csv", "hosts.csv", "all.json"))
     done = fleetpmap("run", *lacking, "-o", str(main), "--export", f"hosts={hosts}", "--export", str(whole))
     assert done.returncode == 3
@@ -103,7 +103,7 @@ def test_a_stale_coverage_file_goes(tmp_path: Path):
 
 
 def test_the_list_of_hosts_lacks_nothing(tmp_path: Path):
-    """`hosts` asks nobody, so nobody failed to answer."""
+    """`hosts` asks no host, so none failed to answer."""
     fleetpmap("hosts", "-H", "web[01-02]", "--ssh-config", "none", "-o", str(tmp_path / "x.csv"))
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
 
@@ -140,7 +140,7 @@ def test_stdout_that_takes_nothing(format_: str, where: str, why: str):
 
 @pytest.mark.parametrize("redirection", ["<&-", "2>&-", "2>/dev/full", "<&- 2>&-"])
 def test_streams_that_the_report_does_not_need(redirection: str):
-    """The report comes, whatever else is closed or full."""
+    """The report is written, even if another stream is closed or full."""
     done = _shell(("run", *ONE, "--view", "hosts", "--format", "csv"), redirection)
     assert done.returncode == 0
     assert done.stdout.startswith("host,status,")

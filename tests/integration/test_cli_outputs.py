@@ -1,4 +1,4 @@
-"""Where reports go: what is refused before anybody is asked, and what is understood."""
+"""Destinations of reports: the options refused before any host is asked, and those understood."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_export_without_a_view_is_of_the_view_shown():
 
 
 def test_a_file_name_may_hold_an_equals_sign():
-    """What is before it is a view unless it holds a slash."""
+    """The text before it is a view unless it holds a slash."""
     assert _exports("./day=1.csv") == [(View.summary, Format.csv, "day=1.csv")]
 
 
@@ -106,7 +106,7 @@ def test_pmaps_letters_are_for_its_view(letter: dict):
 
 
 def test_letters_reach_the_view():
-    """What the user typed is what the view is told; a pipe or a file is no terminal, a table is drawn for one."""
+    """The view gets the options as typed. A pipe or a file is no terminal; a table is drawn for one."""
     show = ShowOptions(wide=2, bare=True, show_path=True, kernel_names=True, range="7f,80")
     told = output_from(show, ShapeOptions(), OutputOptions(format=Format.plain)).options.letters
     assert told == Letters("widest", True, True, True, 0x7F, 0x80, utf8=told.utf8, terminal=False)
@@ -167,7 +167,7 @@ def test_human_is_for_eyes(format_: Format):
 
 
 def test_human_goes_with_an_export():
-    """What is exported is in full precision all the same."""
+    """The files of --export are in full precision all the same."""
     output = output_from(ShowOptions(export=["a.csv"]), ShapeOptions(human=True), OutputOptions(format=Format.plain))
     assert output.human
 
@@ -191,7 +191,7 @@ def test_csv_safe_wants_a_csv():
     ],
 )
 def test_a_shape_that_the_view_cannot_have(view: View | None, shape: ShapeOptions, sentence: str):
-    """Columns are known before anybody is asked."""
+    """Columns are known before any host is asked."""
     assert sentence in _refused(ShowOptions(view=view), shape).message
 
 
@@ -218,6 +218,6 @@ def test_a_shape_that_it_can_have(view: View, shape: ShapeOptions):
     ],
 )
 def test_an_option_of_one_view_says_which(words: tuple[str, ...], sentence: str, hint: str):
-    """What to add is said, before any host is asked."""
+    """The hint says what to add, before any host is asked."""
     done = fleetpmap("run", "-H", "local", "--pid", "1", *words)
     assert (done.returncode, done.stderr) == (2, f"{sentence}\nhint: {hint}\n")

@@ -1,4 +1,4 @@
-"""Where secrets are asked for: on the terminal and by a command, before any host is contacted."""
+"""Prompts for secrets, on the terminal and by a command, before any host is contacted."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_without_a_terminal_no_passphrase_is_asked_for(locked: tuple[str, ...]):
 def test_key_that_the_agent_holds_is_not_asked_for(
     run: Callable[..., Terminal], sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The agent signs with it; nobody needs the file's passphrase."""
+    """The agent signs with it; the file's passphrase is not needed."""
     key = sshd.new_key("locked-and-held")
     sshd.authorize(sshd.user, str(key))
     socket = tmp_path / "agent"
@@ -115,7 +115,7 @@ def test_key_that_the_agent_holds_is_not_asked_for(
 
 
 def test_usual_key_is_asked_for_only_where_nothing_else_is_at_hand(sshd: Sshd, tmp_path: Path):
-    """Of ssh's own names the first, and none where another of them is open; a named one in any case."""
+    """Of the files with ssh's own names the first, unless another of them is open; a named file in any case."""
     names = [tmp_path / f"id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")]
     for name in names[:2]:
         sshd.new_key(f"new-{name.name}-{tmp_path.name}", passphrase=PASSWORD).rename(name)

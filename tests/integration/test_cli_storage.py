@@ -43,7 +43,7 @@ def test_a_directory(tmp_path: Path):
 
 
 def test_an_at_in_the_name(tmp_path: Path):
-    """What is there under its whole name is meant as it is."""
+    """A path that exists as typed is not split at its @."""
     path = tmp_path / "me@home.parquet"
     _save(str(path))
     assert load_snapshot(saved_path(str(path))).run == small_fleet().run
@@ -61,7 +61,7 @@ def test_an_at_in_the_name(tmp_path: Path):
     ],
 )
 def test_no_place(tmp_path: Path, name: str, why: str):
-    """Found before anybody is asked."""
+    """The mistake is found before any host is asked."""
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=why):
         save_to(f"{tmp_path}/{name}")
@@ -102,7 +102,7 @@ def test_what_is_shown_is_what_was_seen(tmp_path: Path):
 
 
 def test_a_report_goes_out_all_the_same(tmp_path: Path):
-    """What cannot be saved after all says so, and is exit status 2."""
+    """A snapshot that cannot be saved in the end is an error on stderr and exit status 2."""
     kept = tmp_path / "x.parquet"
     kept.symlink_to("/dev/full")
     done = fleetpmap("run", *OURSELVES, "--save", str(kept), "--view", "hosts", "--format", "csv")
@@ -127,7 +127,7 @@ def test_diff_of_files_and_a_dataset(tmp_path: Path):
 
 
 def test_diff_of_two_selections(tmp_path: Path):
-    """That they looked for other processes is said in the report itself, since a saved run tells how it was asked."""
+    """The report notes that the runs selected other processes, by the stored command lines."""
     for name, words in (("a", OURSELVES), ("b", (*OURSELVES, "--newest"))):
         assert fleetpmap("run", *words, "--save", f"{tmp_path}/{name}.parquet").returncode == 0
     done = fleetpmap("diff", f"{tmp_path}/a.parquet", f"{tmp_path}/b.parquet", "--format", "json")
@@ -157,7 +157,7 @@ def test_diff_of_what_is_not_there(tmp_path: Path, old: str, why: str):
 
 
 def test_without_the_extra(tmp_path: Path):
-    """One sentence names what to install, before anybody is asked."""
+    """One sentence names what to install, before any host is asked."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['polars'] = None\n")  # as if it were not there
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
     for words in (("run", *OURSELVES, "--save", f"{tmp_path}/y.parquet"), ("show", f"{tmp_path}/x.parquet")):

@@ -18,7 +18,7 @@ from tmux import Tmux
 FAKE_PROC = Path(__file__).parents[1] / "fake_proc"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}  hosts 2/2  processes 4  pss 44870 kB  since start \+0 kB")
 CURSOR_AND_SCREEN = "#{cursor_flag} #{alternate_on}"
-"""Whether there is a cursor, and whether it is the alternate screen, as tmux says it."""
+"""Two flags of tmux: the cursor is visible, the alternate screen is on."""
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def _watch(inventory: Path, *words: str) -> list[str]:
 
 
 def test_a_line_for_each_round_where_there_is_no_terminal(inventory: Path):
-    """When, who answered, how many processes, their PSS, and what became of it; nothing else on stdout."""
+    """Time, hosts that answered, processes, their PSS and its growth; nothing else on stdout."""
     words = ("-i", str(inventory), "--match", "gunicorn|python", "-H", "web-01,web-03")
     done = fleetpmap("watch", *words, "--interval", "0.1", "--count", "3")
     assert done.returncode == 0, done.stderr
@@ -124,7 +124,7 @@ def test_the_place_is_kept_from_round_to_round(fifty: Path, tmp_path):
 
 
 def test_keys_as_terminals_send_them(fifty: Path, tmp_path):
-    """Arrows of application mode, and several keys at once; what nobody knows changes nothing."""
+    """Arrows of application mode, and several keys at once; an unknown key changes nothing."""
     words = ("--interval", "600", "--view", "hosts")
     with Tmux(_watch(fifty, *words), tmp_path, columns=80, rows=24) as terminal:
         terminal.wait_for("lines 1-20 of 62")

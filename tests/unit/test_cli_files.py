@@ -29,7 +29,7 @@ def test_a_file_is_written(tmp_path: Path):
 
 
 def test_a_torn_report_leaves_the_old_one(tmp_path: Path):
-    """Whoever reads FILE never sees half a report, and finds no litter beside it."""
+    """A reader of FILE never sees half a report, and no part is left beside it."""
     file = tmp_path / "report.csv"
     file.write_bytes(b"old")
     with pytest.raises(OSError, match="No space"):
@@ -38,7 +38,7 @@ def test_a_torn_report_leaves_the_old_one(tmp_path: Path):
 
 
 def test_a_reader_keeps_what_it_opened(tmp_path: Path):
-    """Who reads the old report while the new one is written reads the old one to its end."""
+    """A reader that opened the old report reads it to its end, while the new one is written."""
     file = tmp_path / "report.csv"
     file.write_bytes(b"old")
     with file.open("rb") as reader:
@@ -81,7 +81,7 @@ def test_a_hard_link_stays_one(tmp_path: Path):
 
 
 def test_a_fifo_is_written_into(tmp_path: Path):
-    """It stays a FIFO, and who reads it gets the report."""
+    """It stays a FIFO, and its reader gets the report."""
     fifo = tmp_path / "report.csv"
     os.mkfifo(fifo)
     got: list[bytes] = []
@@ -112,7 +112,7 @@ def test_a_name_as_long_as_can_be(tmp_path: Path):
     ],
 )
 def test_a_place_that_cannot_be_written(tmp_path: Path, name: str, sentence: str, hint: str):
-    """Found before anybody is asked; the message names the option and the path as typed."""
+    """Found before any host is asked; the message names the option and the path as typed."""
     (tmp_path / "plain").touch()
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     with pytest.raises(UsageError, match=sentence) as error:
@@ -138,7 +138,7 @@ def test_permission_denied(tmp_path: Path, closed: str):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_file_in_a_closed_directory(tmp_path: Path):
-    """Where nothing can be written aside, the file is written in place."""
+    """In a directory closed to new files, the file is written in place."""
     file = tmp_path / "place" / "report.csv"
     file.parent.mkdir()
     file.write_bytes(b"old and longer")
