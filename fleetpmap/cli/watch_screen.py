@@ -34,7 +34,7 @@ from fleetpmap.escape import escape
 from fleetpmap.render import table
 from fleetpmap.report import VIEWS, Report
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.watch import History, Round, Rounds, Showing, Window, keys_in, pressed, round_line, with_growth
+from fleetpmap.watch import History, Round, Rounds, Showing, Viewport, keys_in, pressed, round_line, with_growth
 from fleetpmap.watch.keys import HELP, is_begun
 
 _ENTER = "\x1b[?1049h\x1b[?25l"
@@ -178,7 +178,7 @@ class _Watched:
         self._hosts = hosts
         self._views = views
         self._showing = Showing(output.view, output.options.sort)
-        self._drawn: tuple[object, Window] | None = None
+        self._drawn: tuple[object, Viewport] | None = None
         """What was drawn last, and what came of it."""
 
     def until_the_end(self, terminal: _Terminal, found: queue.SimpleQueue[Found], paused: Event, stop: Event) -> None:
@@ -216,7 +216,7 @@ class _Watched:
         foot = _foot(window.place(self._showing.top), width)
         return [self.line[:width], self._doing()[:width], "", *body, foot][:height]
 
-    def _window(self) -> Window:
+    def _window(self) -> Viewport:
         """What is shown, in the room that there is. To scroll it, it is not drawn again."""
         size = shutil.get_terminal_size()
         what = (self._rounds, size, replace(self._showing, top=0))
@@ -231,11 +231,11 @@ class _Watched:
         marks += ["PAUSED"] if self._showing.paused else []
         return ", ".join(marks)
 
-    def _draw(self, width: int, height: int) -> Window:
+    def _draw(self, width: int, height: int) -> Viewport:
         if self._showing.helping:
-            return Window(_help(width), height)
+            return Viewport(_help(width), height)
         if self.last is None:
-            return Window(["asking …"], height)
+            return Viewport(["asking …"], height)
         host = self._showing.host
         report = self._report(self.last.of(host))
         report = with_growth(report, self._history, self._hosts if host is None else (host,))
@@ -244,7 +244,7 @@ class _Watched:
         with console.capture() as drawn:
             console.print(table(report, human=self._output.human, ascii_only=is_c_locale()))
         tables = [one for one in (report.brief or report).tables if len(one)]
-        return Window(drawn.get().splitlines(), height, len(tables))
+        return Viewport(drawn.get().splitlines(), height, len(tables))
 
     def _report(self, snapshot: Snapshot) -> Report:
         """The view, sorted as the user wants it if it has such a column."""
