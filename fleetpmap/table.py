@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.catalogue import SIZES
 from fleetpmap.naming import Names, name_mappings
 from fleetpmap.smaps import NULL, Coded, SmapsColumns
 from fleetpmap.smaps.columns import in_row_order
@@ -28,27 +29,9 @@ ROLLUP = "[totals]"
 """Path of the only row of a process of which smaps_rollup was read; the row covers all its mappings. The name is as
 long as the kernel's own `[rollup]`, which the parser refuses."""
 
-METRICS: Mapping[str, Rule] = {
-    "size_kib": "upper bound",
-    "rss_kib": "upper bound",
-    "pss_kib": "sum",
-    "uss_kib": "sum",
-    "dirty_kib": "upper bound",
-    "swap_kib": "upper bound",
-    "swap_pss_kib": "sum",
-    "hugetlb_kib": "upper bound",
-}
-"""The sizes of every report, each with the meaning of its sum over several processes."""
-
-KERNEL_KEYS: Mapping[str, tuple[str, ...]] = {
-    "rss_kib": ("Rss",),
-    "pss_kib": ("Pss",),
-    "uss_kib": ("Private_Clean", "Private_Dirty"),
-    "dirty_kib": ("Shared_Dirty", "Private_Dirty"),
-    "swap_kib": ("Swap",),
-    "swap_pss_kib": ("SwapPss",),
-    "hugetlb_kib": ("Shared_Hugetlb", "Private_Hugetlb"),
-}
+METRICS: Mapping[str, Rule] = {size.column: size.rule for size in SIZES}
+"""The sizes of every report, in order, each with the meaning of its sum over several processes."""
+KERNEL_KEYS: Mapping[str, tuple[str, ...]] = {size.column: size.kernel_keys for size in SIZES if size.kernel_keys}
 """The kernel's fields that add up to each size; size_kib is the address range itself."""
 
 

@@ -1,9 +1,9 @@
 r"""A table as csv.   report ─► [as_csv] ─► file
 
-RFC 4180 in UTF-8, with `\n` as the line end (what diff, sort and git expect; every reader takes it). The header names
-the columns; null is the empty field, a flag `true` or `false`; totals, notes and coverage have no place in csv. A text
-is escaped as everywhere (see escape). That is the data as it is; a spreadsheet takes a text such as `=1+1` for a
-formula, so there is a safe form too, which puts a `'` before it: https://owasp.org/www-community/attacks/CSV_Injection
+RFC 4180 in UTF-8, with `\n` as the line end (diff, sort and git expect it; every reader accepts it). The header names
+the columns; null is the empty field, a flag is `true` or `false`; csv has no place for totals, notes and coverage.
+Texts are escaped as in every format (see escape) and otherwise unchanged. A spreadsheet computes a text such as `=1+1`,
+so there is also a safe form with a `'` before it: https://owasp.org/www-community/attacks/CSV_Injection
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from fleetpmap.report.model import Cell, Column, Report
 _CHUNK = 65_536
 """Rows turned into Python values at a time."""
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet computes, narrow and full-width. So would a tab or a carriage return, but these are escaped."""
+"""Characters that begin a formula in a spreadsheet, narrow and full-width. Tab and carriage return do too, but they are
+always escaped."""
 
 
 def write_csv(report: Report, file: BinaryIO, *, safe: bool = False) -> None:

@@ -1,11 +1,11 @@
 """A report to paste into an issue or a wiki.   report ─► [as_markdown] ─► file
 
-GitHub's Markdown (https://github.github.com/gfm/): every table with its totals as the last row, then what stands out,
-who answered, who did not, what the totals leave out, and the command. A view that is text by nature is a fenced block.
+GitHub's Markdown (https://github.github.com/gfm/): every table with its totals as the last row, then findings,
+coverage, failures, notes and the command. A view that is a text (pmap) becomes a fenced block.
 
-Texts are escaped as everywhere (see escape) and then stand in code spans. Nothing is interpreted there, so a process
-cannot bring a link, markup or the name of somebody to be notified; and none can end its span, whose fence is longer
-than any run of backticks inside.
+Texts are escaped as in every format (see escape) and then put into code spans. Nothing is interpreted there, so the
+name of a process cannot bring a link, markup or a mention of a user; and it cannot end its span, since the fence is
+longer than any run of backticks inside.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from fleetpmap.report.notes import UPPER_BOUND, coverage_sentence, freed_sentenc
 _CHUNK = 16_384
 """Rows turned into texts at a time."""
 _TEXTS = frozenset({"text", "flag"})
-"""Units that stand on the left."""
+"""Units of left-aligned columns."""
 _SENTENCES = frozenset({"error", "meaning", "note"})
-"""Columns of our own words, and a host's among them."""
+"""Columns of sentences: our own words, with a host's words among them."""
 _BACKTICKS = re.compile("`+")
 _COLUMN = re.compile(r"[a-z]+(_[a-z]+)*")
 _WORD = re.compile(r"(?P<open>\(?)(?:`(?P<code>[^`]+)`|(?P<word>\S+?))(?P<close>[?]?\)?[,;:.]?)(?=\s|$)")
 _PLAIN = re.compile(r"[A-Za-z0-9]+(?:[-'][A-Za-z0-9]+)*|[+−-]?\d+(?:[.,]\d+)*|[%=≤±×·–−]")
-"""Words that Markdown reads as they are: no link, no emphasis, nobody's name."""
+"""Words without a meaning in Markdown: no link, no emphasis, no mention."""
 _NUMBERED = re.compile(r"^(\d+)([.)])")
-"""What would begin a list."""
+"""The beginning of a sentence that Markdown would take for a list item."""
 
 
 def write_markdown(report: Report, file: BinaryIO) -> None:
@@ -52,9 +52,12 @@ def _blocks(report: Report) -> Iterator[str]:
     if coverage:
         yield f"{_sentence(coverage)}\n\n"
     failures = folded(report.coverage.failures)
-    yield from _list(f"{one.hosts}: {one.message}" + (f" ({one.advice})" if one.advice else "") for one in failures)
+    yield from _list(
+        f"{failure.hosts}: {failure.message}" + (f" ({failure.advice})" if failure.advice else "")
+        for failure in failures
+    )
     if report.notes:
-        yield "Notes:\n\n"  # else they would be items of the list above
+        yield "Notes:\n\n"  # without this line they would be items of the list above
     yield from _list(report.notes)
     if report.has_upper_bounds:
         yield f"{UPPER_BOUND}\n\n"
@@ -78,7 +81,7 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _written(column: Column) -> Column:
-    """The column with its texts as they stand in cells."""
+    """Return the column with its texts written as Markdown cells."""
     if column.unit != "text":
         return column
     return column.with_texts(lambda text: _sentence(_one_cell(text)) if column.name in _SENTENCES else _cell(text))
@@ -88,7 +91,7 @@ def _cells(column: Column, table: Table, start: int, stop: int) -> list[str]:
     cells = column.cells(start, stop)
     texts = [_shown(column, cell, is_count=row < table.counts) for row, cell in enumerate(cells, start)]
     if table.more and stop == len(table) and column.rule is None and cells[-1] is None:
-        texts[-1] = ""  # `(N more)` has nothing to say there, which is not the same as unknown
+        texts[-1] = ""  # no total for `(N more)`, which is not the same as unknown
     return texts
 
 
@@ -125,19 +128,19 @@ def _cell(text: str) -> str:
 
 
 def _one_cell(text: str) -> str:
-    r"""The text escaped; `\|` is a bar to every reader, but `\\|` to some a bar and to others the end of the cell."""
+    r"""Escape a text for a cell. Every reader takes `\|` for a bar; of `\\|`, some make a bar, others end the cell."""
     return re.sub(r"\\\|", r"\\\\\\x7c", escape(text)).replace("|", r"\|")
 
 
 def _code(text: str) -> str:
-    """The text in a code span, from which readers take one space at each end if there are two."""
+    """Put a text into a code span. Readers strip one space at each end if both ends have one, so it is added here."""
     fence = "`" * (max(map(len, _BACKTICKS.findall(text)), default=0) + 1)
     space = " " if text.strip(" ") and (text[0] + text[-1]).strip(" `") != text[0] + text[-1] else ""
     return f"{fence}{space}{text}{space}{fence}"
 
 
 def _fenced(text: str) -> str:
-    r"""The lines of a text in a block. Bytes that are not UTF-8, and what moves a cursor, are escaped."""
+    r"""Put the lines of a text into a fenced block; bytes that are not UTF-8, and control characters, are escaped."""
     lines = [escape(line) for line in text.removesuffix("\n").split("\n")]
     fence = "`" * max([3, *(len(run) + 1 for line in lines for run in _BACKTICKS.findall(line))])
     return "\n".join([f"{fence}text", *lines, f"{fence}\n\n"])
@@ -149,7 +152,7 @@ def _list(sentences: Iterable[str]) -> Iterator[str]:
 
 
 def _sentence(text: str) -> str:
-    """A sentence of ours, escaped, in which the words that may be a host's, and the commands, are code."""
+    """Format an escaped sentence: commands, and words that may come from a host, become code spans."""
     return _NUMBERED.sub(r"\1\\\2", _WORD.sub(_word, text))
 
 

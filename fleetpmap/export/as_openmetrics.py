@@ -1,15 +1,15 @@
 r"""Gauges for Prometheus.   report ─► [as_openmetrics] ─► file
 
-OpenMetrics 1.0 text (https://prometheus.io/docs/specs/om/open_metrics_spec/), in what is Prometheus' text format 0.0.4
-too, where UNIT and EOF are comments: for the textfile collector of node_exporter, which knows no other.
+OpenMetrics 1.0 text (https://prometheus.io/docs/specs/om/open_metrics_spec/), limited to what is also valid in
+Prometheus' text format 0.0.4, where UNIT and EOF are comments: node_exporter's textfile collector reads only that.
 
     # TYPE fleetpmap_pss_bytes gauge
     # UNIT fleetpmap_pss_bytes bytes
     # HELP fleetpmap_pss_bytes Proportional set size: what is shared is divided by its users.
     fleetpmap_pss_bytes{host="web-01"} 21538816
 
-What is unknown has no sample. A row's labels are what tells it from the others; what --top leaves out has one label,
-`more="true"`. A metric says the same in every view, so that files of several views do not contradict each other.
+An unknown value has no sample. The labels of a row identify it; the rows that --top leaves out have one label together,
+`more="true"`. A metric means the same in every view, so that files of several views do not contradict each other.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
 
+from fleetpmap.catalogue import REPORTS, SIZES
 from fleetpmap.escape import escape
-from fleetpmap.export.series import KEYS
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
 from fleetpmap.units import KIB
 
-_LABELS = {**KEYS, "processes": ("host", "pid", "name")}
-"""Of summary and merged it is every text, for these are the same keys."""
-_AT_MOST = "Summed over processes, what they share is counted once for each."
+_LABELS = {report.name: report.labels for report in REPORTS if report.labels} | {"processes": ("host", "pid", "name")}
+"""Label columns by view; for summary and merged every text column, since these are the keys of --by."""
+_AT_MOST = "In a sum over processes, shared memory is counted once for each."
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One gauge."""
+    """Name, help text and unit of one gauge."""
 
     name: str
     help: str
@@ -41,18 +41,14 @@ class Metric:
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "size_kib": Metric("fleetpmap_size_bytes", f"Address space that is mapped. {_AT_MOST}", "bytes"),
-        "rss_kib": Metric("fleetpmap_rss_bytes", f"Resident set size. {_AT_MOST}", "bytes"),
-        "pss_kib": Metric(
-            "fleetpmap_pss_bytes", "Proportional set size: what is shared is divided by its users.", "bytes"
-        ),
-        "uss_kib": Metric("fleetpmap_uss_bytes", "Unique set size: what only one process maps.", "bytes"),
-        "dirty_kib": Metric("fleetpmap_dirty_bytes", f"Resident memory that was written to. {_AT_MOST}", "bytes"),
-        "swap_kib": Metric("fleetpmap_swap_bytes", f"Memory in swap. {_AT_MOST}", "bytes"),
-        "swap_pss_kib": Metric(
-            "fleetpmap_swap_pss_bytes", "Memory in swap: what is shared is divided by its users.", "bytes"
-        ),
-        "hugetlb_kib": Metric("fleetpmap_hugetlb_bytes", f"hugetlb pages, in no other size. {_AT_MOST}", "bytes"),
+        **{
+            size.column: Metric(
+                f"fleetpmap_{size.name}_bytes",
+                f"{size.meaning} {_AT_MOST}" if size.rule == "upper bound" else size.meaning,
+                "bytes",
+            )
+            for size in SIZES
+        },
         "hosts": Metric("fleetpmap_hosts_read", "Hosts on which it is mapped."),
         "processes": Metric("fleetpmap_processes_read", "Processes whose memory is in the sizes."),
         "absent": Metric("fleetpmap_processes_absent", "Processes that matched and were not read."),
@@ -60,9 +56,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "paths": Metric("fleetpmap_paths", "Different paths of these mappings."),
     }
 )
-"""Columns to metrics; a column that is not here is a label, or nothing."""
-HOSTS = Metric("fleetpmap_hosts", "Hosts asked, by what became of them.")
-PROCESSES = Metric("fleetpmap_processes", "Processes that matched, by what became of them.")
+"""Columns to metrics; any other column is a label, or left out."""
+HOSTS = Metric("fleetpmap_hosts", "Hosts asked, by status.")
+PROCESSES = Metric("fleetpmap_processes", "Processes that matched, by status.")
 
 
 def write_openmetrics(report: Report, file: BinaryIO) -> None:
@@ -73,14 +69,14 @@ def write_openmetrics(report: Report, file: BinaryIO) -> None:
         if metric := METRICS.get(column.name):
             _write(file, metric, _samples(column, labels))
     coverage = report.coverage
-    # All statuses, 0 too: an alert on a series that comes and goes does not fire.
+    # All statuses, even with 0: an alert on a series that is sometimes missing does not fire.
     _write(file, HOSTS, [(_label("status", status), coverage.hosts[status]) for status in HOST_STATUSES])
     _write(file, PROCESSES, [(_label("status", status), coverage.processes[status]) for status in PROCESS_STATUSES])
     file.write(b"# EOF\n")
 
 
 def _labels(view: str, table: Table) -> list[str]:
-    """Each row's labels, as they stand between the braces."""
+    """Return the labels of each row, as they are written between the braces."""
     wanted = _LABELS.get(view, [column.name for column in table.columns if column.unit == "text"])
     columns = [column.with_texts(escape) for column in table.columns if column.name in wanted]
     texts = [[_label(column.name, cell) for cell in column.cells()] for column in columns]
@@ -89,7 +85,7 @@ def _labels(view: str, table: Table) -> list[str]:
 
 
 def _label(name: str, value: object) -> str:
-    """The pair, or nothing for what is unknown. A line end cannot be in the value: it is escaped already."""
+    """Format one label; empty if the value is unknown. The value has no line end: it was escaped before."""
     if value is None:
         return ""
     quoted = str(value).replace("\\", r"\\").replace('"', r"\"")

@@ -1,13 +1,13 @@
 """A table as parquet.   report ─► [as_parquet] ─► file
 
-A column keeps its type: sizes and counts int64, inodes and addresses uint64, flags boolean, texts as a dictionary, and
-null is unknown. Texts are escaped as everywhere (see escape). The file's key-value metadata says what it is:
+A column keeps its type: sizes and counts int64, inodes and addresses uint64, flags boolean, texts as a dictionary; null
+is unknown. Texts are escaped as in every format (see escape). The file's key-value metadata describes it:
 
     fleetpmap_kind      report
     fleetpmap_report    the json document without its rows: run, coverage, failures, notes, view, columns, totals
 
-A cell of compare is a number here, so what is absent there (see ABSENT) is 0, as the rule for outliers counts it, and
-the list `absent` names the hosts of the row that this 0 stands for.
+A cell of compare is a number here, so an absent one (see ABSENT) is 0, as in the rule for outliers; the column `absent`
+lists the hosts of the row to which such a 0 belongs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from fleetpmap.escape import escape
-from fleetpmap.export.as_json import dumps, without_rows
+from fleetpmap.export.json_document import dumps, without_rows
 from fleetpmap.report.grouping import HexTexts
 from fleetpmap.report.model import ABSENT, Cell, Column, Report, Table
 from fleetpmap.smaps import Coded
@@ -35,7 +35,7 @@ def write_parquet(report: Report, file: BinaryIO) -> None:
     series = [_series(column) for column in report.tables[0].columns]
     if report.view == "compare":
         series.append(polars.Series("absent", _absent(report.tables[0]), dtype=polars.List(polars.String)))
-    whole = BytesIO()  # what goes wrong with the file itself is to be an OSError, not one of polars' errors
+    whole = BytesIO()  # in memory first, so that an error of the file itself is an OSError and not one of polars'
     polars.DataFrame(series).write_parquet(
         whole, metadata={"fleetpmap_kind": "report", "fleetpmap_report": dumps(without_rows(report))}
     )
@@ -43,7 +43,7 @@ def write_parquet(report: Report, file: BinaryIO) -> None:
 
 
 def _series(column: Column) -> polars.Series:
-    """The column with its type; `values` of a Column says which there are."""
+    """Return the column with its type; the docstring of Column.values lists the kinds."""
     import polars
 
     values = column.values
@@ -55,7 +55,7 @@ def _series(column: Column) -> polars.Series:
         is_nullable = values.dtype.kind == "i"
         return numbers(column.name, values.astype(np.int64)) if is_nullable else polars.Series(column.name, values)
     cells: list[Cell] = [escape(cell) if isinstance(cell, str) else cell for cell in values]
-    if column.unit == "address":  # hex texts, where --sort or --top chose among them
+    if column.unit == "address":  # plain hex texts instead of HexTexts, after --sort or --top
         cells = [None if cell is None else int(str(cell), 16) for cell in cells]
     elif column.unit != "text":
         cells = [0 if cell == ABSENT else cell for cell in cells]
@@ -64,6 +64,6 @@ def _series(column: Column) -> polars.Series:
 
 
 def _absent(table: Table) -> list[list[str]]:
-    """For each row the columns in which it is absent."""
+    """Return, for each row, the hosts on which it is absent."""
     hosts = {slot: column.name for slot, column in enumerate(table.columns) if column.unit != "text"}
     return [[host for slot, host in hosts.items() if row[slot] == ABSENT] for row in table.rows()]

@@ -1,9 +1,11 @@
-"""Reports for eyes and for awk.   report ─► [render] ─► terminal, pipe
+"""Reports as text, for reading and for awk.   report ─► [render] ─► terminal, pipe
 
-plain      aligned text, nothing cut, one awk field per cell
-terminal   the same tables as wide as the terminal, with colour: the only place that knows rich
-cells      a column's cells as texts: what both show for null, yes and no
-layout     columns to lines of a given width      shares    each row's share of the total
+plain_text      aligned text, nothing cut, one awk field per cell
+terminal        the same tables as wide as the terminal, with colour
+cells           the cells of a column as texts, null, yes and no included
+column_layout   columns to lines of a given width      shares    each row's share of the total
+
+Only `table` and `console` import rich, when they are called.
 """
 
 from __future__ import annotations
@@ -22,10 +24,10 @@ __all__ = ["console", "plain", "table"]
 
 
 def table(report: Report, *, human: bool = False, ascii_only: bool = False) -> RenderableType:
-    """The report for a terminal: its tables, who answered, and what the totals leave out.
+    """Return the report as a rich renderable: its tables, the coverage, and the notes on the totals.
 
-    For `console`, or any rich console with `soft_wrap`: the lines fit as they are. `human`: sizes as 1.2G.
-    `ascii_only`: no other character is shown, as on a console whose encoding has no others.
+    Print it on `console`, or any rich console with `soft_wrap`: the lines already have the right width. `human`: sizes
+    as 1.2G. `ascii_only`: no character outside ASCII is printed.
     """
     from fleetpmap.render.terminal import Screen  # rich takes 40 ms to import, and only a terminal needs it
 
@@ -33,7 +35,7 @@ def table(report: Report, *, human: bool = False, ascii_only: bool = False) -> R
 
 
 def console(color: Literal["auto", "always", "never"] = "auto") -> Console:
-    """stdout for `table`: as wide as the terminal, or as $COLUMNS says; in a pipe without it nothing is folded."""
+    """Return stdout as a console, as wide as the terminal or $COLUMNS; in a pipe without $COLUMNS nothing is folded."""
     from rich.console import Console
 
     from fleetpmap.render.column_layout import UNLIMITED

@@ -1,4 +1,4 @@
-"""A column's cells as texts.   report ─► [cells] ─► plain, terminal"""
+"""The cells of a column as texts.   report ─► [cells] ─► plain_text, terminal"""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fleetpmap.units import human
 UNKNOWN = "?"
 NOT_THERE = "-"
 WIDEST = 80
-"""Characters to which a column is padded: a longer text, which no number is, makes no other line longer."""
+"""Characters to which a column is padded at most. A longer text sticks out, so that it makes no other line longer."""
 _SIZES = frozenset({"KiB", "delta", "count"})
 NUMERIC = _SIZES | {"number", "address"}
-"""Units whose cells stand on the right."""
+"""Units of right-aligned cells."""
 
 
 def shown_columns(table: Table) -> tuple[Column, ...]:
-    """The columns in the order of the eye: the one whose texts hold spaces comes last."""
+    """Return the columns in reading order: the one with spaces in its texts comes last."""
     return tuple(sorted(table.columns, key=lambda column: column.name == table.last))
 
 
@@ -29,16 +29,17 @@ def cell_texts(
     counts: int = 0,
     void: str | None = None,
 ) -> list[str]:
-    """Every cell as it is shown; `rewrite` makes a host's text safe. The first `counts` are numbers, whatever the unit.
+    """Format every cell; `rewrite` makes a host's text safe.
 
-    `void` is for a table that ends in `(N more)`: what its last cell shows in a column that does not add up.
+    The first `counts` cells are plain numbers, independent of the unit. `void`, for a table that ends in `(N more)`, is
+    the text of the last cell in a column without a total.
     """
     show = _human if column.unit == "KiB" and human_sizes else _SHOW.get(column.unit, str)
     if column.unit == "delta":
         show = _signed_human if human_sizes else _signed
     cells = column.with_texts(rewrite).cells()
     texts = [UNKNOWN if cell is None else str(cell) for cell in cells[:counts]]
-    absent = ABSENT if column.unit in NUMERIC else None  # a process may call itself "absent"
+    absent = ABSENT if column.unit in NUMERIC else None  # in a text column, "absent" may be the name of a process
     texts += [UNKNOWN if cell is None else NOT_THERE if cell == absent else show(cell) for cell in cells[counts:]]
     if void is not None and column.rule is None and cells[-1] is None:
         texts[-1] = void
@@ -46,7 +47,7 @@ def cell_texts(
 
 
 def total_text(column: Column, *, human_sizes: bool = False) -> str:
-    """The column's total as it is shown; empty where it has none."""
+    """Format the total of the column; empty if it has none."""
     if column.rule is None:
         return ""
     if column.total is None:
@@ -57,7 +58,7 @@ def total_text(column: Column, *, human_sizes: bool = False) -> str:
 
 
 def label_slot(columns: Sequence[Column]) -> int | None:
-    """Which column says `total`: the first, or the last where numbers come first, as they do in pmap."""
+    """Return the index of the column with the label `total`: the first, or the last if numbers come first (pmap)."""
     for slot in (0, len(columns) - 1):
         if columns[slot].unit == "text":
             return slot

@@ -1,8 +1,9 @@
-"""Columns to lines of a given width.   cells ─► [layout] ─► terminal
+"""Columns to lines of a given width.   cells ─► [column_layout] ─► terminal
 
-Where the width does not do: long texts fold in the middle, down to FOLD_TO cells or a quarter of the terminal; then the
-columns that tell least are left out, those that are zero all the way first. A number is never cut. The column of a host
-that stands apart is kept, since the table names it; if not even these go side by side, the table goes on below itself.
+If the columns are too wide together, long texts are folded in the middle, down to FOLD_TO cells or a quarter of the
+terminal; then the least important columns are left out, first those with nothing but zeros. A number is never cut. The
+columns of outliers are kept, since the table names these hosts; if they do not fit side by side, the table continues
+below itself in a further band.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from fleetpmap.render.cells import WIDEST
 
 GAP = "  "
 UNLIMITED = 10_000
-"""Columns of a pipe."""
+"""Width of a pipe, in terminal cells."""
 FOLD_TO = 24
-"""Terminal cells that a folded text keeps at least."""
+"""Least width of a folded text, in terminal cells."""
 
 _TELLING = (
     *("mapping", "outliers", "median_kib", "spread_kib", "growth_kib", "host", "name", "process", "path", "user"),
@@ -28,12 +29,13 @@ _TELLING = (
     *("processes", "dirty_kib", "size_kib", "new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
     *("hosts", "mappings", "swap_pss_kib"),
 )
-"""Columns in the order in which they are worth their place; what is not here goes before them, from the right."""
+"""Columns by importance, the most important first; columns that are not listed are left out before these, from the
+right."""
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
-    """One column on its way to the screen: texts, not yet padded."""
+class LaidOutColumn:
+    """One column as texts, with the width to which they are padded."""
 
     name: str
     header: str
@@ -41,29 +43,29 @@ class Laid:
     total: str
     numeric: bool
     keep: bool = False
-    """It is not left out for lack of room."""
+    """The column must not be left out for lack of room."""
     width: int = 0
-    """Terminal cells; the widest text's until `fit` makes it less."""
+    """Terminal cells: the width of the widest text, until `fit` reduces it."""
     folds: bool = True
-    """A text that is wider is folded; else it makes its line longer."""
+    """True: a wider text is folded; False: it sticks out."""
 
     @classmethod
     def natural(
         cls, name: str, header: str, cells: Sequence[str], total: str, *, numeric: bool, keep: bool = False
-    ) -> Laid:
-        """A column as wide as its widest text."""
+    ) -> LaidOutColumn:
+        """Make a column as wide as its widest text."""
         return cls(name, header, cells, total, numeric, keep, max(map(text_width, (header, total, *cells))))
 
-    def unfolded(self) -> Laid:
-        """The column for a place of any width, where nothing is cut and no long text makes other lines longer."""
+    def unfolded(self) -> LaidOutColumn:
+        """Return the column for an unlimited width: nothing is cut, and no long text makes other lines longer."""
         return replace(self, width=min(self.width, WIDEST), folds=False)
 
     def least(self, terminal: int) -> int:
-        """The width below which it does not go on a terminal of that width."""
+        """Return the least width of the column on a terminal of that width."""
         return self.width if self.numeric else min(self.width, max(FOLD_TO, terminal // 4))
 
     def padded(self, texts: Sequence[str]) -> list[str]:
-        """Texts of this column, all of its width."""
+        """Pad, or fold, texts to the width of this column."""
         folded = texts if not self.folds else [self._folded(text) for text in texts]
         spaces = [" " * (self.width - text_width(text)) for text in folded]
         pairs = zip(spaces, folded, strict=True) if self.numeric else zip(folded, spaces, strict=True)
@@ -73,11 +75,11 @@ class Laid:
         return text if text_width(text) <= self.width else fold_middle(text, self.width)
 
 
-def fit(columns: Sequence[Laid], width: int) -> tuple[list[list[Laid]], list[str]]:
-    """The columns that go into `width`, each with its final width, and the headers of those left out.
+def fit(columns: Sequence[LaidOutColumn], width: int) -> tuple[list[list[LaidOutColumn]], list[str]]:
+    """Return the columns that fit into `width`, each with its final width, and the headers of those left out.
 
-    They are in one band, or in several, one below the other, if there are more columns to `keep` than the width takes;
-    each band begins with the first column.
+    The columns form one band; or several, one below the other, if the columns to `keep` do not fit side by side. Each
+    band begins with the first column.
     """
     if width >= UNLIMITED:
         return [[column.unfolded() for column in columns]], []
@@ -85,7 +87,7 @@ def fit(columns: Sequence[Laid], width: int) -> tuple[list[list[Laid]], list[str
     left_out: set[str] = set()
     while len(kept) > 1 and _total_width(column.least(width) for column in kept) > width:
         others = [slot for slot, column in enumerate(kept) if not column.keep]
-        if len(others) == 1 < len(kept):  # what names the rows
+        if len(others) == 1 < len(kept):  # the column that names the rows
             break
         worst = max(others, key=lambda slot: _expendable(kept[slot], slot))
         left_out.add(kept.pop(worst).header)
@@ -93,31 +95,31 @@ def fit(columns: Sequence[Laid], width: int) -> tuple[list[list[Laid]], list[str
     return bands, [column.header for column in columns if column.header in left_out]
 
 
-def _bands(columns: Sequence[Laid], width: int) -> list[list[Laid]]:
+def _bands(columns: Sequence[LaidOutColumn], width: int) -> list[list[LaidOutColumn]]:
     first, *others = columns
     bands = [[first]]
     for column in others:
         band = bands[-1]
-        if len(band) > 1 and _total_width(one.least(width) for one in (*band, column)) > width:
+        if len(band) > 1 and _total_width(member.least(width) for member in (*band, column)) > width:
             bands.append(band := [first])
         band.append(column)
     return bands
 
 
 def text_width(text: str) -> int:
-    """Terminal cells that a text takes."""
+    """Return the number of terminal cells that a text takes."""
     return len(text) if text.isascii() else cell_len(text)
 
 
 def fold_middle(text: str, width: int) -> str:
-    """The text in `width` terminal cells: its end tells more than its middle, and more than its beginning."""
+    """Fold a text to `width` terminal cells: a third of its beginning and two thirds of its end, as paths need."""
     head = (width - 1) // 3
     tail = width - 1 - head
     return f"{set_cell_size(text, head)}…{set_cell_size(text[::-1], tail)[::-1]}"
 
 
 def fold_end(text: str, width: int) -> str:
-    """The beginning of a sentence in `width` terminal cells."""
+    """Cut a sentence to `width` terminal cells."""
     return text if text_width(text) <= width else f"{set_cell_size(text, max(width - 1, 0))}…"
 
 
@@ -126,17 +128,17 @@ def _total_width(widths: Iterable[int]) -> int:
     return sum(all_widths) + len(GAP) * (len(all_widths) - 1)
 
 
-def _expendable(column: Laid, slot: int) -> tuple[bool, int, int]:
+def _expendable(column: LaidOutColumn, slot: int) -> tuple[bool, int, int]:
     empty = column.numeric and {*column.cells} <= {"0", "0K", "?"}
     rank = _TELLING.index(column.name) if column.name in _TELLING else len(_TELLING)
-    if empty and column.name == "hugetlb_kib":  # which tells much, since no other column counts it, if there is any
+    if empty and column.name == "hugetlb_kib":  # important only if there are huge pages: no other column counts them
         rank = len(_TELLING)
     return (empty, rank, slot)
 
 
-def _shrunk(columns: list[Laid], width: int) -> list[Laid]:
+def _shrunk(columns: list[LaidOutColumn], width: int) -> list[LaidOutColumn]:
     least = [column.least(width) for column in columns]
-    # A command line can be a megabyte: begin at the terminal's width, since what follows goes cell by cell.
+    # A command line can be a megabyte: start at the terminal's width, since the loop takes off one cell at a time.
     widths = [max(low, min(column.width, width)) for column, low in zip(columns, least, strict=True)]
     excess = _total_width(widths) - width
     while excess > 0:

@@ -1,10 +1,10 @@
-r"""Aligned text for pipes.   report ─► [plain] ─► str
+r"""Aligned text for pipes.   report ─► [plain_text] ─► str
 
-The shape of pmap's output: a header, the rows, a rule, the totals. Nothing is cut, and a very long text stands out of
-its column, so that it makes no other line longer. awk finds every cell: a column is one field (a space inside a name is
-`\x20`, an empty text is `""`), but for the last, which may hold spaces. Unknown is `?`, and `-` stands in the last
-line, and in the row `(N more)`, where a column has no total; that row is `(N_more)` where it has to be one field. Of
-several tables the first is written.
+The output has the form of pmap's: a header, the rows, a rule, the totals. Nothing is cut; a very long text sticks out
+of its column, so that it makes no other line longer. Each cell is one field for awk (a space in a name is `\x20`, an
+empty text is `""`), except in the last column, which may hold spaces. Unknown is `?`. In the totals and in the row
+`(N more)`, `-` stands for a column without a total; that row is labelled `(N_more)` if the label must be one field. Of
+several tables only the first is written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _GAP = "  "
 
 
 def plain(report: Report, *, human: bool = False) -> str:
-    """The report as text, each line ended by a newline. `human`: sizes as 1.2G, under headers without `_kib`."""
+    """Return the report as text, each line ended by a newline. `human`: sizes as 1.2G, headers without `_kib`."""
     if report.text is not None:
         return report.text
     table = report.tables[0]
@@ -33,12 +33,12 @@ def plain(report: Report, *, human: bool = False) -> str:
 
 
 def _texts(column: Column, is_last: bool, human: bool, counts: int, void: str | None) -> list[str]:
-    """Header and cells; all but the last column's are one field each."""
+    """Return header and cells; each is one field, except in the last column."""
     header = column.name.removesuffix("_kib") if human else column.name
     cells = cell_texts(column, escape if is_last else escape_word, human_sizes=human, counts=counts, void=void)
     if is_last:
         return [header, *cells]
-    if void is not None:  # nothing in the last row comes from a host
+    if void is not None:  # the last row is `(N more)`: none of its texts comes from a host
         cells[-1] = cells[-1].replace(r"\x20", "_")
     return [header, *(cell or '""' for cell in cells)]
 
@@ -46,20 +46,20 @@ def _texts(column: Column, is_last: bool, human: bool, counts: int, void: str | 
 def _totals(columns: Sequence[Column], human: bool) -> list[str | None]:
     totals: list[str | None] = [total_text(column, human_sizes=human) or "-" for column in columns]
     if (slot := label_slot(columns)) is not None:
-        # The unit only where it cannot shift awk's fields.
+        # The unit is added only in the last column, where it cannot shift awk's fields.
         totals[slot] = "total kB" if slot == len(columns) - 1 and not human else "total"
     return totals
 
 
 def _padded(column: Column, texts: Sequence[str], total: str | None) -> list[str]:
-    """Header, cells, rule and total of one column, all of one width; but for texts longer than WIDEST."""
+    """Return header, cells, rule and total of one column, padded to one width; texts over WIDEST stick out."""
     width = min(max(map(len, [*texts, total or ""])), WIDEST)
     all_ = [*texts, "-" * width, total] if total is not None else texts
     return [text.rjust(width) for text in all_] if column.unit in NUMERIC else [text.ljust(width) for text in all_]
 
 
 def _unpadded(column: Column, texts: Sequence[str], total: str | None) -> list[str]:
-    """The same of the last column; on the left, so that a long text makes no other line longer."""
+    """Return the same for the last column; its texts are left-aligned without padding."""
     if column.unit in NUMERIC:
         return _padded(column, texts, total)
     return [*texts] if total is None else [*texts, "-" * len(texts[0]), total]

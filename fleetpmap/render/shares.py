@@ -10,10 +10,10 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def share_texts(table: Table) -> list[str]:
-    """A header, and for every row its part of the total in percent and a bar, which the largest row has whole.
+    """Return a header, and for each row its share of the total in percent and as a bar; the largest row's bar is full.
 
-    Sizes that do not add up have no percent; what is unknown, and `(N more)`, has no bar. Nothing at all where there is
-    nothing to compare.
+    Sizes that do not add up get no percent. Unknown sizes, and `(N more)`, get no bar. Empty for fewer than two rows,
+    or without a total.
     """
     column = table.column(table.share) if table.share else None
     if column is None or not column.total or len(table) < 2:
@@ -32,7 +32,7 @@ def share_texts(table: Table) -> list[str]:
 
 
 def has_huge_pages(table: Table) -> bool:
-    """Whether a part of the memory is in no size but `hugetlb`, so that the shares are not of all of it."""
+    """Return True if the table has huge pages: memory that is only in `hugetlb`, so the shares leave it out."""
     return any(column.name == "hugetlb_kib" and column.total for column in table.columns)
 
 

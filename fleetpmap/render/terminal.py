@@ -1,7 +1,7 @@
-"""A report on a terminal.   report ─► cells, shares ─► layout ─► [terminal] ─► rich
+"""A report on a terminal.   report ─► cells, shares ─► column_layout ─► [terminal] ─► rich
 
-rich measures each cell of its own tables several times, which takes seconds for thousands of rows; here a line is one
-string, and rich adds the colour and knows the width.
+rich's own tables measure each cell several times, which takes seconds for thousands of rows. Here a line is one string;
+rich adds the colour and gives the width of the terminal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.style import Style
 
 from fleetpmap.escape import escape, in_ascii
 from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
-from fleetpmap.render.column_layout import GAP, Laid, fit, fold_end, text_width
+from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_end, text_width
 from fleetpmap.render.shares import has_huge_pages, share_texts
 from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.model import Column, Report, Table
@@ -33,20 +33,20 @@ _STATUS_STYLES = {
     **dict.fromkeys(("partial", "denied", "skipped", "cut", "unsupported"), _WARN),
     **dict.fromkeys(("no-match", "not-asked", "gone", "reused", "kernel", "zombie", "empty", ""), _DIM),
 }
-"""Every other status is a host's failure."""
+"""Styles of statuses; any other status is a host's failure."""
 _ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts"}
-"""Where all rows of a summary's tables are."""
+"""For each table of a summary, the option that shows all of its rows."""
 _ASCII = str.maketrans("─…█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~#######.__--==+")
-"""For a terminal that is not UTF-8, where the width matters; all other signs are `in_ascii`."""
+"""ASCII signs of the same width, for lines and bars; all other signs are translated by `in_ascii`."""
 _COMMAND = re.compile("`[^`]*`")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-"""A host's own is not printable, so it was escaped before."""
+"""Keeps a command together while a sentence is wrapped. A host's text has none: there it was escaped as unprintable."""
 
 Piece = tuple[str, Style | None]
 
 
 class Screen:
-    """A rich renderable: the report's tables and the sentences that go with them, as brief as a person wants them."""
+    """A rich renderable: the brief form of the report, its tables and sentences."""
 
     def __init__(self, report: Report, *, human: bool = False, ascii_only: bool = False) -> None:
         self._whole = report
@@ -99,12 +99,12 @@ class Screen:
                 yield from _line(line, _BOLD)
 
     def _errors(self, table: Table) -> list[str]:
-        """What stands where a failed host's numbers would be, unless the user chose the columns."""
+        """Return the texts in place of a failed host's numbers; empty if the user chose the columns."""
         if table.share is None or all(column.name != "error" for column in table.columns):
             return [""] * len(table)
         return cell_texts(table.column("error"), self._safe, void=_void(table))
 
-    def _laid(self, table: Table) -> list[Laid]:
+    def _laid(self, table: Table) -> list[LaidOutColumn]:
         columns = [column for column in shown_columns(table) if column.name != "error" or table.share is None]
         label = label_slot(columns) if table.has_totals else None
         laid = []
@@ -113,9 +113,9 @@ class Screen:
             cells = cell_texts(column, self._safe, human_sizes=self._human, counts=table.counts, void=_void(table))
             header = column.name.removesuffix("_kib")
             numeric, keep = column.unit in NUMERIC, bool(column.outliers)
-            laid.append(Laid.natural(column.name, header, cells, total, numeric=numeric, keep=keep))
+            laid.append(LaidOutColumn.natural(column.name, header, cells, total, numeric=numeric, keep=keep))
             if column.name == table.share and (shares := share_texts(table)):
-                laid.append(Laid.natural("share", shares[0], shares[1:], "", numeric=True))
+                laid.append(LaidOutColumn.natural("share", shares[0], shares[1:], "", numeric=True))
         return laid
 
     @property
@@ -140,9 +140,9 @@ class Screen:
         if text_width(hosts) > width // 2:
             hosts = hosts.replace(",", ", ")  # so that it can wrap
         first, *others = _wrapped(f"{hosts}: {message}", width, indent="  ")
-        who = len(hosts) + 1 if first.startswith(f"{hosts}:") else 0
-        yield first[:who], _FAILED
-        yield from _line(first[who:])
+        end_of_hosts = len(hosts) + 1 if first.startswith(f"{hosts}:") else 0
+        yield first[:end_of_hosts], _FAILED
+        yield from _line(first[end_of_hosts:])
         for line in others:
             yield from _line(line)
         yield from _sentence(f"  {self._safe(failure.advice)}", width, _DIM, indent="    ")
@@ -162,8 +162,8 @@ class Screen:
             yield f"no room for {', '.join(map(str.strip, left_out))}: widen the terminal, or use --format plain"
 
 
-def _rows(columns: Sequence[Laid], errors: Sequence[str], more: bool, width: int) -> Iterator[Piece]:
-    """A line a row. Status and share have their colours, a row with an error ends in it; `more`: the last is dim."""
+def _rows(columns: Sequence[LaidOutColumn], errors: Sequence[str], more: bool, width: int) -> Iterator[Piece]:
+    """Yield a line for each row: status and share are coloured, an error ends the row; `more`: the last row is dim."""
     padded = zip(*(column.padded(column.cells) for column in columns), strict=True)
     heads = next((slot for slot, column in enumerate(columns) if column.numeric), len(columns))
     coloured = [slot for slot, column in enumerate(columns) if column.name in ("status", "share")]
@@ -179,7 +179,7 @@ def _rows(columns: Sequence[Laid], errors: Sequence[str], more: bool, width: int
 
 
 def _coloured(
-    line: str, columns: Sequence[Laid], texts: Sequence[str], slots: Sequence[int], row: int
+    line: str, columns: Sequence[LaidOutColumn], texts: Sequence[str], slots: Sequence[int], row: int
 ) -> Iterator[Piece]:
     done = 0
     for slot in slots:
@@ -199,7 +199,7 @@ def _void(table: Table) -> str | None:
     return "" if table.more else None
 
 
-def _joined(columns: Sequence[Laid], texts: Sequence[str]) -> str:
+def _joined(columns: Sequence[LaidOutColumn], texts: Sequence[str]) -> str:
     return GAP.join(column.padded([text])[0] for column, text in zip(columns, texts, strict=True))
 
 
@@ -209,7 +209,7 @@ def _sentence(text: str, width: int, style: Style, indent: str = "") -> Iterator
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:
-    """Lines of a sentence. A command in backticks stays on one line, to be copied."""
+    """Wrap a sentence into lines. A command in backticks stays on one line, so that it can be copied."""
     whole = _COMMAND.sub(lambda match: match[0].replace(" ", _NO_BREAK), text)
     lines = wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return [line.replace(_NO_BREAK, " ") for line in lines]

@@ -1,7 +1,7 @@
-"""Who did not answer, and why, in as few sentences as it takes.   Coverage ─► [failures] ─► render, cli
+"""Failed hosts, those with the same reason as one sentence.   Coverage ─► [failures] ─► render, cli
 
-Forty hosts behind one closed firewall are one sentence. Failures are alike when status, message and hint are, but for
-the words that only say which host it is: its name, an address, a port, a key's fingerprint.
+Forty hosts behind one closed firewall become one sentence. Two failures are alike if status, message and hint are equal
+apart from the words that identify the host: its name, an address, a port, a key's fingerprint.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _DOMAIN = re.compile(r".+\.[A-Za-z][\w-]*")
 
 @dataclass(frozen=True, slots=True)
 class FoldedFailure:
-    """One reason, and all the hosts that have it."""
+    """One reason, and all hosts that failed for it."""
 
     hosts: str
     """`web[01-17]`"""
     status: str
     message: str
-    """One sentence; a word that is different on each of the hosts is HOST, ADDRESS, PORT or FINGERPRINT."""
+    """One sentence; a word that differs between the hosts is replaced by HOST, ADDRESS, PORT or FINGERPRINT."""
     advice: str
-    """`hint: ` and what to do, with the words of the first host where the hosts' differ; empty where nobody knows."""
+    """`hint: ` and the remedy, for the first host if the hints differ; empty if no remedy is known."""
 
 
 def folded(failures: Iterable[HostFailure]) -> tuple[FoldedFailure, ...]:
-    """The failures with those that are alike put together, in the order in which each reason comes first."""
+    """Fold failures that are alike into one, in the order in which each reason first occurs."""
     alike: dict[tuple[object, ...], list[HostFailure]] = {}
     for failure in failures:
         key = (failure.status, _pattern(_message(failure), failure.host), _pattern(failure.hint, failure.host))
@@ -48,12 +48,12 @@ def folded(failures: Iterable[HostFailure]) -> tuple[FoldedFailure, ...]:
 
 def _folded(failures: Sequence[HostFailure]) -> FoldedFailure:
     first = failures[0]
-    whose = "" if all(failure.hint == first.hint for failure in failures) else f", for {first.host}"
+    example = "" if all(failure.hint == first.hint for failure in failures) else f", for {first.host}"
     return FoldedFailure(
         hosts=fold(failure.host for failure in failures),
         status=first.status,
         message=_common([_message(failure) for failure in failures], first.host),
-        advice=f"hint{whose}: {first.hint}" if first.hint else "",
+        advice=f"hint{example}: {first.hint}" if first.hint else "",
     )
 
 
@@ -62,20 +62,23 @@ def _message(failure: HostFailure) -> str:
 
 
 def _pattern(text: str, host: str) -> tuple[str, ...]:
-    """The text's words and what is between them, with its host's own words replaced by what they are."""
+    """Return a key that is equal for texts that differ only in words that identify the host.
+
+    `web-01: port 22 is closed` of web-01 gives ("HOST", "PORT", …), then the text between the words.
+    """
     words = [_kind(match, host) or match[0] for match in _WORD.finditer(text)]
     return (*words, _WORD.sub("\0", text))
 
 
 def _common(texts: Sequence[str], host: str) -> str:
-    """What texts of one pattern say: a word of their own that all of them share stays."""
+    """Return the one text of several with the same pattern; an identifying word stays if all of them share it."""
     words_of = [[match[0] for match in _WORD.finditer(text)] for text in texts]
     same = iter([len(set(words)) == 1 for words in zip(*words_of, strict=True)])
     return _WORD.sub(lambda match: match[0] if next(same) else _kind(match, host) or match[0], texts[0])
 
 
 def _kind(match: re.Match[str], host: str) -> str | None:
-    """What a word tells of its host; None: nothing."""
+    """Return the placeholder for a word that identifies the host; None for an ordinary word."""
     word = match[0]
     match match.lastgroup:
         case "colons":

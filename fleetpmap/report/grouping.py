@@ -1,6 +1,11 @@
-"""What several views count by.   snapshot ─► [rows] ─► the views
+"""Keys and sums that several views share.   snapshot ─► [grouping] ─► the views
 
-Processes and mappings as coded columns, and the eight sizes summed by any group of mappings.
+Texts of hosts, processes and paths become coded columns: a text is stored once, and a row holds its index (a code; -1
+is null). A group is an array with one number for each mapping; the eight sizes can be summed by any group:
+
+    host_slots(snapshot)                    [0, 0, 1, 1, 1]      five mappings on two hosts
+    table.metrics["rss_kib"]                [8, 4, 2, 2, 1]
+    sums_by(table, slots, 2)["rss_kib"]     [12, 5]              one sum for each host
 """
 
 from __future__ import annotations
@@ -18,11 +23,14 @@ from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, count, distinct, is_rollup, sums, total
 
 WHOLE = frozenset({"ok", "no-match"})
-"""Statuses of a host that leaves nothing out: what was not read there is not there."""
+"""Statuses of hosts that were read completely: a mapping missing there does not exist there."""
 
 
 class HexTexts(Sequence[str]):
-    """Addresses as lower-case hex of at least so many digits (the kernel prints 8), made when looked at."""
+    """Addresses as lower-case hex of at least `digits` digits (the kernel prints 8), formatted on access.
+
+    Millions of addresses stay an array of integers until a format prints a slice of them.
+    """
 
     def __init__(self, values: NDArray[np.uint64], digits: int = 8) -> None:
         self.values = values
@@ -42,21 +50,21 @@ class HexTexts(Sequence[str]):
 
 
 def coded(texts: Iterable[str | None]) -> Coded:
-    """A coded column of texts, None as null."""
+    """Return a coded column of texts, None as null."""
     slots: dict[str, int] = {}
     codes = [-1 if text is None else slots.setdefault(text, len(slots)) for text in texts]
     return Coded(np.array(codes, dtype=np.int32), tuple(slots))
 
 
 def owner(process: Process) -> str | None:
-    """The user as ps shows it: the name, the number where the host has no name for it, None where nobody knows."""
+    """Return the user as ps shows it: the name, or the uid if the host has no name for it; None if unknown."""
     if process.user is not None or process.uid is None:
         return process.user
     return str(process.uid)
 
 
 def identity_columns(processes: Sequence[Process]) -> tuple[Column, Column, Column, Column, Column, Column]:
-    """host, pid, user, name, command and status, one row per process."""
+    """Return the columns host, pid, user, name, command and status, one row per process."""
     return (
         Column("host", "text", coded(process.host for process in processes)),
         Column("pid", "number", np.array([process.pid for process in processes], dtype=np.int64)),
@@ -68,12 +76,12 @@ def identity_columns(processes: Sequence[Process]) -> tuple[Column, Column, Colu
 
 
 def host_slots(snapshot: Snapshot) -> NDArray[np.int32]:
-    """For every mapping the slot of its host in `snapshot.hosts`."""
+    """Return, for each mapping, the index of its host in `snapshot.hosts`."""
     return _host_of_processes(snapshot)[snapshot.table.process]
 
 
 def processes_on(snapshot: Snapshot) -> tuple[IntArray, IntArray]:
-    """For every host how many of its processes were read, and how many were not."""
+    """Count, for each host, its processes that were read and those that were not."""
     read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
     slots, hosts = _host_of_processes(snapshot), len(snapshot.hosts)
     return np.bincount(slots[read], minlength=hosts), np.bincount(slots[~read], minlength=hosts)
@@ -85,23 +93,24 @@ def _host_of_processes(snapshot: Snapshot) -> NDArray[np.int32]:
 
 
 def by_process(texts: Iterable[str | None], table: MappingTable) -> Coded:
-    """One text per process, spread over the process's mappings."""
+    """Turn one text per process into one per mapping."""
     column = coded(texts)
     return Coded(column.codes[table.process], column.names)
 
 
 def plain_paths(table: MappingTable) -> Coded:
-    """Every mapping's path without the kernel's ` (deleted)`; `[anon]` where there is none."""
+    """Return each mapping's path without the kernel's ` (deleted)`; `[anon]` for a mapping without a path."""
     return _rewritten(table.path, lambda path: path.removesuffix(DELETED) or ANON)
 
 
 def proper_paths(table: MappingTable) -> Coded:
-    """As `plain_paths`, and without what a package manager adds to the name of a file that it replaces."""
+    """Return `plain_paths` without the suffix that a package manager gives to a file while it replaces it."""
     return _rewritten(table.path, lambda path: proper_path(path) or ANON)
 
 
 def replaced(table: MappingTable) -> NDArray[np.bool_]:
-    """For every mapping whether its file was deleted, or moved aside for another."""
+    """Return, for each mapping, True if its file was deleted, or moved aside for another."""
+    # The False at the end is for mappings without a path: their code is -1, which indexes the last slot.
     return np.array([*map(is_replaced, table.path.names), False], dtype=np.bool_)[table.path.codes]
 
 
@@ -110,7 +119,7 @@ def _rewritten(texts: Coded, rewrite: Callable[[str], str]) -> Coded:
 
 
 def mapping_counts(table: MappingTable, group: NDArray[np.integer], groups: int) -> tuple[IntArray, int | None]:
-    """How many mappings each group has, and all together; NULL and None where only their sum was read."""
+    """Count the mappings of each group, and all of them; NULL and None where only rollups were read."""
     counts = count(table.mappings, group, groups)
     rolled = is_rollup(table.path)
     if not rolled.any():
@@ -120,17 +129,17 @@ def mapping_counts(table: MappingTable, group: NDArray[np.integer], groups: int)
 
 
 def rule_over(processes: int, rule: Rule) -> Rule:
-    """What a sum over that many processes is: within one, no page is counted twice."""
+    """Return the rule for a sum over that many processes: within one process, no page is counted twice."""
     return "sum" if rule == "upper bound" and processes <= 1 else rule
 
 
 def sums_by(table: MappingTable, group: NDArray[np.integer], groups: int) -> dict[str, IntArray]:
-    """Each of METRICS summed over the mappings of each group, NULL where a group knows nothing."""
+    """Sum each of METRICS over the mappings of each group; NULL for a group without any known value."""
     return {name: sums(table.metrics[name], group, groups) for name in METRICS}
 
 
 def size_columns(snapshot: Snapshot, values: Mapping[str, IntArray]) -> tuple[Column, ...]:
-    """The columns of METRICS, with `values` as cells and the whole snapshot's totals."""
+    """Return the columns of METRICS, with `values` as cells and the totals of the whole snapshot."""
     read, metrics = len(distinct(snapshot.table.process)), snapshot.table.metrics
     return tuple(
         Column(name, "KiB", values[name], rule=rule_over(read, rule), total=known_total(metrics[name], snapshot))
@@ -139,15 +148,15 @@ def size_columns(snapshot: Snapshot, values: Mapping[str, IntArray]) -> tuple[Co
 
 
 def known_total(values: IntArray, snapshot: Snapshot) -> int | None:
-    """The sum of some mappings' values; of none it is 0 where anybody's memory is known, else None."""
-    told = len(snapshot.table) > 0 or any(host.status in WHOLE for host in snapshot.hosts)
-    return 0 if told and not len(values) else total(values)
+    """Return the sum of `values`; without values 0 if the memory of any host is known, else None."""
+    is_known = len(snapshot.table) > 0 or any(host.status in WHOLE for host in snapshot.hosts)
+    return 0 if is_known and not len(values) else total(values)
 
 
 HUGETLB = "hugetlb_kib"
-"""Huge pages are in no other size, so where rows are compared they come on top."""
+"""Huge pages are in no other size, so rows are compared by this size and `share_metric` together."""
 
 
 def share_metric(snapshot: Snapshot) -> str:
-    """The size by which rows are compared: PSS, which adds up; RSS where a kernel among them does not tell PSS."""
+    """Return the size by which rows are compared: PSS, which adds up; RSS if any kernel in the run lacks PSS."""
     return "rss_kib" if (snapshot.table.metrics["pss_kib"] == NULL).any() else "pss_kib"

@@ -1,7 +1,7 @@
-"""What a report is.   snapshot ─► [report] ─► render, export
+"""The result of a view: columns, rows, totals and notes.   snapshot ─► [report] ─► render, export
 
-A Report is columns, rows, totals and notes: no terminal, no file, no escaping. Cells are plain values; how they look is
-the renderer's business, how they are written the exporter's.
+A Report knows no terminal, no file and no escaping. Its cells are plain values: a renderer decides how they look, an
+exporter how they are written.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from fleetpmap.table import Rule
 
 Cell = str | int | bool | None
 Unit = Literal["KiB", "delta", "count", "text", "address", "number", "flag"]
-"""KiB and count are right-aligned numbers, delta is a difference in KiB, with its sign; address is hex text; number (a
-pid, an inode) never adds up."""
+"""KiB and count are right-aligned numbers; delta is a signed difference in KiB; address is hex text; number (a pid, an
+inode) is never summed."""
 
 ABSENT = "absent"
-"""The cell of a host that was read whole and does not have it: neither 0 nor unknown."""
+"""Cell of a host that was read completely and does not have the mapping: neither 0 nor unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name in every format, its unit, its cells and what they total to."""
+    """One column: its name in every format, its unit, its cells and their total."""
 
     name: str
     """`rss_kib`: as in csv and json."""
     unit: Unit
     values: NDArray[np.signedinteger] | NDArray[np.uint64] | NDArray[np.bool_] | Coded | Sequence[Cell]
-    """Signed with NULL for null, uint64 and booleans without, coded texts, or the cells themselves."""
+    """Signed integers with NULL (-1) for null; uint64 or booleans, which have no null; coded texts; or plain cells."""
     rule: Rule | None = None
-    """What `total` is; None: the column has no total."""
+    """The meaning of `total`; None: the column has no total."""
     total: int | None = None
-    """None is unknown (or no rule)."""
+    """The total in the column's unit; None: unknown, or no rule."""
     outliers: frozenset[int] = frozenset()
-    """The rows whose cell stands apart from the other hosts' (compare)."""
+    """Rows in which this host is an outlier (compare)."""
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
     def at_most(self) -> bool:
-        """Whether the total is an upper bound; 0 is exact."""
+        """True if the total is an upper bound; 0 is exact."""
         return self.rule == "upper bound" and bool(self.total)
 
     def cells(self, start: int = 0, stop: int | None = None) -> list[Cell]:
-        """The cells of rows start … stop as plain values, None for null."""
+        """Return the cells of rows start … stop as plain values, None for null."""
         values = self.values
         if isinstance(values, Coded):
             part: Sequence[Cell] = Coded(values.codes[start:stop], values.names).texts()
@@ -64,7 +64,7 @@ class Column:
         return list(values[start:stop])
 
     def with_texts(self, rewrite: Callable[[str], str]) -> Column:
-        """The same column with every text passed through `rewrite`, once for each different text if coded."""
+        """Return the column with `rewrite` applied to every text; to each distinct text once, if coded."""
         values = self.values
         if isinstance(values, Coded):
             return replace(self, values=Coded(values.codes, tuple(map(rewrite, values.names))))
@@ -75,61 +75,61 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns of one length, under a name that json uses as the key."""
+    """Columns of equal length, under a name that json uses as the key."""
 
     name: str
     columns: tuple[Column, ...]
     last: str | None = None
-    """The column that table and plain show last, since its texts hold spaces; None: the order is theirs too."""
+    """The column that the formats table and plain print last, since its texts hold spaces; None: no column is moved."""
     share: str | None = None
-    """The column by which rows are large or small: a terminal draws each row's share of its total. None: no shares."""
+    """The size by which rows are compared: a terminal draws each row's share of its total. None: no shares."""
     measure: tuple[str, ...] = ()
-    """The columns that say together how large a row is, for --top; empty: `share`, or else PSS, or else RSS."""
+    """Columns that add up to the size of a row, for --top; empty: `share`, or else PSS, or else RSS."""
     more: int = 0
-    """How many rows the last one, `(N more)`, stands for; 0: there is no such row."""
+    """Number of rows that the last row, `(N more)`, stands for; 0: there is no such row."""
     counts: int = 0
-    """How many of the first rows hold counts in the columns of sizes."""
+    """Number of rows, from the first, with counts in the columns of sizes (compare: the row `processes`)."""
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
 
     @property
     def has_totals(self) -> bool:
-        """Whether any column has a total."""
+        """True if any column has a total."""
         return any(column.rule for column in self.columns)
 
     def column(self, name: str) -> Column:
-        """The column of that name; it has to be there."""
+        """Return the column of that name, which must exist."""
         return next(column for column in self.columns if column.name == name)
 
     def rows(self) -> list[tuple[Cell, ...]]:
-        """All rows, as plain values."""
+        """Return all rows as plain values."""
         return list(zip(*(column.cells() for column in self.columns), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One answer: one table (summary has two), sentences about it, and how much of the fleet is in it."""
+    """One table (summary has two), sentences about it, and the coverage: how much of the fleet is in it."""
 
     view: str
     tables: tuple[Table, ...]
-    """The first is the one that a one-table format writes."""
+    """A format that holds one table writes the first."""
     notes: tuple[str, ...]
-    """What a reader must know to read the totals right: which hosts a sum leaves out, and why."""
+    """Sentences needed to read the totals correctly: the hosts that a sum leaves out, and why."""
     coverage: Coverage
     run: Run
     findings: tuple[str, ...] = ()
-    """What stands out in the table, a sentence each."""
+    """Sentences about the rows and hosts that stand out."""
     text: str | None = None
     """The finished text of a view that is text by nature (pmap); table and plain print it as it is."""
     brief: Report | None = None
-    """The same answer as short as a person wants it on a terminal; None: it is short enough as it is."""
+    """A shorter form for a terminal; None: the report itself is shown."""
     beside: Mapping[str, Report] = field(default_factory=dict)
-    """What a page shows beside it, by its names in report.page; of no other format's business."""
+    """Further reports that an html page shows, by their names in views.page; no other format uses them."""
     listed_only: bool = False
-    """It says who would be read: nobody's memory was."""
+    """The report only lists processes; no memory was read (ps)."""
 
     @property
     def has_upper_bounds(self) -> bool:
-        """Whether any total is an upper bound, which a reader has to be told."""
+        """True if any total is an upper bound, which the formats then explain."""
         return any(column.at_most for table in self.tables for column in table.columns)

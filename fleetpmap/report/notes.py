@@ -1,7 +1,7 @@
-"""What a reader must know to read the totals right.   snapshot ─► [notes] ─► every report
+"""Sentences needed to read the totals correctly.   snapshot ─► [notes] ─► every report
 
-One place for the sentences, so that every view, and stderr, say the same: the coverage, whose kernel lacks a field,
-which processes' memory is missing, and whether what was read hangs together.
+They stand here once, so that every view, and stderr, print the same: the coverage, the kernels that lack a field, the
+processes that were not read, and the results of the self-check.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from fleetpmap.table import KERNEL_KEYS, count, distinct
 from fleetpmap.units import KIB, human
 
 MOST_NAMED = 5
-"""Pids of one host, and hosts, that a sentence names; the rest is a number."""
+"""Pids of one host, and hosts, that a sentence names; the rest is counted."""
 UPPER_BOUND = "≤ at most: what processes share is counted once for each of them"
-"""What the sign before such a total means."""
+"""The legend of the sign before a total that is an upper bound."""
 HUGE_PAGES = "hugetlb: huge pages, which no other column counts; each row's share is of the {0} alone"
-"""What to know where a table has some."""
+"""The legend of a table with huge pages; {0} is the size that the shares are of."""
 _CHECKS: Mapping[Check, str] = {
     "rss_identity": "RSS identity",
     "mappings_apart": "mappings apart",
@@ -43,15 +43,16 @@ _CHECKS: Mapping[Check, str] = {
     "start_time_unchanged": "start time unchanged",
     "rollup": "sums of smaps_rollup",
 }
-"""The checks, in words."""
+"""The names of the checks in sentences."""
 _MOVED = ("rollup", "differs")
+"""A check and verdict without a sentence for each process: the memory of a live process changed between two reads."""
 
 
 def coverage_sentence(coverage: Coverage, *, listed_only: bool = False) -> str:
-    """How many answered, how many did not and why, and what became of the processes.
+    """Return one sentence: how many hosts answered, how many did not and why, and the statuses of the processes.
 
-    The names of those who did not are in `failures.folded`. `listed_only`: nobody's smaps was read. Empty where there
-    was nobody to ask.
+    The names of the failed hosts are in `failures.folded`. `listed_only`: no smaps was read. Empty if there was no host
+    to query.
     """
     if not coverage.asked:
         return ""
@@ -68,9 +69,9 @@ def coverage_sentence(coverage: Coverage, *, listed_only: bool = False) -> str:
 
 
 def notes_on(snapshot: Snapshot, fields: Sequence[str] | None = None) -> tuple[str, ...]:
-    """What the totals of a snapshot leave out, and which of them to doubt.
+    """Return the notes on a snapshot's totals: what they leave out, and which of them may be wrong.
 
-    `fields`: kernel keys that the view has columns of, in place of the sizes.
+    `fields`: the kernel keys that the view has as columns, in place of the sizes.
     """
     return (
         *_kernel_gaps(snapshot, fields),
@@ -82,13 +83,13 @@ def notes_on(snapshot: Snapshot, fields: Sequence[str] | None = None) -> tuple[s
 
 
 def freed_sentence(report: Report, *, human_sizes: bool = False) -> str:
-    """What ending the processes frees, where that is not what the column uss adds up to; else empty.
+    """Return how much memory ending all processes frees, if the total of uss is well below it; else empty.
 
     smaps does not say which processes share a page: USS is the least that ending all of them frees, PSS the most.
     """
     columns = {column.name: column for table in report.tables for column in table.columns}
     read = report.coverage.processes["read"]
-    uss, pss = (one.total if (one := columns.get(name)) else None for name in ("uss_kib", "pss_kib"))
+    uss, pss = (columns[name].total if name in columns else None for name in ("uss_kib", "pss_kib"))
     if read < 2 or uss is None or pss is None or pss - uss <= max(KIB, pss // 10):
         return ""
     figure = human(pss) if human_sizes else f"{pss} kB"
@@ -97,7 +98,7 @@ def freed_sentence(report: Report, *, human_sizes: bool = False) -> str:
 
 
 def same_machine_notes(snapshot: Snapshot) -> list[str]:
-    """One sentence if a machine is in the totals under several names, else none."""
+    """Return a sentence if a machine is in the totals under several names, else an empty list."""
     machines = [fold(names) for names in snapshot.same_machines()]
     if not machines:
         return []
@@ -108,12 +109,12 @@ def same_machine_notes(snapshot: Snapshot) -> list[str]:
 
 
 def check_sentences(checked: Checked) -> list[str]:
-    """The self-check in one sentence, then one for each process that does not pass it."""
+    """Return the result of the self-check in one sentence, then one for each process that did not pass it."""
     if not checked.processes:
         return []
-    # What differs in the rollup is only counted: it says nothing against the totals.
-    told = [(process, finding) for process, finding in checked.findings if (finding.check, finding.verdict) != _MOVED]
-    failed = {(process.host, process.pid) for process, finding in told if finding.verdict == "failed"}
+    # A rollup that differs is only counted: it is no evidence against the totals.
+    named = [(process, finding) for process, finding in checked.findings if (finding.check, finding.verdict) != _MOVED]
+    failed = {(process.host, process.pid) for process, finding in named if finding.verdict == "failed"}
     passed = checked.processes - len(failed)
     sentence = f"self-check: {passed} of {_counted(checked.processes, 'process')}: "
     sentence += ", ".join(_CHECKS[check] for check in checked.verdicts)
@@ -121,8 +122,11 @@ def check_sentences(checked: Checked) -> list[str]:
         if unknown := verdicts["unknown"]:
             sentence += f"; {_CHECKS[check]} unknown in {unknown}"
         if differs := verdicts["differs"]:
-            sentence += f"; {_CHECKS[check]} not in {differs}, as the memory of a live process moves"
-    return [sentence, *(f"{one.host}: process {one.pid} ({one.name}): {finding.message}" for one, finding in told)]
+            sentence += f"; {_CHECKS[check]} different in {differs}, since the memory of a live process changes"
+    details = (
+        f"{process.host}: process {process.pid} ({process.name}): {finding.message}" for process, finding in named
+    )
+    return [sentence, *details]
 
 
 def _failures(coverage: Coverage) -> str:
@@ -140,7 +144,7 @@ def _processes(coverage: Coverage, verb: str) -> str:
 
 
 def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
-    """A sentence for each set of hosts whose kernels do not tell what a total needs."""
+    """Return a sentence for each set of hosts with kernels that lack a field that a total needs."""
     if fields is None:
         needed = KERNEL_KEYS
     else:
@@ -164,8 +168,9 @@ def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
 
 
 def _huge_pages_unknown(snapshot: Snapshot) -> list[str]:
-    """One sentence if huge pages are mapped where the kernel (before 4.4) counts them in no size at all."""
+    """Return a sentence if huge pages are mapped where the kernel (before 4.4) counts them in no size at all."""
     table = snapshot.table
+    # One flag for each kind, spread to the rows by their codes; the False at the end is for a null kind, code -1.
     huge = np.array([*(kind == "hugetlb" for kind in table.kind.names), False], dtype=np.bool_)[table.kind.codes]
     unknown = huge & (table.metrics[HUGETLB] == NULL)
     sizes = table.metrics["size_kib"][unknown]
@@ -177,24 +182,28 @@ def _huge_pages_unknown(snapshot: Snapshot) -> list[str]:
 
 
 class _Gap(NamedTuple):
-    who: str
+    """Memory that a total leaves out for lack of a field."""
+
+    where: str
+    """The hosts, or the mappings of a host: `web[01-03]`, `2 mappings on web-01`."""
     why: str
+    """The reason, up to the name of the field: `its kernel has no`."""
 
 
 def _gap_sentence(gap: _Gap, columns: Sequence[str], missing: str) -> str:
-    return f"{_listed(columns)} {'leaves' if len(columns) == 1 else 'leave'} out {gap.who}: {gap.why} {missing}"
+    return f"{_listed(columns)} {'leaves' if len(columns) == 1 else 'leave'} out {gap.where}: {gap.why} {missing}"
 
 
 def _field_gap_sentence(gap: _Gap, columns: Sequence[str], all_: Collection[str]) -> str:
-    """The same where the columns are the fields; of nearly all fields, the others."""
+    """Return the sentence for columns that are fields; if nearly all fields lack, it names the others."""
     others = [column for column in all_ if column not in columns]
     if 0 < len(others) < len(columns) // 2:
-        return f"all fields but {_listed(others)} leave out {gap.who}: {gap.why} others"
+        return f"all fields but {_listed(others)} leave out {gap.where}: {gap.why} others"
     return _gap_sentence(gap, columns, "such field" if len(columns) == 1 else "such fields")
 
 
 def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[int]) -> list[_Gap]:
-    """Who is left out, and why: hosts wholly, and hosts in some mappings."""
+    """Return the gaps of one field: hosts without any value, as one; then each host that lacks it in some mappings."""
     counts = list(zip(names, nulls_on, mappings_on, strict=True))
     whole = [name for name, nulls, mappings in counts if 0 < nulls == mappings]
     gaps = [_Gap(fold(whole), "its kernel has no" if len(whole) == 1 else "their kernels have no")] if whole else []
@@ -206,7 +215,7 @@ def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[i
 
 
 def _unread(processes: Sequence[Process]) -> list[str]:
-    """A sentence for each status and reason whose processes have memory that no total holds."""
+    """Return a sentence for each status and reason of processes that the totals leave out."""
     left_out: dict[tuple[str, str], dict[str, list[str]]] = {}
     for process in processes:
         if process.status in INCOMPLETE:
@@ -224,7 +233,7 @@ def _left_out_sentence(status: str, reason: str, places: Mapping[str, Sequence[s
 
 
 def _doubts(checked: Checked) -> list[str]:
-    """What to doubt in the totals, since processes that they hold do not pass the self-check."""
+    """Return the reasons to doubt the totals: processes in them that did not pass the self-check."""
     failed: dict[str, dict[str, None]] = {}
     grew: dict[str, dict[str, None]] = {}
     for process, finding in checked.findings:
@@ -247,7 +256,7 @@ def _processes_of(places: Mapping[str, Mapping[str, None]], did: str) -> str:
 
 
 def _where(places: Mapping[str, Sequence[str]]) -> str:
-    """Which pids on which hosts; of many hosts only their names."""
+    """Return the pids on each host; for more than MOST_NAMED hosts only their names."""
     if len(places) > MOST_NAMED:
         return f" on {fold(places)}"
     return ": " + "; ".join(f"{_some(pids)} on {host}" for host, pids in places.items())

@@ -1,7 +1,7 @@
-"""Which rows and columns of a table, in what order.   a view's Table ─► [shape] ─► Report
+"""Rows and columns of a table, selected and ordered.   a view's Table ─► [shape] ─► Report
 
---sort, --top and --columns, for every view. None of them changes a total: the rows that --top leaves out become one,
-`(N more)`, with their sums.
+Applies --sort, --top and --columns, for every view. None of them changes a total: the rows that --top leaves out become
+one row, `(N more)`, with their sums.
 """
 
 from __future__ import annotations
@@ -22,31 +22,32 @@ from fleetpmap.smaps import NULL, Coded
 from fleetpmap.table import IntArray, total
 
 Rows = NDArray[np.intp]
-"""Slots of a table's rows."""
+"""Indices of rows in a table."""
 Counted = Callable[[Rows], Mapping[str, int]]
-"""Distinct counts over some rows together, by column: what several of them share is counted once."""
+"""Counts distinct things (hosts, processes) over some rows together, by column: a thing in several rows counts once."""
 
 _SIZES = frozenset({"KiB", "delta", "count"})
 _BELOW_ALL = -(2**62)
 """Less than any size or difference."""
 _LARGEST_BY = ("pss_kib", "rss_kib")
-"""What --top means by large, where neither --sort nor the table says it."""
+"""Columns that rank rows for --top if neither --sort nor the table names one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What --sort, --top and --columns say. A size may be called without `_kib`."""
+    """The values of --sort, --top and --columns. The suffix `_kib` of a column may be left out."""
 
     sort: str | None = None
-    """Sizes and counts from the largest, flags from yes, all else from the smallest; unknown last. None: the view's."""
+    """Column to sort by: sizes and counts descending, flags yes first, all others ascending, unknown last. None: the
+    order of the view."""
     top: int | None = None
-    """Rows kept: the first of `sort`, or the largest. None and 0: all."""
+    """Number of rows kept: the first by `sort`, or the largest. None and 0: all."""
     columns: tuple[str, ...] | None = None
     """The columns, in order. None: all."""
 
     @classmethod
     def of(cls, options: ViewOptions) -> Shape:
-        """What a view's options say of it."""
+        """Take the shape from the options of a view."""
         return cls(options.sort, options.top, options.columns)
 
 
@@ -54,10 +55,12 @@ AS_IT_IS = Shape()
 
 
 def shaped(table: Table, shape: Shape, counted: Counted | None = None) -> Table:
-    """The table as the user wants it. Counts add up in `(N more)`, but for those that `counted` tells.
+    """Return the table with the rows and columns that the shape asks for.
+
+    Columns with a rule add up in the row `(N more)`, except those that `counted` counts anew.
 
     Raises:
-        UsageError: a column that the table does not have; or `top` with columns none of which can say `(N more)`.
+        UsageError: a column that the table does not have; or `top` without a text column for `(N more)`.
     """
     names = [_named(table, name, "--columns") for name in shape.columns or ()]
     labels = _labels(_chosen(table, names))
@@ -73,17 +76,17 @@ def shaped(table: Table, shape: Shape, counted: Counted | None = None) -> Table:
 
 
 def has_label(table: Table) -> bool:
-    """Whether a cell of the table can say `(N more)`."""
+    """Return True if the table has a text column, which `(N more)` needs."""
     return bool(_labels(table))
 
 
 def rows_of(table: Table, rows: Rows) -> Table:
-    """The table with only these rows, in this order, and the totals of all."""
+    """Return the table with only these rows, in this order, and the totals of all rows."""
     return replace(table, columns=tuple(_taken(column, rows) for column in table.columns))
 
 
 def _chosen(table: Table, names: Sequence[str]) -> Table:
-    """The table with these columns; with all of its own if there are no names."""
+    """Return the table with the named columns; with all columns if there are no names."""
     if not names:
         return table
     columns = tuple(table.column(name) for name in dict.fromkeys(names))
@@ -103,7 +106,7 @@ def _named(table: Table, name: str, option: str) -> str:
 
 
 def _order(table: Table, shape: Shape) -> Rows | None:
-    """The rows in the order asked for; None: as they are."""
+    """Return the rows in the order asked for; None: the order of the view."""
     if shape.sort is not None:
         rank = _rank(table.column(_named(table, shape.sort, "--sort")))
     elif shape.top and table.measure:
@@ -116,15 +119,15 @@ def _order(table: Table, shape: Shape) -> Rows | None:
 
 
 def together(columns: Sequence[Column]) -> IntArray:
-    """What is known of these sizes, added up for each row; below all else where nothing is."""
+    """Add up the known sizes of each row; _BELOW_ALL for a row without any."""
     sizes = [_sizes_of(column) for column in columns]
-    unknown = np.logical_and.reduce([one == _BELOW_ALL for one in sizes])
-    known: IntArray = np.sum([np.where(one == _BELOW_ALL, 0, one) for one in sizes], axis=0)
+    unknown = np.logical_and.reduce([values == _BELOW_ALL for values in sizes])
+    known: IntArray = np.sum([np.where(values == _BELOW_ALL, 0, values) for values in sizes], axis=0)
     return np.where(unknown, _BELOW_ALL, known)
 
 
 def _sizes_of(column: Column) -> IntArray:
-    """The sizes of a column, _BELOW_ALL for what is unknown."""
+    """Return the sizes of a column, _BELOW_ALL for unknown ones."""
     if isinstance(column.values, np.ndarray):
         values = _ints(column.values)
         return np.where(values == NULL, _BELOW_ALL, values)
@@ -133,12 +136,12 @@ def _sizes_of(column: Column) -> IntArray:
 
 def _largest_by(table: Table) -> str:
     names = [column.name for column in table.columns]
-    # A table of mappings none of which was read has none of the kernel's sizes, and no rows.
+    # A table of mappings without any row has none of the kernel's fields, so it may lack PSS and RSS.
     return table.share or next((name for name in _LARGEST_BY if name in names), names[0])
 
 
 def _rank(column: Column) -> NDArray[Any]:
-    """Numbers that ascend in the column's order."""
+    """Return a sort key for each row: numbers that ascend in the order of the column."""
     values = column.values
     if isinstance(values, HexTexts):
         return values.values
@@ -148,7 +151,7 @@ def _rank(column: Column) -> NDArray[Any]:
         texts = values if isinstance(values, Coded) else coded(None if cell is None else str(cell) for cell in values)
         by_text = {text: rank for rank, text in enumerate(sorted(texts.names))}
         ranks = np.array([*(by_text[name] for name in texts.names), len(by_text)], dtype=np.intp)
-        return ranks[texts.codes]  # null, code -1, is the last
+        return ranks[texts.codes]  # null has code -1, so it takes the last and largest rank
     if values.dtype == np.bool_:
         return ~values
     if column.unit in _SIZES:
@@ -157,7 +160,7 @@ def _rank(column: Column) -> NDArray[Any]:
 
 
 def _reordered(table: Table, order: Rows, top: int, counted: Counted | None, labels: Sequence[str]) -> Table:
-    """The first `top` rows of the order, and one for the others; the first of `labels` is the column that says so."""
+    """Return the first `top` rows of the order, and one row for the others, labelled in the first of `labels`."""
     kept, left = order[:top], order[top:]
     shown = rows_of(table, kept)
     if not len(left):
@@ -170,7 +173,7 @@ def _reordered(table: Table, order: Rows, top: int, counted: Counted | None, lab
 
 
 def _labels(table: Table) -> list[str]:
-    """The columns that can say `(N more)`; the first does."""
+    """Return the text columns; the first of them holds the label `(N more)`."""
     return [column.name for column in table.columns if column.unit == "text"]
 
 
@@ -187,7 +190,7 @@ def _taken(column: Column, rows: Rows) -> Column:
 
 
 def _sum(column: Column) -> Cell:
-    """What is known of the column, added up; absent only where all of it is."""
+    """Add up the known cells of the column; ABSENT if all cells are, None if none is known."""
     if isinstance(column.values, np.ndarray):
         return total(_ints(column.values))
     cells = column.cells()
@@ -196,7 +199,7 @@ def _sum(column: Column) -> Cell:
 
 
 def _with_cell(column: Column, cell: Cell) -> Column:
-    """The column and one cell more, None for null."""
+    """Return the column with one more cell, None for null."""
     values = column.values
     if isinstance(values, Coded):
         names = values.names if cell is None or cell in values.names else (*values.names, str(cell))

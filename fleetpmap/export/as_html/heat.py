@@ -1,8 +1,8 @@
-"""Which cells of a comparison stand apart, and how far.   report (compare) ─► [heat] ─► tables
+"""Colours of the cells of a comparison, by distance from the median.   report (compare) ─► [heat] ─► tables
 
-A cell's colour is its distance from the row's median (or its delta from the baseline) in steps of MiB, the same for
-the whole page, so that noise stays pale beside a leak. Within the rule's floor, 10 % of the median or 1 MiB, there is
-no colour.
+The distance of a cell from the row's median (or from the baseline) gives its colour, in steps of MiB that are the same
+for the whole page, so that noise stays pale beside a leak. Within the rule's floor, 10 % of the median or 1 MiB, there
+is no colour.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from fleetpmap.report.model import Cell, Column, Table
 from fleetpmap.report.views.compare.outliers import FLOOR_SHARE, MIB
 
 MOST_HOSTS = 100
-"""Columns; of more hosts, those that stand apart come first."""
+"""Hosts that get a column; if there are more, outliers come first."""
 STEPS_MIB = (1, 4, 16, 64)
-"""Where each colour begins."""
+"""Least distance for each colour, MiB."""
 _STEPS = [step * MIB for step in STEPS_MIB]
 _STATISTICS = ("median_kib", "spread_kib")
 
 
 def host_columns(columns: Iterable[Column]) -> list[Column]:
-    """The columns that are hosts."""
+    """Return the columns of hosts."""
     return [column for column in columns if column.unit in ("KiB", "delta") and column.name not in _STATISTICS]
 
 
 def shown_hosts(table: Table) -> tuple[Column, ...]:
-    """The table's columns with at most MOST_HOSTS of the hosts: the baseline, those with an outlier, then the first."""
+    """Return the columns with at most MOST_HOSTS hosts: the baseline, hosts with an outlier, then the first ones."""
     ranked = sorted(host_columns(table.columns), key=lambda column: (column.unit == "delta", not column.outliers))
     left_out = {column.name for column in ranked[MOST_HOSTS:]}
     return tuple(column for column in table.columns if column.name not in left_out)
 
 
 def heat(table: Table, columns: tuple[Column, ...]) -> Mapping[tuple[int, str], str]:
-    """Classes of the cells (row, column name) that stand apart: `a1` … `a4` above, `b1` … `b4` below, and `out`."""
-    # Where --columns left out what to compare with, a cell has no colour.
+    """Return CSS classes by (row, column name): `a1` … `a4` above the median, `b1` … `b4` below, `out` for outliers."""
+    # If --columns left out the median, there is nothing to compare with, and no cell has a colour.
     medians = next((column.cells() for column in table.columns if column.name == "median_kib"), [None] * len(table))
     deltas = any(column.unit == "delta" for column in columns)
     marks: dict[tuple[int, str], str] = {}

@@ -1,4 +1,4 @@
-"""What stands on a page, in order.   report ─► tables, treemap, heat ─► [sections] ─► template"""
+"""The parts of a page, in order.   report ─► tables, treemap, heat ─► [page_sections] ─► html_page"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
+from fleetpmap.catalogue import REPORTS
 from fleetpmap.export.as_html.heat import STEPS_MIB, heat, host_columns, shown_hosts
 from fleetpmap.export.as_html.tables import UNKNOWN, Bar, Part, ShownTable, at_most, shown
 from fleetpmap.export.as_html.treemap import NARROW, WIDE, Tile, rules, tree
@@ -16,27 +17,15 @@ from fleetpmap.report.model import Report, Table
 from fleetpmap.report.notes import check_sentences, coverage_sentence, freed_sentence
 from fleetpmap.units import human
 
-_TITLES = {
-    "merged": "Mappings",
-    "hosts": "Hosts",
-    "compare": "Hosts side by side",
-    "processes": "Processes",
-    "stale": "Deleted files still mapped",
-    "mappings": "Every mapping",
-    "ps": "Processes that would be read",
-    "routes": "Hosts and how each is reached",
-    "doctor": "Steps to each host",
-    "fields": "The kernel's fields",
-    "diff": "What changed",
-}
+_TITLES = {report.name: report.title for report in REPORTS if report.title}
 _OF_VIEW = {"summary": "merged"}
-"""Views whose table is another's part of the page."""
+"""Views to the section that shows their table, if it is that of another view."""
 _HEADLINES = ("pss_kib", "uss_kib", "rss_kib", "swap_kib", "hugetlb_kib")
-"""The last only where there are any."""
+"""Sizes with their total in a headline; hugetlb only if there are huge pages."""
 _MOST_LINES = 5_000
-"""Of a view that is text."""
+"""Lines shown of a view that is a text."""
 _MOST_CHECKS = 50
-"""Sentences of the self-check."""
+"""Sentences shown of the self-check."""
 
 
 class Headline(NamedTuple):
@@ -55,11 +44,11 @@ class Section:
     title: str
     table: ShownTable
     remark: str = ""
-    """What is not shown, and where it is."""
+    """Note on the hosts that are not shown."""
     steps: tuple[int, ...] = ()
-    """Of a heat map: where each colour begins, MiB."""
+    """Legend of a heat map: least distance for each colour, MiB; empty: no heat map."""
     against: str = ""
-    """Of a heat map: what a cell's distance is from."""
+    """Reference of a heat map: `baseline` or `median`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +59,27 @@ class Page:
     coverage: str
     headlines: tuple[Headline, ...]
     freed: str
-    """What ending the processes frees, where the headlines do not say it."""
+    """Sentence on the memory that ending the processes frees; empty if the headlines already show it."""
     findings: tuple[str, ...]
     notes: tuple[str, ...]
     metric: str
-    """What the areas and the bars are: pss or rss."""
+    """Size that areas and bars show: pss or rss."""
     kinds: tuple[Tile, ...]
     rules_wide: str
     rules_narrow: str
     sections: tuple[Section, ...]
     text: str
     text_left: int
-    """Lines of the text that are left out."""
+    """Number of lines of the text that are left out."""
     statuses: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
     failures: tuple[FoldedFailure, ...]
     checks: tuple[str, ...]
 
 
 def page_of(report: Report) -> Page:
-    """The page of a report and of what stands beside it, which may be nothing."""
+    """Put together the page of a report and its further reports, if it has any."""
     beside = report.beside
-    every = (report, *beside.values())
+    reports = (report, *beside.values())
     whole = beside["kinds"].tables[0] if beside else None
     metric = (whole.share if whole is not None else None) or "pss_kib"
     kinds = tree(whole, metric) if whole is not None else ()
@@ -100,8 +89,8 @@ def page_of(report: Report) -> Page:
         coverage=coverage_sentence(report.coverage, listed_only=report.listed_only),
         headlines=tuple(_headlines(whole)) if whole is not None else (),
         freed=freed_sentence(beside["merged"], human_sizes=True) if beside else "",
-        findings=_distinct(one.findings for one in every),
-        notes=_distinct(one.notes for one in every),
+        findings=_distinct(each.findings for each in reports),
+        notes=_distinct(each.notes for each in reports),
         metric=metric.removesuffix("_kib"),
         kinds=kinds,
         rules_wide="".join(rules(kinds, WIDE)),
@@ -143,21 +132,21 @@ def _statuses(report: Report) -> tuple[tuple[str, tuple[tuple[str, int], ...]], 
 
 
 def _sections(report: Report) -> Iterator[Section]:
-    """The report asked for in place of its own part; first, if it is none of them."""
+    """Yield a section for each report; the one asked for replaces the section of its name, or comes first."""
     name = _OF_VIEW.get(report.view, report.view)
-    others = {part: one for part, one in report.beside.items() if part in _TITLES}
+    others = {part: other for part, other in report.beside.items() if part in _TITLES}
     if name not in others:
         if report.text is None:
             yield _section(name, report)
     else:
-        others[name] = report
-    for part, one in others.items():
-        if one is report or _is_worth_it(part, one):
-            yield _section(part, one, report.beside)
+        others[name] = report  # a dict keeps the place of a key that it replaces
+    for part, other in others.items():
+        if other is report or _is_worth_it(part, other):
+            yield _section(part, other, report.beside)
 
 
 def _is_worth_it(part: str, report: Report) -> bool:
-    """One host has nobody to be compared with, and most fleets have nothing stale."""
+    """Return False for a comparison of fewer than two hosts, and for stale without a row."""
     if part == "compare":
         return report.coverage.answered > 1 and len(report.tables[0]) > 1
     return part != "stale" or len(report.tables[0]) > 0
@@ -188,7 +177,7 @@ def _comparison(report: Report, title: str) -> Section:
 
 
 def _host_bars(hosts: Table, kinds: Table) -> list[Bar]:
-    """A bar for each row of `hosts`, as long as its memory, in the colours of its kinds."""
+    """Return a bar for each row of `hosts`, its length the host's memory, its parts the kinds."""
     if all(column.name != "host" for column in hosts.columns):
         return []
     metric = kinds.share or "pss_kib"
@@ -197,16 +186,16 @@ def _host_bars(hosts: Table, kinds: Table) -> list[Bar]:
     for host, kind, kib in cells:
         if isinstance(kib, int) and kib > 0:
             parts.setdefault(str(host), []).append((str(kind), kib))
-    longest = max((sum(kib for _, kib in one) for one in parts.values()), default=1)
+    longest = max((sum(kib for _, kib in kinds_of_host) for kinds_of_host in parts.values()), default=1)
     return [_bar(parts.get(str(host), []), longest) for host in hosts.column("host").cells()]
 
 
 def _bar(kinds: list[tuple[str, int]], longest: int) -> Bar:
-    kinds.sort(key=lambda one: one[0])  # the same order in every bar, so that they can be compared
+    kinds.sort(key=lambda kind: kind[0])  # by name: the same order in every bar, so that they can be compared
     starts = accumulate((kib for _, kib in kinds), initial=0)
     parts = tuple(
         Part(round(100 * start / longest, 2), round(100 * kib / longest, 2), kind)
         for start, (kind, kib) in zip(starts, kinds, strict=False)
     )
-    largest = sorted(kinds, key=lambda one: -one[1])
+    largest = sorted(kinds, key=lambda kind: -kind[1])
     return Bar(parts, ", ".join(f"{kind} {human(kib)}" for kind, kib in largest))

@@ -1,7 +1,7 @@
-"""A table as a page shows it.   report ─► [tables] ─► page
+"""Tables as texts and CSS classes.   report ─► [tables] ─► page_sections
 
-Cells become texts and classes. Numbers have thousands separators and stand on the right; unknown is `?`; what is too
-long to be read says how much of it is left out. Escaping is the template's business.
+Numbers have thousands separators and are right-aligned; unknown is `?`; a very long text is cut, with the number of
+characters left out. The template escapes the texts.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from fleetpmap.report.model import ABSENT, Cell, Column, Table
 from fleetpmap.smaps import Coded
 
 MOST_CHARACTERS = 500
-"""Of one text: a command line can be 2 MB."""
+"""Characters shown of one text: a command line can be 2 MB."""
 UNKNOWN = "?"
 _NUMERIC = frozenset({"KiB", "delta", "count", "number"})
 _SHORT = 32
-"""Characters of a text that stays on one line."""
+"""Characters up to which a text stays on one line."""
 
 
 class Shown(NamedTuple):
@@ -42,17 +42,17 @@ class ShownTable:
     heads: tuple[Head, ...]
     rows: Sequence[Sequence[Shown]]
     total: tuple[Shown, ...]
-    """Empty where nothing has a total."""
+    """The row of totals; empty if no column has one."""
     more: bool
-    """The last row is `(N more)`: it stays the last."""
+    """True if the last row is `(N more)`; the page keeps it last when it sorts."""
     counts: int
-    """How many of the first rows are counts: they stay the first."""
+    """Number of rows, from the first, that hold counts; the page keeps them first when it sorts."""
     bars: Sequence[Bar] = ()
-    """One for each row, where the table draws them."""
+    """A bar for each row; empty for a table without bars."""
 
 
 class Part(NamedTuple):
-    """A part of a bar, in percent of the longest bar."""
+    """A part of a bar; position and width in percent of the longest bar."""
 
     x: float
     width: float
@@ -60,7 +60,7 @@ class Part(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A row's bar, and what it says in words."""
+    """The bar of a row, and its text alternative."""
 
     parts: tuple[Part, ...]
     text: str
@@ -72,7 +72,7 @@ def shown(
     marks: Mapping[tuple[int, str], str] | None = None,
     bars: Sequence[Bar] = (),
 ) -> ShownTable:
-    """The table with these columns, all by default; `marks`: classes of a cell by its row and its column's name."""
+    """Return the table with these columns, by default all; `marks`: CSS classes of cells by row and column name."""
     columns = _in_order(table) if columns is None else columns
     cells = [_cells(column, table, marks or {}) for column in columns]
     return ShownTable(
@@ -86,18 +86,18 @@ def shown(
 
 
 def at_most(column: Column, text: str) -> str:
-    """The text of a total; an upper bound says so."""
+    """Return the text of a total, with `≤` before an upper bound."""
     return f"≤{text}" if column.at_most else text
 
 
 def folded_text(text: str) -> str:
-    """The text; of a very long one its beginning, and how much follows."""
+    """Return the text; of a very long one its beginning, and the number of characters left out."""
     left = len(text) - MOST_CHARACTERS
     return text if left <= 0 else f"{text[:MOST_CHARACTERS]}… ({left:,} more characters)"
 
 
 def _in_order(table: Table) -> tuple[Column, ...]:
-    """What names a row comes first, the column whose texts are long comes last."""
+    """Return the columns in reading order: names before counts, the column with long texts last."""
     counts_first = table.columns[0].unit == "count"
     return tuple(
         sorted(
@@ -108,7 +108,7 @@ def _in_order(table: Table) -> tuple[Column, ...]:
 
 
 def _css(column: Column) -> str:
-    """`n`: a number. A text: none, or `w` where it is long and may wrap."""
+    """Return the CSS class of a column: `n` for numbers, `w` for long texts, which may wrap, else none."""
     if column.unit in _NUMERIC:
         return "n"
     texts = column.values.names if isinstance(column.values, Coded) else column.cells()
@@ -132,7 +132,7 @@ def _cells(column: Column, table: Table, marks: Mapping[tuple[int, str], str]) -
 
 
 def _status(column: Column, text: str) -> str:
-    """The class of a status' colour."""
+    """Return the CSS classes for the colour of a status; empty for any other cell."""
     return f"s s-{text}" if column.name == "status" and text.replace("-", "").isalnum() else ""
 
 
@@ -144,7 +144,7 @@ def _totals(columns: Sequence[Column]) -> list[Shown]:
             totals.append(Shown("total" if slot == label else "", _css(column)))
         else:
             total = UNKNOWN if column.total is None else _SHOW.get(column.unit, _text)(column.total)
-            # The script adds up what a search leaves of such a column; distinct counts do not add up.
+            # `add`: the script sums the rows that a search leaves. Distinct counts cannot be summed.
             adds_up = "" if column.rule == "distinct" else " add"
             totals.append(Shown(at_most(column, total), _css(column) + adds_up))
     return totals

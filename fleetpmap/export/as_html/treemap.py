@@ -1,7 +1,7 @@
 """Memory as areas, kind → mapping.   report (kinds) ─► [treemap] ─► page
 
-The layout is squarify's (Bruls, Huizing, van Wijk, Squarified Treemaps, 2000), done twice: for a wide page and for a
-narrow one. A tile is a box of the page with text, placed in percent of what it lies in, so it scales, and prints.
+The layout is squarify's (Bruls, Huizing, van Wijk, Squarified Treemaps, 2000), made twice: for a wide page and for a
+narrow one. A tile is an HTML box with text, placed in percent of the box around it, so it scales, and prints.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import squarify  # type: ignore[import-untyped]  # it ships no types
 from fleetpmap.report.model import Table
 
 WIDE, NARROW = (1200, 400), (360, 560)
-"""Pixels that a layout is made for: its proportions."""
+"""Width and height in pixels of each layout; only the proportions matter, since tiles are placed in percent."""
 _HEAD = 22
-"""Pixels at the top of a kind's box that its name takes."""
+"""Height in pixels of the name at the top of a kind's box."""
 _MOST_TILES = 30
-"""Mappings of one kind; the others are one tile."""
+"""Tiles of one kind; the other mappings share one tile."""
 _LEAST_TILE, _LEAST_KIND = 0.002, 0.004
-"""Share of the whole below which nobody sees a tile."""
+"""Shares of the whole below which a mapping's, or a kind's, tile is too small to see."""
 
 
 class Box(NamedTuple):
-    """In percent of the box around it."""
+    """A place, in percent of the box around it."""
 
     x: float
     y: float
@@ -41,19 +41,19 @@ class Tile:
     name: str
     kib: int
     share: float
-    """Of the whole."""
+    """Share of the whole, 0 to 1."""
     kind: str
     tiles: tuple[Tile, ...] = ()
 
 
 def tree(table: Table, metric: str) -> tuple[Tile, ...]:
-    """The kinds, largest first, each with its mappings; what is too small to be seen is put together."""
+    """Return the kinds, largest first, each with its mappings; tiles too small to see are merged."""
     cells = zip(*(table.column(name).cells() for name in ("kind", "mapping", metric)), strict=True)
     known = [(str(kind), str(name), kib) for kind, name, kib in cells if isinstance(kib, int) and kib > 0]
     whole = sum(kib for _, _, kib in known) or 1
-    known.sort(key=lambda one: (one[0], -one[2], one[1]))
+    known.sort(key=lambda mapping: (mapping[0], -mapping[2], mapping[1]))  # by kind, size, name
     kinds = []
-    for kind, members in groupby(known, key=lambda one: one[0]):
+    for kind, members in groupby(known, key=lambda mapping: mapping[0]):
         tiles = [Tile(name, kib, kib / whole, kind) for _, name, kib in members]
         kib = sum(tile.kib for tile in tiles)
         kinds.append(Tile(kind, kib, kib / whole, kind, _put_together(tiles, _LEAST_TILE, kind)))
@@ -62,7 +62,7 @@ def tree(table: Table, metric: str) -> tuple[Tile, ...]:
 
 
 def rules(kinds: Sequence[Tile], size: tuple[int, int]) -> Iterator[str]:
-    """The places of all tiles as CSS; the ids are those of `tile_id`."""
+    """Yield the places of all tiles as CSS rules; the ids are those of `tile_id`."""
     for slot, (kind, box) in enumerate(zip(kinds, _boxes(kinds, size), strict=True)):
         yield _rule(tile_id(slot), box)
         inner = (max(round(box.width * size[0] / 100), 1), max(round(box.height * size[1] / 100) - _HEAD, 1))
@@ -71,12 +71,12 @@ def rules(kinds: Sequence[Tile], size: tuple[int, int]) -> Iterator[str]:
 
 
 def tile_id(slot: int, number: int | None = None) -> str:
-    """The id of a kind's box, or of one tile in it."""
+    """Return the id of a kind's box, or of one tile in it."""
     return f"k{slot}" if number is None else f"k{slot}-{number}"
 
 
 def _put_together(tiles: Sequence[Tile], least: float, kind: str) -> tuple[Tile, ...]:
-    """The tiles, largest first, with those that nobody could see as one, `(N more)`."""
+    """Return the tiles, largest first; those too small to see are merged into one, `(N more)`."""
     kept = [tile for tile in tiles if tile.share >= least][:_MOST_TILES]
     left = tiles[len(kept) :]
     if len(left) < 2:
@@ -88,7 +88,7 @@ def _put_together(tiles: Sequence[Tile], least: float, kind: str) -> tuple[Tile,
 def _boxes(tiles: Sequence[Tile], size: tuple[int, int]) -> list[Box]:
     if not tiles:
         return []
-    order = sorted(range(len(tiles)), key=lambda slot: -tiles[slot].kib)  # which squarify expects
+    order = sorted(range(len(tiles)), key=lambda slot: -tiles[slot].kib)  # squarify expects them sorted by size
     areas = squarify.normalize_sizes([tiles[slot].kib for slot in order], *size)
     boxes: dict[int, Box] = {}
     for slot, rect in zip(order, squarify.squarify(areas, 0, 0, *size), strict=True):

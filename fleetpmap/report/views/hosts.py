@@ -1,9 +1,10 @@
-"""Every host asked, one row each, answered or not.   snapshot ─► [hosts] ─► Report"""
+"""Every host asked, one row each, whether it answered or not.   snapshot ─► [hosts] ─► Report"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.report.grouping import (
     HUGETLB,
     WHOLE,
@@ -24,7 +25,7 @@ from fleetpmap.table import IntArray
 
 
 def hosts(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
-    """A row for each host asked, in the order asked; one that failed has its error and no numbers.
+    """Return a row for each host asked, in the order asked; a failed host has its error and no numbers.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
@@ -39,7 +40,7 @@ def hosts(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
 
 
 def hosts_table(snapshot: Snapshot) -> Table:
-    """The table of `hosts`, whole."""
+    """Return the whole table of `hosts`."""
     return Table(
         "hosts",
         (
@@ -69,8 +70,11 @@ def _count_columns(snapshot: Snapshot) -> tuple[Column, ...]:
 
 
 def _sizes(snapshot: Snapshot) -> dict[str, IntArray]:
-    """A whole host without mappings (nothing matched, or only kernel threads) holds nothing, as does one that is
-    counted as another; who did not answer is unknown."""
+    """Sum the sizes of each host.
+
+    0 for a completely read host without mappings (nothing matched, or only kernel threads), and for a host that is
+    counted under another name; NULL for a host that did not answer.
+    """
     slots, hosts = host_slots(snapshot), snapshot.hosts
     sizes = sums_by(snapshot.table, slots, len(hosts))
     nothing = np.array([host.status in WHOLE or bool(host.same_as) for host in hosts], dtype=np.bool_)
@@ -82,3 +86,8 @@ def _error(host: HostResult) -> str:
     if host.same_as:
         return f"the same machine as {host.same_as}"
     return host.failure.message.removeprefix(f"{host.name}: ") if host.failure else ""
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return hosts(snapshot, Shape.of(options))

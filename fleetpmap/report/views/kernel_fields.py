@@ -1,6 +1,6 @@
-"""The kernel's fields of smaps: what each is, and how it totals.   smaps.fields ─► [fields] ─► Report
+"""The kernel's fields of smaps: meaning, unit and total rule.   smaps.fields ─► [kernel_fields] ─► Report
 
-Says what fleetpmap knows, so nobody is asked. The brief form is for a terminal: a sentence folds badly in a column.
+The table is built in, so no host is queried. The brief form is for a terminal: a sentence folds badly in a column.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LINE = "{:<16} {:<22} {:<6} {:<7} {}\n"
 
 
 def fields(command: str = "", shape: Shape = AS_IT_IS) -> Report:
-    """A row for each field, in the order of a recent kernel; `command` is what the user typed.
+    """Return a row for each field, in the order of a recent kernel; `command` is the command line of this run.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
@@ -47,7 +47,7 @@ def fields(command: str = "", shape: Shape = AS_IT_IS) -> Report:
 
 
 def _text() -> str:
-    """Each field in a line, and below it what it means."""
+    """Return each field on a line, and its meaning below it."""
     head = _LINE.format("field", "column", "unit", "since", "totals")
     return head + "".join(map(_paragraph, FIELDS))
 

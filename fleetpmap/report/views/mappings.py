@@ -1,6 +1,6 @@
-"""A row per VMA, with every field its kernel printed.   snapshot ─► [mappings] ─► Report
+"""One row per mapping (VMA), with every field its kernel printed.   snapshot ─► [mappings] ─► Report
 
-Nothing is done per mapping until a format asks for its cells: addresses become hex text slice by slice.
+The columns stay arrays until a format asks for cells: addresses become hex text slice by slice.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.report.grouping import HexTexts, by_process, known_total, plain_paths, replaced, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
@@ -20,7 +21,7 @@ from fleetpmap.table import IntArray, distinct
 
 
 def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
-    """A row for each mapping, in the kernel's order, by host and pid.
+    """Return a row for each mapping, by host and pid, in the kernel's order.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
@@ -56,9 +57,9 @@ def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
 
 
 def _field_columns(snapshot: Snapshot, names: Mapping[str, str], shape: Shape) -> tuple[Column, ...]:
-    """The kernel's fields in its order, then VmFlags where any kernel has it: its texts hold spaces, so it is last.
+    """Return the kernel's fields in its order, then VmFlags if any kernel has it: its texts hold spaces, so it is last.
 
-    A field that `shape` names and no kernel here has is a column of unknowns.
+    A field that `shape` names and that no kernel in this run has becomes a column of unknowns.
     """
     table = snapshot.table
     read = len(distinct(table.process))
@@ -80,8 +81,13 @@ def _field_columns(snapshot: Snapshot, names: Mapping[str, str], shape: Shape) -
 
 def _field_column(key: str, name: str, values: IntArray, snapshot: Snapshot, read: int) -> Column:
     field = FIELD_BY_KEY.get(key)
-    # What no kernel of ours prints is taken for a size, but nobody says that it adds up.
+    # A key that smaps.fields does not list is taken for a size, but it gets no total: whether it adds up is unknown.
     unit = "KiB" if field is None else field.unit
     if field is None or field.totals == "none":
         return Column(name, unit, values)
     return Column(name, unit, values, rule_over(read, field.totals), known_total(values, snapshot))
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return mappings(snapshot, Shape.of(options))

@@ -1,4 +1,4 @@
-"""The same mapping of all processes as one row.   snapshot ─► [merged] ─► Report"""
+"""Mappings of the same name in all processes, merged into one row.   snapshot ─► [merged] ─► Report"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.catalogue import merge_keys_of
+from fleetpmap.catalogue import ViewOptions, merge_keys_of
 from fleetpmap.report.grouping import (
     HUGETLB,
     by_process,
@@ -28,11 +28,10 @@ from fleetpmap.table import IntArray, count, distinct, distinct_per_group
 
 
 def merged(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS) -> Report:
-    """A row for each combination of the `by` keys, the most PSS and huge pages first; equal or unknown by RSS, then by
-    name.
+    """Return a row for each combination of the `by` keys, largest PSS and huge pages first, then by RSS, then by name.
 
     Raises:
-        UsageError: a key that is none of KEYS, or a column of `shape` that the table does not have.
+        UsageError: a key that is not in KEYS, or a column of `shape` that the table does not have.
     """
     return Report(
         view="merged",
@@ -44,10 +43,10 @@ def merged(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = 
 
 
 class Merge:
-    """A snapshot's mappings grouped once, for as many tables of them as are wanted.
+    """A snapshot's mappings, grouped once; several tables can be made of them.
 
     Raises:
-        UsageError: a key of `by` that is none of KEYS.
+        UsageError: a key of `by` that is not in KEYS.
     """
 
     def __init__(self, snapshot: Snapshot, by: Sequence[str]) -> None:
@@ -58,13 +57,13 @@ class Merge:
         order = _order(sizes, list(names.values()))
         mappings = count(snapshot.table.mappings, group, len(order))
         self._row = np.argsort(order)[group]
-        """For every mapping the row it is in."""
+        """The row of each mapping."""
         self._counts = {
             "hosts": host_slots(snapshot),
             "processes": snapshot.table.process,
             "paths": plain_paths(snapshot.table).codes,
         }
-        """For every mapping what these columns count."""
+        """For each column of distinct counts, the code that it counts, one for each mapping."""
         self._whole = Table(
             "rows",
             (
@@ -80,7 +79,7 @@ class Merge:
         )
 
     def table(self, shape: Shape) -> Table:
-        """The groups as rows; `(N more)` counts anew what its groups share.
+        """Return the groups as rows; `(N more)` counts a host or process that several of its groups share once.
 
         Raises:
             UsageError: a column that the table does not have.
@@ -100,7 +99,7 @@ class Merge:
 
 
 def _key_of_rows(snapshot: Snapshot, key: str) -> Coded:
-    """The key of every mapping."""
+    """Return the key of every mapping."""
     table = snapshot.table
     match key:
         case "host":
@@ -120,10 +119,14 @@ def _key_of_rows(snapshot: Snapshot, key: str) -> Coded:
 
 
 def _grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The group of every row, and the first row of every group."""
+    """Return the group of every mapping, and the first mapping of every group.
+
+    Two keys with the codes [0, 0, 1] and [2, 2, 2] give the groups [0, 0, 1] and the first rows [0, 2].
+    """
     group: NDArray[np.intp] = np.zeros(len(keys[0]), dtype=np.intp)
     for key in keys:
-        # Packed anew after each key, so that the product cannot pass 64 bits. Null (-1) is a value like the others.
+        # np.unique renumbers the groups from 0 after each key, so that the product cannot overflow 64 bits.
+        # Null (-1) is a value like the others: the + 1 makes it 0.
         combined = group * (len(key.names) + 1) + key.codes + 1
         _, first_row, group = np.unique(combined, return_index=True, return_inverse=True)
     return group, first_row
@@ -132,8 +135,13 @@ def _grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]
 def _order(sizes: dict[str, IntArray], names: Sequence[Coded]) -> NDArray[np.intp]:
     texts = list(zip(*(["" if text is None else text for text in name.texts()] for name in names), strict=True))
     pss, huge = sizes["pss_kib"], sizes[HUGETLB]
-    # NULL is below every size, so what is unknown comes last.
+    # NULL (-1) is below every size, so unknown sizes come last.
     held = np.where(huge > 0, np.maximum(pss, 0) + huge, pss).tolist()
     rss = sizes["rss_kib"].tolist()
     order = sorted(range(len(texts)), key=lambda row: (-held[row], -rss[row], texts[row]))
     return np.array(order, dtype=np.intp)
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return merged(snapshot, options.by, Shape.of(options))

@@ -1,7 +1,7 @@
-"""What a page shows: the report asked for, and others beside it.   snapshot ─► the views ─► [page] ─► export.as_html
+"""The reports of an html page: the one asked for, and others.   snapshot ─► the views ─► [page] ─► export.as_html
 
-A page is read without the fleet at hand, so it holds the whole answer: what there is, where, who stands apart and who
-must restart. It is for eyes: of long tables it holds the largest rows, and `(N more)` for the rest, as with --top.
+A page is read without access to the fleet, so it holds the whole answer: mappings, hosts, outliers and the processes to
+restart. It is for reading: of a long table it holds the largest rows, and `(N more)` for the rest, as with --top.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from fleetpmap.catalogue import ViewOptions
 from fleetpmap.report.model import Report
@@ -21,17 +20,14 @@ from fleetpmap.report.views.processes import processes
 from fleetpmap.report.views.stale import stale
 from fleetpmap.snapshot import Snapshot
 
-if TYPE_CHECKING:
-    from fleetpmap.report import View
-
 MOST_ROWS = 1_000
-"""Of a table, unless --top says otherwise (0: all)."""
+"""Rows of a table, unless --top gives another number (0: all)."""
 MOST_COMPARED = 500
-"""Rows of compare, which has a column for each host."""
+"""Rows of compare: fewer, since it has a column for each host."""
 
 
-def page(view: View, snapshot: Snapshot, options: ViewOptions) -> Report:
-    """The report of a view as the options shape it, with what every page has beside it.
+def page(view: Callable[[Snapshot, ViewOptions], Report], snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report of a view, shaped by the options, with the further reports that every page shows.
 
     Raises:
         UsageError: a column that the view does not have.
@@ -43,7 +39,7 @@ def page(view: View, snapshot: Snapshot, options: ViewOptions) -> Report:
 
 
 def _parts(snapshot: Snapshot, options: ViewOptions) -> Mapping[str, Report]:
-    """Merged by kind and mapping, and by host and kind; and the views of these names."""
+    """Return the further reports: merged by kind and mapping, merged by host and kind, and the views of these names."""
     compared = partial(compare, snapshot, options.metric, per_process=options.per_process, baseline=options.baseline)
     return {
         "kinds": merged(snapshot, ("kind", "mapping")),

@@ -1,9 +1,10 @@
-"""Every process that matched, one row each, read or not.   snapshot ─► [processes] ─► Report"""
+"""Every process that matched, one row each, whether read or not.   snapshot ─► [processes] ─► Report"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.report.grouping import HUGETLB, identity_columns, mapping_counts, share_metric, size_columns, sums_by
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
@@ -13,7 +14,7 @@ from fleetpmap.snapshot import Snapshot
 
 
 def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
-    """A row for each process that matched, by host and pid; one that was not read has its status and no numbers.
+    """Return a row for each process that matched, by host and pid; without numbers if it was not read.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
@@ -39,3 +40,8 @@ def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
         coverage=snapshot.coverage,
         run=snapshot.run,
     )
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return processes(snapshot, Shape.of(options))

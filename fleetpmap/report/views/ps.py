@@ -1,4 +1,4 @@
-"""Who would be read.   snapshot without mappings ─► [ps] ─► Report"""
+"""Processes that a run would read.   snapshot without mappings ─► [ps] ─► Report"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fleetpmap.snapshot import Snapshot
 
 
 def ps(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
-    """A row for each process that matched, by host and pid, with the RSS that phase one saw (stat's, not smaps').
+    """Return a row for each process that matched, by host and pid, with the RSS of the listing (from stat, not smaps).
 
     Raises:
         UsageError: a column of `shape` that the table does not have.

@@ -1,14 +1,14 @@
-"""Who still runs what an upgrade has replaced.   snapshot ─► [stale] ─► Report
+"""Processes that still run a file which an upgrade replaced.   snapshot ─► [stale] ─► Report
 
 A library or program that was deleted, or replaced by a new file of the same name, stays in the memory of the processes
-that map it; the upgrade reaches them when they restart. Stale is a deleted file that a process maps executable and
-private, or a shared object in a folder of the system's. These are not, since no upgrade replaced them:
+that map it; the upgrade reaches them when they restart. A deleted file is stale if a process maps it executable and
+private, or if it is a shared object in a system folder. These are not stale, since no upgrade replaced them:
 
-    memory that is only called like a file: shared anonymous memory, memfds, System V segments, devices
-    what a program unpacked or generated for itself under a temporary or made-up name (naming.is_temporary)
-    data: caches, fonts, locale archives, databases, also where an old program maps all that it reads executable
+    memory that only has a file's name: shared anonymous memory, memfds, System V segments, devices
+    files that a program unpacked or generated for itself under a temporary or made-up name (naming.is_temporary)
+    data: caches, fonts, locale archives, databases, even if an old program maps all that it reads executable
 
-A file whose real name ends in ` (deleted)` cannot be told from one that is.
+A file whose real name ends in ` (deleted)` cannot be distinguished from a deleted one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.naming import is_temporary
 from fleetpmap.report.grouping import by_process, known_total, owner, proper_paths, replaced, rule_over
@@ -30,20 +31,20 @@ from fleetpmap.table import METRICS, MappingTable, distinct, sums
 
 _FILES = frozenset({"library", "executable", "file"})
 _SYSTEM = re.compile(r"/(?:usr|lib|lib32|lib64|libx32|bin|sbin)/")
-"""Folders of libraries and programs: what was deleted there was upgraded, or removed."""
+"""Folders of libraries and programs: a file deleted there was upgraded, or removed."""
 _DATA = re.compile(
     r"/(?:locale|fonts?|gconv)/[^.]*\Z|/locale-archive\Z"
     r"|\.(?:cache|db|sqlite3?|mdb|dat|idx|index|mo|res|pak|tt[cf]|otf|pf[ab]|pcf|woff2?|gvdb|compiled)(?:\.\w{1,8})?\Z"
 )
-"""Data by its place or its name."""
+"""Paths of data files, by their folder or their name."""
 MOST = 5
-"""Sentences; the table has the rest."""
+"""Number of sentences; the table has the rest."""
 
 
 def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT_IS) -> Report:
-    """A row for each process and stale file that it maps, by host, pid and path.
+    """Return a row for each process and stale file that it maps, by host, pid and path.
 
-    `all_deleted`: every other deleted file too; `kind` says what it is.
+    `all_deleted`: include every other deleted file; the column `kind` tells them apart.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
@@ -52,21 +53,23 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
     gone = replaced(table)
     is_stale = gone & _is_stale(table, paths, gone)
     whole = _table(snapshot, paths, np.flatnonzero(gone if all_deleted else is_stale))
-    told = _table(snapshot, paths, np.flatnonzero(is_stale)) if all_deleted else whole
+    only_stale = _table(snapshot, paths, np.flatnonzero(is_stale)) if all_deleted else whole
     return Report(
         "stale",
         (shaped(whole, shape),),
         notes_on(snapshot),
         snapshot.coverage,
         snapshot.run,
-        findings=_sentences(told),
+        findings=_sentences(only_stale),
     )
 
 
 def _table(snapshot: Snapshot, paths: Coded, rows: NDArray[np.intp]) -> Table:
-    """A row for each process and path among these mappings."""
+    """Return a row for each process and path among these mappings."""
     table = snapshot.table
-    rank = np.argsort(np.argsort(np.array(paths.names, dtype=object)))  # of each path by the alphabet
+    # argsort of argsort gives each path its alphabetical rank: ["b", "c", "a"] → [1, 2, 0].
+    rank = np.argsort(np.argsort(np.array(paths.names, dtype=object)))
+    # One number for each (process, path), so that np.unique groups by process first, then by path.
     pairs = table.process[rows].astype(np.int64) * (len(paths.names) + 1) + rank[paths.codes[rows]]
     _, first, group = np.unique(pairs, return_index=True, return_inverse=True)
     first = rows[first]
@@ -94,13 +97,14 @@ def _table(snapshot: Snapshot, paths: Coded, rows: NDArray[np.intp]) -> Table:
 
 
 def _is_stale(table: MappingTable, paths: Coded, gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """For every mapping whether it is of a library or a program, if its file is `gone`."""
+    """Return, for each mapping that is `gone`, True if it was code: a library, or mapped executable and private."""
     is_file, is_library = (_one_of(table.kind, kinds) for kinds in (_FILES, frozenset({"library"})))
     upgraded, in_system = (
         np.array([*map(test, paths.names), False], dtype=np.bool_)[paths.codes]
         for test in (_may_be_upgraded, _in_system)
     )
     runs = np.array([*(perms[2:] == "xp" for perms in table.perms.names), False], dtype=np.bool_)[table.perms.codes]
+    # A process maps a program's data and code apart: if the code of (process, path) is gone, all its mappings count.
     pairs = table.process.astype(np.int64) * (len(paths.names) + 1) + paths.codes
     is_run = np.isin(pairs, pairs[gone & runs])
     stale: NDArray[np.bool_] = is_file & upgraded & (is_run | (is_library & in_system))
@@ -128,13 +132,19 @@ def _counted(count: int) -> str:
 
 
 def _sentences(table: Table) -> tuple[str, ...]:
-    """Who has to restart for which file, the file with most processes first."""
+    """Return a sentence for each stale file, with the hosts that need a restart; the file of most processes first."""
     users: dict[str, list[tuple[str, int]]] = {}
     hosts, pids, paths = (table.column(name).cells() for name in ("host", "pid", "path"))
     for host, pid, path in zip(hosts, pids, paths, strict=True):
         users.setdefault(str(path), []).append((str(host), int(pid or 0)))
     ranked = sorted(users.items(), key=lambda user: (-len(user[1]), user[0]))
     return tuple(
-        f"{path} was deleted or replaced, and {_counted(len(who))} on {fold(host for host, _ in who)} until restarted"
-        for path, who in ranked[:MOST]
+        f"{path} was deleted or replaced, and {_counted(len(processes))} on "
+        f"{fold(host for host, _ in processes)} until restarted"
+        for path, processes in ranked[:MOST]
     )
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return stale(snapshot, all_deleted=options.all_deleted, shape=Shape.of(options))

@@ -1,9 +1,9 @@
-"""The answer at a glance: what is in memory, and where.   snapshot ─► merged + hosts ─► [summary] ─► Report
+"""The largest mappings, and the hosts.   snapshot ─► merged + hosts ─► [summary] ─► Report
 
-As it is written to a file, a summary is all mappings and all hosts asked. A person at a terminal gets it brief: the
-MOST_MAPPINGS largest mappings and one row for the rest; the hosts with something to show, and of more than MOST_HOSTS
-the largest; who has nothing to show, or did not answer, in a folded sentence each. The totals are those of the whole.
---top says otherwise for the mappings (0: all); the views merged and hosts have every row.
+In a file, a summary holds all mappings and all hosts asked. On a terminal it is brief: the MOST_MAPPINGS largest
+mappings and one row for the rest; the hosts with matching processes, and of more than MOST_HOSTS the largest; hosts
+without a match, and failed hosts, in a folded sentence each. The totals are always those of the whole. --top sets
+another number of mappings (0: all); the views merged and hosts have every row.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.model import Report, Table
 from fleetpmap.report.notes import notes_on
@@ -22,13 +23,13 @@ from fleetpmap.report.views.merged import Merge
 from fleetpmap.snapshot import Snapshot
 
 MOST_MAPPINGS = 20
-"""Rows of mappings on a terminal, unless --top says how many."""
+"""Rows of mappings on a terminal, unless --top gives another number."""
 MOST_HOSTS = 40
 """Rows of hosts on a terminal."""
 
 
 def summary(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS) -> Report:
-    """The tables of `merged`, in the given shape, and `hosts`; a format of one table writes the first.
+    """Return the tables of `merged`, in the given shape, and `hosts`; a format of one table writes the first.
 
     Raises:
         UsageError: a key of `by` that merged does not have, or a column of `shape`.
@@ -50,13 +51,18 @@ def summary(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape =
 
 
 def _with_something(snapshot: Snapshot, hosts: Table) -> Table:
-    """The hosts where processes matched."""
+    """Return the rows of hosts on which processes matched."""
     slots = [slot for slot, host in enumerate(snapshot.hosts) if host.status in ("ok", "partial")]
     some = rows_of(hosts, np.array(slots, dtype=np.intp))
     return shaped(some, Shape(top=MOST_HOSTS)) if len(some) > MOST_HOSTS + 1 else some
 
 
 def _without_a_match(snapshot: Snapshot) -> list[str]:
-    """A service that does not run where it should is news, so these hosts are named."""
+    """Return a sentence that names the hosts without a match: a service may be down where it should run."""
     names = [host.name for host in snapshot.hosts if host.status == "no-match"]
     return [f"no process matched on {fold(names)}"] if names and len(names) < len(snapshot.hosts) else []
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return summary(snapshot, options.by, Shape.of(options))

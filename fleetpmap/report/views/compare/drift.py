@@ -1,10 +1,10 @@
-"""What is not the same on all hosts, though it has the same job.   snapshot ─► [drift] ─► findings
+"""Libraries and programs that differ between hosts.   snapshot ─► [drift] ─► comparison
 
     names     one library under several names:   libcrypto.so.1.1 here, libcrypto.so.3 there
     paths     one name in several places:        /usr/lib/libssl.so.3 here, /opt/lib/libssl.so.3 there
     builds    one path with several layouts:     its code has another offset or length, so it is another build
 
-smaps has no version of a package: an equal layout proves nothing, and nothing is said of it.
+smaps has no package version. An equal layout does not prove an equal build, so it is not reported.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ DriftKind = Literal["names", "paths", "builds"]
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One thing in several forms."""
+    """One library or program in several forms."""
 
     kind: DriftKind
     of: str
-    """What the forms are forms of: a library without its version, a name, a path."""
+    """The subject: a library without its version (names), a name (paths) or a path (builds)."""
     forms: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
-    """(words, hosts) of each, at least two, most hosts first. Several words where hosts have several side by side."""
+    """(words, hosts) of each form, at least two, most hosts first; several words if hosts have several side by side."""
 
 
 def drifts(snapshot: Snapshot, hosts: Iterable[str]) -> list[Drift]:
-    """What drifts among these hosts: names first, then paths, then builds, each by its subject."""
+    """Return the drifts among these hosts: names first, then paths, then builds, each by its subject."""
     wanted = frozenset(hosts)
-    code = {code: where for code, hosts_of in _code_of(snapshot).items() if (where := hosts_of & wanted)}
-    names = [(_VERSION.sub("", one.name) or one.name, one.name, where) for one, where in code.items()]
-    paths = [(one.name, one.path, where) for one, where in code.items()]
-    layouts = [(one.path, (one.offset, one.size), where) for one, where in code.items()]
+    parts = {part: where for part, hosts_of in _code_of(snapshot).items() if (where := hosts_of & wanted)}
+    names = [(_VERSION.sub("", part.name) or part.name, part.name, where) for part, where in parts.items()]
+    paths = [(part.name, part.path, where) for part, where in parts.items()]
+    layouts = [(part.path, (part.offset, part.size), where) for part, where in parts.items()]
     return [*_drifts("names", names), *_drifts("paths", paths), *_drifts("builds", layouts)]
 
 
@@ -61,7 +61,7 @@ class _Code(NamedTuple):
 
 
 def _code_of(snapshot: Snapshot) -> dict[_Code, frozenset[str]]:
-    """Everything that is mapped as code, with the hosts that have it."""
+    """Return every part mapped as code, with the hosts that have it."""
     table, paths = snapshot.table, proper_paths(snapshot.table)
     steady = [steady_path(path, code=True) for path in paths.names]
     is_code = np.array([kind in _CODE for kind in table.kind.names], dtype=np.bool_)[table.kind.codes]
@@ -76,14 +76,14 @@ def _code_of(snapshot: Snapshot) -> dict[_Code, frozenset[str]]:
 
 
 def _drifts(kind: DriftKind, forms: Iterable[tuple[str, Any, frozenset[str]]]) -> list[Drift]:
-    """The subjects whose hosts do not all have the same forms; `forms` are (subject, form, hosts)."""
+    """Return the subjects with other forms on some hosts than on others; `forms` are (subject, form, hosts)."""
     by_subject: dict[str, dict[Any, frozenset[str]]] = defaultdict(dict)
     for subject, form, hosts in forms:
         by_subject[subject][form] = by_subject[subject].get(form, frozenset()) | hosts
     found: list[Drift] = []
     for subject, hosts_of in sorted(by_subject.items()):
         if len({*hosts_of.values()}) == 1:
-            continue  # one form, or several that the same hosts have: nearly always
+            continue  # one form, or several that the same hosts have: the usual case, so it is checked first
         forms_of: dict[str, list[Any]] = defaultdict(list)
         for form in sorted(hosts_of):
             for host in hosts_of[form]:
@@ -93,6 +93,7 @@ def _drifts(kind: DriftKind, forms: Iterable[tuple[str, Any, frozenset[str]]]) -
             sides[tuple(forms_of[host])].append(host)
         if len(sides) > 1:
             ranked = sorted(sides.items(), key=lambda side: (-len(side[1]), side[0]))
-            told = [(() if kind == "builds" else words, tuple(hosts)) for words, hosts in ranked]
-            found.append(Drift(kind, subject, tuple(told)))
+            # A build has no name that a reader would recognise, only an offset and a size.
+            named = [(() if kind == "builds" else words, tuple(hosts)) for words, hosts in ranked]
+            found.append(Drift(kind, subject, tuple(named)))
     return found

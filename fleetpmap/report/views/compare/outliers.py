@@ -1,14 +1,14 @@
-"""Which hosts stand apart.   matrix ─► [outliers] ─► compare, findings
+"""The rule for outliers among hosts.   matrix ─► [outliers] ─► comparison, comparison_findings
 
-The rule, for n hosts that were read whole (a mapping that one of them lacks counts as 0):
+The rule, for n hosts that were read completely (a mapping that a host lacks counts as 0):
 
     n ≥ 5     out: |x − median| > max(3.5 · 1.4826 · MAD, 10 % of the median, 1 MiB)
     n = 3, 4  out: |x − median| > max(50 % of the median, 8 MiB)
-    n = 2     never: there is a difference, but nobody to say which of the two is right
+    n = 2     never: the two differ, but nothing shows which of them is usual
 
-1.4826 · MAD, the median absolute deviation, estimates the standard deviation of what is not out. The floors are there
-because hosts that run the same differ by a few pages, and then the MAD is next to nothing. If more than one and more
-than a quarter would be out, nobody is: the row is split, and its groups lie further apart than the floors.
+MAD is the median absolute deviation; 1.4826 · MAD estimates the standard deviation of the hosts within the rule. The
+floors are needed because hosts with equal load differ by a few pages, and then the MAD is close to 0. If more than one
+host and more than a quarter of them would be out, none is: the row is split into groups further apart than the floors.
 Source: B. Iglewicz, D. Hoaglin, How to Detect and Handle Outliers, 1993 (3.5 and 1.4826).
 """
 
@@ -23,42 +23,42 @@ from numpy.typing import NDArray
 from fleetpmap.table import IntArray
 
 MIB = 1024
-"""KiB."""
+"""One MiB in KiB."""
 ENOUGH, FEWEST = 5, 3
-"""Hosts from which on the MAD means something, and from which on there is a majority."""
+"""Least numbers of hosts for the MAD to be meaningful, and for a majority to exist."""
 _DEVIATIONS = 3.5 * 1.4826
 _FLOOR = 1 * MIB
 FLOOR_SHARE = 0.10
-"""Of the median: nothing that is closer stands apart."""
+"""Share of the median; a value closer to it is never an outlier."""
 _FLOOR_OF_FEW, _FLOOR_SHARE_OF_FEW = 8 * MIB, 0.50
 _CROWD = 0.25
 _MOST_GROUPS = 4
-"""More groups than these are no groups, but values all over the place."""
+"""Number of groups from which on the values count as scattered, not as grouped."""
 
 Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the rule says of each row of a (row, host) matrix."""
+    """The rule applied to each row of a (row, host) matrix."""
 
     median: NDArray[np.float64]
-    """KiB; one for each row."""
+    """(row,): median over the hosts, KiB."""
     spread: IntArray
-    """Largest less smallest, KiB."""
+    """(row,): largest minus smallest value, KiB."""
     out: Flags
-    """(row, host): outliers. None in a split row."""
+    """(row, host): True for outliers; all False in a split row."""
     split: Flags
-    """Rows in which more than a quarter would be out."""
+    """(row,): True if more than a quarter of the hosts would be out."""
 
     def confirmed_by(self, *others: Judgement) -> Judgement:
-        """The same without what is within the rule in all the others; a split row counts as out there."""
+        """Return only the outliers and splits that at least one other judgement has too; a split row counts as out."""
         apart = np.logical_or.reduce([other.out | other.split[:, None] for other in others])
         return replace(self, out=self.out & apart, split=self.split & apart.any(axis=1))
 
 
 def judge(values: IntArray) -> Judgement:
-    """Judge a matrix (row, host) of KiB, all of them known."""
+    """Judge a (row, host) matrix of KiB in which every value is known."""
     rows, hosts = values.shape
     if not hosts:
         nothing = np.zeros(rows, dtype=np.int64)
@@ -72,7 +72,10 @@ def judge(values: IntArray) -> Judgement:
 
 
 def groups_of(values: IntArray) -> list[NDArray[np.intp]]:
-    """The hosts of a split row by what they have, smallest first; one group where they are all over the place."""
+    """Group the hosts of a split row by value, smallest first; one group if the values are scattered.
+
+    The sorted values are cut at each gap above the floor: [80, 82, 400, 404] MiB gives [[0, 1], [2, 3]].
+    """
     order = np.argsort(values, kind="stable")
     apart = np.maximum(values[order][:-1] * FLOOR_SHARE, _FLOOR)
     cuts = np.flatnonzero(np.diff(values[order]) > apart) + 1

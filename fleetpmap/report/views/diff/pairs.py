@@ -1,10 +1,10 @@
-"""Which process of one snapshot is which of another.   old, new ─► [pairs] ─► diff
+"""The processes of two snapshots, matched.   old, new ─► [pairs] ─► difference
 
-A process is the same if host, pid, name and start time are. One that is not there any more, and one of the same name
-and command line that was not there before, are one that was restarted; what is left over is gone, or new.
+Two processes are the same if host, pid, name and start time are equal. A process that is gone, and a new one with the
+same name and command line on the same host, are a restarted one. The others are gone, or new.
 
-Who could not be looked at in both is neither: a host that did not answer, or was not asked, in one of them, and a
-process that could not be read.
+Hosts and processes that are not known in both snapshots are left out, as neither gone nor new: a host that did not
+answer, or was not asked, in one of them, and a process that could not be read.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from fleetpmap.errors import UsageError
 from fleetpmap.snapshot import ANSWERED, INCOMPLETE, HostResult, Process, Snapshot
+from fleetpmap.table import is_rollup
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A process before and after, by slots of the snapshots' `processes`; None where it is not there."""
+    """A process before and after, as indices into the snapshots' `processes`; None if it is in only one of them."""
 
     status: Literal["same", "restarted", "new", "gone"]
     old: int | None
@@ -33,11 +35,11 @@ class Pairs:
     hosts: tuple[str, ...]
     """Hosts of either snapshot: in the order of the new one, then those that only the old one asked."""
     unknown: Mapping[str, str]
-    """Hosts that cannot be compared, and why, as a clause."""
+    """Hosts that cannot be compared, each with the reason as a clause."""
 
 
 def paired(old: Snapshot, new: Snapshot) -> Pairs:
-    """The processes of both, matched."""
+    """Match the processes of both snapshots."""
     before, after = ({host.name: host for host in snapshot.hosts} for snapshot in (old, new))
     names = tuple(dict.fromkeys((*after, *before)))
     unknown = {name: why for name in names if (why := _why_unknown(before.get(name), after.get(name)))}
@@ -45,16 +47,16 @@ def paired(old: Snapshot, new: Snapshot) -> Pairs:
     left: dict[tuple[object, ...], int] = {}
     for slot, process in _comparable(old, unknown):
         left[_identity(process, process.host in rebooted)] = slot
-    found: list[Pair] = []
+    pairs: list[Pair] = []
     fresh: list[int] = []
     for slot, process in _comparable(new, unknown):
         same = left.pop(_identity(process), None)
         if same is None:
             fresh.append(slot)
         else:
-            found.append(Pair("same", same, slot))
-    found += _restarted(old, new, [*left.values()], fresh)
-    return Pairs(tuple(pair for pair in found if _was_read(pair, old, new)), names, unknown)
+            pairs.append(Pair("same", same, slot))
+    pairs += _restarted(old, new, [*left.values()], fresh)
+    return Pairs(tuple(pair for pair in pairs if _was_read(pair, old, new)), names, unknown)
 
 
 def _why_unknown(before: HostResult | None, after: HostResult | None) -> str:
@@ -72,19 +74,23 @@ def _rebooted(before: HostResult, after: HostResult) -> bool:
 
 
 def _comparable(snapshot: Snapshot, unknown: Mapping[str, str]) -> Iterable[tuple[int, Process]]:
-    """The processes that had memory, read or not; what exited meanwhile, a zombie and a kernel thread have none."""
+    """Yield the processes that have memory, whether read or not: not exited ones, zombies or kernel threads."""
     for slot, process in enumerate(snapshot.processes):
         if process.host not in unknown and (process.status == "read" or process.status in INCOMPLETE):
             yield slot, process
 
 
 def _identity(process: Process, rebooted: bool = False) -> tuple[object, ...]:
-    """`rebooted`: start times of before mean nothing any more."""
+    """Return the key by which a process is the same.
+
+    Start times count from the boot, so they mean nothing across one: after a reboot the keys of `old` hold True, those
+    of `new` False, and none are equal.
+    """
     return (process.host, process.pid, process.name, process.start_ticks, rebooted)
 
 
 def _restarted(old: Snapshot, new: Snapshot, left: list[int], fresh: list[int]) -> Iterable[Pair]:
-    """What left and what came, each with its successor where it has one: the first to start follows the first."""
+    """Pair gone processes with new ones of the same program, in the order of their start; yield the others alone."""
     successors: dict[tuple[object, ...], list[int]] = {}
     for slot in sorted(fresh, key=lambda slot: new.processes[slot].start_ticks, reverse=True):
         successors.setdefault(_program(new.processes[slot]), []).append(slot)
@@ -102,3 +108,28 @@ def _program(process: Process) -> tuple[object, ...]:
 def _was_read(pair: Pair, old: Snapshot, new: Snapshot) -> bool:
     sides = ((pair.old, old), (pair.new, new))
     return all(slot is None or snapshot.processes[slot].status == "read" for slot, snapshot in sides)
+
+
+def comparability_notes(old: Snapshot, new: Snapshot, by: str, looked_for: tuple[str, str]) -> list[str]:
+    """Return a note for each reason why a difference need not be growth; `by` and `looked_for` as in diff.
+
+    Raises:
+        UsageError: one run has the mappings that `by` needs, and the other only their sums.
+    """
+    notes = []
+    before, after = looked_for
+    if before and after and before != after:
+        notes.append(
+            f"the old run looked for {before}, the new one for {after}: "
+            "processes that only one of them looked for are listed as new or gone, even if nothing changed"
+        )
+    rolled = [name for name, snapshot in (("old", old), ("new", new)) if is_rollup(snapshot.table.path).any()]
+    if len(rolled) == 1:
+        if by in ("mapping", "kind"):
+            why = f"the {rolled[0]} one holds only a sum for each process (--rollup), and no {by} to compare"
+            raise UsageError(why, hint="add --by process or --by host")
+        notes.append(
+            f"the {rolled[0]} one holds only a sum for each process (--rollup): "
+            "size_kib and the number of mappings cannot be compared"
+        )
+    return notes

@@ -1,113 +1,15 @@
 """pmap's own text, process by process.   snapshot ─► [pmap] ─► Report
 
-Byte for byte what pmap of procps-ng 4.0.2 prints on a 64-bit machine; docs/pmap.md lists what differs, and why.
+Byte for byte the output of pmap of procps-ng 4.0.2 on a 64-bit machine; docs/pmap.md lists the differences, and why.
 
-command    a process's first line          names      the Mapping column
-one        one process's rows, as the formats see them
-listing    bare, -x and -d                 wide       -X and -XX
+    process_blocks   the view: a block of text for each process, and the rows for csv and json
+    command_line     the first line of a block
+    mapping_names    the Mapping column
+    formats          the rows of one process: bare, -x, -d, -X and -XX
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from fleetpmap.report.views.pmap.process_blocks import from_options, pmap
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fleetpmap.catalogue import Letters, PmapFormat
-from fleetpmap.report.grouping import HexTexts, by_process, known_total, rule_over
-from fleetpmap.report.model import Column, Report, Table
-from fleetpmap.report.notes import notes_on
-from fleetpmap.report.views.pmap.command import command_line, harmless
-from fleetpmap.report.views.pmap.listing import device, extended, plain
-from fleetpmap.report.views.pmap.names import mapping_names, mode
-from fleetpmap.report.views.pmap.one import OneProcess, Printer
-from fleetpmap.report.views.pmap.wide import wide
-from fleetpmap.smaps import Coded
-from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import METRICS, MappingTable, distinct
-
-_HAS_MAPS = frozenset({"read", "kernel", "zombie"})
-"""pmap opens the maps of these, the last two's empty and open to everybody; of others it prints the first line only."""
-_PRINTERS: Mapping[PmapFormat, Printer] = {
-    "plain": plain,
-    "extended": extended,
-    "device": device,
-    "wide": wide,
-    "widest": wide,
-}
-
-
-def pmap(snapshot: Snapshot, letters: Letters | None = None) -> Report:
-    """A block for each process that matched, as pmap with these letters prints it: in `text`; rows in the table.
-
-    Where several hosts were asked, `==> HOST <==` stands before each block.
-    """
-    letters = letters or Letters()
-    in_range = _in_range(snapshot.table, letters)
-    names = mapping_names(snapshot, show_path=letters.show_path, kernel_names=letters.kernel_names)
-    return Report(
-        view="pmap",
-        tables=(_table(snapshot, names, np.flatnonzero(in_range), letters),),
-        notes=notes_on(snapshot),
-        coverage=snapshot.coverage,
-        run=snapshot.run,
-        text="".join(_blocks(snapshot, names, in_range, letters)),
-    )
-
-
-def _in_range(mappings: MappingTable, letters: Letters) -> NDArray[np.bool_]:
-    """Which mappings -A keeps: those with a byte between LOW and HIGH."""
-    low, high = np.uint64(letters.low), np.uint64(letters.high)
-    return np.asarray((mappings.end - np.uint64(1) >= low) & (mappings.start <= high), dtype=np.bool_)
-
-
-def _table(snapshot: Snapshot, names: Coded, rows: NDArray[np.intp], letters: Letters) -> Table:
-    """What csv and json hold: pmap's columns, with the host and the pid before them."""
-    mappings = snapshot.table
-    pids = np.array([process.pid for process in snapshot.processes], dtype=np.int64)
-    hosts = by_process((process.host for process in snapshot.processes), mappings)
-    perms = Coded(mappings.perms.codes, tuple(map(mode, mappings.perms.names)))
-    read = len(distinct(mappings.process))
-    sizes = ("size_kib", "rss_kib", "dirty_kib") if letters.format == "extended" else ("size_kib",)
-    kib = {name: mappings.metrics[name][rows] for name in sizes}
-    return Table(
-        "rows",
-        (
-            Column("host", "text", _taken(hosts, rows)),
-            Column("pid", "number", pids[mappings.process[rows]]),
-            Column("address", "address", HexTexts(mappings.start[rows], digits=16)),
-            *(
-                Column(name, "KiB", kib[name], rule_over(read, METRICS[name]), known_total(kib[name], snapshot))
-                for name in sizes
-            ),
-            Column("mode", "text", _taken(perms, rows)),
-            Column("mapping", "text", _taken(names, rows)),
-        ),
-    )
-
-
-def _taken(column: Coded, rows: NDArray[np.intp]) -> Coded:
-    return Coded(column.codes[rows], column.names)
-
-
-def _blocks(snapshot: Snapshot, names: Coded, in_range: NDArray[np.bool_], letters: Letters) -> Iterator[str]:
-    print_rows = _PRINTERS[letters.format]
-    hosts = {host.name: host for host in snapshot.hosts}
-    for process, rows in zip(snapshot.processes, _rows_of_processes(snapshot), strict=True):
-        host = hosts[process.host]
-        clean = str if host.local and not letters.terminal else harmless
-        heading = f"==> {host.name} <==\n" if len(hosts) > 1 else ""
-        yield f"{heading}{process.pid}:   {clean(command_line(process, utf8=letters.utf8))}\n"
-        if process.status in _HAS_MAPS:
-            shown = rows[in_range[rows]]
-            yield print_rows(OneProcess(snapshot.table, names, rows, shown, host.keys, clean), letters)
-
-
-def _rows_of_processes(snapshot: Snapshot) -> Iterator[NDArray[np.intp]]:
-    """The rows of each process: together in the table, but not in the order of the processes on every host."""
-    order = np.argsort(snapshot.table.process, kind="stable")
-    bounds = np.searchsorted(snapshot.table.process, np.arange(len(snapshot.processes) + 1), sorter=order)
-    for begin, end in pairwise(bounds.tolist()):
-        yield order[begin:end]
+__all__ = ["from_options", "pmap"]
