@@ -5,8 +5,8 @@
     snapshot = collect(hosts, Question(Selection(match=compile_match("gunicorn"))))
     print(plain(report.hosts(snapshot)))
 
-What stands here is the library; everything else may change between versions. It is imported when it is first used, so
-that `fleetpmap --help` need not wait for numpy.
+The names of this module are the library; everything else may change between versions. Each is imported on first use,
+so that `fleetpmap --help` need not wait for numpy.
 """
 
 from fleetpmap.version import __version__
