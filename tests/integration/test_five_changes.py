@@ -159,7 +159,7 @@ def test_a_transport_is_a_module_and_two_places(copy: Copy) -> None:
     copy.insert(
         "transport/__init__.py",
         'if host.transport == "jail": return Route("jail", None, Way(), "")',
-        before=r'if host\.transport == "local"',
+        before=r"if host\.is_here",
     )
     copy.insert("transport/__init__.py", "from fleetpmap.transport.jail import JailTransport", before="from fleetpmap")
     copy.insert(
