@@ -24,8 +24,8 @@ from typing import Any, get_args, get_type_hints
 import typer
 
 from fleetpmap.catalogue import REPORTS
-from fleetpmap.cli.app import app
-from fleetpmap.cli.routes import routes
+from fleetpmap.cli.commands import app
+from fleetpmap.cli.commands.hosts import routes
 from fleetpmap.doctor import doctor
 from fleetpmap.export.as_openmetrics import HOSTS, PROCESSES
 from fleetpmap.export.as_openmetrics import METRICS as OPENMETRICS

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fleetpmap.errors import UsageError
-from fleetpmap.inventory.names import nearest
 
 PmapFormat = Literal["plain", "extended", "device", "wide", "widest"]
 """pmap without an option, -x, -d, -X and -XX."""
@@ -31,7 +30,7 @@ class Size:
     name: str
     """Value of --metric, without the unit: `pss`."""
     rule: Literal["sum", "upper bound"]
-    """What its sum over several processes is."""
+    """Meaning of its sum over several processes."""
     kernel_keys: tuple[str, ...]
     """The kernel's fields that it is the sum of; empty for `size`, which is the address range itself."""
     meaning: str
@@ -84,9 +83,9 @@ class ReportKind:
     name: str
     """Value of --view, and `Report.view`."""
     row_is: str
-    """What one row is, for the table in docs/reference."""
+    """Meaning of one row, for the table in docs/reference."""
     title: str = ""
-    """Heading on an html page; empty for a report whose table is another's section, or that is text."""
+    """Heading on an html page; empty for a text, and for a table that is the section of another report."""
     command: str = ""
     """The command that prints it; empty for a view."""
     columns: tuple[str, ...] = ()
@@ -299,6 +298,8 @@ def merge_keys_of(keys: Iterable[str]) -> tuple[str, ...]:
     distinct = tuple(dict.fromkeys(keys))
     for key in distinct or ("",):
         if key not in KEYS:
+            from fleetpmap.inventory.names import nearest  # imports the whole inventory, which --help need not
+
             near = nearest(key, KEYS)
             known = f"the keys are {', '.join(KEYS)}"
             raise UsageError(f'--by: there is no key "{key}"', hint=f"did you mean {near}? {known}" if near else known)

@@ -1,4 +1,4 @@
-"""What the value of an option can be.   words ─► [values] ─► options"""
+"""Types of option values.   catalogue ─► [option_values] ─► options"""
 
 from __future__ import annotations
 
@@ -68,18 +68,22 @@ class Shell(StrEnum):
 
 
 def seconds(text: str | float) -> float:
-    """A duration: more than nothing, and no more than a timer takes."""
+    """Parse a duration: at least a millisecond, and no more than a timer takes.
+
+    Raises:
+        BadParameter: the text is no such number.
+    """
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0.001 <= number <= 10_000_000:  # which nan and inf are not either
+    if not 0.001 <= number <= 10_000_000:  # false for nan and inf, too
         raise typer.BadParameter(f"'{text}' is not a number of seconds: write 0.5, 10 or 600")
     return number
 
 
 def whole_number(least: int) -> Callable[[str | int], int]:
-    """A parser of numbers from `least`."""
+    """Return a parser of whole numbers from `least`."""
 
     def parse(text: str | int) -> int:
         digits = str(text)

@@ -1,7 +1,7 @@
-"""Where reports go, and in what shape.   options ─► [destinations] ─► Output
+"""Destinations and shapes of the reports.   options ─► [outputs] ─► OutputPlan
 
 The main report goes to stdout or -o FILE, shaped by --columns, --sort, --top and --human. The files of --export are for
-programs: whole, in full precision. Everything that can be wrong with either is found here, before any host is asked.
+programs: whole, in full precision. Every mistake in either is found here, before any host is asked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fleetpmap.errors import UsageError
 
 _TEXT_FORMATS = ("table", "plain")
 _STDOUT = ("-", "/dev/stdout")
-"""What -o calls stdout. Opened as a file it would be emptied first, and `>> log` means to keep it."""
+"""Values of -o that mean stdout. Opening it as a file would truncate it, and `>> log` must not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,51 +31,50 @@ class Destination:
     format: Format
     path: Path
     option: str
-    """-o or --export, for a message."""
+    """The option that names the file, -o or --export, for messages."""
 
     @property
     def has_coverage_file(self) -> bool:
-        """Whether the coverage goes into a file beside it: csv has no place for it."""
+        """True if the coverage goes into a file beside it, since csv has no place for it."""
         return self.format == "csv" and is_regular(self.path)
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """What is written where: the main report, and the files beside it."""
+class OutputPlan:
+    """Every report to write: the main one, and the files of --export."""
 
     view: View
     format: Format
     file: Destination | None
-    """The main report's; None: stdout."""
+    """File of the main report; None: stdout."""
     options: ViewOptions
-    """What the main report's view is told."""
+    """Options of the main report's view."""
     human: bool
-    """The main report's sizes are written as 1.2G."""
+    """True if the main report writes sizes as 1.2G."""
     csv_safe: bool
-    """Texts in csv files are kept from being computed by a spreadsheet."""
+    """True if texts in csv files are quoted so that a spreadsheet does not take them for formulas."""
     exports: tuple[Destination, ...]
 
     @property
     def is_stream(self) -> bool:
-        """Whether a host's rows can be written as soon as it has answered, since no other host changes them."""
+        """True if a host's rows can be written as soon as it has answered, since no other host changes them."""
         return self.format == "jsonl" and self.file is None and not (self.options.sort or self.options.top)
 
     @property
     def sums(self) -> frozenset[str] | None:
-        """What `collect` may sum by; None where a row for each mapping is wanted."""
+        """Keys that `collect` may sum by; None if a report needs every mapping."""
         if "html" in (self.format, *(export.format for export in self.exports)):
-            return None  # a page shows other views besides
+            return None  # a page shows other views, too
         return sums_for([self.view, *(export.view for export in self.exports)], self.options.by)
 
 
-def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "") -> Output:
-    """What the options say about the output, as far as they go together.
+def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "") -> OutputPlan:
+    """Return the output plan that the options describe.
 
-    `report`: what the command reports where that is none of the views.
+    `report`: name of the command's report if it is not one of the views.
 
     Raises:
-        UsageError: options that exclude each other; a view, a column or a suffix that there is not; a place that cannot
-            be written.
+        UsageError: options that exclude each other; an unknown view, column or suffix; a file that cannot be written.
     """
     view = show.view or View("pmap" if letters_in(show) else "summary")
     path = None if options.output in _STDOUT else options.output
@@ -84,12 +83,12 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, 
         _check_suffix(path, options.format)
     if path is not None and format_ == "table":
         format_ = Format("plain")  # a table is drawn for a terminal
-    told = "--format" if options.format else f"-o {path}"
-    _check_format(format_, report or view, told, on_terminal=path is None and sys.stdout.isatty())
+    option = "--format" if options.format else f"-o {path}"
+    _check_format(format_, report or view, option, on_terminal=path is None and sys.stdout.isatty())
     _check_pmap(view, show, shape, format_)
     if shape.human and format_ not in _TEXT_FORMATS:
         raise UsageError(
-            f"--human is for eyes, and {format_} for programs: it holds whole KiB", hint="leave out --human"
+            f"--human applies to table and plain only; {format_} holds whole KiB", hint="leave out --human"
         )
     file = None if path is None else Destination(view, format_, writable("-o", path), "-o")
     exports = tuple(_export(text, view) for text in show.export)
@@ -102,14 +101,14 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, 
     on_terminal = file is None and (format_ == "table" or sys.stdout.isatty())
     view_options = _view_options(view, show, shape, on_terminal)
     _check_row_keys(view, format_, view_options)
-    return Output(view, format_, file, view_options, shape.human, options.csv_safe, exports)
+    return OutputPlan(view, format_, file, view_options, shape.human, options.csv_safe, exports)
 
 
-def check_rollup(output: Output, *, kept: bool) -> None:
-    """Whether all that is shown, or `kept`, can be had from smaps_rollup.
+def check_rollup(output: OutputPlan, *, kept: bool) -> None:
+    """Check that smaps_rollup suffices for all reports; `kept`: the run is stored, too.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it does not suffice.
     """
     for view in (output.view, *(export.view for export in output.exports)):
         if view not in ROLLUP_VIEWS:
@@ -118,14 +117,14 @@ def check_rollup(output: Output, *, kept: bool) -> None:
                 hint=f"add --view {ROLLUP_VIEWS[0]}, or leave out --rollup",
             )
     if kept:
-        raise UsageError("--rollup reads only sums, which is nothing to keep", hint="leave out --rollup")
+        raise UsageError("--rollup reads only sums, and a stored run needs mappings", hint="leave out --rollup")
 
 
-def watch_output(show: ShowOptions, shape: ShapeOptions) -> Output:
-    """What `watch` shows, as far as the options go together.
+def watch_output(show: ShowOptions, shape: ShapeOptions) -> OutputPlan:
+    """Return the output plan of `watch`.
 
     Raises:
-        UsageError: a view that cannot be watched, a file to export, or what `output_from` refuses.
+        UsageError: a view that cannot be watched, a file to export, or a reason of `output_from`.
     """
     view = show.view or View("pmap" if letters_in(show) else "summary")
     if view not in WATCHED_VIEWS:
@@ -158,7 +157,7 @@ def _check_row_keys(view: View, format_: Format, options: ViewOptions) -> None:
 def _check_pmap(view: View, show: ShowOptions, shape: ShapeOptions, format_: Format) -> None:
     letter = next(iter(letters_in(show)), None)
     if letter and view != "pmap":
-        raise UsageError(f"{letter} is a letter of --view pmap, not of --view {view}", hint="leave one of them out")
+        raise UsageError(f"{letter} is an option of --view pmap, not of --view {view}", hint="leave one of them out")
     if letter and format_ not in _TEXT_FORMATS:
         raise UsageError(
             f"{letter} is pmap's own text, which --format {format_} cannot hold",
@@ -181,11 +180,11 @@ def _check_compare(view: View, show: ShowOptions, exports: tuple[Destination, ..
         raise UsageError(f"--all-deleted is for --view stale, not for --view {view}", hint="add --view stale")
 
 
-def check_hosts(output: Output, hosts: Collection[str]) -> None:
-    """What the options of the view compare say of hosts, which are its columns.
+def check_hosts(output: OutputPlan, hosts: Collection[str]) -> None:
+    """Check that the hosts in the options of compare, its baseline and its columns, are asked.
 
     Raises:
-        UsageError: a baseline, or a column, that is none of them.
+        UsageError: one of them is not asked.
     """
     from fleetpmap.inventory.names import nearest
 
@@ -215,12 +214,12 @@ def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_termina
     if view != "compare" and (view_options.columns or view_options.sort):  # compare's columns are the hosts
         from fleetpmap.report import column_names
 
-        column_names(view, view_options)  # refuses those that the view does not have
+        column_names(view, view_options)  # raises for a column that the view does not have
     return view_options
 
 
 def column_list(text: str) -> tuple[str, ...]:
-    """The columns that `--columns A,B` names.
+    """Return the columns that `--columns A,B` names.
 
     Raises:
         UsageError: it names none.
@@ -232,7 +231,11 @@ def column_list(text: str) -> tuple[str, ...]:
 
 
 def _check_suffix(path: str, format_: Format) -> None:
-    """Whether a file's name says nothing else than --format. `.txt` is a name for any text."""
+    """Check that the suffix of a file does not contradict --format; `.txt` may hold any text.
+
+    Raises:
+        UsageError: the suffix means another format.
+    """
     from fleetpmap.export import format_of
 
     try:
@@ -263,7 +266,7 @@ def _format_of(path: str, option: str) -> Format:
 
 
 def _export(text: str, default: View) -> Destination:
-    """The destination that `[VIEW=]FILE` means. What is before the first = is a view unless it holds a slash."""
+    """Return the destination of `[VIEW=]FILE`. The text before the first = is a view unless it holds a slash."""
     name, equals, path = text.partition("=")
     if not equals or "/" in name:
         name, path = default, text

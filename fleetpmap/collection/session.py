@@ -41,7 +41,7 @@ kernel block on a process's files? It takes 20 ms per GiB, so only a few process
 _STUCK_S = 60.0
 """Seconds after which a stuck process is tried again."""
 
-_Phase = TypeVar("_Phase", Listing, PackedReading)
+_Part = TypeVar("_Part")
 _Groups = list[tuple[int, ...]]
 
 
@@ -50,10 +50,10 @@ class GivenUpError(Exception):
 
 
 def open_session(transport: Transport, host: Host, question: Question) -> ProbeSession:
-    """Start the probe on a host.
+    """Start the probe on a host, with the password for sudo if it requires one.
 
     Raises:
-        HostError: the command could not be started, or sudo refused it.
+        HostError: the probe did not begin.
     """
     selection = question.selection
     script = probe.render(
@@ -70,10 +70,11 @@ def open_session(transport: Transport, host: Host, question: Question) -> ProbeS
         )
     )
     try:
-        channel = transport.run(script.command)
-    except SudoError as refusal:
-        channel = second_way(transport, host, refusal, question.become_password)
-    return ProbeSession(transport, channel, script, host, question.redaction)
+        return ProbeSession(transport, transport.run(script.command), script, host, question.redaction).started()
+    except SudoError as error:
+        refusal = error
+    channel = second_way(transport, host, refusal, question.become_password)
+    return ProbeSession(transport, channel, script, host, question.redaction).started()
 
 
 class ProbeSession:
@@ -91,7 +92,8 @@ class ProbeSession:
         self._script = script
         self._redaction = redaction
         self._decoder = Decoder(script, host=host.name)
-        self._is_started = False
+        self._is_listing = False
+        """True while a listing comes that was not requested: the script begins with one."""
         self._own: OwnProcesses | None = None
         self._last_read: _Groups = []
         """The groups that were read last. The next listing asks for them too; empty: it asks for the list alone."""
@@ -117,6 +119,22 @@ class ProbeSession:
         """Processes that are not read because the kernel blocked on their files."""
         return tuple(self._stuck_since)
 
+    def started(self) -> Self:
+        """Send the script, wait for the first word of the probe, and return the session. An error closes the channel.
+
+        Raises:
+            HostError: the probe did not begin.
+        """
+        try:
+            with self._with_output():
+                self._channel.send(self._script.stdin)
+                self._receive(lambda: self._decoder.begun or None)
+        except BaseException:
+            self._channel.close()
+            raise
+        self._is_listing = True
+        return self
+
     def list_processes(self) -> Listing:
         """Return the processes of the host as they are now.
 
@@ -129,13 +147,11 @@ class ProbeSession:
         self._with_listing, self._last_read = self._last_read, []
         with self._with_output():
             self._retry_stuck()
-            if not self._is_started:
-                self._channel.send(self._script.stdin)
-                self._is_started = True
-            else:
+            if not self._is_listing:
                 if self._with_listing:
                     self._decoder.expect_both()
                 self._channel.send(self._script.list_line(self._with_listing))
+            self._is_listing = False
             listing = self._receive(lambda: self._decoder.listing)
             _check_whole(listing, self.host.name)
             if self._decoder.reading is not None and not self._with_listing:
@@ -199,10 +215,10 @@ class ProbeSession:
         """Seconds that each file may take when the host is sent `look`."""
         return max(1, int(self._patience_s / 2))
 
-    def _receive(self, phase: Callable[[], _Phase | None]) -> _Phase:
-        """Feed the decoder until the phase is whole."""
+    def _receive(self, part: Callable[[], _Part | None]) -> _Part:
+        """Feed the decoder until this part of the output is whole."""
         decoder = self._decoder
-        while (whole := phase()) is None:
+        while (whole := part()) is None:
             if decoder.stuck:
                 raise GivenUpError
             piece = self._next_piece()

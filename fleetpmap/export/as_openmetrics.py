@@ -27,7 +27,7 @@ from fleetpmap.units import KIB
 
 _LABELS = {report.name: report.labels for report in REPORTS if report.labels} | {"processes": ("host", "pid", "name")}
 """Label columns by view; for summary and merged every text column, since these are the keys of --by."""
-_AT_MOST = "Summed over processes, what they share is counted once for each."
+_AT_MOST = "In a sum over processes, shared memory is counted once for each."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     }
 )
 """Columns to metrics; any other column is a label, or left out."""
-HOSTS = Metric("fleetpmap_hosts", "Hosts asked, by what became of them.")
-PROCESSES = Metric("fleetpmap_processes", "Processes that matched, by what became of them.")
+HOSTS = Metric("fleetpmap_hosts", "Hosts asked, by status.")
+PROCESSES = Metric("fleetpmap_processes", "Processes that matched, by status.")
 
 
 def write_openmetrics(report: Report, file: BinaryIO) -> None:

@@ -36,7 +36,7 @@ class _Refusal(NamedTuple):
     meaning: str
     remedy: str
     needs: Literal["", "password", "program"] = ""
-    """What a second channel needs: a password, or another program; empty if there is no second way."""
+    """Need of a second channel: a password, or another program; empty if there is no second way."""
 
 
 # Messages of sudo under LC_ALL=C, of sudo-rs and of doas. The first that matches counts.
@@ -111,8 +111,8 @@ def second_way(transport: Transport, host: Host, refusal: SudoError, password: S
     if refusal.needs != "password" or password is None:
         raise refusal
     prompt, ready = f"fleetpmap-{secrets.token_hex(8)}", secrets.token_hex(16)
-    # The only command with more than plain words: sh, csh, fish and restricted shells all parse '…' alike. sudo puts
-    # the calling user in place of %u, and the user with the password that it wants in place of %p.
+    # The only command with more than plain words: sh, csh, fish and restricted shells all parse '…' alike. sudo
+    # replaces %u by the calling user, and %p by the user with the password that it wants.
     channel = _run(transport, f"sudo -S -p {prompt}:%u:%p: sh -c 'echo {ready}; exec sh -s'")
     try:
         _answer(channel, prompt, ready.encode(), password, host)

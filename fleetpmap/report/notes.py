@@ -122,7 +122,7 @@ def check_sentences(checked: Checked) -> list[str]:
         if unknown := verdicts["unknown"]:
             sentence += f"; {_CHECKS[check]} unknown in {unknown}"
         if differs := verdicts["differs"]:
-            sentence += f"; {_CHECKS[check]} not in {differs}, as the memory of a live process moves"
+            sentence += f"; {_CHECKS[check]} different in {differs}, since the memory of a live process changes"
     details = (
         f"{process.host}: process {process.pid} ({process.name}): {finding.message}" for process, finding in named
     )

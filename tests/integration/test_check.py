@@ -173,7 +173,7 @@ def test_what_differs_or_is_unknown_is_counted():
     assert _sentences(_checked(1, MOVED), _checked(2, unknown), _checked(3, SUMS_HELD)) == [
         "self-check: 3 of 3 processes: RSS identity, mappings apart, last block whole, start time unchanged, "
         "sums of smaps_rollup; RSS identity unknown in 1; sums of smaps_rollup unknown in 1; "
-        "sums of smaps_rollup not in 1, as the memory of a live process moves"
+        "sums of smaps_rollup different in 1, since the memory of a live process changes"
     ]
 
 

@@ -16,7 +16,7 @@ import typer.main
 from rich.markup import render
 
 from fleetpmap import report
-from fleetpmap.cli.app import app
+from fleetpmap.cli.commands import app
 from fleetpmap.cli.option_values import Format, View
 from fleetpmap.export import EXPORTERS
 from fleetpmap.snapshot import Run, Snapshot
@@ -54,7 +54,7 @@ OURSELVES = (*LOCAL, "--pid", str(os.getpid()))
         (("run", *LOCAL, "--all", "--columns", "pps"), '--columns: there is no column "pps"', "did you mean pss?"),
         (("ps", *LOCAL, "--columns", "pss"), '--columns: there is no column "pss"', "did you mean rss?"),
         (("run", *LOCAL, "--all", "--export", "nope=x.csv"), 'there is no view "nope"', "the views are summary"),
-        (("run", *LOCAL, "--all", "-x", "--view", "hosts"), "-x is a letter of --view pmap", "leave one"),
+        (("run", *LOCAL, "--all", "-x", "--view", "hosts"), "-x is an option of --view pmap", "leave one"),
         (("run", *LOCAL, "--all", "-x", "--format", "csv"), "-x is pmap's own text", "--view mappings"),
         (
             ("run", *LOCAL, "--all", "-o", "report.xls"),
@@ -120,7 +120,7 @@ def test_every_mistake_of_an_inventory_at_once(tmp_path: Path):
 def test_help_is_cheap():
     """--help imports neither numpy nor paramiko."""
     program = (
-        "import sys\nfrom fleetpmap.cli.app import app\n"
+        "import sys\nfrom fleetpmap.cli.commands import app\n"
         "try:\n    app(['run', '--help'])\nexcept SystemExit:\n    pass\n"
         "print([name for name in ('numpy', 'paramiko', 'ClusterShell') if name in sys.modules])"
     )

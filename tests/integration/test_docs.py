@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from fleetpmap.cli.app import app
+from fleetpmap.cli.commands import app
 from fleetpmap.errors import InventoryError
 from fleetpmap.inventory import load
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES

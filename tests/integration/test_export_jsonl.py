@@ -15,7 +15,7 @@ import pytest
 
 from fleetpmap.cli.option_values import Format, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
-from fleetpmap.cli.outputs import Output, output_from
+from fleetpmap.cli.outputs import OutputPlan, output_from
 from fleetpmap.errors import UsageError
 from fleetpmap.export import EXPORTERS
 from fleetpmap.report import hosts, mappings, processes
@@ -25,7 +25,7 @@ from sshd import Sshd
 
 OURSELVES = ("--pid", str(os.getpid()))
 HANGING = "import time; time.sleep(60)\n"
-"""What answers in the probe's place on a host that does not finish."""
+"""A stand-in for the probe on a host that does not finish."""
 
 
 def _lines(report):
@@ -42,7 +42,7 @@ def _document(report):
 
 @pytest.mark.parametrize("view", [hosts, processes, mappings], ids=lambda view: view.__name__)
 def test_rows_and_the_rest_are_those_of_json(view):
-    """Every line but the last is a row, and the last is what the document says besides."""
+    """Every line but the last is a row, and the last is the document without rows."""
     *rows, last = _lines(view(small_fleet()))
     document = _document(view(small_fleet()))
     assert rows == document.pop("rows")
@@ -50,7 +50,7 @@ def test_rows_and_the_rest_are_those_of_json(view):
 
 
 def test_only_the_last_line_tells_of_the_run():
-    """So a reader knows it, and misses it where a stream was cut."""
+    """So a reader recognises it, and misses it if the stream was cut."""
     *rows, last = _lines(hosts(small_fleet()))
     assert ["fleetpmap" in row for row in rows] == [False] * 7
     assert last["coverage"]["hosts"]["asked"] == 7
@@ -73,7 +73,7 @@ def test_a_name_stays_on_its_line():
 
 @pytest.mark.parametrize("view", ["summary", "merged", "compare", "stale", "pmap"])
 def test_a_view_that_no_host_can_give_alone(view: str):
-    """It is refused before anybody is asked."""
+    """It is refused before any host is queried."""
     with pytest.raises(UsageError) as error:
         _output(view)
     assert error.value.message == f"--format: jsonl cannot hold the view {view}"
@@ -88,7 +88,7 @@ def test_what_takes_all_hosts_is_no_stream():
     assert not _output("hosts", to="x.jsonl").is_stream
 
 
-def _output(view: str, to: str | None = None, **shape: object) -> Output:
+def _output(view: str, to: str | None = None, **shape: object) -> OutputPlan:
     options = OutputOptions(format=Format.jsonl, output=to)
     return output_from(ShowOptions(view=View(view)), ShapeOptions(**shape), options)
 
@@ -110,7 +110,7 @@ def _inventory(directory: Path, sshd: Sshd, *names: str, hanging: str = "") -> t
 
 
 def test_a_hosts_rows_come_when_it_has_answered(sshd: Sshd, tmp_path: Path):
-    """Whatever another host, before it in order, is still waited for."""
+    """Even if a host before it in order has not answered yet."""
     words = ("run", *_inventory(tmp_path, sshd, "quick", hanging="slow"), "--view", "hosts", "--format", "jsonl")
     with subprocess.Popen(
         [sys.executable, "-m", "fleetpmap", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=BARE
@@ -171,7 +171,7 @@ def test_hosts_that_failed_are_rows_too():
 
 
 def test_an_exported_file(tmp_path: Path):
-    """--export knows it by its suffix, beside any report."""
+    """--export recognises it by its suffix, beside any report."""
     file = tmp_path / "all.ndjson"
     done = fleetpmap("run", "-H", "local", *OURSELVES, "--export", f"mappings={file}")
     assert done.returncode == 0, done.stderr

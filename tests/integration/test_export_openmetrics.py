@@ -54,14 +54,14 @@ def test_whole_document(view):
 
 @pytest.mark.parametrize("view", [hosts, processes, merged, summary], ids=lambda view: view.__name__)
 def test_both_parsers_read_the_same(view):
-    """Prometheus scrapes the one, the textfile collector of node_exporter knows only the other."""
+    """Prometheus scrapes the one, node_exporter's textfile collector reads only the other."""
     text = _text(view(small_fleet()))
     assert _samples(text) == _samples(text, text_format)
     assert text.endswith("\n# EOF\n")
 
 
 def test_sizes_are_bytes():
-    """A KiB of the kernel's is 1024 of them, and the unit is said."""
+    """A KiB of the kernel is 1024 bytes, and the unit is named."""
     text = _text(hosts(snapshot(host("a", process(1, "x", mapping(size=8, Rss=5, Pss=3))))))
     assert _samples(text)["fleetpmap_pss_bytes", (("host", "a"),)] == 3072
     families = {family.name: family for family in openmetrics(text)}
@@ -111,7 +111,7 @@ def test_what_top_leaves_out_is_one_series():
 
 @pytest.mark.parametrize("name", ['"', "\\", 'a"} 1\nforged{x="', "\n# EOF\n", "\udcff\u202e\x1b", "{}", "\\n", "a\\"])
 def test_a_name_is_only_a_label(name):
-    """Whatever it looks like: the readers give it back as every format shows it."""
+    """Readers give back any name as every format shows it."""
     text = _text(processes(snapshot(host("a", process(1, name, mapping(Rss=1))))))
     for parser in (openmetrics, text_format):
         samples = _samples(text, parser)
@@ -121,7 +121,7 @@ def test_a_name_is_only_a_label(name):
 
 @pytest.mark.parametrize("view", ["mappings", "pmap", "compare", "stale"])
 def test_a_view_that_is_no_series(view: str):
-    """It is refused before anybody is asked."""
+    """It is refused before any host is queried."""
     error = _refused(ShowOptions(view=View(view)))
     assert error.message == f"--format: openmetrics cannot hold the view {view}"
     assert error.hint.startswith("name one of --view hosts, processes and merged")

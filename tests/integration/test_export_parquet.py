@@ -94,7 +94,7 @@ def test_a_report_without_rows():
 
 
 def test_the_file_says_what_it_is():
-    """It is a report (a saved snapshot is not), of whom, how, and how much of the fleet is in it."""
+    """Its metadata: a report (not a saved snapshot), its run, and the coverage."""
     kind, about = _about(_written(hosts(small_fleet())))
     assert kind == "report"
     assert about["view"] == "hosts"
@@ -147,7 +147,7 @@ def test_a_name_is_only_a_text(name):
 
 
 def test_to_a_pipe(tmp_path: Path):
-    """What cannot be sought in is no obstacle."""
+    """A pipe, which cannot seek, is no obstacle."""
     file = tmp_path / "x.parquet"
     words = [sys.executable, "-m", "fleetpmap", "run", *OURSELVES, "--view", "hosts", "--format", "parquet"]
     command = f"{shlex.join(words)} | cat > {shlex.quote(str(file))}"
@@ -156,7 +156,7 @@ def test_to_a_pipe(tmp_path: Path):
 
 
 def test_not_to_a_terminal():
-    """Bytes are not for eyes; nobody is asked."""
+    """Binary output to a terminal is refused; no host is queried."""
     words = [sys.executable, "-m", "fleetpmap", "run", *OURSELVES, "--format", "parquet"]
     with Terminal(words, BARE) as terminal:
         assert terminal.status() == 2
@@ -164,7 +164,7 @@ def test_not_to_a_terminal():
 
 
 def test_without_the_extra(tmp_path: Path):
-    """One sentence names what to install, before anybody is asked; the other formats need nothing."""
+    """One sentence names the package to install, before any host is queried; other formats need none."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['polars'] = None\n")  # as if it were not there
     words = ("run", "-H", "127.0.0.1:1", "--all", "--export")
     done = fleetpmap(*words, f"hosts={tmp_path / 'x.parquet'}", PYTHONPATH=str(tmp_path))

@@ -367,7 +367,7 @@ def test_the_limits_are_gone_after_the_reading(tmp_path: Path):
     code = (
         "import resource, sys\n"
         "from fleetpmap.cli.confined import reader\n"
-        "from fleetpmap.cli.kept import snapshot_from\n"
+        "from fleetpmap.cli.storage import snapshot_from\n"
         "from fleetpmap.cli.inputs import selection_from\n"
         "from fleetpmap.cli.options import ProcessOptions\n"
         "before = [resource.getrlimit(kind) for kind in range(10)]\n"

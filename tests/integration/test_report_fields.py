@@ -41,7 +41,7 @@ def test_in_a_pipe():
 
 
 def test_on_a_terminal():
-    """What a field means stands whole below it."""
+    """The meaning of a field is printed below it, uncut."""
     lines = fleetpmap("fields", "--format", "table", COLUMNS="80").stdout.splitlines()
     at = lines.index("Pss              pss_kib                KiB    2.6.25  sum")
     assert lines[at + 1] == "    Rss with each page divided by the number of mappings that have it."

@@ -1,7 +1,7 @@
-"""compare on twenty live hosts that run the same service: ordinary noise says nothing, a leak says what it is.
+"""compare on twenty live hosts that run the same service: ordinary noise gives no finding, a leak does.
 
-Each host is an address of a real sshd and a folder of links to the processes that are its own: proc_root. So every host
-has other processes than its neighbours, and all figures are the kernel's of this moment.
+Each host is an address of a real sshd and a folder of links to its own processes: proc_root. So every host has other
+processes than its neighbours, and all figures come from the kernel.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def mappings(browser: Browser) -> list[str]:
 
 
 def test_page_of_the_fleet_of_twenty(twenty: Path):
-    """Who leaks, who is on an old library, who maps a deleted one, who has no PSS and who failed: read as text."""
+    """The page as text: a leak, an old library, a deleted library, a host without PSS, failed hosts."""
     text = page_text(twenty.read_text(encoding="utf-8"))
     text = re.sub(r"## Processes\n(.*\n)*?(?=## )", "", text)
     text = re.sub(r"(?m)^Made by fleetpmap .*$", "", text)
@@ -136,7 +136,7 @@ def test_deltas_from_a_baseline(written: Callable[..., Path]):
 
 
 def test_outlier_as_far_out_as_the_baseline(written: Callable[..., Path]):
-    """It is framed, and no arrow says that it is above or below what it equals."""
+    """It is framed, without an arrow, since it is neither above nor below."""
     heaps = [mapping("[heap]", Rss=kib, Pss=kib) for kib in (90_000, 90_000, *[10_000] * 8)]
     fleet = snapshot(*(host(f"w{n}", process(1, "app", heap)) for n, heap in enumerate(heaps)))
     text = page_text(written(fleet, "compare", baseline="w0").read_text(encoding="utf-8"))
@@ -161,7 +161,7 @@ def test_view_that_is_text_stays_text(written: Callable[..., Path]):
 
 
 def test_report_with_nothing_beside_it():
-    """What other commands print is a page too: one table and the coverage."""
+    """Reports of other commands are pages too: one table and the coverage."""
     for report, title in (
         (ps(small_fleet()), "Processes that would be read"),
         (diff(*[small_fleet()] * 2), "What changed"),
@@ -172,12 +172,12 @@ def test_report_with_nothing_beside_it():
 
 @pytest.mark.parametrize("view", ["ps", "doctor"])
 def test_who_would_be_read(view: str):
-    """Where nobody's memory was read, the sentence on the coverage says so."""
+    """The coverage of a listing has `would be read`."""
     assert "3 of 5 processes would be read" in page_text(html_of(replace(ps(small_fleet()), view=view)).decode())
 
 
 def test_fleet_that_did_not_answer(written: Callable[..., Path]):
-    """Nobody answered: the page says so, and draws nothing."""
+    """If no host answered, the page reports it and draws nothing."""
     text = page_text(written(snapshot(failed("web-01", "refused", "web-01: refused"))).read_text(encoding="utf-8"))
     assert "0 of 1 host answered; 1 did not: 1 refused" in text
     assert "Where the memory is" not in text
@@ -242,7 +242,7 @@ def test_unknown_is_last_whichever_way(browser: Browser, twenty: Path):
 
 
 def test_searches(browser: Browser, twenty: Path):
-    """Rows that hold the text stay, in whatever case it is typed, and a screen reader hears how many."""
+    """Rows that hold the text stay, in any case of letters, and their number is announced to screen readers."""
     browser.open(twenty)
     box = browser.window.find_element(By.CSS_SELECTOR, "[role=search][aria-label=Mappings] input")
     box.send_keys("LIBCRYPTO")
@@ -349,7 +349,7 @@ def test_tiles_are_as_large_as_their_memory(browser: Browser, twenty: Path):
 
 
 def hostile_fleet() -> Snapshot:
-    """A host whose processes, users, command lines and paths are all hostile, and one whose failure is."""
+    """A host with hostile processes, users, command lines and paths, and one with a hostile failure."""
     processes = [
         process(
             number,
@@ -410,7 +410,7 @@ def test_written_by_the_program(tmp_path: Path):
 
 
 def test_without_the_extra():
-    """One sentence, what to install, and nobody is asked."""
+    """One sentence and the package to install; no host is queried."""
     code = "import sys; sys.modules['squarify'] = None\nfrom fleetpmap.cli import main\nsys.exit(main())"
     words = ("run", "-H", "127.0.0.1", "--all", "--format", "html")
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=BARE, check=False)

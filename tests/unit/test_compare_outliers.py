@@ -29,7 +29,7 @@ def test_a_few_pages_more_is_no_outlier():
 
 
 def test_more_than_a_tenth_and_a_mebibyte_is():
-    """Of equal hosts, one with 6 MiB more on 50 MiB is out, one with 4 MiB is not."""
+    """Among equal hosts, 6 MiB more on 50 MiB is out, 4 MiB is not."""
     assert out_of(*[50 * MIB] * 16, 56 * MIB) == [16]
     assert out_of(*[50 * MIB] * 16, 54 * MIB) == []
 
@@ -40,7 +40,7 @@ def test_less_is_out_too():
 
 
 def test_noisy_hosts_widen_the_rule():
-    """Where hosts differ by 20 MiB anyway, 40 MiB more is within 3.5 deviations."""
+    """If hosts differ by 20 MiB anyway, 40 MiB more is within 3.5 deviations."""
     assert out_of(*(100 * MIB + n * 2 * MIB for n in range(-10, 11)), 140 * MIB) == []
 
 
@@ -57,7 +57,7 @@ def test_two_versions_are_a_split_and_no_outliers():
 
 
 def test_a_quarter_is_not_more_than_a_quarter():
-    """Of 16 hosts 4 may be out."""
+    """Among 16 hosts, 4 may be out."""
     assert out_of(*[86 * MIB] * 12, *[412 * MIB] * 4) == [12, 13, 14, 15]
 
 
@@ -73,7 +73,7 @@ def test_three_hosts(value: int, out: list[int]):
 
 
 def test_two_hosts_differ_and_nobody_is_out():
-    """Nobody can say which of them is right."""
+    """Nothing shows which of them is right."""
     assert out_of(10 * MIB, 900 * MIB) == []
     assert judge(np.array([[10, 900]])).spread.tolist() == [890]
 
@@ -85,7 +85,7 @@ def test_one_host_and_none():
 
 
 def test_confirmed_by_witnesses():
-    """What is within the rule in all the others is no outlier, and no split."""
+    """A row within the rule in all other judgements is no outlier, and no split."""
     pss = judge(np.array([[*[50 * MIB] * 16, 90 * MIB], [*[50 * MIB] * 12, *[90 * MIB] * 5]]))
     same = judge(np.full((2, 17), 90 * MIB))
     other = judge(np.array([[*[90 * MIB] * 16, 200 * MIB], [*[90 * MIB] * 12, *[200 * MIB] * 5]]))

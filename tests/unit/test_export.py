@@ -22,7 +22,7 @@ def test_format_of_a_file_name(path, name):
 
 @pytest.mark.parametrize("path", ["out", "out.xlsx", "csv", ".csv"])
 def test_suffix_that_names_no_format(path):
-    """The error says which suffixes there are."""
+    """The error lists the known suffixes."""
     with pytest.raises(UsageError, match="its suffix does not name a format") as error:
         format_of(path)
     assert error.value.hint.startswith("end the name in .csv, .json, .jsonl, ")

@@ -76,7 +76,7 @@ def test_safe_keeps_a_spreadsheet_from_computing(command):
     ("command", "written"), [("\t=1", r"\x09=1"), ("\r=1", r"\x0d=1"), ("a=1", "a=1"), (" =1", " =1"), ("", "[x]")]
 )
 def test_safe_leaves_harmless_texts(command, written):
-    """What does not begin like a formula stays; a tab or carriage return is escaped in any case."""
+    """A text that does not begin like a formula stays; a tab or carriage return is always escaped."""
     assert _safe_row(command)["command"] == written
 
 
@@ -95,7 +95,7 @@ def _two_hosts():
 
 
 def test_compare_tells_absent_from_unknown():
-    """A mapping that a host does not have is `absent`, what nobody knows is empty."""
+    """A mapping that a host does not have is `absent`; an unknown cell is empty."""
     lines = _csv(compare(_two_hosts())).splitlines()
     assert [line.rsplit(",", 3)[0] for line in lines] == [
         "mapping,a,b,c",
@@ -114,7 +114,7 @@ def test_safe_leaves_differences():
 
 
 def test_file_stays_open():
-    """Whoever opened the file closes it."""
+    """The writer leaves the file open."""
     file = io.BytesIO()
     EXPORTERS["csv"].write(hosts(small_fleet()), file)
     assert not file.closed

@@ -55,7 +55,7 @@ def test_delta_is_its_own_distance():
 
 
 def test_outliers_are_marked():
-    """Where the report says that a cell stands apart, it is so, however far that is."""
+    """An outlier of the report is marked, at any distance."""
     table = comparison({"w1": [1000, 9000], "w2": [1000, 1000]}, [1000, 1000], w1=2, w2=1)
     assert heat(table, table.columns) == {(1, "w2"): " out", (2, "w1"): "a2 out"}
 

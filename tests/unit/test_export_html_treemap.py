@@ -37,7 +37,7 @@ def test_kinds_and_mappings_largest_first():
 
 
 def test_what_nobody_could_see_is_put_together():
-    """As many as are too small are one tile, which says how many, and no size is lost."""
+    """All mappings that are too small share one tile with their number, and no size is lost."""
     (kind,) = tree(table([("library", f"lib{n}.so", 1 if n else 10_000) for n in range(200)]), "pss_kib")
     assert [(tile.name, tile.kib) for tile in kind.tiles] == [("lib0.so", 10_000), ("(199 more)", 199)]
 

@@ -37,7 +37,7 @@ def test_summary_has_the_rows_of_hosts_beside_its_own():
 
 
 def test_null_is_null():
-    """What is unknown is neither 0 nor left out."""
+    """An unknown value is neither 0 nor left out."""
     row = json.loads(_text(processes(snapshot(host("a", process(1, "x", status="denied"))))))["rows"][0]
     assert (row["mappings"], row["pss_kib"]) == (None, None)
 
@@ -71,7 +71,7 @@ def test_texts_are_valid_and_harmless():
 
 
 def test_coverage_alone():
-    """Beside a csv file: who answered, without the tables."""
+    """The file beside a csv has the coverage, without the tables."""
     document = json.loads(coverage_json(merged(small_fleet())))
     assert list(document) == ["fleetpmap", "run", "coverage", "reading", "checks", "failures", "notes"]
     assert document["coverage"]["hosts"] == {"asked": 7, "partial": 1, "ok": 2, "no-match": 1, "auth": 1, "timeout": 2}

@@ -76,7 +76,7 @@ def test_what_top_leaves_out_is_a_row():
 
 
 def test_compare_tells_absent_from_unknown():
-    """- is a mapping that the host does not have, ? one that nobody knows of."""
+    """- is a mapping that the host does not have, ? an unknown one."""
     fleet = snapshot(
         host("a", process(1, "x", mapping("/x.so", **sizes(8, 7, 6, 5, 4, 3, 2, 1, 0, 0)))),
         host("b", process(2, "x", mapping("/y.so", **sizes(16, 15, 14, 13, 12, 11, 9, 8, 0, 0)))),
@@ -109,7 +109,7 @@ def test_pmap_is_a_block_that_its_content_cannot_close():
     ],
 )
 def test_a_name_is_only_a_name(text):
-    """A reader takes it for code, whatever it looks like, and shows what every format shows."""
+    """A reader takes any name for code, and shows the same text as every format."""
     assert _named(text) == escape(text)
 
 
@@ -171,7 +171,7 @@ def test_a_reason_is_a_sentence_in_its_cell():
 
 
 def test_failures_and_notes_are_lists():
-    """Who did not answer with what to do, then what the totals leave out."""
+    """The failures with their hints, then the notes on the totals."""
     tokens = READER.parse(_markdown(merged(small_fleet())))
     items = [tokens[slot + 2].content for slot, token in enumerate(tokens) if token.type == "list_item_open"]
     assert items[0] == 'web-03: cannot log in as `"ops"` (hint: run `ssh web-03 true`)'
@@ -180,12 +180,12 @@ def test_failures_and_notes_are_lists():
 
 @pytest.mark.parametrize("view", ["ps", "doctor"])
 def test_who_would_be_read(view):
-    """Where nobody's memory was read, the sentence on the coverage says so."""
+    """The coverage of a listing has `would be read`."""
     assert "3 of 5 processes would be read" in _markdown(replace(ps(small_fleet()), view=view))
 
 
 def test_a_snapshot_without_a_command():
-    """The library's has none; the moment is told all the same."""
+    """A snapshot made by the library has none; the time is printed all the same."""
     fleet = snapshot(host("a"))
     text = _markdown(hosts(replace(fleet, run=replace(fleet.run, command=""))))
     assert text.splitlines()[-1] == "2026-03-14 15:09:26 +0000"

@@ -42,9 +42,7 @@ def test_inventory_without_hosts_needs_names() -> None:
     """Defaults alone do not fall back to this machine: the user meant a fleet."""
     with pytest.raises(UsageError) as caught:
         select(Inventory(hosts={}, path="inventory.toml"))
-    assert str(caught.value) == (
-        "inventory.toml: nobody to ask, it has no hosts\nhint: add a table [hosts.NAME], or use -H"
-    )
+    assert str(caught.value) == ("inventory.toml: it has no hosts\nhint: add a table [hosts.NAME], or use -H")
 
 
 # -H
@@ -217,7 +215,7 @@ def test_set_algebra(text: str, expected: list[str]) -> None:
         ("we;b", '-H: "we;b" cannot be a host\'s name: it holds ";"'),
         ("!web", '-H: nothing stands before "!"'),
         ("web&", '-H: nothing follows "&"'),
-        ("web!web", "nobody to ask: no host in -H"),
+        ("web!web", "no host to ask: none in -H"),
     ],
 )
 def test_what_no_option_can_mean(text: str, message: str) -> None:
@@ -254,7 +252,7 @@ def test_group_without_an_inventory() -> None:
 
 def test_group_without_hosts() -> None:
     """An empty group is not all hosts."""
-    with pytest.raises(UsageError, match=r"^nobody to ask: no host in -g"):
+    with pytest.raises(UsageError, match=r"^no host to ask: none in -g"):
         select(FLEET, groups=["none"])
 
 
@@ -267,7 +265,7 @@ def test_hosts_from_lines() -> None:
 
 def test_hosts_from_an_empty_file() -> None:
     """A list that came out empty must not become the whole fleet."""
-    with pytest.raises(UsageError, match=r"^nobody to ask: no host in --hosts-from"):
+    with pytest.raises(UsageError, match=r"^no host to ask: none in --hosts-from"):
         select(FLEET, hosts_from=["# nobody today\n"])
 
 
@@ -304,8 +302,8 @@ def test_pattern_without_user_and_port_means_any() -> None:
 @pytest.mark.parametrize(
     ("limit", "exclude", "message"),
     [
-        (["cache*", "new"], [], "nobody is left: --limit cache* new drops all of db01,web[01-02]"),
-        ([], ["@prod"], "nobody is left: --exclude @prod drops all of db01,web[01-02]"),
+        (["cache*", "new"], [], "no host is left: --limit cache* new excludes all of db01,web[01-02]"),
+        ([], ["@prod"], "no host is left: --exclude @prod excludes all of db01,web[01-02]"),
     ],
 )
 def test_nobody_left(limit: list[str], exclude: list[str], message: str) -> None:
@@ -350,7 +348,7 @@ def test_ansible_patterns(text: str, expected: list[str]) -> None:
     if expected:
         assert names(select(FLEET, limit=[text])) == expected
     else:
-        with pytest.raises(UsageError, match=r"^nobody is left"):
+        with pytest.raises(UsageError, match=r"^no host is left"):
             select(FLEET, limit=[text])
 
 

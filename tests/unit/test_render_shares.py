@@ -20,7 +20,7 @@ def test_percent_of_the_total_and_bar_of_the_largest():
 
 
 def test_little_is_not_nothing():
-    """Less than a twentieth of a percent is said to be."""
+    """A share under a twentieth of a percent is `<0.1%`."""
     assert _shares(9999, 1, 0)[1:] == ["100.0% ██████████", " <0.1%           ", "  0.0%           "]
 
 

@@ -1,4 +1,4 @@
-"""terminal: tables as wide as the terminal, with what one must know of them."""
+"""terminal: tables as wide as the terminal, with the sentences that explain them."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_processes_human():
 
 @pytest.mark.parametrize("width", range(30, 150, 15))
 def test_no_line_is_longer_than_the_terminal(width):
-    """Whatever the width: columns go and texts fold."""
+    """At any width: columns are left out and texts folded."""
     assert max(map(len, _shown(processes(small_fleet()), width).splitlines())) <= width
 
 
 def test_columns_left_out_are_named():
-    """A table that lacks columns says which, those without a number above zero first."""
+    """A sentence names the columns left out; those without a number above zero go first."""
     text = _shown(merged(_one(mapping("/m", Rss=3, Pss=2))), 72)
     assert "no room for dirty, swap_pss, hugetlb: widen the terminal" in text
 
@@ -67,7 +67,7 @@ def test_wide_characters_count_twice():
 
 
 def test_upper_bound_is_marked_and_explained():
-    """A total that counts shared pages more than once says so."""
+    """A total that counts shared pages more than once is marked."""
     fleet = snapshot(host("a", process(1, "x", mapping("/m", Rss=71)), process(2, "x", mapping("/m", Rss=82))))
     text = _shown(merged(fleet))
     assert "≤153" in text
@@ -80,7 +80,7 @@ def test_sum_is_not_marked():
 
 
 def test_error_stands_in_place_of_the_numbers():
-    """A failed host's row says why; what does not fit is cut at its end."""
+    """A failed host's row ends in its error; a long one is cut at its end."""
     text = _shown(
         hosts(snapshot(host("web-01"), failed("web-03", "auth", "web-03: cannot log in as ops " + "x" * 99))), 60
     )
@@ -88,7 +88,7 @@ def test_error_stands_in_place_of_the_numbers():
 
 
 def test_table_without_rows_is_not_shown():
-    """The coverage says that nothing matched."""
+    """The coverage reports that nothing matched."""
     assert _shown(merged(snapshot(host("a")))) == "1 of 1 host answered, 1 without a match; no process matched\n"
 
 
@@ -136,14 +136,14 @@ def test_console_color_always(capsys):
 
 
 def test_command_line_of_a_megabyte_folds():
-    """What a process calls itself has no bound; the terminal has."""
+    """A process name has no bound; the width of the terminal has."""
     text = _shown(processes(snapshot(host("a", process(1, "x", arguments=("x" * 2**20, "end"))))), 120)
     assert text.splitlines()[1].endswith("xxx end")
     assert len(text.splitlines()[1]) == 120
 
 
 def test_failures_are_folded_with_what_to_do():
-    """Who did not answer follows the coverage, once for each reason."""
+    """The failed hosts follow the coverage, once for each reason."""
     text = _shown(hosts(small_fleet()))
     assert (
         'web-03: cannot log in as "ops"\n  hint: run `ssh web-03 true`\n'
@@ -177,7 +177,7 @@ def test_share_stands_beside_its_size():
 
 
 def test_chosen_columns_are_all_that_is_shown():
-    """No bar that nobody asked for; an error is a column like another."""
+    """No bar is added; the error is a column like any other."""
     lines = _shown(hosts(small_fleet(), Shape(columns=("error", "host", "pss")))).splitlines()
     assert lines[0] == "error                   host     pss"
     assert lines[5] == 'cannot log in as "ops"  web-03     ?'
@@ -190,7 +190,7 @@ def test_row_of_the_rest_is_blank_where_nothing_adds_up():
 
 
 def test_where_the_rest_is():
-    """A summary says how to see what it left out, unless the user said how much."""
+    """A summary names the options that show all rows, unless the user gave --top."""
     wide = _one(*(mapping(f"/data/{number}", Pss=number) for number in range(30)))
     assert "(N more): all of them with --top 0\n" in _shown(summary(wide))
     assert "all of them" not in _shown(summary(wide, shape=Shape(top=5)))
@@ -230,7 +230,7 @@ def test_no_color_has_no_colour(monkeypatch):
 
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_huge_pages_are_on_the_first_screen(width):
-    """The column stays, the mapping comes first and is not in `(N more)`, and what the share is of is said."""
+    """The column stays, the mapping comes first and is not in `(N more)`, and the share names its size."""
     libs = [mapping(f"/usr/lib/lib{n}.so", start=n << 20, Rss=9000 - n, Pss=9000 - n, **_huge(0)) for n in range(30)]
     huge = mapping("/anon_hugepage (deleted)", start=1 << 40, Rss=0, Pss=0, perms="rw-s", **_huge(37_748_736))
     fleet = snapshot(*(host(name, process(1, "postgres", *libs, huge)) for name in ("db1", "db2")))

@@ -24,7 +24,7 @@ def _app(*mappings, pid=1, **facts):
 
 
 def _kib(path, kib, **how):
-    """A mapping whose pages are all its own."""
+    """A mapping with private pages only."""
     fields = {"Rss": kib, "Pss": kib, "Shared_Clean": 0, "Shared_Dirty": 0, "Private_Clean": 0, "Private_Dirty": kib}
     return mapping(path, size=kib, **(fields | how))
 
@@ -101,7 +101,7 @@ def test_twenty_hosts_against_a_baseline():
 
 
 def test_findings_have_their_figures():
-    """The leak, and who has which library: nothing else stands out in these hosts."""
+    """The leak and the library drift are the only findings on these hosts."""
     assert compare(twenty_hosts()).findings == (
         "web-07: [heap] 412.2M above the median of 17 hosts (496.8M, 84.6M)",
         "libcrypto.so.3 on web-[01-12,14,16-17,20], libcrypto.so.1.1 on web-13",
@@ -170,7 +170,7 @@ def test_shared_with_fewer_processes_is_no_outlier():
 
 
 def test_two_groups_are_named():
-    """Twelve hosts of one version and five of another: no outlier among them, and who is in which group."""
+    """Twelve hosts of one version and five of another: two named groups, and no outlier."""
     report = compare(_fleet(*[86 * MIB] * 12, *[412 * MIB] * 5))
     sentence = "2 groups, about 86.0M on w[1-12] and about 412.0M on w[13-17]"
     assert _row(report, "[heap]")["outliers"] == f"split: {sentence}"
@@ -190,7 +190,7 @@ def test_one_library_in_two_places():
 
 
 def test_two_builds_by_layout():
-    """Code of another length in the same file; its data may grow, which says nothing."""
+    """Code of another length in the same file is another build; its data may grow."""
     one = [host(f"w{n}", _app(_kib("/lib/libssl.so.3", 400 if n else 408, perms="r-xp"))) for n in range(6)]
     assert compare(snapshot(*one)).findings == ("/lib/libssl.so.3: 2 builds by layout, on w[1-5] and on w0",)
     data = [host(f"w{n}", _app(_kib("/lib/libssl.so.3", 400 + 4 * n, perms="rw-p"))) for n in range(6)]
@@ -220,7 +220,7 @@ def test_another_metric():
 
 
 def test_rows_are_in_the_order_of_their_spread():
-    """What differs most between hosts comes first, whatever its size; --top keeps it."""
+    """The row with the largest difference between hosts comes first, at any size; --top keeps it."""
     fleet = [
         host(f"w{n}", _app(_kib("/big", 900 * MIB), _kib("[heap]", 10 * MIB * n), _kib("[stack]", n))) for n in (1, 2)
     ]
@@ -255,7 +255,7 @@ def test_columns_are_checked():
 
 
 def test_hosts_that_stand_apart_in_large_numbers_are_not_dropped_silently():
-    """A terminal shows at most 24 columns of outliers; who is left out is said."""
+    """A terminal shows at most 24 columns of outliers; a note names the hosts left out."""
     fleet = [host(f"w{n:02}", _app(_kib("[heap]", 50 * MIB), _kib(f"/srv/{n}.bin", 9 * MIB))) for n in range(27)]
     report = compare(snapshot(*fleet))
     assert report.brief is not None
@@ -266,7 +266,7 @@ def test_hosts_that_stand_apart_in_large_numbers_are_not_dropped_silently():
 @pytest.mark.parametrize("width", [80, 100])
 @pytest.mark.parametrize("outliers", [1, 3, 12])
 def test_every_host_that_the_table_names_has_a_column(width: int, outliers: int):
-    """Of twelve hosts on a terminal; the table goes on below itself if they do not go side by side."""
+    """Twelve outliers on a terminal: the table continues below itself if they do not fit side by side."""
     fleet = []
     for n in range(12):
         more = [_kib(f"/srv/{n}.bin", 9_123_456)] if n >= 12 - outliers else []
@@ -365,7 +365,7 @@ def test_total_is_zero_where_nothing_matched():
 
 
 def test_rest_that_a_host_does_not_have_is_absent():
-    """`(N more)` is unknown only where nobody knows any of it."""
+    """`(N more)` is unknown only if none of its rows is known."""
     fleet = snapshot(
         host("a", _app(_kib("[heap]", 900), _kib("/x", 2), _kib("/y", 3))), host("b", _app(_kib("[heap]", 8)))
     )
@@ -379,7 +379,7 @@ def test_baseline_shows_what_it_does_not_have():
 
 
 def test_baseline_read_in_part_is_no_baseline():
-    """What is left of it is shown, and no difference from that."""
+    """The part that was read is shown, but no difference from it."""
     partial = host("a", _app(_kib("[heap]", 8)), _app(pid=2, status="denied"))
     report = compare(snapshot(partial, host("b", _app(_kib("[heap]", 9)))), baseline="a")
     assert [_row(report, "[heap]")[name] for name in "ab"] == [8, None]
@@ -387,7 +387,7 @@ def test_baseline_read_in_part_is_no_baseline():
 
 
 def test_baseline_without_a_match():
-    """It holds nothing, so the others differ by all they have; and a note says why."""
+    """It holds nothing, so the others differ by their whole size, and a note gives the reason."""
     report = compare(snapshot(host("a"), host("b", _app(_kib("[heap]", 9)))), baseline="a")
     assert [_row(report, "[heap]")[name] for name in "ab"] == ["absent", 9]
     assert report.notes[0] == "the baseline a maps nothing, so all that the others have is a difference"

@@ -83,7 +83,7 @@ def test_by(by):
 
 
 def test_sentences():
-    """First what grew, with its rate; then restarts; then who came and who went."""
+    """First growth, with its rate; then restarts; then new and gone processes."""
     assert diff(_old(), _new()).findings == (
         "web-01: [heap] of app (pid 812) grew by 20.1M in 20 s, 1.0M a second",
         "web-01: /memfd:x of app (pid 812) is new, with 3.0M",
@@ -157,7 +157,7 @@ def test_many_restarts_are_one_sentence():
 
 
 def test_a_process_that_could_not_be_read_is_unknown():
-    """Denied the second time: neither gone nor shrunk, and a note says so."""
+    """A process denied the second time is neither gone nor shrunk, and a note names it."""
     old = snapshot(host("a", _app(5, 9 * MIB), _app(6, 1 * MIB)))
     new = _later(snapshot(host("a", process(5, "app", status="denied"), _app(6, 3 * MIB))))
     report = diff(old, new, "process")
@@ -167,7 +167,7 @@ def test_a_process_that_could_not_be_read_is_unknown():
 
 
 def test_what_was_left_out_before():
-    """The old one's notes are told too, where the new one has not the same."""
+    """Notes on the old snapshot are printed too, unless the new one has the same."""
     old = snapshot(host("a", process(5, "app", status="denied"), _app(6, 1 * MIB)))
     new = _later(snapshot(host("a", _app(5, 9 * MIB), _app(6, 1 * MIB))))
     report = diff(old, new, "process")
@@ -183,7 +183,7 @@ def test_a_process_that_exited_is_gone():
 
 
 def test_a_size_that_the_kernel_does_not_tell():
-    """No PSS: no growth in it, and a note says whose; RSS grew."""
+    """Without PSS there is no growth in it, and a note names the host; RSS grew."""
     old, new = (snapshot(host("a", process(5, "x", mapping("[heap]", Rss=kib)))) for kib in (8 * MIB, 9 * MIB))
     report = diff(old, _later(new))
     assert len(report.tables[0]) == 0
@@ -193,7 +193,7 @@ def test_a_size_that_the_kernel_does_not_tell():
 
 
 def test_the_wrong_way_round():
-    """There are no rates, and a note says why."""
+    """There are no rates, and a note gives the reason."""
     report = diff(_new(), _old())
     assert set(report.tables[0].column("growth_kib_per_hour").cells()) == {None}
     assert report.notes[0] == (
@@ -203,7 +203,7 @@ def test_the_wrong_way_round():
 
 
 def test_two_selections():
-    """Runs that looked for other processes say so first; alike, or unknown, they say nothing."""
+    """A note comes first if the selections of both runs differ; none if they are equal or unknown."""
     assert diff(_old(), _new(), looked_for=("--match nginx", "every process")).notes[0] == (
         "the old run looked for --match nginx, the new one for every process: "
         "processes that only one of them looked for are listed as new or gone, even if nothing changed"
@@ -213,7 +213,7 @@ def test_two_selections():
 
 
 def _rolled_up():
-    """Of the process that `_app(5, …)` is, the sum alone."""
+    """The process of `_app(5, …)` with its rollup only."""
     return snapshot(host("a", process(5, "app", mapping(ROLLUP, Rss=9 * MIB, Pss=9 * MIB))))
 
 
@@ -231,7 +231,7 @@ def test_sums_against_mappings():
 
 @pytest.mark.parametrize("by", ["mapping", "kind"])
 def test_sums_have_no_mappings_to_compare(by):
-    """All would be gone and the sum new, which nobody asked."""
+    """It is refused: all mappings would be gone, and the rollup new."""
     with pytest.raises(UsageError, match=f"the old one holds only a sum for each process .*, and no {by} to compare"):
         diff(_rolled_up(), _later(snapshot(host("a", _app(5, 4 * MIB)))), by)
 
@@ -295,7 +295,7 @@ def test_different_kernels():
 
 
 def test_a_host_has_no_rate_over_a_restart():
-    """What a new process takes is no leak of the old one; a host whose processes are all the same has a rate."""
+    """Memory of a new process is not a leak of the old one; a host has a rate if all its processes are the same."""
     old = snapshot(host("a", _app(1, 4 * MIB)), host("b", _app(1, 4 * MIB)), host("c", _app(1, 4 * MIB)))
     new = snapshot(
         host("a", _app(1, 9 * MIB)),

@@ -30,7 +30,7 @@ def test_single_failure_keeps_its_words():
 
 
 def test_address_of_each_host_is_its_own():
-    """What differs is named by what it is, what is the same stays: here the port."""
+    """A word that differs between hosts becomes a placeholder; a common one, here the port, stays."""
     group = _one(
         _failure("web-01", "10.0.0.13 port 22 refused the connection"),
         _failure("web-02", "web-02.example.com port 22 refused the connection"),

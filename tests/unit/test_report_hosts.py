@@ -19,7 +19,7 @@ def test_a_row_per_host():
 
 
 def test_failed_host_has_nulls():
-    """What did not answer is unknown: no count and no size of it is zero."""
+    """Counts and sizes of a host that did not answer are unknown, not zero."""
     row = _rows(hosts(snapshot(failed("web-03", "auth", "web-03: cannot log in"))))[0]
     assert {name: row[name] for name in ("status", "processes", "absent", "mappings", "rss_kib", "error")} == {
         "status": "auth",

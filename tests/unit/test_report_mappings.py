@@ -40,7 +40,7 @@ def test_deleted_is_a_column_and_not_part_of_the_path():
 
 
 def test_unknown_kernel_field_is_kept_without_a_total():
-    """A key that we do not know becomes a column; nobody says that it adds up."""
+    """A key that is not in FIELDS becomes a column without a total."""
     column = _column(mappings(snapshot(host("a", process(1, "x", mapping(HugeThing=3))))), "huge_thing_kib")
     assert (column.cells(), column.unit, column.rule) == ([3], "KiB", None)
 
@@ -52,13 +52,13 @@ def test_page_sizes_have_no_total():
 
 
 def test_no_vm_flags_no_column():
-    """Where no kernel prints VmFlags there is nothing to show."""
+    """There is no column VmFlags if no kernel prints it."""
     report = mappings(snapshot(host("a", process(1, "x", mapping(Rss=3)))))
     assert [column.name for column in report.tables[0].columns][-1] == "rss_kib"
 
 
 def test_two_fields_of_one_name_are_two_columns():
-    """A kernel, or who plays one, may print `RSS` beside `Rss`: neither takes the other's place."""
+    """A kernel, or a fake one, may print `RSS` beside `Rss`: each has a column."""
     fleet = snapshot(host("a", process(1, "x", mapping(Rss=3, RSS=7))), host("b", process(2, "x", mapping(Rss=5))))
     report = mappings(fleet)
     assert [_column(report, name).cells() for name in ("rss_kib", "rss_kib_")] == [[3, 5], [7, None]]

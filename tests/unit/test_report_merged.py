@@ -44,7 +44,7 @@ def test_by_process_and_user():
 
 
 def test_unknown_user_is_null():
-    """A user that nobody knows is null, and a group of its own."""
+    """An unknown user is null, and a group of its own."""
     report = merged(snapshot(host("a", process(1, "x", mapping(), user=None, uid=None))), ("user",))
     assert _column(report, "user") == [None]
 
@@ -88,7 +88,7 @@ def test_of_one_process_rss_is_a_sum():
 
 
 def test_sum_of_nulls_is_null():
-    """A row and a total of which nobody knows a number is null, not zero."""
+    """A row, or a total, without any known number is null, not zero."""
     report = merged(snapshot(host("a", process(1, "x", mapping(Rss=3)))))
     assert _column(report, "pss_kib") == [None]
     assert _total(report, "pss_kib") is None

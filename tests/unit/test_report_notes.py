@@ -21,7 +21,7 @@ def _whole(path="/m"):
 
 
 def test_kernel_without_a_field():
-    """A total that leaves a host out says which, and which field its kernel lacks."""
+    """A note names the host that a total leaves out, and the field that its kernel lacks."""
     no_swap_pss = mapping(
         "/m", **{key: kib for key, kib in sizes(4, 3, 3, 1, 1, 1, 0, 0, 0, 0).items() if key != "SwapPss"}
     )
@@ -44,7 +44,7 @@ def test_kernels_that_lack_the_same_fields_are_one_sentence():
 
 
 def test_field_missing_in_some_mappings():
-    """A kernel that gives a field for some mappings only is said to."""
+    """A note counts the mappings for which a kernel gives no value."""
     without = {key: kib for key, kib in sizes(4, 3, 3, 1, 1, 1, 0, 0, 0, 0).items() if key != "Pss"}
     notes = _notes(host("odd-01", process(1, "x", _whole(), mapping("/n", **without))))
     assert notes == ("pss_kib leaves out 1 mapping on odd-01: its kernel gave them no Pss",)
@@ -89,14 +89,14 @@ def test_columns_that_are_not_shown():
 
 
 def test_a_kernel_that_has_next_to_nothing():
-    """WSL1 prints Pss alone: that is shorter to say than what it lacks."""
+    """WSL1 prints Pss alone: the note names that field, not all it lacks."""
     whole = mapping("/m", **sizes(4, 3, 3, 1, 1, 1, 0, 0, 0, 0))
     fleet = snapshot(host("new-01", process(1, "x", whole)), host("wsl-01", process(1, "x", mapping("/m", Pss=2))))
     assert mappings(fleet).notes == ("all fields but pss_kib leave out wsl-01: its kernel has no others",)
 
 
 def test_mappings_of_one_host_that_share_no_field():
-    """However odd, it is told."""
+    """Even this odd case has its note."""
     odd = snapshot(host("odd-01", process(1, "x", mapping("/m", Rss=3), mapping("/n", Pss=2))))
     assert mappings(odd).notes == (
         "rss_kib and pss_kib leave out 1 mapping on odd-01: its kernel gave them no such fields",
@@ -131,12 +131,12 @@ def test_many_hosts_are_a_node_set():
 
 
 def test_process_that_ended_is_no_note():
-    """What is not there any more is not missing from a total; the coverage counts it."""
+    """A process that ended is not missing from a total; the coverage counts it."""
     assert _notes(host("a", process(1, "x", status="gone"), process(2, "x", status="zombie"))) == ()
 
 
 def test_coverage_of_a_whole_fleet():
-    """Everybody answered, everything was read."""
+    """All hosts answered, and all processes were read."""
     assert _sentence(host("a", process(1, "x", _whole()))) == "1 of 1 host answered; 1 of 1 process read"
 
 
@@ -154,12 +154,12 @@ def test_coverage_when_nothing_matched():
 
 
 def test_coverage_when_nobody_answered():
-    """Without an answer there is nothing to say of processes."""
+    """Without an answer the sentence has no processes."""
     assert _sentence(failed("a", "dns", "a: no address")) == "0 of 1 host answered; 1 did not: 1 dns"
 
 
 def test_coverage_when_nobody_was_asked():
-    """`fleetpmap hosts` contacts nobody, and does not say that they did not answer."""
+    """`fleetpmap hosts` queries no host, and does not report them as failed."""
     not_asked = (failed(name, "not-asked", "") for name in ("a", "b"))
     assert _sentence(*not_asked) == "2 hosts, none of them asked"
 
@@ -170,14 +170,14 @@ def test_coverage_of_nobody():
 
 
 def test_coverage_of_a_listing():
-    """ps read nobody's smaps, and does not say so."""
+    """ps reads no smaps: its processes `would be read`."""
     assert _sentence(host("a", process(1, "x"), process(2, "x", status="skipped")), listed_only=True) == (
         "1 of 1 host answered; 1 of 2 processes would be read, 1 skipped"
     )
 
 
 def test_huge_pages_that_the_kernel_counts_in_no_size():
-    """Before 4.4 only the address range is known; where there are none, or the kernel tells, nothing is said."""
+    """Before 4.4 only the address range is known; without huge pages, or with a newer kernel, there is no note."""
     huge = mapping("/dev/hugepages/db", size=37_748_736, perms="rw-s", Rss=0, Pss=0)
     told = mapping(
         "/dev/hugepages/db", size=37_748_736, perms="rw-s", Rss=0, Pss=0, Shared_Hugetlb=9, Private_Hugetlb=0

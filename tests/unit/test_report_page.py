@@ -34,7 +34,7 @@ def test_long_tables_keep_their_largest_rows():
 
 
 def test_a_long_table_without_texts_is_whole():
-    """No column of it can say `(N more)`, and nothing is left out without a word."""
+    """A table without a column for `(N more)` is shown whole: no row is left out silently."""
     many = process(7, "app", *(mapping(f"/lib/{n}", Rss=n) for n in range(1200)))
     found = page(VIEWS["mappings"], snapshot(host("web-01", many)), ViewOptions(columns=("pid", "rss")))
     assert (len(found.tables[0]), found.tables[0].more) == (1200, 0)

@@ -77,12 +77,12 @@ def test_several_hosts_are_told_apart():
 
 @pytest.mark.parametrize("status", ["denied", "gone", "skipped", "cut"])
 def test_unread_process_is_its_first_line(status: str):
-    """As pmap does when the maps cannot be read; a total would say 0 where nobody knows."""
+    """As in pmap if the maps cannot be read; a total of 0 would be wrong, since it is unknown."""
     assert pmap(snapshot(host("a", process(7, "x", status=status))), Letters("extended")).text == "7:   x\n"
 
 
 def test_kernel_thread_and_zombie_have_empty_maps():
-    """Anybody's pmap can open them: they hold nothing, and the total says so."""
+    """Every user's pmap can open them: they are empty, and the total is 0."""
     thread = process(2, "kthreadd", arguments=(), status="kernel")
     zombie = process(9, "sh", arguments=(), status="zombie")
     assert pmap(snapshot(host("a", thread, zombie))).text == (
@@ -120,7 +120,7 @@ def test_wide_shows_a_field_that_only_some_mappings_have():
 
 
 def test_wide_totals_are_each_process_s():
-    """Where pmap 4.0.2 goes on adding, and widening, from one to the next."""
+    """pmap 4.0.2 instead adds up, and widens, from one process to the next."""
     processes = (process(pid, "x", mapping("/f", Size=size)) for pid, size in ((1, 70000), (2, 4)))
     totals = [line for line in pmap(snapshot(host("a", *processes)), Letters("wide")).text.splitlines() if "KB" in line]
     assert [total.split()[0] for total in totals] == ["70000", "4"]
@@ -161,7 +161,7 @@ def test_name_with_its_path():
 
 
 def test_name_without_a_slash_is_anon():
-    """Whatever the kernel calls it."""
+    """The kernel's own name is not printed."""
     assert _names(mapping("[heap]"), mapping(""), mapping("[stack]")) == ["  [ anon ]"] * 3
 
 
@@ -195,7 +195,7 @@ def test_stack_is_not_a_name_for_a_file():
 
 
 def test_system_v_segment_is_its_shmid():
-    """The inode of a segment is its shmid, in hex; one of huge pages pmap does not know for a segment."""
+    """The inode of a segment is its shmid, in hex; pmap does not recognise a segment of huge pages."""
     first = mapping("/SYSV00000000 (deleted)", inode=32769)
     second = mapping("/SYSV00000000 (deleted)", inode=32770)
     huge = mapping("/SYSV00000001 (deleted)", inode=32771, flags="rd wr sh mr mw me ms de ht")
@@ -266,7 +266,7 @@ def test_command_line_from_elsewhere_cannot_act_on_a_terminal(argument: str):
     [(("a", "", "b ", "", ""), "a  b "), (("", ""), "?"), ((), "[bash]"), (("nginx: worker", ""), "nginx: worker")],
 )
 def test_command_line_ends_with_its_last_argument(arguments: tuple[str, ...], shown: str):
-    """Empty arguments at the end are NULs that anybody may have left; of one with nothing else pmap makes a mark."""
+    """Empty arguments at the end may be leftover NULs; a command line without any other argument is `?`."""
     assert _line(arguments=arguments) == f"1:   {shown}"
 
 

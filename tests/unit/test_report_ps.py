@@ -1,4 +1,4 @@
-"""ps: who would be read."""
+"""ps: the processes that a run would read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from snapshots import expected, failed, host, process, snapshot
 
 
 def test_a_row_per_process():
-    """RSS is what the list of processes said; the total is an upper bound."""
+    """RSS comes from the listing; the total is an upper bound."""
     first = process(812, "nginx", rss_kib=5312, arguments=("nginx: worker process",))
     second = process(913, "Web Content", rss_kib=70412, user=None, uid=1000)
     report = ps(snapshot(host("web-01", first), host("web-02", second), host("db-01")))

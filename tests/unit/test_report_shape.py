@@ -40,7 +40,7 @@ def test_sort(view, sort, first):
 
 
 def test_unknown_is_last_in_a_text_column():
-    """A user that nobody knows comes after all names."""
+    """An unknown user comes after all names."""
     fleet = snapshot(host("a", process(1, "x", user=None, uid=None), process(2, "x", user="zoe")))
     assert _table("processes", fleet, sort="user").column("pid").cells() == [2, 1]
 
@@ -96,7 +96,7 @@ def test_top_goes_by_sort():
 
 
 def test_top_goes_by_rss_where_a_kernel_tells_no_pss():
-    """A host that knows only its RSS is not taken for a small one."""
+    """A host with known RSS only is not taken for a small one."""
     old = host("old", process(1, "x", mapping("/m", Rss=900)))
     new = host("new", process(1, "x", mapping("/m", Rss=80, Pss=7)))
     assert _table("hosts", snapshot(new, old), top=1).column("host").cells() == ["old", "(1 more)"]
@@ -118,7 +118,7 @@ def test_top_of_ps():
 
 
 def test_row_called_like_the_rest():
-    """A process may call itself `(1 more)`; only the table says which row is ours."""
+    """A process may be named `(1 more)`; Table.more marks the real row."""
     rows = [process(1, "(1 more)", mapping(Pss=9)), process(2, "x", mapping(Pss=1))]
     table = _table("merged", snapshot(host("a", *rows)), by=("process",), top=1)
     assert (_cells(table, "process", "pss_kib"), table.more) == ([("(1 more)", 9), ("(1 more)", 1)], 1)
@@ -136,7 +136,7 @@ def test_sort_by_a_column_that_is_not_shown():
 
 
 def test_field_that_no_kernel_here_has():
-    """Asked for by name, it is there and unknown; so a script does not depend on who answered."""
+    """A field asked for by name is a column of unknowns, so a script does not depend on the hosts that answered."""
     report = mappings(small_fleet(), Shape(sort="ksm", columns=("pid", "ksm", "vm_flags")))
     assert report.tables[0].rows()[0] == (812, None, "rd wr mr mw me ac")
 
@@ -157,7 +157,7 @@ def test_field_that_no_kernel_here_has():
     ],
 )
 def test_mistake_is_found_before_anybody_is_asked(view, options, message, hint):
-    """column_names knows the columns without a snapshot."""
+    """column_names returns the columns without a snapshot."""
     with pytest.raises(UsageError) as raised:
         column_names(view, ViewOptions(**options))
     assert message in raised.value.message
@@ -165,7 +165,7 @@ def test_mistake_is_found_before_anybody_is_asked(view, options, message, hint):
 
 
 def test_column_names():
-    """Of every view; a view of mappings has the kernel's fields."""
+    """It covers every view; mappings also has the kernel's fields."""
     assert column_names("hosts")[:3] == ("host", "status", "processes")
     assert column_names("merged", ViewOptions(by=("user", "kind")))[-2:] == ("user", "kind")
     assert column_names("ps")[-1] == "status"
@@ -181,14 +181,14 @@ def test_views_are_as_they_were_without_options():
 
 @pytest.mark.parametrize("format_", ["csv", "json", "jsonl", "markdown", "html"])
 def test_row_of_the_rest_is_named_whatever_the_columns(format_):
-    """The first text among those chosen says `(N more)`, in every format."""
+    """The first chosen text column holds `(N more)`, in every format."""
     file = io.BytesIO()
     EXPORTERS[format_].write(processes(small_fleet(), Shape(top=1, columns=("pss", "pid", "name", "status"))), file)
     assert file.getvalue().decode().count("(4 more)") == 1
 
 
 def test_top_needs_a_column_for_its_row():
-    """Also where it would leave nothing out: an option is right or wrong before anybody is asked."""
+    """It is refused even if no row would be left out: options are checked before any host is queried."""
     with pytest.raises(UsageError, match="none of them has room") as error:
         hosts(small_fleet(), Shape(top=99, columns=("pss", "uss")))
     assert error.value.hint == "add host, or leave out --top"

@@ -1,4 +1,4 @@
-"""stale: who still runs what an upgrade has replaced."""
+"""stale: processes that still run a file which an upgrade replaced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _paths(*mappings, **options):
 
 
 def test_twenty_hosts():
-    """The four workers of web-14, and nobody else."""
+    """The four workers of web-14, and no other process."""
     text = plain(stale(twenty_hosts()))
     assert text == expected("stale.txt", text)
     assert stale(twenty_hosts()).findings == (
@@ -35,7 +35,7 @@ def test_twenty_hosts():
     ],
 )
 def test_stale(path: str, perms: str):
-    """What runs, wherever it lies, and a library that lies where the system's libraries do."""
+    """Executed files in any folder, and libraries in the system's folders."""
     assert _paths(mapping(path, perms=perms, Rss=4)) == [path.removesuffix(" (deleted)")]
 
 
@@ -82,7 +82,7 @@ def test_all_deleted():
 
 
 def test_only_what_is_stale_asks_for_a_restart():
-    """Other deleted files are rows of --all-deleted, and no sentence says that a restart would help."""
+    """Other deleted files are rows of --all-deleted, without a sentence on restarts."""
     names = (
         "/dev/zero",
         "/SYSV00000000",

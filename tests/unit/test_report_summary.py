@@ -7,7 +7,7 @@ from snapshots import failed, host, mapping, process, small_fleet, snapshot
 
 
 def test_two_tables():
-    """The first is merged's, the second that of hosts, and the sentences are said once."""
+    """The first table is that of merged, the second that of hosts, and each sentence is printed once."""
     fleet = small_fleet()
     report = summary(fleet)
     assert [table.name for table in report.tables] == ["rows", "hosts"]
@@ -17,7 +17,7 @@ def test_two_tables():
 
 
 def test_every_view_says_its_name():
-    """VIEWS is what --view may name, and a report knows which it is."""
+    """VIEWS has the values of --view, and a report has the name of its view."""
     fleet = small_fleet()
     assert [view(fleet, ViewOptions()).view for view in VIEWS.values()] == list(VIEWS)
 
@@ -29,7 +29,7 @@ def test_by_reaches_the_first_table():
 
 
 def _wide(mappings=30, hosts=2):
-    """Hosts whose one process has that many mappings; the first is the largest."""
+    """Hosts with one process of that many mappings; the first is the largest."""
     each = [mapping(f"/data/{number:02}", Rss=100 - number, Pss=100 - number) for number in range(mappings)]
     return snapshot(*(host(f"h{number:02}", process(number, "x", *each)) for number in range(1, hosts + 1)))
 
@@ -58,7 +58,7 @@ def test_top_says_how_many():
 
 
 def test_columns_without_a_text_are_not_folded():
-    """There is no cell to say `(10 more)`."""
+    """There is no cell for `(10 more)`."""
     assert len(_brief(_wide(), columns=("pss",)).tables[0]) == 30
 
 
@@ -68,7 +68,7 @@ def test_brief_of_one_host_has_no_table_of_hosts():
 
 
 def test_brief_shows_the_hosts_with_something():
-    """Who did not answer is in the failures, who has no match in a note: a service that does not run is news."""
+    """Failed hosts are in the failures, hosts without a match in a note, since their service may be down."""
     brief = _brief(small_fleet())
     assert brief.tables[1].column("host").cells() == ["web-01", "web-02", "old-01"]
     assert brief.notes[0] == "no process matched on db-01"
@@ -76,7 +76,7 @@ def test_brief_shows_the_hosts_with_something():
 
 
 def test_brief_when_nothing_matched_anywhere():
-    """The coverage says it."""
+    """The coverage has it already."""
     assert _brief(snapshot(host("a"), host("b"))).notes == ()
 
 

@@ -1,4 +1,4 @@
-"""sums_for: the views that need no row for each mapping say the same without."""
+"""sums_for: views that need no row for each mapping give the same result from sums."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from snapshots import host, mapping, process, small_fleet, snapshot
 
 
 def gaps() -> Snapshot:
-    """A host whose kernel gave some mappings of a file no PSS, and a process of which only the sum was read."""
+    """A host with a kernel that gave some mappings of a file no PSS, and a process with its rollup only."""
     return snapshot(
         host(
             "web-01",

@@ -1,9 +1,9 @@
-// Sorting and searching. Without it the page is the same, and stands still.
+// Sorting and searching. Without this script the page shows the same, in a fixed order.
 "use strict";
 
 const collator = new Intl.Collator("en", { numeric: true });
 
-/** What a cell sorts by: a number, a text, or null where it is unknown, absent or empty. */
+/** The sort key of a cell: a number, a text, or null if it is unknown, absent or empty. */
 function keyOf(cell, numeric) {
   const text = cell.textContent.trim();
   if (!numeric) return text || null;
@@ -11,7 +11,7 @@ function keyOf(cell, numeric) {
   return digits === "" || Number.isNaN(Number(digits)) ? null : Number(digits);
 }
 
-/** The rows in order; null is last either way, and `(N more)` after everything. */
+/** Sort the rows; null comes last in both directions, and `(N more)` after everything. */
 function sorted(rows, column, numeric, descending) {
   const keyed = rows.map((row) => ({ row, key: keyOf(row.cells[column], numeric) }));
   keyed.sort((one, other) => {
@@ -40,12 +40,12 @@ function makeSortable(table) {
       const rows = [...body.rows];
       const others = rows.filter((row) => row.className === "");
       const last = rows.filter((row) => row.className === "more");
-      body.append(...sorted(others, column, numeric, descending), ...last);  // what is not moved stays the first
+      body.append(...sorted(others, column, numeric, descending), ...last);  // rows of counts are not moved, so they stay first
     });
   });
 }
 
-/** Above the totals a row of what the shown rows add up to, by columns that add up. */
+/** Insert a row above the totals: the sums of the shown rows, for columns that add up. */
 function makeFound(table) {
   if (!table.tFoot) return () => {};
   const totals = table.tFoot.rows[0];

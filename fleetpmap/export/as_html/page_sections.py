@@ -139,7 +139,7 @@ def _sections(report: Report) -> Iterator[Section]:
         if report.text is None:
             yield _section(name, report)
     else:
-        others[name] = report
+        others[name] = report  # a dict keeps the place of a key that it replaces
     for part, other in others.items():
         if other is report or _is_worth_it(part, other):
             yield _section(part, other, report.beside)

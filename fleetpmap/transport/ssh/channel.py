@@ -1,7 +1,7 @@
 """One command over SSH.   session ─► [channel] ─► base.Channel
 
-paramiko's thread fills two buffers, stdout's and stderr's, which share one window: whoever reads one to its end first
-hangs as soon as the other has filled the window. So one loop empties both.
+paramiko's thread fills two buffers, stdout's and stderr's. They share one flow-control window, so reading one of them
+to its end hangs as soon as the other has filled the window. Therefore a single loop empties both.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from fleetpmap.transport.ssh.packets import PACKET_LIMIT, LimitError
 from fleetpmap.transport.ssh.translate import FOREIGN, Peer, translated
 
 WINDOW = 4 << 20
-"""Bytes on their way to us before the host waits: at 100 ms round trip 35 MB/s, packed, against 17 with the usual
-2 MiB. So much is held of each host that is not read from, as between two rounds of `watch`. Packets larger than the
-usual 32 KiB gain nothing."""
+"""Bytes that a host may send before it waits for us: 35 MB/s of packed data at a round trip of 100 ms, against 17 with
+paramiko's 2 MiB. Up to this much is held for each host that is not being read, as between two rounds of `watch`.
+Packets larger than the usual 32 KiB gain nothing."""
 _PIECE = 32 << 10
 _PLENTY = 256 << 10
-"""Bytes that are not kept from the reader, whatever it waits for."""
+"""Bytes after which the reader is woken even if it waits for more."""
 END_GRACE_S = 0.5
-"""How long a session that is over may take to say so: its thread closes the channels a moment before."""
+"""Seconds that an ended session may take to report so: its thread closes the channels a moment before."""
 _TAIL = 64
-"""Bytes that are looked at again with what follows: more than the longest text has that a reader waits for."""
+"""Bytes searched again together with the next piece: longer than any text that a reader waits for."""
 _TICK_S = 0.01
-"""How often to look at what paramiko has no event for: room to send, the exit status."""
+"""Seconds between two looks at conditions that paramiko has no event for: room to send, the exit status."""
 
 
 class SshChannel(Channel):
@@ -54,17 +54,18 @@ class SshChannel(Channel):
         self._session = session
         self._peer = peer
         self._broke = broke
-        """Tells why the session is over, once it is."""
+        """Returns the reason why the session is over; None while it is open."""
         self._deadline = deadline
         self._kept_stderr = Head()
         self._waiting = Backlog()
-        """stdout that came while we were sending."""
+        """Stdout that arrived during a send."""
         self._arrived = threading.Event()
         self._stdout, self._stderr = _Inbox(self._arrived), _Inbox(self._arrived)
         try:
             with translated(peer, stage="exec", deadline=deadline):
                 self._channel = session.open_session(window_size=WINDOW, timeout=deadline.remaining())
                 self._channel.settimeout(0.0)
+                # Our own buffers, before the command starts: until then no data of this channel can have arrived.
                 self._channel.in_buffer = self._stdout
                 self._channel.in_stderr_buffer = self._stderr
                 started = self._exec(command)
@@ -91,14 +92,14 @@ class SshChannel(Channel):
                 self._arrived.wait(min(_TICK_S, self._deadline.remaining()))
 
     def receive(self, until: bytes = b"") -> bytes:
-        """The next piece of stdout (see Channel.receive)."""
+        """Return the next piece of stdout (see Channel.receive)."""
         self._stdout.until = until
         while (piece := self._receive_any()) is None:
             pass
         return piece
 
     def receive_any(self) -> bytes | None:
-        """stdout, or None for stderr (see Channel.receive_any)."""
+        """Return a piece of stdout, or None for stderr (see Channel.receive_any)."""
         self._stdout.until = b""
         return self._receive_any()
 
@@ -106,7 +107,8 @@ class SshChannel(Channel):
         while True:
             self._check_deadline()
             self._arrived.clear()
-            at_end = self._channel.eof_received or self._channel.closed  # before the last look at the buffers
+            # In this order: an end seen before the buffers are emptied has all of its data in them.
+            at_end = self._channel.eof_received or self._channel.closed
             stderr_arrived = self._drain()
             if self._waiting:
                 return self._waiting.take()
@@ -117,47 +119,49 @@ class SshChannel(Channel):
                 return None
             if not self._arrived.wait(self._deadline.remaining()):
                 self._drain()
-                if self._waiting:  # not what was waited for, but it may tell why
+                if self._waiting:  # not `until`, but it may hold the reason
                     return self._waiting.take()
 
     def finish(self) -> int | None:
-        """Close stdin and wait; None if a signal ended the command or the host does not say."""
-        with contextlib.suppress(*FOREIGN):  # a channel that the far side has closed needs no end of ours
+        """Close stdin and wait; None if a signal ended the command or the host sends no status."""
+        with contextlib.suppress(*FOREIGN):  # the far side may have closed the channel
             self._channel.shutdown_write()
         while not self._channel.status_event.wait(min(_TICK_S, self._deadline.remaining())):
             self._check_deadline()
             self._drain()
-            self._waiting.clear()  # nobody reads it any more
+            self._waiting.clear()  # no reader is left
         self._drain()
         return self._channel.exit_status if self._channel.exit_status >= 0 else None
 
     @property
     def stderr(self) -> bytes:
-        """What came on stderr so far, at most STDERR_LIMIT bytes."""
+        """Stderr so far, at most STDERR_LIMIT bytes."""
         return bytes(self._kept_stderr)
 
     @property
     def deadline(self) -> Deadline:
-        """What bounds the waiting (see Channel.deadline)."""
+        """The bound of every wait (see Channel.deadline)."""
         return self._deadline
 
     def renew(self, deadline: Deadline) -> None:
-        """Wait until another deadline from now on (see Channel.renew)."""
+        """Replace the deadline (see Channel.renew)."""
         self._deadline = deadline
 
     def close(self) -> None:
-        """Tell the host that we are done with the command."""
+        """Close the channel, which the host learns at once."""
         with contextlib.suppress(*FOREIGN):
             self._channel.close()
 
     def _exec(self, command: str) -> bool:
-        """Ask for the command; whether the host agreed. As Channel.exec_command, which waits for ever."""
+        """Request the command; returns True if the host starts it. paramiko's exec_command waits without a bound."""
         message = paramiko.Message()
         message.add_byte(cMSG_CHANNEL_REQUEST)
         message.add_int(self._channel.remote_chanid)
         message.add_string("exec")
         message.add_boolean(True)
         message.add_string(command)
+        # paramiko 5.1 sets `event` for a granted and for a refused request, `event_ready` for a granted one only. The
+        # event has to be cleared before the request is sent, since the reply arrives in another thread.
         self._channel._event_pending()  # type: ignore[attr-defined]  # private, so not in the stubs
         self._session._send_user_message(message)  # type: ignore[attr-defined]  # the same
         if not self._channel.event.wait(self._deadline.remaining()):
@@ -167,7 +171,7 @@ class SshChannel(Channel):
     def _send_piece(self, piece: bytes) -> int:
         try:
             return self._channel.send(piece)
-        except TimeoutError:  # the window closed in between
+        except TimeoutError:  # the window has filled up since send_ready()
             return 0
         except OSError:
             if self._channel.closed:
@@ -175,7 +179,7 @@ class SshChannel(Channel):
             raise
 
     def _drain(self) -> bool:
-        """Take what has come on both streams; whether there was anything on stderr."""
+        """Move the data of both streams out of paramiko's buffers; returns True if there was any stderr."""
         stderr_arrived = self._stderr.read_ready()
         with translated(self._peer, stage="read", deadline=self._deadline):
             if stderr_arrived:
@@ -189,6 +193,8 @@ class SshChannel(Channel):
             raise out_of_time(self._peer.host, "read", self._deadline.seconds)
 
     def _check_connection(self) -> None:
+        # When its thread ends, paramiko 5.1 closes the channels before it marks the session as inactive: broke() would
+        # find it open, so wait for the thread.
         if self._channel.eof_received:
             return
         self._session.join(END_GRACE_S)
@@ -214,10 +220,10 @@ class SshChannel(Channel):
 
 
 class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs only
-    """What came on one stream. It has news for the reader once `until` is in it, or a lot, or the end.
+    """Buffer of one stream. It wakes the reader once `until` has arrived, or a lot of data, or the end.
 
-    Each message has a thread of paramiko's to wake; this spares the reader's. And paramiko's own buffer clears the
-    event when it is emptied, which would lose what the other stream had to tell.
+    paramiko's thread is woken for every message anyway; this spares the reader's thread. paramiko's own buffer also
+    clears its event when it is emptied, so a shared event would lose the arrival of the other stream.
     """
 
     until = b""
@@ -226,10 +232,14 @@ class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs on
         super().__init__()
         self._arrived = arrived
         self._tail = b""
-        """The last bytes, which may be the beginning of what is waited for, or will be waited for next."""
+        """The last bytes, which may be the beginning of `until`, or of the next one."""
 
     def feed(self, data: bytes) -> None:
-        """Take more, from paramiko's thread, which ends with the error of a host that ignores its window."""
+        """Append data, in paramiko's thread.
+
+        Raises:
+            LimitError: the host exceeds its window. paramiko 5.1 does not check that; the error ends the connection.
+        """
         if len(self) + len(data) > WINDOW + PACKET_LIMIT:
             raise LimitError("more data than its window allows")
         super().feed(data)
@@ -239,6 +249,6 @@ class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs on
         self._tail = text[-_TAIL:]
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Mark the end of the stream."""
         super().close()
         self._arrived.set()

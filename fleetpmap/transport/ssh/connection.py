@@ -1,7 +1,7 @@
-"""A connection to one host.   tcp | jump | proxy_command ─► [session: banner, kex, host key, login] ─► channel
+"""A connection to one host.   tcp | jump | proxy_command ─► session ─► host_keys ─► login ─► [connection] ─► channel
 
-paramiko's Transport used as it is, without SSHClient, whose defaults wait for an hour and read neither ssh_config nor
-all of known_hosts. Small subclasses mend what hurts; each says why.
+`connect` takes the steps in this order: a carrier (socket, ProxyCommand, or a channel of the bastion, which is itself
+connected first), banner and key exchange, host key, login. An error tells the step by its `stage`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class SshTransport(Transport):
     """A logged-in connection."""
 
     bastion: SshTransport | None = None
-    """What it goes through."""
+    """The bastion that the connection goes through."""
     own_bastions = contextlib.ExitStack()
-    """What is closed with it: bastions that nobody else goes through."""
+    """Bastions that only this connection goes through; closed with it."""
 
     def __init__(self, session: Session, peer: Peer, deadline: Deadline, notes: tuple[str, ...]) -> None:
         self._session = session
@@ -44,12 +44,12 @@ class SshTransport(Transport):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A key that was accepted, lines of known_hosts that were skipped."""
+        """Accepted host keys, and skipped lines of known_hosts."""
         return self._notes
 
     @property
     def is_root(self) -> bool:
-        """Whether we logged in as root."""
+        """True if we logged in as root."""
         return self._peer.user == "root"
 
     def run(self, command: str) -> Channel:
@@ -57,23 +57,26 @@ class SshTransport(Transport):
         return SshChannel(self._session, command, peer=self._peer, broke=self.broke, deadline=self._deadline)
 
     def tunnel(self, to: Peer, deadline: Deadline) -> Tunnel:
-        """A connection from that host onward (see jump.open_tunnel)."""
+        """Open a connection from that host onward (see jump.open_tunnel)."""
         return open_tunnel(self._session, to, self._peer.host, broke=self.broke, deadline=deadline)
 
     def renew(self, deadline: Deadline) -> None:
-        """Give the connection, and the bastions before it, another deadline (see Transport.renew)."""
+        """Replace the deadline of the connection and of its bastions (see Transport.renew)."""
         self._deadline = self._session.sock.deadline = deadline
         if self.bastion:
             self.bastion.last_until(deadline)
 
     def last_until(self, deadline: Deadline) -> None:
-        """Stay, with all the bastions before it, as long as somebody who goes through needs it."""
-        self._session.sock.deadline = max(self._session.sock.deadline, deadline, key=lambda one: one.at)
+        """Extend the deadline of the connection and its bastions to this one, as a host behind them needs it."""
+        self._session.sock.deadline = max(self._session.sock.deadline, deadline, key=lambda candidate: candidate.at)
         if self.bastion:
             self.bastion.last_until(deadline)
 
     def broke(self) -> HostError | None:
-        """Why the connection is over; None while it is not. A bastion that took it along is the error's `host`."""
+        """Return the reason why the connection is over; None while it is open.
+
+        If a bastion failed, it is the error's `host`.
+        """
         if self._session.is_active():
             return None
         if failure := _carriers_failure(self._session.sock, "read"):
@@ -85,7 +88,7 @@ class SshTransport(Transport):
         )
 
     def close(self) -> None:
-        """Close the connection and wait until its thread is gone."""
+        """Close the connection and wait until its thread has ended."""
         self._session.end()
         self.own_bastions.close()
 
@@ -99,14 +102,14 @@ def connect(
     way: Way = Way(),  # noqa: B008 - frozen
     bastions: Bastions | None = None,
 ) -> SshTransport:
-    """Connect to a host and log in; all of it within the host's connect_timeout_s, and each bastion within its own.
+    """Connect to a host and log in, within the host's connect_timeout_s; each bastion has a connect timeout of its own.
 
     Args:
-        way: what lies in between.
-        bastions: keeps the connections to bastions; None: they are closed with this one.
+        way: the bastions or the ProxyCommand in between.
+        bastions: keeps the connections to bastions. None: they are closed with this connection.
 
     Raises:
-        HostError: the stage says how far we came.
+        HostError: its stage is the step that failed.
     """
     with contextlib.ExitStack() as own:
         kept = bastions if bastions is not None else own.enter_context(Bastions())
@@ -127,7 +130,7 @@ def _connect(
     options: SshOptions,
     bastions: Bastions,
 ) -> SshTransport:
-    """A host or a bastion, logged in. The `host` of a HostError is the bastion that is at fault, if one is."""
+    """Connect and log in to a host or a bastion. The `host` of a HostError is the bastion at fault, if any."""
     peer = Peer(host.name, settings.hostname, settings.port, settings.user, ",".join(hop.jump for hop in way.hops))
     bastion = _bastion(way, bastions, deadline=deadline, options=options)
     login_by = deadline.sooner(host.connect_timeout_s or settings.connect_timeout_s)
@@ -163,7 +166,7 @@ def _connect(
 
 
 def _bastion(way: Way, bastions: Bastions, *, deadline: Deadline, options: SshOptions) -> SshTransport | None:
-    """The connection to the last bastion of the way, and so to all before it; None if there is none."""
+    """Return the connection to the last bastion of the way, opened through all before it; None without one."""
     if not way.hops:
         return None
     hop, before = way.hops[-1], way.before()
@@ -185,7 +188,7 @@ def _carrier(
     peer: Peer,
     deadline: Deadline,
 ) -> Carrier:
-    """What the session goes over."""
+    """Open the socket that the session runs over."""
     passed(peer.host, "config")
     if bastion:
         with translated(peer, stage="tcp", deadline=deadline):
@@ -212,18 +215,19 @@ def _carriers_failure(carrier: Carrier, stage: str) -> HostError | None:
 
 
 def _cause(error: BaseException, session: Session, peer: Peer) -> BaseException:
-    """The failure of what the session goes over, or a fault of the host that ended it, if that is why it failed."""
+    """Return the failure behind a connection error (the carrier's, or an exceeded limit), or the error itself."""
     if not isinstance(error, UnreachableError | ProtocolError):
         return error
     if failure := _carriers_failure(session.sock, error.stage):
         return failure
-    if isinstance(fault := session.saved_exception, LimitError):  # we only saw that the connection was gone
+    # The caller only saw the end of the connection; the thread has the reason.
+    if isinstance(fault := session.saved_exception, LimitError):
         return translate(fault, peer, stage=error.stage, deadline=session.sock.deadline)
     return error
 
 
 def _open_session(session: Session, peer: Peer, deadline: Deadline) -> tuple[Session, paramiko.PKey]:
-    """The session, and the host's key, which nobody has checked yet."""
+    """Shake hands. Returns the session and the host's key, not yet checked against known_hosts."""
     passed(peer.host, "tcp")
     try:
         return session, shake_hands(session, peer, deadline)

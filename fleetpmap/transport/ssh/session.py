@@ -1,4 +1,10 @@
-"""An SSH session: paramiko's Transport, and the handshake.   a connected socket ─► [session] ─► login, channel"""
+"""An SSH session: paramiko's Transport, and the handshake.   a connected socket ─► [session] ─► login, channel
+
+paramiko's Transport is used without SSHClient, which waits up to an hour by default and reads neither ssh_config nor
+all of known_hosts. Session overrides the methods of paramiko 5.1 that lose what a host sends, wait without a bound, or
+cost too much; each override gives its reason. tests/test_paramiko_names.py checks that all overridden names still
+exist.
+"""
 
 from __future__ import annotations
 
@@ -25,31 +31,33 @@ from fleetpmap.transport.ssh_config import SshSettings
 from fleetpmap.transport.ssh_config.keywords import CIPHERS, RSA_SIGNATURES
 
 _TICK_S = 0.1
-"""How often a wait looks whether the session is over."""
+"""Seconds between two looks at whether the session is over, during a wait."""
 _PENALTY = "Not allowed at this time"
-"""What sshd says in place of its banner to an address that has a penalty (sshd.c, since OpenSSH 9.8)."""
+"""The text that sshd sends in place of its banner to an address with a penalty (sshd.c, since OpenSSH 9.8)."""
 _JOIN_S = 2.0
-"""How long to wait for paramiko's thread to notice that its socket is gone; it takes a millisecond."""
+"""Seconds to wait for paramiko's thread to notice its closed socket; it takes a millisecond."""
 
 Carrier = tcp.DeadlineSocket | Tunnel
-"""What a session goes over: TCP or a command's socket, or a bastion's channel."""
+"""The socket under a session: TCP, a ProxyCommand's socket, or a bastion's channel."""
 
-# paramiko prints tracebacks of its thread unless its logger has a handler; all that matters reaches us as exceptions.
+# Without a handler on its logger, paramiko prints the tracebacks of its thread to stderr; their exceptions reach us by
+# other ways.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
 
 class Session(ServiceRequestingTransport):
-    """paramiko's side of the connection, with its thread."""
+    """paramiko's Transport with its thread, which reads every packet of the connection."""
 
     _active_check_timeout = 0.5
-    """Seconds after which the thread looks up from an idle socket; paramiko's 0.1 costs more than it is good for, since
-    end() wakes the thread. A send that the host does not take is late for its deadline by as much."""
+    """Seconds between two wake-ups of the thread on an idle socket. With paramiko's 0.1, 1,000 idle connections (as
+    between two rounds of `watch`) take 20 % of a core, with 0.5 they take 4 %. Nothing waits for a wake-up, since end()
+    shuts the socket down. A send that the host does not take is late for its deadline by as much."""
 
     sock: Carrier
     server_extensions: dict[str, bytes]
     disconnect_reason = ""
-    """What the host said when it hung up."""
+    """The host's own reason for hanging up."""
 
     def __init__(
         self, sock: Carrier, settings: SshSettings, known_types: tuple[str, ...], *, patient: bool = False
@@ -64,10 +72,14 @@ class Session(ServiceRequestingTransport):
         security.key_types = _known_first(known_types, settings.host_key_algorithms or security.key_types)
 
     def _parse_debug(self, message: paramiko.Message) -> None:
-        """Drop it. sshd sends one with each login, and paramiko would escape it byte by byte for its log."""
+        """Drop the message.
+
+        paramiko 5.1 escapes its text for a log, byte by byte: 28 ms for 256 KiB, during which no other thread runs, and
+        a host may send 4,000 such messages (packets.FREE).
+        """
 
     def _parse_channel_open_failure(self, message: paramiko.Message) -> None:
-        """Keep the host's own words, which paramiko drops, with the channel that they are about."""
+        """Keep the host's own words, which paramiko 5.1 drops, in the tunnel that they are about."""
         channel = self._channels.get(message.get_int())  # type: ignore[attr-defined]  # private, so not in the stubs
         if isinstance(channel, Tunnel):
             channel.refusal = Refusal(message.get_int(), message.get_text())
@@ -76,17 +88,17 @@ class Session(ServiceRequestingTransport):
 
     @property
     def first_line(self) -> str:
-        """The first line that the host sent, be it a banner or not."""
+        """The first line that the host sent, whether or not it was a banner."""
         return self.packetizer.first_line if isinstance(self.packetizer, BoundedPacketizer) else ""
 
     @property
     def is_flooding(self) -> bool:
-        """Whether the host sent much before its banner."""
+        """True if the host sent too much before its banner."""
         return isinstance(self.packetizer, BoundedPacketizer) and self.packetizer.is_flooded
 
     @property
     def was_too_quick(self) -> bool:
-        """Whether the host hung up on a login request that did not wait: for the service, or the answer to `none`."""
+        """True if the host hung up on a login request that did not wait for the service, or for the reply to `none`."""
         handler = self.auth_handler
         if not isinstance(handler, AuthHandler) or self._patient or self.is_active():
             return False
@@ -94,15 +106,16 @@ class Session(ServiceRequestingTransport):
 
     @property
     def takes_requests_ahead(self) -> bool:
-        """Whether a login request may go out before the one before it is answered.
+        """True if a login request may be sent before the previous one is answered.
 
-        A host that grants the first is to ignore the second (RFC 4252 section 5.1). OpenSSH does; Go's server, for one,
-        hangs up.
+        A host that grants the first request must ignore the second (RFC 4252 section 5.1). OpenSSH does; Go's server,
+        for one, hangs up.
         """
         return not self._patient and self.remote_version.startswith("SSH-2.0-OpenSSH_")
 
     def _parse_kex_init(self, message: paramiko.Message) -> None:
-        """Keep what the host has, which paramiko drops, for the message where that is nothing of ours."""
+        """Keep the host's algorithms, which paramiko drops, for the error if none of them is ours."""
+        # Parsing twice: paramiko keeps the lists in local variables.
         theirs = self._really_parse_kex_init(message)  # type: ignore[attr-defined]  # private, so not in the stubs
         message.rewind()
         try:
@@ -111,24 +124,24 @@ class Session(ServiceRequestingTransport):
             raise nothing_in_common(error, theirs, self) from error
 
     def host_messages(self, *, timed_out: bool) -> tuple[str, ...]:
-        """What the host said about the login: a banner, and why it hung up."""
+        """Return the host's messages on the login: its banner, and its reason for hanging up. Either may be empty."""
         handler = self.auth_handler
         banner = ""
-        # A banner before the first answer is a greeting (sshd's Banner), unless nothing came behind it.
+        # A banner before the first reply is a greeting (sshd's Banner), unless no reply followed it.
         if isinstance(handler, AuthHandler) and (timed_out or handler.banner_answers):
             banner = handler.banner_text
         return (banner, self.disconnect_reason)
 
     def _parse_disconnect(self, message: paramiko.Message) -> None:
-        """Keep why the host hangs up, which paramiko only logs."""
+        """Keep the host's reason for hanging up, which paramiko only logs."""
         message.get_int()
         self.disconnect_reason = message.get_text()
 
     def ensure_session(self) -> None:
-        """Ask for the login service, once, and unless patient do not wait: the login request follows right behind.
+        """Request the login service once. Unless patient, do not wait for the reply: the login request follows at once.
 
-        paramiko would sleep a tenth of a second here, and for ever if the host hung up. RFC 4253 section 10 wants an
-        answer first only where the key exchange did not prove who the host is; ours did. It saves a round trip.
+        paramiko 5.1 polls for the reply every 0.1 s, and for ever if the host has hung up. RFC 4253 section 10 requires
+        the wait only if the key exchange did not authenticate the host; ours did. Not waiting saves a round trip.
         """
         if self.auth_handler is None:
             message = paramiko.Message()
@@ -144,13 +157,15 @@ class Session(ServiceRequestingTransport):
             pass
 
     def _parse_service_accept(self, message: paramiko.Message) -> None:
+        # paramiko only sets a flag, for ensure_session to poll; ours waits for an event.
         super()._parse_service_accept(message)  # type: ignore[misc]  # private, so not in the stubs
         self._service_accepted.set()
 
     def get_exception(self) -> Exception | None:
-        """Why the thread ended, once; whatever it is, as one of those that are known to come from paramiko.
+        """Return the error that ended the thread, once, as a type that translate.FOREIGN lists.
 
-        A host can make its thread fail anywhere, and in what waits for it each would be another kind of exception.
+        A host can make paramiko's thread fail at any place with any exception (paramiko 5.1 catches them all); a caller
+        that waits for the thread then sees an SSHException.
         """
         error = super().get_exception()
         if error is None or isinstance(error, FOREIGN):
@@ -160,15 +175,17 @@ class Session(ServiceRequestingTransport):
         return known
 
     def get_auth_handler(self) -> AuthHandler:
-        """The handler that cannot miss a quick answer."""
+        """Return our handler, which cannot miss a quick reply."""
         return AuthHandler(self)
 
     def end(self) -> None:
-        """Close everything, and wait for the thread."""
-        with contextlib.suppress(OSError):  # the other side, or the thread, may have closed it already
-            self.sock.shutdown(socket.SHUT_RDWR)  # wakes the thread at once, where close() would leave it to its tick
+        """Close everything, and wait for the thread to end."""
+        # shutdown() wakes the thread at once; close() alone would leave it asleep until its next wake-up. The other
+        # side, or the thread, may have closed the socket already.
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
         self.close()
-        self.sock.close()  # close() does nothing for a session that is over
+        self.sock.close()  # paramiko's close() returns at once if the session is over, and leaves the socket open
         if self.is_alive():
             self.join(_JOIN_S)
         if isinstance(self.sock, CommandSocket):
@@ -176,16 +193,16 @@ class Session(ServiceRequestingTransport):
 
 
 def _known_first(known: Iterable[str], all_types: Iterable[str]) -> tuple[str, ...]:
-    """The host key algorithms to ask for: those whose key we know first, so that it is the one we are shown.
+    """Sort the host key algorithms: first those with a known key, so the host shows a key that we can check.
 
-    Among those our own order holds, as for ssh: the quickest to sign and to check come first.
+    Otherwise our own order holds, as in ssh: the quickest to sign and to check come first.
     """
     algorithms = {name for key_type in known for name in (RSA_SIGNATURES if key_type == "ssh-rsa" else (key_type,))}
     return tuple(sorted(all_types, key=lambda name: name not in algorithms))  # sorting is stable
 
 
 def shake_hands(session: Session, peer: Peer, deadline: Deadline) -> paramiko.PKey:
-    """Banner and key exchange; the host's key, which nobody has checked yet."""
+    """Exchange banners and keys. Returns the host's key, not yet checked against known_hosts."""
     done = threading.Event()
     session.banner_timeout = session.clear_to_send_timeout = deadline.remaining()
     session.start_client(event=done)
@@ -203,7 +220,7 @@ def shake_hands(session: Session, peer: Peer, deadline: Deadline) -> paramiko.PK
 
 
 def _no_banner(peer: Peer, first_line: str) -> ProtocolError:
-    said = f'said "{printable(first_line)}" instead of' if first_line else "hung up before"
+    behaviour = f'said "{printable(first_line)}" instead of' if first_line else "hung up before"
     hint = (
         "check the port; an sshd with too many new connections (MaxStartups) hangs up like this too, "
         "and since OpenSSH 9.8 one that shuts this address out for a while (PerSourcePenalties)"
@@ -214,7 +231,7 @@ def _no_banner(peer: Peer, first_line: str) -> ProtocolError:
             "see its log, or name this address in PerSourcePenaltyExemptList"
         )
     error = ProtocolError(
-        f"{peer.where} {said} an SSH banner",
+        f"{peer.where} {behaviour} an SSH banner",
         host=peer.host,
         stage="banner",
         hint=hint,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.cli.saving import save_to, saved_path
+from fleetpmap.cli.storage import save_to, saved_path
 from fleetpmap.errors import UsageError
 from fleetpmap.snapshot_file import load_snapshot
 from program import fleetpmap
@@ -133,7 +133,7 @@ def test_diff_of_two_selections(tmp_path: Path):
     done = fleetpmap("diff", f"{tmp_path}/a.parquet", f"{tmp_path}/b.parquet", "--format", "json")
     assert json.loads(done.stdout)["notes"][0] == (
         f"the old run looked for --pid {os.getpid()}, the new one for --pid {os.getpid()} --newest: "
-        "processes that only one of them looked for are listed as new or gone, even if nothing changed"
+        "whom only one of them looked for counts as new or gone, whether anything changed or not"
     )
 
 

@@ -161,7 +161,7 @@ def test_human_is_for_eyes(format_: Format):
     """A program wants the number."""
     error = _refused(shape=ShapeOptions(human=True), to=OutputOptions(format=format_))
     assert (error.message, error.hint) == (
-        f"--human is for eyes, and {format_} for programs: it holds whole KiB",
+        f"--human applies to table and plain only; {format_} holds whole KiB",
         "leave out --human",
     )
 

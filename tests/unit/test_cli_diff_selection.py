@@ -1,15 +1,14 @@
-"""Which processes a kept run looked for, read from the command line that it keeps."""
+"""The processes that a stored run selected, read from its command line."""
 
 from __future__ import annotations
 
 import pytest
 
-from fleetpmap.cli.app import app
-from fleetpmap.cli.asked import looked_for
+from fleetpmap.cli.commands.diff import selection_of_command
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "selection"),
     [
         ("fleetpmap run -g web -m nginx", "--match nginx"),
         ("fleetpmap watch -H 'web[01-20]' -fmnginx --count 3 --save data/", "--match nginx --full"),
@@ -21,12 +20,12 @@ from fleetpmap.cli.asked import looked_for
         ("fleetpmap run --of-the-future --match nginx", "--match nginx"),
     ],
 )
-def test_told(command: str, told: str):
-    """Spelled in one way, however it was typed; hosts, views and files are no part of it."""
-    assert looked_for(command, app) == told
+def test_selection(command: str, selection: str):
+    """Spelled in one way, however it was typed; hosts, views and files do not appear."""
+    assert selection_of_command(command) == selection
 
 
 @pytest.mark.parametrize("command", ["", "fleetpmap", "fleetpmap nothing", "other run --all", "fleetpmap run 'x"])
-def test_not_told(command: str):
+def test_no_selection(command: str):
     """A copy of /proc has no command, and a file may hold any text."""
-    assert looked_for(command, app) == ""
+    assert selection_of_command(command) == ""
