@@ -2,8 +2,8 @@
 
     hosts ─► [collector]: host ─► pool ─► interpret ─► Snapshot
 
-A host that fails is a value in the snapshot, whatever exception it met; an exception that a callback raises is the
-caller's and goes through.
+A host that fails is a value in the snapshot, with any exception; one that a callback raises is the caller's and goes
+through.
 
 Hosts share nothing but bastions, so a run can be spread over processes and machines by shards of hosts. A shard is a
 call of `collect` there with its part of the hosts: Host, Question and Snapshot can be sent, replies and sessions
