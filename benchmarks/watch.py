@@ -1,9 +1,9 @@
-"""What does a round of watch cost the client, once its connections are open?   python benchmarks/watch.py
+"""Measure the client's CPU for a round of watch whose sessions are open.   python benchmarks/watch.py
 
 Starts an sshd of its own on 50 loopback addresses, each a host, and a service of one process, whose smaps is at most
-50 KB. Then it watches them a few times anew: the first round logs in everywhere, the later ones find their connections
-open. What is measured is this process's own CPU time, user and system, of all its threads; everything that a round
-imports has been imported before. Bar: a later round costs at most 2 ms for each host.
+50 KB. Then it watches them several times from scratch: the first round logs in everywhere, the later ones find their
+sessions open. The figure is the CPU time of this process, user and system, of all its threads; all that a round imports
+has been imported before. Bar: a later round costs at most 2 ms for each host.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lab import Sshd, server
 from measure import Verdicts, asked_rounds
 
 from fleetpmap.cli.tuning import trim_footprint
-from targets import Target  # found since lab has put the tests' directory on the path
+from targets import Target  # importable because lab has put the tests' directory on the path
 
 HOSTS = 50
 LOOKS = 6
@@ -27,7 +27,7 @@ BAR_MS = 2.0
 
 
 def cpu_of_looks(sshd: Sshd, target: Target, looks: int) -> list[float]:
-    """Seconds of CPU of each round, with connections that are opened in the first."""
+    """Return the CPU seconds of each round, with sessions that are opened in the first."""
     from fleetpmap.collection.collector import Question
     from fleetpmap.processes import Selection
     from fleetpmap.watch import Rounds

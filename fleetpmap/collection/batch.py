@@ -56,7 +56,7 @@ def snapshots(
 
 
 def _parsed(batch: Sequence[HostReply], check: Callable[[], None]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
-    """Return the columns of all processes read, and the errors of those whose text is not whole, by slot."""
+    """Return the columns of all processes read, and the errors of torn ones, by slot."""
     texts = [reply.text for reply in batch]
     begins = accumulate(map(len, texts), initial=0)
     # A process's span in the joined text: the texts "aaaa" and "bb" begin at 0 and 4, and the joined text ends at 6.
@@ -113,7 +113,7 @@ def _tables(
 
 
 def _of_host(results: Mapping[int, _Result], first: int, reply: HostReply) -> dict[int, _Result]:
-    """Return the results of one host's processes, whose slots begin at `first`, by the place in `reply.processes`."""
+    """Return one host's results, for the slots from `first` on, by the place in `reply.processes`."""
     slots = range(first, first + len(reply.processes))
     return {slot - first: results[slot] for slot in slots if slot in results}
 

@@ -61,7 +61,7 @@ class RunClock:
         return self.deadline.sooner(host.timeout_s) if self.deadline else Deadline.after(host.timeout_s)
 
     def refusal(self, host: Host) -> NotAskedError | None:
-        """Return the error of a host whose turn comes too late; None: it can be asked."""
+        """Return the error of a host that has its turn too late; None: it can be asked."""
         if self.is_stopped:
             why, hint = "the run was interrupted before its turn", "run it again"
         elif self.deadline is not None and self.deadline.remaining() == 0:

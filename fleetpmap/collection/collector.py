@@ -2,8 +2,8 @@
 
     hosts ─► [collector]: host ─► pool ─► interpret ─► Snapshot
 
-A host that fails is a value in the snapshot, whatever exception it met; an exception that a callback raises is the
-caller's and goes through.
+A host that fails is a value in the snapshot, with any exception; one that a callback raises is the caller's and goes
+through.
 
 Hosts share nothing but bastions, so a run can be spread over processes and machines by shards of hosts. A shard is a
 call of `collect` there with its part of the hosts: Host, Question and Snapshot can be sent, replies and sessions
@@ -38,6 +38,7 @@ JOBS = 32
 """Hosts asked at once unless said otherwise: more threads only share the same interpreter."""
 
 Interpret = Callable[[Sequence[HostReply | HostError]], list["HostSnapshot"]]
+"""Makes a snapshot of each reply or error."""
 
 
 def collect(
@@ -72,7 +73,7 @@ def collect(
     again (KeptSessions): they stay open from one call to the next.
 
     `sums`: the sums by process and these columns suffice, and the snapshot need not have a row for each mapping, which
-    on a thousand hosts saves some hundred megabytes; see table.summed, and catalogue.sums_for for each view's columns.
+    on a thousand hosts saves some hundred megabytes; see table.summed, and report.sums_for for each view's columns.
     """
     clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s), stop)
     if transport_for is None:
@@ -87,15 +88,17 @@ def collect(
             results = _in_threads(pool, ask, interpret, hosts)
         else:
             results = _in_processes(executor, ask, interpret, hosts)
-        for place, snapshot in results:
+        for place, snapshot in results:  # in the order in which hosts reply
             snapshots[place] = snapshot
             if on_host is not None:
                 on_host(snapshot)
-    from fleetpmap.snapshot import Snapshot, once_per_machine
+    from fleetpmap.snapshot import Snapshot, once_per_machine  # takes numpy with it, as interpret has by now
 
     ordered = [snapshots.pop(place) for place in range(len(hosts))]
     run = clock.finished(command, {snapshot.status for snapshot in ordered})
-    return Snapshot.assemble(_drained(once_per_machine(ordered) if machines_once else ordered), run)
+    if machines_once:
+        ordered = once_per_machine(ordered)
+    return Snapshot.assemble(_drained(ordered), run)
 
 
 def collect_host(

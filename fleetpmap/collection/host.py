@@ -22,7 +22,7 @@ from fleetpmap.wire import Listing
 def ask_host(host: Host, question: Question, *, sessions: Sessions, deadline: Deadline) -> HostReply | HostError:
     """List the processes of one host, choose among them here, and read the chosen ones.
 
-    Whatever is raised on the way, a bug included, is returned as the error of this host.
+    Any exception on the way, a bug included, is returned as the error of this host.
     """
     try:
         while True:

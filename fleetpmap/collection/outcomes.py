@@ -27,7 +27,7 @@ _REASONS = {
 def processes_of(reply: HostReply, torn: Mapping[int, SmapsError], checks: Mapping[int, Checks]) -> list[Process]:
     """Return every process that matched, by pid.
 
-    `torn` (processes whose text is not whole) and `checks` (results of the self-check) go by the place in
+    `torn` (errors of a text that is not whole) and `checks` (results of the self-check) go by the place in
     `reply.processes`.
     """
     processes = [_process(reply, skipped.process, skipped.status, skipped.reason) for skipped in reply.choice.skipped]

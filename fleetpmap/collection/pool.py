@@ -54,7 +54,7 @@ class Pool:
         self._room = Semaphore(_ROOM)
         self._done: SimpleQueue[Future[HostReply | HostError]] = SimpleQueue()
         self._places: dict[Future[HostReply | HostError], int] = {}
-        """The places of the hosts whose replies were not yielded yet."""
+        """The hosts' places, of calls that were not yielded yet."""
 
     def map_as_completed(self, ask: Ask, hosts: Sequence[Host]) -> Iterator[Batch]:
         """Call `ask` for each host in a thread, from now on, and yield the results in batches.

@@ -23,6 +23,7 @@ import pytest
 from fleetpmap.cli.deliver import exit_status
 from fleetpmap.collection.collector import Question, collect
 from fleetpmap.processes import Selection, compile_match
+from fleetpmap.snapshot import Snapshot
 from program import fleetpmap
 from sshd import Sshd
 from tapped import tapped
@@ -326,6 +327,19 @@ def test_any_executor_runs_the_recipe(sshd: Sshd, stopped: list[Target]):
     assert plain.processes == pooled.processes
     assert plain.table.metrics["rss_kib"].tolist() == pooled.table.metrics["rss_kib"].tolist()
     assert [host.status for host in plain.hosts] == ["ok", "ok", "refused"]
+
+
+def test_shards_collected_in_other_processes_join_to_the_whole(sshd: Sshd, stopped: list[Target]):
+    """Hosts and question go there, snapshots come back: together they are the snapshot of one run."""
+    shards = [[sshd.host("one"), sshd.host("closed", port=1)], [sshd.host("two")]]
+    asked = question(stopped[0].name, sshd)
+    whole = collect([host for shard in shards for host in shard], asked)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        parts = [pool.submit(collect, shard, asked) for shard in shards]
+        joined = Snapshot.joined([part.result(60) for part in parts])
+    assert [(host.name, host.status) for host in joined.hosts] == [("one", "ok"), ("closed", "refused"), ("two", "ok")]
+    assert joined.processes == whole.processes
+    assert joined.table.metrics["rss_kib"].tolist() == whole.table.metrics["rss_kib"].tolist()
 
 
 def test_no_inventory_is_this_machine_and_says_so(stopped: list[Target], tmp_path: Path):

@@ -117,7 +117,7 @@ def test_sums_stay() -> None:
 
 @dataclass(frozen=True)
 class _Bomb:
-    """What cannot be unpacked."""
+    """A packed reply that cannot be unpacked."""
 
     host = "web-02"
     size = 1000
@@ -127,7 +127,7 @@ class _Bomb:
 
 
 def test_one_that_cannot_be_unpacked_fails_alone() -> None:
-    """The others have their snapshots, in their order; its error says what it said besides."""
+    """The others have their snapshots, in their order; its error has its other output."""
     trees = ("web-01", "web-02", "web-03")
     first, second, third = (replace(_reply(tree), notes=("noted",)) for tree in trees)
     bomb = replace(second, packed=_Bomb(), other_output="hello")  # type: ignore[arg-type]  # as good as one
@@ -139,8 +139,8 @@ def test_one_that_cannot_be_unpacked_fails_alone() -> None:
         assert _same(result, _alone(replace(_unpacked(tree), notes=("noted",))))
 
 
-def test_who_keeps_gets_the_raw_text() -> None:
-    """Host by host, with what it came to."""
+def test_keep_gets_the_raw_text() -> None:
+    """Host by host, with its snapshot."""
     kept: list[tuple[str, bytes, int]] = []
 
     def keep(host: Host, reply: HostReply, snapshot: HostSnapshot) -> None:
@@ -153,7 +153,7 @@ def test_who_keeps_gets_the_raw_text() -> None:
 
 @dataclass(frozen=True)
 class _Endless:
-    """What can be unpacked for ever."""
+    """A packed reply without end."""
 
     host = "web-02"
     size = 1000
@@ -165,7 +165,7 @@ class _Endless:
 
 
 def _clocks() -> dict[str, tuple[RunClock, float]]:
-    """By what is over: the clock, and the seconds that the reply may take at most."""
+    """Clocks, by the bound that is over, each with the seconds that the reply may take at most."""
     interrupted = threading.Event()
     interrupted.set()
     return {
@@ -203,7 +203,7 @@ NO_SMAPS = {
 
 
 @pytest.mark.parametrize("text", NO_SMAPS.values(), ids=NO_SMAPS)
-def test_what_is_no_smaps_is_told_at_once(text: bytes) -> None:
+def test_text_that_is_no_smaps_is_refused_at_once(text: bytes) -> None:
     """Megabytes of it cost no more than a look: no message, search or split goes through the whole."""
     good = b"00400000-00401000 r-xp 00000000 08:01 9 /bin/x\nRss: 4 kB\n"
     spans = [(0, len(good)), (len(good), len(good) + len(text)), (len(good) + len(text), 2 * len(good) + len(text))]

@@ -19,7 +19,7 @@ SOON_S = 0.02
 
 
 def reply(host: Host) -> HostError:
-    """What stands for a reply: any value of that host's."""
+    """Any value of that host, in the place of a reply."""
     return UnreachableError("asked", host=host.name, stage="read")
 
 
@@ -42,7 +42,7 @@ def test_each_reply_is_yielded_once_with_its_hosts_place(jobs: int):
     assert hosts == {place: host.name for place, host in enumerate(HOSTS)}
 
 
-def test_what_is_no_reply_is_raised(threads: ThreadPoolExecutor):
+def test_an_exception_of_ask_is_raised(threads: ThreadPoolExecutor):
     """A bug in asking."""
 
     def ask(host: Host) -> HostError:
