@@ -1,16 +1,16 @@
-"""How fast is the parser?   python benchmarks/parse.py
+"""Speed of the smaps parser.   python benchmarks/parse.py
 
 Starts a process with 20,000 mappings, stops it, and in every round, one after the other on one core, measures the CPU
 time of:
 
     kernel      reading its smaps once: the kernel writes the text while it is read
     fleetpmap   parse() of that text: every column, every field of the mapping lines
-    general     the general path alone, on the first tenth of it
+    reference   the reference parser alone, on the first tenth of it
     psutil      psutil.Process(pid).memory_maps(grouped=False), less the kernel's median for the reading
     pmap -X     the installed pmap on the same process, its user time only (it also formats what it has read)
     small       parse() of 4,000 processes of 30 mappings, one buffer with spans
 
-Prints the median and the spread in MB of smaps text per second, ratios of medians, and for each bar whether it held.
+Prints the median and the spread in MB of smaps text per second, ratios of medians, and whether each bar held.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ BARS = (
     ("fleetpmap", 3.0, "kernel"),
     ("small", 0.5, "fleetpmap"),
 )
-"""What has to hold: the first is at least so many times as fast as the last, in the same run."""
+"""Bars: the first contender is at least so many times as fast as the last, in the same run."""
 ADDRESSES = re.compile(rb"(?m)^([0-9a-f]{9,16})-([0-9a-f]{9,16})")
 
 CHILD = """
@@ -63,7 +63,7 @@ signal.pause()
 
 @contextmanager
 def stopped_child(mappings: int) -> Iterator[int]:
-    """The pid of a stopped process with at least that many mappings."""
+    """Start a process with at least that many mappings, stop it, and yield its pid."""
     with subprocess.Popen([sys.executable, "-c", CHILD, str(mappings)], stdout=subprocess.PIPE, text=True) as child:
         try:
             if child.stdout is None or child.stdout.readline() != "ready\n":
@@ -80,7 +80,7 @@ def read_smaps(pid: int) -> bytes:
 
 
 def small_processes() -> tuple[bytes, list[tuple[int, int]]]:
-    """Thirty mappings of this process again and again, each time at other addresses: a text that never repeats."""
+    """Repeat thirty mappings of this process, each time at other addresses, so that the text never repeats."""
     blocks = re.split(rb"(?m)^(?=[0-9a-f]{8,16}-)", read_smaps(os.getpid()))[1:]
     chosen = b"".join([*blocks[: EACH - 1], blocks[-1]])
     texts = [_shifted(chosen, process * 0x7000) for process in range(PROCESSES)]
@@ -89,7 +89,7 @@ def small_processes() -> tuple[bytes, list[tuple[int, int]]]:
 
 
 def _shifted(text: bytes, by: int) -> bytes:
-    return ADDRESSES.sub(lambda found: b"%x-%x" % (int(found[1], 16) - by, int(found[2], 16) - by), text)
+    return ADDRESSES.sub(lambda match: b"%x-%x" % (int(match[1], 16) - by, int(match[2], 16) - by), text)
 
 
 def cpu_time(work: Callable[[], object]) -> float:
@@ -105,7 +105,7 @@ def pmap_user_time(pid: int) -> float:
 
 
 def measure(pid: int, rounds: int) -> dict[str, list[float]]:
-    """MB/s of each contender in each round."""
+    """Measure the MB/s of each contender in each round."""
     text = read_smaps(pid)
     tenth = text[: len(text) // 10]
     tenth = tenth[: last_block_start(tenth)]
@@ -116,7 +116,7 @@ def measure(pid: int, rounds: int) -> dict[str, list[float]]:
     contenders: dict[str, tuple[int, Callable[[], float]]] = {
         "kernel": (len(text), lambda: cpu_time(lambda: read_smaps(pid))),
         "fleetpmap": (len(text), lambda: cpu_time(lambda: parse(text))),
-        "general": (len(tenth), lambda: cpu_time(lambda: read_process(tenth))),
+        "reference": (len(tenth), lambda: cpu_time(lambda: read_process(tenth))),
         "psutil": (len(text), lambda: cpu_time(lambda: process.memory_maps(grouped=False))),
         "small": (len(buffer), lambda: cpu_time(lambda: parse(buffer, spans))),
     }
@@ -132,7 +132,7 @@ def measure(pid: int, rounds: int) -> dict[str, list[float]]:
 
 
 def report(rates: dict[str, list[float]]) -> bool:
-    """Print the table; whether every bar held."""
+    """Print the table. Returns True if every bar held."""
     medians = {name: statistics.median(values) for name, values in rates.items()}
     print(f"{'':<10} {'MB/s':>7} {'lowest':>7} {'highest':>7} {'fleetpmap is':>14}")
     for name, values in rates.items():

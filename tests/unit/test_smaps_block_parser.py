@@ -1,4 +1,4 @@
-"""The fast path alone: which blocks it leaves to the general path."""
+"""The block parser alone: the blocks that it leaves to the reference parser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ODD = b"7f0000000000-7f0000003000 rw-p 00000000 00:00 0 \nName:    [anon:n]\nSiz
 
 
 def read_alone_count(text: bytes) -> int:
-    """How many of the text's blocks took the general path."""
+    """Count the blocks of the text that the reference parser read."""
     window, reader = Window(), Reader()
     window.load(np.frombuffer(text, np.uint8), 0, len(text))
     reader.read(window, np.zeros(0, np.int64))

@@ -76,5 +76,5 @@ def test_the_path_is_the_rest_of_the_line_as_it_is(raw: bytes, path: str) -> Non
     ],
 )
 def test_another_line_is_no_mapping_line(line: bytes) -> None:
-    """What is not wholly a mapping line is none."""
+    """A line with any malformed part is refused."""
     assert read_header(line) is None

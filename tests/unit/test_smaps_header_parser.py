@@ -1,4 +1,4 @@
-"""All mapping lines of a window at once: the widths that they can have."""
+"""All mapping lines of a window at once, at every width."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def headers_of(text: bytes) -> HeaderColumns:
     ids=["usual", "32-bit", "one digit more", "many more", "vsyscall", "far in a file"],
 )
 def test_numbers_of_any_width(line: bytes, start: int, end: int, offset: int) -> None:
-    """Each number ends where it ends, whatever stands in the lines around it."""
+    """Each number is read to its own end, beside lines of other widths."""
     usual = b"7f0000000000-7f0000001000 rw-p 00000000 00:00 0 \nSize: 4 kB\n"
     headers = headers_of(usual + line + b"  /usr/lib/x86-64/a-b\n" + usual)
     assert headers.whole.tolist() == [True, True, True]
@@ -77,13 +77,13 @@ def test_a_line_that_begins_otherwise_is_no_mapping_line(line: bytes) -> None:
         b"7f0000000000-",
     ],
 )
-def test_a_line_that_is_odd_behind_its_dash_is_left_to_the_general_path(line: bytes) -> None:
-    """It is a mapping line, but nothing is said of it."""
+def test_a_line_that_is_malformed_behind_its_dash_is_left_to_the_reference_parser(line: bytes) -> None:
+    """It counts as a mapping line, and is not whole."""
     headers = headers_of(line + b"\nRss: 4 kB\n")
     assert (headers.at.tolist(), headers.whole.tolist()) == ([0], [False])
 
 
-def test_a_line_that_begins_later_than_the_usual_width_says() -> None:
-    """There is a newline thirteen bytes before the dash, and a nearer one."""
+def test_a_line_begins_at_the_newline_nearest_to_its_dash() -> None:
+    """Of two newlines in reach, the nearer one counts."""
     headers = headers_of(b"Rss: 4 kB\nabc\n12345678-12349678 r--p 00000000 08:02 5\n")
     assert (headers.at.tolist(), headers.start.tolist()) == ([14], [0x12345678])

@@ -23,7 +23,7 @@ def encode(lines: list[bytes], read: Callable[[bytes], int]) -> list[int]:
 
 
 def test_each_different_text_is_read_once() -> None:
-    """However often it stands there; the code is what `read` gives. A zero at the end is a byte like others."""
+    """The code is the result of `read`, called once per text. A zero byte at the end is a part of the text."""
     seen: list[bytes] = []
 
     def read(text: bytes) -> int:
@@ -36,13 +36,13 @@ def test_each_different_text_is_read_once() -> None:
 
 
 def test_many_different_texts_are_told_apart() -> None:
-    """More than the table has slots: those that share one are looked at again, by other bits of their hash."""
+    """With more texts than slots, those that share a slot are looked up again by other bits of their hash."""
     lines = [b"/%d" % (number % 6000) for number in range(9000)]
     assert encode(lines, lambda text: int(text[1:])) == [number % 6000 for number in range(9000)]
 
 
 def test_a_text_of_another_line_too_has_no_code() -> None:
-    """Nor has one that is too long to be looked at."""
+    """A text over the longest length has none either."""
     text = b"ab\ncd\n" + b"x" * 1025 + b"\n"
     window = Window()
     window.load(np.frombuffer(text, np.uint8), 0, len(text))
@@ -52,7 +52,7 @@ def test_a_text_of_another_line_too_has_no_code() -> None:
 
 
 def test_texts_of_one_hash_are_told_apart() -> None:
-    """The hash is only a hint: each row is compared with the one that it is said to be like."""
+    """The hash is only a hint: each row is compared with the row of its slot."""
     # The hash is the sum of each word, its upper half folded into the lower, times its multiplier: a·b = b·a.
     first, second = (int(factor) for factor in _MULTIPLIERS[:2])
     words = np.array([[second ^ second >> 32, 0], [0, first ^ first >> 32], [second ^ second >> 32, 0]], WORD)

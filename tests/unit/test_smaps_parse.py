@@ -1,4 +1,4 @@
-"""Text to columns: what the columns hold, that both paths agree, and that a bad process costs no other."""
+"""Text to columns: contents, agreement of both parsers, and bad processes beside good ones."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_every_column_of_an_old_kernel() -> None:
 
 
 def test_ten_digits_a_wide_inode_and_bytes_that_are_not_utf8() -> None:
-    """What fits no template is read all the same."""
+    """A block that fits no template is read by the reference parser."""
     columns = parse(KERNEL_6)
     assert columns.fields["Size"].tolist() == [136, 4294967296]
     assert columns.inode.tolist() == [260386, 18446744073709551615]
@@ -112,7 +112,7 @@ def test_processes_of_two_kernels_in_one_buffer() -> None:
 
 
 def test_hosts_in_one_buffer_are_read_as_one_by_one() -> None:
-    """Of several kernels, some with a bad process: the same rows and errors, only the processes are counted on."""
+    """Texts of several kernels, some with a bad process, give the same rows and errors, with processes counted on."""
     recorded = (TEXTS / "linux-6.18-sleep.smaps").read_bytes()
     hosts = [
         [recorded, recorded[:-30], b"", KERNEL_6],
@@ -170,7 +170,7 @@ def test_a_recorded_process() -> None:
 
 
 def test_a_bad_process_costs_no_other() -> None:
-    """It is left out whole and said why; its neighbours are whole."""
+    """It has no rows but an error; its neighbours are whole."""
     torn = KERNEL_3_2[: KERNEL_3_2.index(b"Pss:                   2")]
     texts = [KERNEL_6, b"junk\n", KERNEL_3_2, torn, torn[:-4], KERNEL_6]
     columns, errors = parse_processes(b"".join(texts), spans_of(texts))
@@ -210,7 +210,7 @@ def test_a_field_that_only_a_bad_process_has_is_not_there() -> None:
 
 
 def test_parse_raises_the_first_error() -> None:
-    """For those who want all or nothing."""
+    """parse() returns all processes or raises."""
     texts = [KERNEL_6, KERNEL_6[:-20], b"junk\n"]
     with pytest.raises(SmapsError, match="after 1 whole mapping"):
         parse(b"".join(texts), spans_of(texts))
@@ -218,13 +218,13 @@ def test_parse_raises_the_first_error() -> None:
 
 @pytest.mark.parametrize("spans", [[], [(0, 3)], [(1, len(KERNEL_6))], [(0, 5), (6, len(KERNEL_6))], [(0, 9), (9, 4)]])
 def test_spans_must_cover_the_text(spans: list[tuple[int, int]]) -> None:
-    """A gap would be mappings that nobody counts."""
+    """Mappings in a gap would be missing from every total."""
     with pytest.raises(ValueError, match="spans must cover the text"):
         parse(KERNEL_6, spans)
 
 
 def test_a_host_does_not_choose_how_many_columns_there_are() -> None:
-    """Each key costs a slot in every row: the process whose key is one too many is left out."""
+    """Each key costs a slot in every row: a process with one key too many is refused."""
     texts = [b"00001000-00002000 r--p 00000000 00:00 0 \nKey%d: 4 kB\n" % number for number in range(300)]
     columns, errors = parse_processes(b"".join(texts), spans_of(texts))
     assert len(columns.fields) == len(columns.start) == 256
@@ -232,13 +232,13 @@ def test_a_host_does_not_choose_how_many_columns_there_are() -> None:
 
 
 def test_every_cut_of_a_buffer_of_three_processes() -> None:
-    """Wherever the middle one is cut, both paths say the same."""
+    """Both parsers give the same result, wherever the middle one is cut."""
     for size in range(len(KERNEL_3_2)):
         assert_both_paths_agree([KERNEL_6, KERNEL_3_2[:size], KERNEL_6])
 
 
 def test_a_hundred_flipped_bytes() -> None:
-    """Whatever a byte becomes, both paths read or refuse it alike."""
+    """Both parsers read or refuse a changed byte alike."""
     recorded = (TEXTS / "linux-6.18-sleep.smaps").read_bytes()
     dice = random.Random(2013)
     for _ in range(100):

@@ -1,7 +1,7 @@
-"""What holds for any text: of a kernel, cut anywhere, or of no kernel at all.
+"""Properties of any text: a kernel's, one cut anywhere, or random bytes.
 
 The texts are made as kernels make them: the fields of a release in its order and widths, rising addresses, paths of any
-bytes but newline. The general path is the specification; the fast one may differ in nothing but time.
+bytes but newline. The reference parser is the specification; the block parser may differ in nothing but time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The general path: what smaps is, and what is wrong with a text that is not."""
+"""The reference parser: well-formed smaps, and the error of every other text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_SMAPS = "this is not the text of /proc/PID/smaps"
 
 
 def error_of(text: bytes) -> SmapsError | None:
-    """What read_process says against a text, if anything."""
+    """Return the error of read_process for a text, or None."""
     try:
         read_process(text)
     except SmapsError as error:
@@ -167,7 +167,7 @@ def test_a_torn_tail_says_what_is_whole(tail: bytes) -> None:
 
 
 def test_a_number_cut_short_in_the_only_mapping_is_no_smaller_number() -> None:
-    """12 of 128 kB, and 1 of protection key 15: without a unit or a newline nobody can know."""
+    """12 of 128 kB, and 1 of protection key 15: without a unit or a newline they may be cut off."""
     for line in (b"Size:                 12", b"ProtectionKey:         1"):
         error = error_of(HEADER + line)
         assert error is not None

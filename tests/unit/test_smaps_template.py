@@ -12,7 +12,7 @@ FIELDS = b"Size:                 12 kB\nRss:                   8 kB\nTHPeligible
 
 
 def read(template: Template, *texts: bytes) -> list[list[int] | None]:
-    """Each text's numbers, None for one that does not fit."""
+    """Return each text's numbers, None for a text that does not fit."""
     window = Window()
     window.load(np.frombuffer(b"".join(texts), np.uint8), 0, sum(map(len, texts)))
     at = np.cumsum([0, *map(len, texts[:-1])])
@@ -49,7 +49,7 @@ def test_a_block_of_another_shape_does_not_fit(old: bytes, new: bytes) -> None:
 
 
 def test_a_narrow_column_is_read_beside_its_label() -> None:
-    """Where fewer than eight characters are a value's, the label's must be the same."""
+    """If a value has fewer than eight characters, the label in front of it must be the same."""
     template = learn(b"Size:   12 kB\nRss: 8 kB\n")
     assert template is not None
     assert template.last_key == "Rss"
@@ -72,7 +72,7 @@ def test_a_template_is_learned_once_for_all_texts_of_its_outline() -> None:
 
 
 def test_lines_of_several_lengths() -> None:
-    """Values that stand at no equal distances are each read from their own place."""
+    """Values at unequal distances are each read from their own place."""
     fields = (
         b"Size:            1 kB\nRss:             2 kB\nPss:       3 kB\nSwap:          4 kB\nLocked:        5 kB\n"
     )
@@ -96,5 +96,5 @@ def test_lines_of_several_lengths() -> None:
     ],
 )
 def test_no_template_for_other_shapes(fields: bytes) -> None:
-    """Nine digits, words, a key twice, a key behind VmFlags, a cut: the general path's work."""
+    """Nine digits, words, a key twice, a key behind VmFlags, a cut: the reference parser's work."""
     assert learn(fields) is None

@@ -1,4 +1,4 @@
-"""Eight characters at a time."""
+"""Arithmetic on words: eight characters at a time."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def test_a_right_justified_number_is_read(text: bytes, number: int) -> None:
 
 
 def with_every_byte_but(good: str, text: bytes, place: int) -> bytes:
-    """The text as often as there are bytes that do not belong at that place, with each of them there."""
+    """Repeat the text with each byte at that place that does not belong there."""
     bad = [byte for byte in range(256) if chr(byte) not in good]
     return b"".join(text[:place] + bytes([byte]) + text[place + 1 :] for byte in bad)
 
 
 @pytest.mark.parametrize("place", [3, 7])
 def test_a_byte_that_is_no_digit_is_malformed(place: int) -> None:
-    """Between digits and at the end, whatever the byte: a space too."""
+    """Between digits and at the end any other byte is malformed, a space too."""
     words = np.frombuffer(with_every_byte_but("0123456789", b"  123456", place), WORD)
     assert len(words) == 246
     assert decimal(words)[1].all()
@@ -47,13 +47,13 @@ def test_eight_hex_digits_are_read() -> None:
 
 @pytest.mark.parametrize("place", [0, 3, 7])
 def test_a_byte_that_is_no_hex_digit_is_malformed(place: int) -> None:
-    """Whatever the byte: a capital too."""
+    """Any other byte is malformed, a capital letter too."""
     words = np.frombuffer(with_every_byte_but("0123456789abcdef", b"01abcdef", place), WORD)
     assert len(words) == 240
     assert hexadecimal(words)[1].all()
 
 
 def test_the_first_byte_that_is_set() -> None:
-    """Of one or more."""
+    """The first of one or more set bytes."""
     words = np.frombuffer(b"\1\0\0\0\0\0\0\0" + b"\0\0\0\1\0\0\1\1" + b"\0\0\0\0\0\0\0\1", WORD)
     assert first_set(words).tolist() == [0, 3, 7]
