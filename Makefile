@@ -2,12 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint tests bench clean
+WORKERS ?= 2
+
+.PHONY: demo test quick lint tests coverage bench clean
 
 demo: .venv/.core  ## a small fleet of real SSH servers on loopback, and a run against it
 	@$(BIN)/fleetpmap demo
 
 test: lint tests  ## everything that has to hold
+
+quick: lint .venv/.dev  ## what can be known without a server, a browser or a run of the program: under a minute
+	$(BIN)/pytest -q $(PARALLEL) -m unit
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -15,9 +20,22 @@ lint: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck fleetpmap/probe/probe.sh .ci/run
+	$(BIN)/python docs/prose.py
+
+# The tests of one file share an sshd and a demo, so a file stays with one worker. Those of tests/live and tests/screen
+# watch the processes and the time of the whole machine: they run by themselves.
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 tests: .venv/.dev
+ifdef PYTEST_ARGS
 	$(BIN)/pytest $(PYTEST_ARGS)
+else
+	$(BIN)/pytest $(PARALLEL) -m 'unit or integration'
+	$(BIN)/pytest -m 'screen or live'
+endif
+
+coverage: .venv/.dev  ## of the unit tests; fails below the floor in pyproject.toml
+	$(BIN)/pytest -q $(PARALLEL) -m unit --cov --cov-report=term
 
 bench: .venv/.dev  ## against the others, into benchmarks/RESULTS.md; BENCH_ARGS: --rounds N, NAME...
 	$(BIN)/python benchmarks $(BENCH_ARGS)

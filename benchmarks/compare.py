@@ -44,7 +44,15 @@ def host(number: int, random: np.random.Generator) -> HostSnapshot:
     columns, _ = parse_processes(text, [(0, len(text))])
     name = f"web-{number:04}"
     process = Process(name, 812, "app", ("app",), 33, "www", 4711, 9000, "read")
-    return HostSnapshot(name, "ok", (process,), from_columns(columns), None)
+    return HostSnapshot(
+        name=name,
+        status="ok",
+        failure=None,
+        capabilities=None,
+        notes=(),
+        processes=(process,),
+        table=from_columns(columns),
+    )
 
 
 def main() -> int:

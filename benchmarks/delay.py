@@ -4,7 +4,7 @@
 
 Holds back every piece for DELAY_MS in each direction, and TCP's own handshake as long as a line of that length would.
 One process and one loop for all connections. Prints PORT, which it has on every address, and ends with its stdin.
-(tests/relay.py counts round trips instead, with four threads for each connection.)
+(tests/support/relay.py counts round trips instead, with four threads for each connection.)
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests"))  # the tests' sshd, which is no part of what is installed
+sys.path.insert(0, str(HERE.parent / "tests" / "support"))  # the tests' sshd, which is no part of what is installed
 from sshd import Sshd as Sshd  # noqa: E402 - found only now
 from sshd import missing  # noqa: E402 - found by the path above
 

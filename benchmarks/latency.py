@@ -3,8 +3,8 @@
 Starts an sshd of its own behind relays that hold everything back, and asks that host for its data over round trips of
 100 and of 300 ms. What the longer way adds, over the 200 ms, is the number of round trips. (Without any delay sshd and
 client keep each other waiting with work that otherwise goes on under way, so that is nothing to compare with.) The
-relay counts them too, by logical time, see tests/relay.py. TCP's own handshake comes on top: a relay takes connections
-at once.
+relay counts them too, by logical time, see tests/support/relay.py. TCP's own handshake comes on top: a relay takes
+connections at once.
 
     fleetpmap       one host, both phases: list the processes, read the smaps of one
     openssh         the same by the openssh transport

@@ -154,7 +154,7 @@ class _Played:
         coming, self._coming = self._coming, b""
         return coming
 
-    def hear(self) -> bytes:
+    def receive_any(self) -> bytes:
         return self.receive()
 
     def finish(self) -> int:

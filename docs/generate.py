@@ -23,8 +23,9 @@ from typing import Any, get_args, get_type_hints
 
 import typer
 
-from fleetpmap.cli.app import app
-from fleetpmap.cli.routes import routes
+from fleetpmap.catalogue import REPORTS
+from fleetpmap.cli.commands import app
+from fleetpmap.cli.commands.hosts import routes
 from fleetpmap.doctor import doctor
 from fleetpmap.export.as_openmetrics import HOSTS, PROCESSES
 from fleetpmap.export.as_openmetrics import METRICS as OPENMETRICS
@@ -71,21 +72,6 @@ _TOML_TYPES = {
     tuple[str, ...]: "string or list of strings",
     Mapping[str, str]: "table of strings",
     TransportName: " ".join(f'`"{name}"`' for name in get_args(TransportName)),
-}
-_ROW_IS = {
-    "summary": "as merged; then the table of hosts (in json under `hosts`)",
-    "merged": "one combination of the `--by` keys, over all hosts",
-    "hosts": "one host asked, answered or not",
-    "processes": "one process that matched, read or not",
-    "mappings": "one mapping of one process, with [every field of its kernel](fields.md)",
-    "pmap": "one mapping; as text a block per process, as pmap prints it",
-    "compare": "one mapping; the first is the number of processes. Behind `mapping` a column for each host asked",
-    "stale": "one process and one deleted or replaced file that it runs",
-    "`fleetpmap ps`": "one process that would be read",
-    "`fleetpmap hosts`": "one host that the options select",
-    "`fleetpmap doctor`": "one host, with [each step](../guides/doctor.md) on the way to its processes",
-    "`fleetpmap fields`": "one of the [kernel's fields](fields.md)",
-    "`fleetpmap diff`": "one [mapping, kind, process or host](../guides/over-time.md) that changed",
 }
 _COLUMN_IS = {
     "absent": "processes that matched and could not be read",
@@ -273,9 +259,11 @@ def kernel_fields() -> str:
 def views() -> str:
     """What a row of each view is, and its columns in order."""
     rows = []
-    for name, report in _reports().items():
-        names = _codes((column.name for column in report.tables[0].columns), " ")
-        rows.append((name, _ROW_IS[name], _shortened(names)))
+    reports = _reports()
+    for kind in REPORTS:
+        names = _codes((column.name for column in reports[kind.name].tables[0].columns), " ")
+        name = f"`fleetpmap {kind.command}`" if kind.command else kind.name
+        rows.append((name, kind.row_is, _shortened(names)))
     return _table(("view", "a row is", "columns"), rows)
 
 
@@ -299,11 +287,11 @@ def _reports() -> dict[str, Report]:
     """Every view of an empty snapshot, and what `ps`, `hosts`, `doctor`, `fields` and `diff` print."""
     snapshot = Snapshot.assemble([], Run(datetime.now(UTC), 0.0, ""))
     reports = {name: view(snapshot, ViewOptions()) for name, view in VIEWS.items()}
-    reports["`fleetpmap ps`"] = ps(snapshot)
-    reports["`fleetpmap hosts`"] = routes([Host("local", transport="local")], SshOptions(), "")
-    reports["`fleetpmap doctor`"] = doctor(snapshot, [], {}, SshOptions(), listed_only=True, full=True)
-    reports["`fleetpmap fields`"] = fields()
-    reports["`fleetpmap diff`"] = diff(snapshot, snapshot)
+    reports["ps"] = ps(snapshot)
+    reports["routes"] = routes([Host("local", transport="local")], SshOptions(), "")
+    reports["doctor"] = doctor(snapshot, [], {}, SshOptions(), listed_only=True, full=True)
+    reports["fields"] = fields()
+    reports["diff"] = diff(snapshot, snapshot)
     return reports
 
 

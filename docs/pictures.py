@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent / "tests"))
+sys.path.insert(0, str(DOCS.parent / "tests" / "support"))
 
-from browser import started  # noqa: E402 - it is in tests/
-from fleet_of_twenty import twenty_hosts  # noqa: E402 - it is in tests/
+from browser import started  # noqa: E402 - it is in tests/support
+from fleet_of_twenty import twenty_hosts  # noqa: E402 - it is in tests/support
 from fleetpmap.export.as_html import write_html  # noqa: E402 - with the others
 from fleetpmap.report import VIEWS, ViewOptions, page  # noqa: E402 - with the others
 

@@ -1,6 +1,12 @@
-"""What a view may be told.   cli ─► [views] ─► report
+"""Views, sizes and formats as data.   [catalogue] ─► cli, table, report, export, watch, docs
 
-Known before anybody is asked, and without numpy, so that a run is under way before that is imported.
+A fact about a view, a size or a format stands here and nowhere else: the options, completion, the documentation, the
+titles of a page, the metrics of openmetrics and the keys of `watch` are derived from these rows. The module imports no
+numpy, so that `--help` is quick and a run is under way before numpy is loaded.
+
+REPORTS    every report, the views first     a new view: report/views/NAME.py with `from_options`, and a row
+SIZES      the sizes of memory               a new size: a row
+FORMATS    the values of --format            a new format: export/as_NAME.py with `write_NAME`, and a row
 """
 
 from __future__ import annotations
@@ -15,17 +21,252 @@ from fleetpmap.inventory.names import nearest
 PmapFormat = Literal["plain", "extended", "device", "wide", "widest"]
 """pmap without an option, -x, -d, -X and -XX."""
 HIGHEST = 2**64 - 1
+"""The highest address, and the end of an open range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size of memory: a column of reports, a value of --metric and a gauge of openmetrics."""
+
+    name: str
+    """Value of --metric, without the unit: `pss`."""
+    rule: Literal["sum", "upper bound"]
+    """Meaning of its sum over several processes."""
+    kernel_keys: tuple[str, ...]
+    """The kernel's fields that it is the sum of; empty for `size`, which is the address range itself."""
+    meaning: str
+    """One sentence, the help of the gauge."""
+    rank: int
+    """Place among the values of --metric. The columns have the order of SIZES."""
+    is_watch_sort: bool = True
+    """True if the key `s` of `watch` sorts by it."""
+
+    @property
+    def column(self) -> str:
+        """Name of the column: `pss_kib`."""
+        return f"{self.name}_kib"
+
+
+SIZES = (
+    Size("size", "upper bound", (), "Address space that is mapped.", rank=8),
+    Size("rss", "upper bound", ("Rss",), "Resident set size.", rank=2),
+    Size("pss", "sum", ("Pss",), "Proportional set size: shared memory is divided by its users.", rank=1),
+    Size(
+        "uss", "sum", ("Private_Clean", "Private_Dirty"), "Unique set size: memory that only one process maps.", rank=3
+    ),
+    Size("dirty", "upper bound", ("Shared_Dirty", "Private_Dirty"), "Resident memory that was written to.", rank=4),
+    Size("swap", "upper bound", ("Swap",), "Memory in swap.", rank=5),
+    Size(
+        "swap_pss",
+        "sum",
+        ("SwapPss",),
+        "Memory in swap: shared memory is divided by its users.",
+        rank=6,
+        is_watch_sort=False,
+    ),
+    Size(
+        "hugetlb",
+        "upper bound",
+        ("Shared_Hugetlb", "Private_Hugetlb"),
+        "hugetlb pages, in no other size.",
+        rank=7,
+        is_watch_sort=False,
+    ),
+)
+"""The sizes, in the order of the columns."""
+BY_RANK = tuple(sorted(SIZES, key=lambda size: size.rank))
+"""The sizes, in the order of the options."""
+_SIZE_COLUMNS = tuple(size.column for size in SIZES)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportKind:
+    """A report: a view of --view, or what another command prints."""
+
+    name: str
+    """Value of --view, and `Report.view`."""
+    row_is: str
+    """Meaning of one row, for the table in docs/reference."""
+    title: str = ""
+    """Heading on an html page; empty for a text, and for a table that is the section of another report."""
+    command: str = ""
+    """The command that prints it; empty for a view."""
+    columns: tuple[str, ...] = ()
+    """Columns that Tab offers, beside the keys of --by."""
+    needs: Literal["mappings", "keys", "processes"] = "mappings"
+    """The coarsest rows that it can be made of: every mapping, sums by the keys of --by, or a sum for each process."""
+    watch_key: int | None = None
+    """The key that shows it in `watch`, 1 to 9; None: it cannot be watched."""
+    streams: bool = False
+    """True if the rows of one host do not depend on another host, so jsonl can write them one by one."""
+    labels: tuple[str, ...] | None = None
+    """Columns that tell its rows apart in openmetrics; empty: the keys of --by; None: openmetrics cannot hold it."""
+
+    @property
+    def merges(self) -> bool:
+        """True if --by names the keys of its rows."""
+        return self.needs == "keys"
+
+
+_MERGED = ("hosts", "processes", "mappings", *_SIZE_COLUMNS, "paths")
+
+REPORTS = (
+    ReportKind(
+        "summary",
+        "as merged; then the table of hosts (in json under `hosts`)",
+        columns=_MERGED,
+        needs="keys",
+        watch_key=1,
+        labels=(),
+    ),
+    ReportKind(
+        "merged",
+        "one combination of the `--by` keys, over all hosts",
+        "Mappings",
+        columns=_MERGED,
+        needs="keys",
+        watch_key=3,
+        labels=(),
+    ),
+    ReportKind(
+        "hosts",
+        "one host asked, answered or not",
+        "Hosts",
+        columns=("host", "status", "processes", "absent", "mappings", *_SIZE_COLUMNS, "error"),
+        needs="processes",
+        watch_key=2,
+        streams=True,
+        labels=("host",),
+    ),
+    ReportKind(
+        "processes",
+        "one process that matched, read or not",
+        "Processes",
+        columns=("host", "pid", "user", "name", "command", "status", "mappings", *_SIZE_COLUMNS),
+        needs="processes",
+        watch_key=4,
+        streams=True,
+        labels=("host", "pid"),
+    ),
+    ReportKind(
+        "mappings",
+        "one mapping of one process, with [every field of its kernel](fields.md)",
+        "Every mapping",
+        columns=(
+            *("host", "pid", "name", "start", "end", "perms", "offset", "device", "inode", "mapping", "path"),
+            *("deleted", "kind", "kernel_size_kib", "rss_kib", "pss_kib", "shared_clean_kib", "shared_dirty_kib"),
+            *("private_clean_kib", "private_dirty_kib", "referenced_kib", "anonymous_kib", "anon_huge_pages_kib"),
+            *("swap_kib", "swap_pss_kib", "locked_kib"),  # the most used fields, of many more
+        ),
+        streams=True,
+    ),
+    ReportKind("pmap", "one mapping; as text a block per process, as pmap prints it"),
+    ReportKind(
+        "compare",
+        "one mapping; the first is the number of processes. Behind `mapping` a column for each host asked",
+        "Hosts side by side",
+        watch_key=5,
+    ),
+    ReportKind("stale", "one process and one deleted or replaced file that it runs", "Deleted files still mapped"),
+    ReportKind(
+        "ps",
+        "one process that would be read",
+        "Processes that would be read",
+        "ps",
+        columns=("host", "pid", "user", "name", "rss_kib", "command", "status"),
+        streams=True,
+    ),
+    ReportKind("routes", "one host that the options select", "Hosts and how each is reached", "hosts", streams=True),
+    ReportKind(
+        "doctor",
+        "one host, with [each step](../guides/doctor.md) on the way to its processes",
+        "Steps to each host",
+        "doctor",
+        streams=True,
+    ),
+    ReportKind(
+        "fields",
+        "one of the [kernel's fields](fields.md)",
+        "The kernel's fields",
+        "fields",
+        columns=("field", "column", "unit", "since", "totals", "meaning"),
+        streams=True,
+    ),
+    ReportKind(
+        "diff",
+        "one [mapping, kind, process or host](../guides/over-time.md) that changed",
+        "What changed",
+        "diff",
+        streams=True,
+    ),
+)
+"""Every report: the views in the order of the help, then what other commands print."""
+VIEWS = {report.name: report for report in REPORTS if not report.command}
+"""The views by name, in the order of the help."""
+ROLLUP_VIEWS = tuple(view.name for view in VIEWS.values() if view.needs == "processes")
+"""The views that can be made of one sum for each process, as --rollup reads them."""
+MERGING_VIEWS = tuple(view.name for view in VIEWS.values() if view.merges)
+"""The views that take --by."""
+WATCHED_VIEWS = tuple(sorted((n for n, view in VIEWS.items() if view.watch_key), key=lambda n: VIEWS[n].watch_key or 0))
+"""The views that can be watched, in the order of their keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormat:
+    """A value of --format."""
+
+    name: str
+    suffixes: tuple[str, ...] = ()
+    """Ends of file names that mean this format, lower case; empty for the formats that `render` draws."""
+    holds: tuple[str, ...] = ()
+    """The reports that it can hold; empty: all."""
+    instead: str = ""
+    """Hint for a report that it cannot hold."""
+    needs: tuple[str, ...] = ()
+    """The packages that the extra of the format's name installs."""
+    is_binary: bool = False
+    """True if it is refused on a terminal."""
+    has_labels: bool = False
+    """True if its rows need the columns `ReportKind.labels`."""
+
+
+_STREAMS = tuple(report.name for report in REPORTS if report.streams)
+*_FIRST_STREAMS, _LAST_STREAM = (name for name in _STREAMS if name in VIEWS)
+
+FORMATS = (
+    OutputFormat("table"),
+    OutputFormat("plain"),
+    OutputFormat("csv", (".csv",)),
+    OutputFormat("json", (".json",)),
+    OutputFormat(
+        "jsonl",
+        (".jsonl", ".ndjson"),
+        holds=_STREAMS,
+        instead=f"name one of --view {', '.join(_FIRST_STREAMS)} and {_LAST_STREAM}, or use json",
+    ),
+    OutputFormat("markdown", (".md",)),
+    OutputFormat("html", (".html", ".htm"), needs=("jinja2", "squarify")),
+    OutputFormat(
+        "openmetrics",
+        (".prom", ".om"),
+        holds=tuple(report.name for report in REPORTS if report.labels is not None),
+        instead="name one of --view hosts, processes and merged, with --by for its labels",
+        has_labels=True,
+    ),
+    OutputFormat("parquet", (".parquet",), needs=("polars",), is_binary=True),
+)
+"""The formats, in the order of the help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """pmap's options, and two things about where the text goes that pmap finds out by itself."""
+    """pmap's own options, and two facts about the output that pmap finds out by itself."""
 
     format: PmapFormat = "plain"
     quiet: bool = False
     """-q: no header, no footer; the line of each process stays."""
     show_path: bool = False
-    """-p: the whole path, not what follows its last slash."""
+    """-p: the whole path instead of its last part."""
     kernel_names: bool = False
     """-k, of procps-ng 4.0.6: `[heap]`, `[vdso]` and the like instead of `[ anon ]`."""
     low: int = 0
@@ -33,29 +274,29 @@ class Letters:
     high: int = HIGHEST
     """-A: the last address of the range."""
     utf8: bool = True
-    """The locale is a UTF-8 one: in another, pmap shows the command line in ASCII."""
+    """True in a UTF-8 locale; in another, pmap shows the command line in ASCII."""
     terminal: bool = False
-    """A terminal shows the text: what could act on it is `?`, as it always is in a text from another machine."""
+    """True if a terminal shows the text: control characters become `?`, as always in a text from another machine."""
 
 
 KEYS = ("host", "process", "user", "mapping", "path", "perms", "kind")
-"""What --by may name."""
+"""The keys that --by takes."""
 
 
 def merge_keys(text: str) -> tuple[str, ...]:
-    """The keys that `--by host,mapping` names, in order, each once.
+    """Return the keys of `--by host,mapping`, in order, each once.
 
     Raises:
-        UsageError: a key that is none of KEYS, or no key at all.
+        UsageError: a key is not one of KEYS, or there is no key at all.
     """
     return merge_keys_of(word.strip() for word in text.split(","))
 
 
 def merge_keys_of(keys: Iterable[str]) -> tuple[str, ...]:
-    """The keys, each once.
+    """Return the keys, each once.
 
     Raises:
-        UsageError: a key that is none of KEYS, or no key at all.
+        UsageError: a key is not one of KEYS, or there is no key at all.
     """
     distinct = tuple(dict.fromkeys(keys))
     for key in distinct or ("",):
@@ -68,14 +309,14 @@ def merge_keys_of(keys: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
-    """What the command line says to the views; each takes what is meant for it."""
+    """The options that the command line passes to a view; each view uses its own."""
 
     by: tuple[str, ...] = ("mapping",)
     """summary, merged: the keys of a row."""
     letters: Letters = field(default_factory=Letters)
     """pmap: its own options."""
     metric: str = "pss_kib"
-    """compare: the size that its cells are, one of METRICS."""
+    """compare: the column of SIZES that its cells show."""
     per_process: bool = False
     """compare: divided by the processes read on the host."""
     baseline: str | None = None
@@ -83,23 +324,19 @@ class ViewOptions:
     all_deleted: bool = False
     """stale: also the deleted files that are no program's code."""
     sort: str | None = None
-    """All but pmap, as the two below; summary: its mappings. The column to sort by (see Shape)."""
+    """The column to sort by (see Shape), for every view but pmap, as the two below; in summary, of its mappings."""
     top: int | None = None
     """Rows to keep; the others become `(N more)`. None and 0: all, but for what a terminal shows of summary."""
     columns: tuple[str, ...] | None = None
     """Columns to show, in order."""
 
 
-_OF_SUMS = frozenset({"summary", "merged", "hosts", "processes"})
-_BY_PATH = frozenset({"summary", "merged"})
-
-
 def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | None:
-    """What `collect(sums=...)` may be told if nothing but these views is wanted; None: a row for each mapping is.
+    """Return the keys that `collect(sums=...)` may sum by for these views; None if they need every mapping.
 
     `by`: the keys of a row of summary and merged.
     """
-    views = frozenset(views)
-    if not views <= _OF_SUMS:
+    needs = {VIEWS[view].needs for view in views}
+    if "mappings" in needs:
         return None
-    return frozenset({"path", *by}) & {"path", "perms"} if views & _BY_PATH else frozenset()
+    return frozenset({"path", *by}) & {"path", "perms"} if "keys" in needs else frozenset()

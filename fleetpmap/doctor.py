@@ -123,7 +123,7 @@ def _route(host: Host, options: SshOptions) -> Route | None:
 
 def _not_needed(host: Host, way: Route | None) -> set[str]:
     steps: set[str] = set()
-    if host.transport == "local":
+    if not host.is_ssh:
         steps.update(_CONNECTING)
     elif way and (way.way.hops or way.way.proxy_command):
         steps.add("resolve")  # the bastion's business

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import MAXYEAR, datetime, timedelta
 from heapq import nlargest
 from typing import Literal
@@ -48,9 +48,9 @@ HOST_STATUSES = (
 )
 _SLOWEST = 10
 ANSWERED = frozenset({"ok", "partial", "no-match"})
-"""Statuses of a host that told us what it has."""
+"""Statuses of a host that gave a reply."""
 INCOMPLETE = frozenset({"denied", "skipped", "cut", "unsupported"})
-"""Statuses of a process whose memory is missing from the totals though it is there: they make a host `partial`."""
+"""Statuses of a process that has memory which the totals lack; one such process makes its host `partial`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +64,30 @@ class Process:
     arguments: tuple[str, ...]
     uid: int | None
     user: str | None
-    """The host's name for the uid; None where it has none."""
+    """The host's user name for the uid; None if it has none."""
     start_ticks: int
     rss_kib: int
-    """As stat said in phase one, before smaps was read."""
+    """Resident memory by /proc/PID/stat in the list phase, before smaps was read."""
     status: str
     """One of PROCESS_STATUSES."""
     reason: str = ""
-    """Why it has no rows, as a clause; empty for `read`."""
+    """The reason why it has no rows, as a clause; empty for `read`."""
     checks: Checks | None = None
-    """What the self-check found; None where there is nothing to check."""
+    """Results of the self-check; None if there is nothing to check."""
     start_stack: int | None = None
-    """Address at which its stack begins; 0 where the login may not know, None where the host does not say."""
+    """Start address of its stack; 0 if the login may not read it, None if the host does not print it."""
     read_s: float | None = None
-    """Seconds that reading it took on the host; None but for those read by themselves, which all large ones are."""
+    """Seconds that reading it took on the host; None if it was read together with others. Large ones are read alone."""
 
     @property
     def command(self) -> str:
-        """The command line in one string; the name in brackets where there is none, as ps shows it."""
+        """The command line in one string; without one, the name in brackets, as ps prints it."""
         return " ".join(self.arguments) or f"[{self.name}]"
 
 
 @dataclass(frozen=True, slots=True)
 class HostFailure:
-    """Why a host could not be asked."""
+    """The reason why a host gave no reply."""
 
     host: str
     status: str
@@ -95,58 +95,68 @@ class HostFailure:
     message: str
     hint: str
     said: str = ""
-    """What the host printed that is not our probe's."""
+    """Other output of the host than the probe's."""
     traceback: str = ""
-    """Where in the code it came up; empty for what is known to happen."""
+    """Stack trace of an unexpected error; empty for an expected one."""
 
     @classmethod
     def from_error(cls, error: HostError) -> HostFailure:
-        """The failure that an error of our own tree is."""
+        """Make the failure of a host's error."""
         facts = (error.host, error.status, error.stage, error.message, error.hint, error.said, error.traceback)
         return cls(*facts)
 
 
 @dataclass(frozen=True, slots=True)
-class HostSnapshot:
-    """What one host answered, or why it did not. `table.process` counts in `processes`."""
+class HostResult:
+    """The outcome of querying one host, without its processes and mappings."""
 
-    host: str
+    name: str
     status: str
     """One of HOST_STATUSES."""
+    failure: HostFailure | None
+    """The reason why the host gave no reply; None if it did."""
+    capabilities: Capabilities | None
+    notes: tuple[str, ...]
+    """Remarks on the connection that may interest the user."""
+    said: str = ""
+    """Other output of the host than the probe's: a banner, a login script's output, stderr."""
+    local: bool = False
+    """True for this machine, read without SSH."""
+    same_as: str = ""
+    """The other name under which this machine is counted (`once_per_machine`); empty if it is counted under its own."""
+    read_s: float | None = None
+    """Seconds that reading took on the host, by its own clock, which counts hundredths; None if unknown."""
+    keys: tuple[str, ...] = ()
+    """The kernel's fields in the order of this host's smaps; a table of many hosts has its own order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSnapshot(HostResult):
+    """One host at one moment: its result, its processes and its mappings. `table.process` indexes `processes`."""
+
     processes: tuple[Process, ...]
     table: MappingTable
-    capabilities: Capabilities | None
-    failure: HostFailure | None = None
-    notes: tuple[str, ...] = ()
-    """What the user may want to know about the way there."""
-    said: str = ""
-    """What the host printed that is not our probe's: a banner, a login script's talk, stderr."""
-    local: bool = False
-    """It is this machine, read without SSH."""
-    same_as: str = ""
-    """The name under which this machine is counted, if that is another (`once_per_machine`)."""
-    read_s: float | None = None
-    """Seconds that reading took on the host, by its own clock, which tells hundredths; None where that is unknown."""
-    keys: tuple[str, ...] = ()
-    """The kernel's fields in the order of its smaps."""
 
     @classmethod
     def failed(cls, failure: HostFailure) -> HostSnapshot:
-        """A host that could not be asked."""
-        return cls(failure.host, failure.status, (), concatenate([]), None, failure, said=failure.said)
-
-    def result(self) -> HostResult:
-        """The same without processes and table."""
-        return HostResult(
-            *(self.host, self.status, self.failure, self.capabilities, self.notes, self.said),
-            local=self.local,
-            same_as=self.same_as,
-            keys=self.keys,
-            read_s=self.read_s,
+        """Make the snapshot of a host that gave no reply."""
+        return cls(
+            name=failure.host,
+            status=failure.status,
+            failure=failure,
+            capabilities=None,
+            notes=(),
+            said=failure.said,
+            processes=(),
+            table=concatenate([]),
         )
 
+    def result(self) -> HostResult:
+        """Return the result alone, so that processes and table can be released."""
+        return HostResult(*(getattr(self, column.name) for column in fields(HostResult)))
+
     def counted_as(self, name: str) -> HostSnapshot:
-        """The same without its processes, since they are those of the host `name`."""
+        """Return a copy without processes: they are counted under the host `name`, the same machine."""
         note = f"the same machine as {name}, and counted there"
         return replace(
             self, status="ok", processes=(), table=concatenate([]), keys=(), notes=(*self.notes, note), same_as=name
@@ -155,19 +165,19 @@ class HostSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """When and how the snapshot was taken."""
+    """The time and the command of a snapshot."""
 
     started: datetime
-    """With its time zone."""
+    """Begin, with its time zone."""
     elapsed_s: float
     command: str
-    """What the user typed; never holds a secret, since no option takes one."""
+    """The command line as typed. It never holds a secret, since no option takes one."""
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
-    """Whether every host had its turn and its time."""
+    """`whole` if every host was asked and had its full time; otherwise the event that cut the run short."""
 
     @property
     def has_dates(self) -> bool:
-        """Whether begin and end are dates in every time zone; a file may hold the calendar's last day."""
+        """True if begin and end are dates in every time zone; a file may hold the calendar's last day."""
         try:
             ended = self.started + timedelta(seconds=self.elapsed_s)
         except (ValueError, OverflowError):
@@ -176,39 +186,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class HostResult:
-    """One host asked: its place in the order is the inventory's."""
-
-    name: str
-    status: str
-    failure: HostFailure | None
-    capabilities: Capabilities | None
-    notes: tuple[str, ...]
-    said: str = ""
-    local: bool = False
-    """It is this machine, read without SSH."""
-    same_as: str = ""
-    """The name under which this machine is counted, if that is another (`once_per_machine`)."""
-    read_s: float | None = None
-    """Seconds that reading took on the host, by its own clock, which tells hundredths; None where that is unknown."""
-    keys: tuple[str, ...] = ()
-    """The kernel's fields in the order of that host's smaps; the table of many hosts has them in another."""
-
-
-@dataclass(frozen=True, slots=True)
 class Checked:
-    """The self-check of every process whose smaps came, whole or not."""
+    """Self-check results of all processes that smaps was received of, whole or cut."""
 
     processes: int
-    """How many these are."""
+    """Number of these processes."""
     verdicts: Mapping[Check, Counter[Verdict]]
-    """Of each check, verdict to number of processes; rollup only if it was asked for."""
+    """Number of processes by check and verdict; `rollup` is there only if rollups were requested."""
     findings: tuple[tuple[Process, Finding], ...]
-    """What is amiss, in the order of the processes."""
+    """Each inconsistency with its process, in the order of the processes."""
 
     @classmethod
     def of(cls, processes: Iterable[Process]) -> Checked:
-        """What the checks of these processes come to."""
+        """Count the verdicts of these processes, and gather their findings."""
         verdicts: dict[Check, Counter[Verdict]] = {check: Counter() for check in ALWAYS_CHECKED}
         findings: list[tuple[Process, Finding]] = []
         checked = [(process, process.checks) for process in processes if process.checks]
@@ -221,43 +211,43 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of what was asked for is in the totals, and whether it hangs together."""
+    """Counts of the hosts and processes in the totals and missing from them, with the self-check results."""
 
     hosts: Counter[str]
-    """Status to number of hosts; their sum is the hosts asked."""
+    """Number of hosts by status; their sum is the hosts asked."""
     processes: Counter[str]
-    """Status to number of processes; their sum is the processes matched."""
+    """Number of processes by status; their sum is the processes matched."""
     failures: tuple[HostFailure, ...]
     checked: Checked = field(default_factory=lambda: Checked.of(()))
     read_s: Mapping[str, float] = field(default_factory=dict)
-    """Host to the seconds that reading took there, for those that tell."""
+    """Seconds that reading took, by host; only hosts that measure it."""
     slowest: tuple[Process, ...] = ()
-    """The processes whose reading took longest, of those of which that is known."""
+    """The ten processes that took longest to read, longest first, among those with a known time."""
 
     @property
     def asked(self) -> int:
-        """Hosts asked."""
+        """Number of hosts asked."""
         return self.hosts.total()
 
     @property
     def matched(self) -> int:
-        """Processes matched."""
+        """Number of processes matched."""
         return self.processes.total()
 
     @property
     def answered(self) -> int:
-        """Hosts that told us what they have."""
+        """Number of hosts that gave a reply."""
         return sum(count for status, count in self.hosts.items() if status in ANSWERED)
 
     @property
     def complete(self) -> bool:
-        """Whether every host answered and no process's memory is missing."""
+        """True if every host gave a reply and no process's memory is missing."""
         return self.answered == self.asked and not any(self.processes[status] for status in INCOMPLETE)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A fleet at one moment. `table.process` counts in `processes`; both follow the order of `hosts`."""
+    """A fleet at one moment. `table.process` indexes `processes`; both follow the order of `hosts`."""
 
     hosts: tuple[HostResult, ...]
     processes: tuple[Process, ...]
@@ -266,11 +256,11 @@ class Snapshot:
 
     @classmethod
     def assemble(cls, hosts: Iterable[HostSnapshot], run: Run) -> Snapshot:
-        """One snapshot of many hosts, in the order given."""
+        """Build the snapshot of many hosts, in the order given."""
         results: list[HostResult] = []
         processes: list[Process] = []
 
-        def tables() -> Iterator[tuple[MappingTable, int]]:  # each let go of as soon as it is taken
+        def tables() -> Iterator[tuple[MappingTable, int]]:  # lazy, so that each host can be freed at once
             for host in hosts:
                 results.append(host.result())
                 processes.extend(host.processes)
@@ -281,26 +271,27 @@ class Snapshot:
 
     @classmethod
     def joined(cls, snapshots: Sequence[Snapshot]) -> Snapshot:
-        """One snapshot of several that have no host in common; its run is from the first's begin to the last's end."""
+        """Join snapshots that have no host in common; the run lasts from the first's begin to the last's end."""
         first, *others = snapshots
         if not others:
             return first
         processes: list[Process] = []
         tables: list[tuple[MappingTable, int]] = []
-        for one in snapshots:
-            tables.append((one.table, len(processes)))
-            processes.extend(one.processes)
-        runs = [one.run for one in snapshots]
+        for snapshot in snapshots:
+            tables.append((snapshot.table, len(processes)))
+            processes.extend(snapshot.processes)
+        runs = [snapshot.run for snapshot in snapshots]
         started = min(run.started for run in runs)
         ended = max(run.started + timedelta(seconds=run.elapsed_s) for run in runs)
         command = "; ".join(run.command for run in runs)
         cut_short: list[Literal["interrupted", "deadline"]] = [run.ended for run in runs if run.ended != "whole"]
         run = Run(started, (ended - started).total_seconds(), command, cut_short[0] if cut_short else "whole")
-        return cls(tuple(host for one in snapshots for host in one.hosts), tuple(processes), concatenate(tables), run)
+        hosts = tuple(host for snapshot in snapshots for host in snapshot.hosts)
+        return cls(hosts, tuple(processes), concatenate(tables), run)
 
     @property
     def coverage(self) -> Coverage:
-        """The statuses counted."""
+        """Counts of the statuses of hosts and processes."""
         timed = (process for process in self.processes if process.read_s is not None)
         return Coverage(
             hosts=Counter(host.status for host in self.hosts),
@@ -312,7 +303,7 @@ class Snapshot:
         )
 
     def same_machines(self) -> tuple[tuple[str, ...], ...]:
-        """The names of each machine that is in here more than once with processes; both in the order of `hosts`."""
+        """Group the names of each machine that has processes under several; groups and names follow `hosts`."""
         matched = {process.host for process in self.processes}
         names: dict[tuple[str, str], list[str]] = {}
         for host in self.hosts:
@@ -321,25 +312,28 @@ class Snapshot:
         return tuple(tuple(same) for same in names.values() if len(same) > 1)
 
 
-def once_per_machine(answers: Sequence[HostSnapshot]) -> list[HostSnapshot]:
-    """The answers with each machine's processes under the first name that has any; the others say which that is."""
+def once_per_machine(replies: Sequence[HostSnapshot]) -> list[HostSnapshot]:
+    """Keep the processes of each machine under its first name that has any; its other names get a note instead."""
     first: dict[tuple[str, str], str] = {}
     counted: list[HostSnapshot] = []
-    for answer in answers:
-        machine = _machine(answer.capabilities) if answer.processes else None
-        name = first.setdefault(machine, answer.host) if machine else answer.host
-        counted.append(answer if name == answer.host else answer.counted_as(name))
+    for reply in replies:
+        machine = _machine(reply.capabilities) if reply.processes else None
+        name = first.setdefault(machine, reply.name) if machine else reply.name
+        counted.append(reply if name == reply.name else reply.counted_as(name))
     return counted
 
 
 def _machine(can: Capabilities | None) -> tuple[str, str] | None:
-    """What only one machine has. Containers share the kernel, and so boot_id, but each has processes of its own; a
-    recorded tree has no namespace. None where the host does not tell."""
+    """Return what identifies a machine, or None if the host does not print it.
+
+    Containers share the kernel, and with it boot_id, but each has its own processes; so the pid namespace is part of
+    it. A recorded tree has no namespace.
+    """
     return (can.boot_id, can.pid_namespace) if can and can.boot_id and can.pid_namespace else None
 
 
 def host_status(processes: Iterable[Process]) -> str:
-    """The status of a host that answered, from those of its processes."""
+    """Return the status of a host that gave a reply, from the statuses of its processes."""
     statuses = {process.status for process in processes}
     if not statuses:
         return "no-match"

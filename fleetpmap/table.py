@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.catalogue import SIZES
 from fleetpmap.naming import Names, name_mappings
 from fleetpmap.smaps import NULL, Coded, SmapsColumns
 from fleetpmap.smaps.columns import in_row_order
@@ -28,28 +29,10 @@ ROLLUP = "[totals]"
 """The path of the only row of a process whose smaps_rollup was read: it stands for all mappings, from first to last.
 As long as the kernel's own `[rollup]`, which the parser takes for a mistake."""
 
-METRICS: Mapping[str, Rule] = {
-    "size_kib": "upper bound",
-    "rss_kib": "upper bound",
-    "pss_kib": "sum",
-    "uss_kib": "sum",
-    "dirty_kib": "upper bound",
-    "swap_kib": "upper bound",
-    "swap_pss_kib": "sum",
-    "hugetlb_kib": "upper bound",
-}
-"""The sizes of every report, and what their sum over several processes is."""
-
-KERNEL_KEYS: Mapping[str, tuple[str, ...]] = {
-    "rss_kib": ("Rss",),
-    "pss_kib": ("Pss",),
-    "uss_kib": ("Private_Clean", "Private_Dirty"),
-    "dirty_kib": ("Shared_Dirty", "Private_Dirty"),
-    "swap_kib": ("Swap",),
-    "swap_pss_kib": ("SwapPss",),
-    "hugetlb_kib": ("Shared_Hugetlb", "Private_Hugetlb"),
-}
-"""The kernel's fields that each size is the sum of; size_kib is the range itself."""
+METRICS: Mapping[str, Rule] = {size.column: size.rule for size in SIZES}
+"""Columns of the sizes, in order, to what their sum over several processes is."""
+KERNEL_KEYS: Mapping[str, tuple[str, ...]] = {size.column: size.kernel_keys for size in SIZES if size.kernel_keys}
+"""Columns of the sizes to the kernel's fields that they are the sum of; size_kib is the range itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,14 @@ import pytest
 
 from sshd import Sshd, missing
 
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its folder: `pytest -m unit` runs tests/unit."""
+    for item in items:
+        item.add_marker(item.path.relative_to(_HERE).parts[0])
+
 
 @pytest.fixture(scope="session")
 def sshd() -> Iterator[Sshd]:

@@ -1,16 +1,16 @@
-"""The raw files of a run, kept and read again.   collector ─► [capture] ─► Snapshot
+"""Raw files of a run, written and loaded again.   collector ─► [capture] ─► Snapshot
 
-    layout      which files there are, what they are called, and how a host's name becomes a directory's
-    manifest    what the files do not say: who failed and why, who was denied, when; and every file's checksum
+    tree        the files of a capture: their names, and the directory of each host
+    manifest    facts that the files do not hold: failed hosts, denied processes, times; and each file's checksum
       ▼
-    writer      a host's answer into files, as soon as it has answered: a directory, or one archive
+    writer      writes each host's reply as soon as it arrives, into a directory or one archive
       ▼
-    stored      a directory or an archive into the files of one host after another; follows no link, writes nothing
+    stored      reads a directory or an archive, host by host; follows no link, writes nothing
       ▼
-    reader      those files through the parsers of a live run: the same Snapshot
-    found       the same for trees without a manifest: a user's own copy of /proc, or what smemcap wrote
+    loader      passes those files through the parsers of a live run: the same Snapshot
+    foreign     the same for trees without a manifest: a user's copy of /proc, or an archive of smemcap
 
-A capture is laid out as tests/fake_proc is, so it is a `proc_root` too: a user's capture is a fixture as it stands.
+A capture has the layout of tests/fake_proc, so it can be a `proc_root`: a user's capture is a test fixture as it is.
 """
 
 from fleetpmap.capture.loader import load

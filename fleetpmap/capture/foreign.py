@@ -1,7 +1,7 @@
-"""Trees that nobody wrote a manifest for: a user's own copy of /proc, smemcap's tar.   stored ─► [found] ─► Snapshot
+"""Load trees without a manifest: a user's copy of /proc, an archive of smemcap.   stored ─► [foreign] ─► Snapshot
 
-Who was denied and why is not known of them: a process without an smaps is `denied`, whatever kept it from being copied.
-smemcap writes meminfo, version, and of each process smaps, cmdline and stat, whose owner in the tar is the process's.
+Such a tree does not record why a file is missing, so a process without an smaps is always `denied`. smemcap writes
+meminfo, version, and for each process smaps, cmdline and stat; the tar gives the files the owner of the process.
 Source: smemcap.c of smem 1.5 and of BusyBox (procps/smemcap.c).
 """
 
@@ -13,10 +13,10 @@ from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
 
 from fleetpmap.capture.phase_text import check_cgroups, listing_of, reading_of
-from fleetpmap.capture.stored import HostFiles, Stored
-from fleetpmap.capture.tree import BOOT_ID, PASSWD, RELEASE, VERSION, pid_file, refused
-from fleetpmap.collection.conversation import Conversation
+from fleetpmap.capture.stored import Stored
+from fleetpmap.capture.tree import BOOT_ID, PASSWD, RELEASE, VERSION, HostFiles, pid_file, refused
 from fleetpmap.collection.interpret import host_snapshot
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection, choose
 from fleetpmap.snapshot import HostSnapshot, Process, Run, Snapshot, host_status
@@ -28,14 +28,14 @@ _PAGE_SIZE = re.compile(rb"^KernelPageSize: +(4|8|16|64) kB$", re.MULTILINE)
 _SUFFIXES = re.compile(r"\.(tar|tgz|gz|zst)")
 _NOT_COPIED = "its smaps is not in the copy"
 _OF_A_THREAD = "its main thread had ended, and the smaps of the others are not in the copy"
-_NO_MANIFEST = "without a manifest nobody knows whether all of it is here"
+_NO_MANIFEST = "it has no manifest, so files may be missing unnoticed"
 
 
 def snapshot(stored: Stored, selection: Selection, command: str) -> Snapshot:
-    """The snapshot of a tree without a manifest, taken when the tree was last changed.
+    """Load a tree without a manifest. The time of the run is the tree's modification time.
 
     Raises:
-        UsageError: it has no processes, or a file is not what its name says.
+        UsageError: the tree has no processes, or a file does not have the format of its name.
     """
     run = Run(_changed(stored.path), 0.0, command)
     passwd = stored.top(PASSWD) or b""
@@ -47,7 +47,7 @@ def snapshot(stored: Stored, selection: Selection, command: str) -> Snapshot:
 
 
 def _changed(path: Path) -> datetime:
-    """When it was last changed, which some file systems put beyond the calendar."""
+    """Return the modification time; 1970 if it is outside the calendar, as on some file systems."""
     try:
         changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         return changed.astimezone() if 1970 <= changed.year < MAXYEAR else datetime.fromtimestamp(0, UTC)
@@ -56,9 +56,9 @@ def _changed(path: Path) -> datetime:
 
 
 def _pids(files: HostFiles) -> list[int]:
-    """Those of its processes that say who they are."""
-    found = filter(None, map(pid_file, files.files))
-    return sorted(pid for pid, name in found if name == "stat")
+    """Return the pids of the processes with a stat."""
+    pid_files = filter(None, map(pid_file, files.files))
+    return sorted(pid for pid, name in pid_files if name == "stat")
 
 
 def _answered(path: Path, files: HostFiles, passwd: bytes, selection: Selection) -> HostSnapshot:
@@ -72,8 +72,8 @@ def _answered(path: Path, files: HostFiles, passwd: bytes, selection: Selection)
         reading = reading_of(listing, content, chosen, passwd) if chosen else None
     except MalformedError as error:
         raise refused(path, f"{name}: {error}") from error
-    answer = Conversation(listing, choice, "", reading=reading)
-    answered = host_snapshot(Host(name), answer, (_NO_MANIFEST,), rollups=False)
+    reply = HostReply(Host(name), listing, choice, notes=(_NO_MANIFEST,), reading=reading)
+    answered = host_snapshot(reply, rollups=False)
     threads = {process.pid: process.threads for process in choice.read}
     processes = tuple(_as_copied(process, threads.get(process.pid, 1)) for process in answered.processes)
     return replace(answered, processes=processes, status=host_status(processes))
@@ -88,7 +88,7 @@ def _as_copied(process: Process, threads: int) -> Process:
 
 
 def _owners(files: HostFiles) -> dict[str, bytes]:
-    """smemcap keeps no status: the owner that its tar names stands in for it."""
+    """Return a status file with a Uid line for each process of smemcap, which writes none, from the tar's owners."""
     if VERSION not in files.files:
         return {}
     owners = {f"{pid}/status": b"Uid:" + b"\t%d" % uid * 4 for pid, uid in files.owners.items()}

@@ -1,7 +1,7 @@
-"""A capture's files through the parsers of a live run.   stored, manifest ─► [reader] ─► Snapshot
+"""Load a capture through the parsers of a live run.   stored, manifest ─► [loader] ─► Snapshot
 
-What a host answered is put together again as a Conversation, and from there on everything is what `collect` does: the
-same parser, checks, names and statuses. Process options choose once more, among those that were kept.
+Each host's reply is rebuilt from its files. From there on the code is that of `collect`: the same parser, checks, names
+and statuses. A selection chooses once more, among the processes in the capture.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from fleetpmap.capture import foreign as found
+from fleetpmap.capture import foreign
 from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest, ManifestError, parse
 from fleetpmap.capture.phase_text import check_cgroups, listing_of
-from fleetpmap.capture.stored import HostFiles, Stored, opened
-from fleetpmap.capture.tree import MANIFEST, refused
-from fleetpmap.collection.conversation import Conversation
+from fleetpmap.capture.stored import Stored, opened
+from fleetpmap.capture.tree import MANIFEST, HostFiles, refused
 from fleetpmap.collection.interpret import host_snapshot
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
-from fleetpmap.processes import Choice, LeftOut, Selection, choose
+from fleetpmap.processes import Choice, Selection, Skipped, choose
 from fleetpmap.snapshot import HostSnapshot, Snapshot, once_per_machine
 from fleetpmap.wire import Listing, Processes, ProcessReading, Reading, ReadStatus
 from fleetpmap.wire.section_readers import MalformedError, parse_rollup
 
 
 def load(path: Path, selection: Selection, *, command: str = "") -> Snapshot:
-    """The snapshot that a capture, a tree laid out like one, or a tar of smemcap's comes to.
+    """Load a capture, a tree with the same layout, or an archive of smemcap.
 
-    `selection` narrows the processes further; its guard does not count, since nothing is held up. `command` is what a
-    tree that does not know its own was shown with.
+    `selection` narrows the processes further. Its guard (max_rss_kib, max_rss_sum_kib) has no effect, since reading
+    files blocks no process. `command` becomes the run's command if the tree does not record one.
 
     Raises:
-        UsageError: it is none of these, damaged, of a version that is not known, or not safe to read.
+        UsageError: it is none of these, damaged, of an unknown version, or not safe to read.
     """
     selection = replace(selection, max_rss_kib=None, max_rss_sum_kib=None)
     if selection.exe is not None:
@@ -42,7 +42,7 @@ def load(path: Path, selection: Selection, *, command: str = "") -> Snapshot:
     with opened(path) as stored:
         text = stored.top(MANIFEST)
         if text is None:
-            return found.snapshot(stored, selection, command)
+            return foreign.snapshot(stored, selection, command)
         try:
             return _snapshot(stored, parse(text), selection)
         except ManifestError as error:
@@ -70,19 +70,22 @@ def _snapshot(stored: Stored, manifest: Manifest, selection: Selection) -> Snaps
 def _answered(
     stored: Stored, kept: KeptHost, files: HostFiles | None, manifest: Manifest, selection: Selection
 ) -> HostSnapshot:
-    there = {} if files is None else files.files
-    _check(kept, there)
+    content = {} if files is None else files.files
+    _check(kept, content)
     try:
-        # What the manifest does not list is not part of the capture.
-        answer = _conversation(kept, {path: there[path] for path in kept.files}, selection)
+        # A file that the manifest does not list is not part of the capture.
+        reply = _reply(kept, {path: content[path] for path in kept.files}, selection)
     except MalformedError as error:
         raise refused(stored.path, f"{kept.name}: {error}") from error
-    host = Host(kept.name, sudo=kept.sudo, transport="local" if kept.local else "ssh")
-    return host_snapshot(host, answer, kept.notes, rollups=manifest.rollups)
+    return host_snapshot(reply, rollups=manifest.rollups)
 
 
 def _check(kept: KeptHost, content: dict[str, bytes]) -> None:
-    """That every file of the manifest is there, as it was written."""
+    """Check that every file of the manifest is there with its checksum, and that no process lacks a file.
+
+    Raises:
+        ManifestError: the first fault.
+    """
     for path, digest in kept.files.items():
         if path not in content:
             raise ManifestError(f"{kept.directory}/{path} is missing")
@@ -95,10 +98,10 @@ def _check(kept: KeptHost, content: dict[str, bytes]) -> None:
                 raise ManifestError(f"{kept.name}: process {process.pid} is there without its {name}")
 
 
-def _conversation(kept: KeptHost, content: dict[str, bytes], selection: Selection) -> Conversation:
+def _reply(kept: KeptHost, content: dict[str, bytes], selection: Selection) -> HostReply:
     assert kept.capabilities is not None  # noqa: S101 - a manifest in which a host neither failed nor answered is refused
     users = {process.uid: process.user for process in kept.processes if process.uid is not None and process.user}
-    listing = listing_of(kept.capabilities, content, [one.pid for one in kept.processes])
+    listing = listing_of(kept.capabilities, content, [process.pid for process in kept.processes])
     if len(listing.processes) < len(kept.processes):
         raise MalformedError("a stat is empty")
     listing = _with_owners(listing, kept, users)
@@ -109,10 +112,11 @@ def _conversation(kept: KeptHost, content: dict[str, bytes], selection: Selectio
     left_out = [process for process in kept.processes if process.pid in chosen and process.left_out]
     choice = Choice(
         tuple(listed[process.pid] for process in read),
-        tuple(LeftOut(listed[process.pid], process.status, process.reason) for process in left_out),
+        tuple(Skipped(listed[process.pid], process.status, process.reason) for process in left_out),
     )
     reading = replace(_reading(read, content, users), seconds=kept.read_s) if read else None
-    return Conversation(listing, choice, kept.said, reading=reading)
+    host = Host(kept.name, sudo=kept.sudo, transport="local" if kept.local else "ssh")
+    return HostReply(host, listing, choice, kept.said, kept.notes, reading=reading)
 
 
 def _with_owners(listing: Listing, kept: KeptHost, users: dict[int, str]) -> Listing:
@@ -123,9 +127,9 @@ def _with_owners(listing: Listing, kept: KeptHost, users: dict[int, str]) -> Lis
 
 def _chosen(listing: Listing, selection: Selection) -> set[int]:
     if selection == Selection(max_rss_kib=None, max_rss_sum_kib=None):
-        return {process.pid for process in listing.processes}  # kernel threads too, which the run was asked for by pid
+        return {process.pid for process in listing.processes}  # kernel threads too, if the run selected them by pid
     choice = choose(listing, selection)
-    return {process.pid for process in (*choice.read, *(left.process for left in choice.left_out))}
+    return {process.pid for process in choice.matched}
 
 
 def _reading(processes: Sequence[KeptProcess], content: dict[str, bytes], users: dict[int, str]) -> Reading:

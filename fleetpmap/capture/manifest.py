@@ -1,14 +1,14 @@
-"""What a capture's files do not say.   writer ─► [manifest] ─► manifest.json ─► [manifest] ─► reader
+"""The manifest of a capture: facts that its files do not hold.   writer ─► [manifest] ⇄ manifest.json ─► loader
 
     {"fleetpmap": {"capture": 1, "version": "0.3.0"},
      "run": {"started", "elapsed_s", "command", "ended", "rollups", "machines_once"},
      "coverage": {"hosts": {STATUS: n…}, "processes": {STATUS: n…}},
-     "rebuilt": {FILE: what of it was not read as it stands there},
+     "rebuilt": {FILE: the part of it that differs from the file in /proc},
      "hosts": [{"name", "directory", "status", "failure", "capabilities", "sudo", "local", "notes", "said",
                 "read_s", "processes": [{"pid", "status", "reason", "uid", "user", "left_out", "reading": {…}}],
                 "files": {PATH: SHA256}}]}
 
-It may come from anywhere: every value is checked for its type, and no path in it is ever opened.
+A manifest may be hostile: the type of every value is checked, and no path in it is ever opened.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fleetpmap.wire import Capabilities, ProcessReading
 from fleetpmap.wire.replies import PAGE_SIZES
 
 FORMAT = 1
-"""The capture's version: one that is not known is not read."""
+"""Version of the format; a manifest of any other is refused."""
 REBUILT = {
     "stat": "of a process that was read it is that of after the reading, with the name of before; if its main thread"
     " has ended, the state and memory are those of another thread",
@@ -40,14 +40,14 @@ REBUILT = {
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _NOT_FACTS = frozenset({"pid", "status", "start", "stop", "rollup", "uid", "arguments", "name"})
-"""Of a ProcessReading: said elsewhere, or read from the files."""
+"""Fields of a ProcessReading that stand elsewhere in the manifest, or come from the files."""
 _LARGEST = 1 << 64
 
 T = TypeVar("T")
 
 
 class ManifestError(Exception):
-    """The manifest is not one; the message says what and where."""
+    """A text that is not a valid manifest; the message gives place and fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,52 +60,52 @@ class KeptProcess:
     uid: int | None
     user: str | None
     left_out: bool
-    """It was not to be read at all: the guard's word, or a zombie's."""
+    """True if it was skipped before the read phase, by the guard or as a zombie."""
     reading: Mapping[str, Any]
-    """What phase two said of it besides its text: the other fields of a ProcessReading."""
+    """The fields of its ProcessReading that stand nowhere else in the capture."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptHost:
-    """One host that was asked."""
+    """One host of the run."""
 
     name: str
     directory: str
     status: str
     failure: HostFailure | None
     capabilities: Capabilities | None
-    """None where it failed."""
+    """None if the host failed."""
     sudo: bool
     local: bool
     notes: tuple[str, ...]
     said: str
     processes: tuple[KeptProcess, ...]
-    """Those read, in the order read, then those left out."""
+    """The processes read, in the order read, then the skipped ones."""
     files: Mapping[str, str]
-    """Path below `directory` to SHA-256."""
+    """SHA-256 by path below `directory`."""
     read_s: float | None = None
-    """Seconds that reading took on the host."""
+    """Seconds that reading took on the host; None if it read nothing, or has no uptime."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All of it."""
+    """A whole manifest."""
 
     run: Run
     rollups: bool
-    """smaps_rollup was read for the self-check."""
+    """True if smaps_rollup was read for the self-check."""
     machines_once: bool
-    """A machine with several names was counted once."""
+    """True if a machine with several names was counted once."""
     hosts: tuple[KeptHost, ...]
 
 
 def facts_of(reading: ProcessReading) -> dict[str, Any]:
-    """What a manifest keeps of a process's reading."""
-    return {one.name: getattr(reading, one.name) for one in fields(reading) if one.name not in _NOT_FACTS}
+    """Return the fields of a process's reading that the manifest stores."""
+    return {field.name: getattr(reading, field.name) for field in fields(reading) if field.name not in _NOT_FACTS}
 
 
 def dump(manifest: Manifest, snapshot: Snapshot) -> bytes:
-    """The file's text; `snapshot` is what the run came to."""
+    """Return the text of manifest.json; `snapshot` is the result of the run, for the coverage."""
     run, coverage = manifest.run, snapshot.coverage
     document = {
         "fleetpmap": {"capture": FORMAT, "version": __version__},
@@ -119,10 +119,10 @@ def dump(manifest: Manifest, snapshot: Snapshot) -> bytes:
 
 
 def parse(text: bytes) -> Manifest:
-    """The manifest that this text is.
+    """Parse and check the text of manifest.json.
 
     Raises:
-        ManifestError: it is none, or of a version that is not known.
+        ManifestError: it is not a valid manifest, or of an unknown version.
     """
     try:
         document = json.loads(text)
@@ -134,7 +134,7 @@ def parse(text: bytes) -> Manifest:
         raise ManifestError(f"a capture of version {version}, and this program knows only version {FORMAT}")
     run = _value(document, "run", dict, "the manifest")
     hosts = tuple(
-        _host(one, f"host {place}") for place, one in enumerate(_value(document, "hosts", list, "the run"), 1)
+        _host(entry, f"host {place}") for place, entry in enumerate(_value(document, "hosts", list, "the run"), 1)
     )
     if len({host.name for host in hosts}) < len(hosts):
         raise ManifestError("the manifest names a host twice")
@@ -205,7 +205,7 @@ def _files(digests: dict[str, Any], host: str) -> dict[str, str]:
 
 
 def _processes(entries: list[object], host: str) -> tuple[KeptProcess, ...]:
-    processes = tuple(_process(one, host) for one in entries)
+    processes = tuple(_process(entry, host) for entry in entries)
     if len({process.pid for process in processes}) < len(processes):
         raise ManifestError(f"{host}: a process is there twice")
     return processes
@@ -224,13 +224,13 @@ def _process(entry: object, host: str) -> KeptProcess:
 
 
 def _built(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    """A dataclass from an object whose keys are its fields."""
-    hints = _hints(kind)  # type: ignore[arg-type]  # mypy takes it that no type[T] can be hashed
-    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
+    """Build a dataclass from a JSON object with a key for each field; fields with a default may be missing."""
+    hints = _hints(kind)  # type: ignore[arg-type]  # mypy assumes that a type[T] cannot be hashed
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # every caller passes a dataclass
     unknown = next((name for name in values if name not in known), None)
-    if unknown is not None:  # it may be empty
+    if unknown is not None:  # not `if unknown`: the key may be empty
         raise ManifestError(f'{where}: this version does not know "{unknown[:40]}"')
-    needed = [name for name, one in known.items() if one.default is MISSING and one.default_factory is MISSING]
+    needed = [name for name, field in known.items() if field.default is MISSING and field.default_factory is MISSING]
     if missing := next((name for name in needed if name not in values), None):
         raise ManifestError(f'{where}: "{missing}" is missing')
     return kind(**{name: _checked(value, hints[name], f"{where}: {name}") for name, value in values.items()})
@@ -261,7 +261,7 @@ def _value(entry: object, key: str, kind: Any, where: str) -> Any:
 
 
 def _checked(value: Any, kind: Any, where: str) -> Any:
-    """The value, if it is of this kind. Any number has to fit into a column."""
+    """Return the value if it has this type. Numbers must be from 0 to 2**64 - 1, so that they fit into a column."""
     wanted = dict if getattr(kind, "__origin__", None) is not None else kind
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         raise ManifestError(f"{where} is not what it should be")

@@ -1,6 +1,7 @@
-"""Files in the shape in which the probe sends them.   stored ─► [body] ─► wire's Listing and Reading
+"""Rebuild the probe's output from a capture's files.   stored ─► [phase_text] ─► wire's Listing and Reading
 
-The probe prints a file's lines behind its path; here the same is done with files, so that wire's own parsers read them.
+The probe prints each line of a file behind the file's path. The same is done here, so that the parsers of `wire` can
+parse the files.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from fleetpmap.wire.replies import build_listing, build_reading
 
 
 def listing_of(can: Capabilities, files: Mapping[str, bytes], pids: Sequence[int], passwd: bytes = b"") -> Listing:
-    """Phase one of these processes.
+    """Return the listing of these processes.
 
     Raises:
-        MalformedError: a file that is not what its name says.
+        MalformedError: a file does not have the format of its name.
     """
     sections = {
         "stat": lines_of(files, pids, "stat"),
@@ -32,10 +33,10 @@ def listing_of(can: Capabilities, files: Mapping[str, bytes], pids: Sequence[int
 
 
 def reading_of(listing: Listing, files: Mapping[str, bytes], pids: Sequence[int], passwd: bytes) -> Reading:
-    """Phase two of these processes; one without an smaps is `denied`.
+    """Return the reading of these processes; one without an smaps is `denied`.
 
     Raises:
-        MalformedError: a file that is not what its name says.
+        MalformedError: a file does not have the format of its name.
     """
     texts = {pid: files[f"{pid}/smaps"] for pid in pids if f"{pid}/smaps" in files}
     headed = (b"\n==> %d/smaps <==\n%b" % (pid, text) for pid, text in texts.items())
@@ -50,7 +51,7 @@ def reading_of(listing: Listing, files: Mapping[str, bytes], pids: Sequence[int]
 
 
 def lines_of(files: Mapping[str, bytes], pids: Iterable[int], name: str, *, end: bytes = b"\n") -> bytes:
-    """What grep -H prints of these processes' files of this name."""
+    """Return the output of grep -H for the files of this name: `PID/NAME:LINE` for each line."""
     texts = ((pid, files.get(f"{pid}/{name}", b"")) for pid in pids)
     return b"".join(
         b"%d/%b:%b%b" % (pid, name.encode(), line, end)
@@ -61,25 +62,25 @@ def lines_of(files: Mapping[str, bytes], pids: Iterable[int], name: str, *, end:
 
 
 def _facts(files: Mapping[str, bytes], pids: Iterable[int]) -> bytes:
-    """What grep -zH prints of these processes' files."""
+    """Return the output of grep -zH for these processes' files: `PID/NAME:TEXT` and a NUL."""
     names = ("stat", "cmdline", "smaps_rollup")
     return b"".join(lines_of(files, pids, name, end=b"\0") for name in names)
 
 
 def owners_of(files: Mapping[str, bytes], pids: Iterable[int]) -> bytes:
-    """The Uid line of each status."""
+    """Return the Uid line of each status, as grep prints it."""
     lines = lines_of(files, pids, "status").splitlines(keepends=True)
     return b"".join(line for line in lines if b"/status:Uid:" in line[:32])
 
 
 def check_cgroups(listing: Listing, selection: Selection, host: str) -> None:
-    """See that a selection by cgroup has something to go by: without, nobody would match.
+    """Check that a selection by cgroup or unit can match: a capture may lack cgroups, and then no process would.
 
     Raises:
         UsageError: no process of this host has a cgroup file.
     """
-    there = listing.processes
-    if there and (selection.cgroup or selection.unit) and all(process.cgroups is None for process in there):
+    processes = listing.processes
+    if processes and (selection.cgroup or selection.unit) and all(process.cgroups is None for process in processes):
         hint = "select by --match or --user; a run that selects by --unit or --cgroup keeps them"
         raise UsageError(f"{host}: the capture does not hold the cgroups of its processes", hint=hint)
 

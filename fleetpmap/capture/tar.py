@@ -1,8 +1,10 @@
-"""The members of a tar, from a stream.   bytes ─► [tar] ─► stored
+"""Read the members of a tar from a stream.   bytes ─► [tar] ─► stored_archive
 
-Only what a capture or smemcap's tar can hold: files and directories, whose name, size or owner may stand in a header of
-their own before them (GNU's long name, pax). Everything else is refused. tarfile reads far more, and a hostile archive
-makes it raise any exception, call itself without end, or take seconds for a map of holes.
+    header (512 bytes: name, size, owner, kind, checksum)     content, filled up to a multiple of 512     next header …
+
+Supports only members that a capture or smemcap's tar can hold: files and directories. An extra header before a member
+may give its name, size or owner (GNU's long name, pax). Everything else is refused. tarfile is not used: it supports
+far more, and a hostile archive can make it raise any exception, recurse without end, or take seconds for a sparse map.
 
 Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; tar.h of GNU tar.
 """
@@ -15,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 BLOCK = 512
 HEADER_LIMIT = 1 << 16
-"""Bytes of what an archive says of a member in a header of its own."""
+"""Most bytes of content of an extra header."""
 
 _PIECE = 1 << 20
 _END = bytes(BLOCK)
@@ -29,28 +31,28 @@ _HEADERS = (_LONG_NAME, _LONG_LINK, _PAX, _PAX_FOR_ALL)
 
 
 class TarError(Exception):
-    """It is no tar, or a damaged one."""
+    """A stream that is not a tar, or a damaged one."""
 
 
 class KindError(Exception):
-    """A member that no capture has."""
+    """A member of a kind that no capture has."""
 
 
 class Member(NamedTuple):
     """A file or a directory."""
 
     name: str
-    """Bytes that are not UTF-8 as surrogates."""
+    """The path as written; bytes that are not UTF-8 as surrogates."""
     size: int
     uid: int
     is_file: bool
 
 
 class Stream(Protocol):
-    """Where the bytes come from."""
+    """A source of bytes: a file, or an unpacking stream."""
 
     def read(self, size: int, /) -> bytes:
-        """At most so many bytes; fewer only at the end."""
+        """Return at most `size` bytes; b"" only at the end."""
 
 
 class Tar:
@@ -59,50 +61,50 @@ class Tar:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._content = 0
-        """Bytes of the member at hand that are not read yet."""
+        """Bytes of the current member's content not read yet."""
         self._padding = 0
         """Bytes that fill its last block."""
         self.offset = 0
-        """Where the last member ends."""
+        """Offset up to which the stream was read; after the last member, its end."""
 
     def members(self) -> Iterator[Member]:
-        """Each member. Its content may be read until the next one is asked for.
+        """Yield each member. Its content can be read until the iterator advances.
 
         Raises:
             TarError, KindError: the archive is not one of ours.
         """
-        own: dict[bytes, bytes] = {}
+        extra: dict[bytes, bytes] = {}
         while header := self._header():
             kind = header[156:157]
             size = _number(header[124:136])
             if kind in _HEADERS:
                 if size > HEADER_LIMIT:
                     raise TarError(f"a header of {size:,} bytes")
-                if kind in own:
+                if kind in extra:
                     raise TarError("two headers for one member")
                 self._content, self._padding = size, -size % BLOCK
-                own[kind] = self.read()
-                _ = own.pop(_PAX_FOR_ALL, None)  # says nothing of a member that we want
+                extra[kind] = self.read()
+                _ = extra.pop(_PAX_FOR_ALL, None)  # global defaults: none of the three keys that are used here
                 self._skip()
                 continue
-            member = _member(header, kind, size, own)
-            own = {}
+            member = _member(header, kind, size, extra)
+            extra = {}
             if member.is_file:
                 self._content, self._padding = member.size, -member.size % BLOCK
             yield member
             self._skip()
 
     def read(self) -> bytes:
-        """The content of the member at hand.
+        """Return the content of the current member.
 
         Raises:
-            TarError: it is cut.
+            TarError: it is truncated.
         """
         size, self._content = self._content, 0
         return self._exactly(size)
 
     def _header(self) -> bytes:
-        """The next header; empty at the end."""
+        """Return the next header; b"" at the end."""
         header = self._stream.read(BLOCK)
         if not header:
             if self.offset == 0:
@@ -121,7 +123,7 @@ class Tar:
         return header
 
     def _skip(self) -> None:
-        """Go behind the member at hand."""
+        """Skip the rest of the current member."""
         self._pass(self._content)
         self._content = 0
         self._pass(self._padding)
@@ -144,27 +146,27 @@ class Tar:
         return b"".join(pieces)
 
 
-def _member(header: bytes, kind: bytes, size: int, own: dict[bytes, bytes]) -> Member:
-    """The member that a header is of; `own`: the headers that stand before it, by their kind."""
-    said = _records(own.get(_PAX, b""))
+def _member(header: bytes, kind: bytes, size: int, extra: dict[bytes, bytes]) -> Member:
+    """Return the member of a header; `extra` has the content of the extra headers before it, by kind."""
+    records = _records(extra.get(_PAX, b""))
     name = header[:100].partition(b"\0")[0]
     if header[257:263] == b"ustar\0" and (prefix := header[345:500].partition(b"\0")[0]):
         name = prefix + b"/" + name
-    name = said.get(b"path", own.get(_LONG_NAME, name).partition(b"\0")[0])
+    name = records.get(b"path", extra.get(_LONG_NAME, name).partition(b"\0")[0])
     text = name.decode("utf-8", "surrogateescape")
     if kind in (_LINK, _HARD_LINK):
         raise KindError(f'"{text[:80]}" is a link')
-    if kind == _HOLES or any(key.startswith(b"GNU.sparse") for key in said):
+    if kind == _HOLES or any(key.startswith(b"GNU.sparse") for key in records):
         raise KindError(f'"{text[:80]}" is a file with holes')
     if kind not in (*_FILES, _DIRECTORY):
         raise KindError(f'"{text[:80]}" is neither a file nor a directory')
-    is_file = kind != _DIRECTORY and not text.endswith("/")  # before ustar, a slash made a directory
-    uid = _said(said, b"uid", _number(header[108:116]))
-    return Member(text, _said(said, b"size", size) if is_file else 0, uid, is_file)
+    is_file = kind != _DIRECTORY and not text.endswith("/")  # before ustar, a slash marked a directory
+    uid = _pax_number(records, b"uid", _number(header[108:116]))
+    return Member(text, _pax_number(records, b"size", size) if is_file else 0, uid, is_file)
 
 
 def _records(text: bytes) -> dict[bytes, bytes]:
-    """The records of a pax header: `LENGTH KEY=VALUE`, each on a line of its own."""
+    r"""Parse the records of a pax header, `LENGTH KEY=VALUE` and a line break: b"14 uid=100000\n"."""
     records: dict[bytes, bytes] = {}
     at = 0
     while at < len(text):
@@ -180,17 +182,17 @@ def _records(text: bytes) -> dict[bytes, bytes]:
     return records
 
 
-def _said(records: dict[bytes, bytes], key: bytes, otherwise: int) -> int:
-    """The number that a pax header says."""
+def _pax_number(records: dict[bytes, bytes], key: bytes, default: int) -> int:
+    """Return a number of a pax header; `default` if it lacks the key."""
     if key not in records:
-        return otherwise
+        return default
     if not _NUMBER.fullmatch(records[key]):
         raise TarError(f"invalid pax header: its {key.decode()} is no number")
     return int(records[key])
 
 
 def _number(field: bytes) -> int:
-    """A number of a header: octal digits, or GNU's bytes of base 256 where the first has its highest bit set."""
+    """Parse a number of a header: octal digits or, after a byte 0x80, a big-endian binary number (GNU)."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:])
     match = _OCTAL.fullmatch(field.partition(b"\0")[0])

@@ -1,7 +1,8 @@
-"""A run's raw files into a directory or an archive.   collector ─► [writer] ─► DIR, FILE.tar.zst, FILE.tar.gz
+"""Write a run's raw files into a directory or an archive.   collector ─► [writer] ─► DIR, FILE.tar.zst, FILE.tar.gz
 
-Each host is written when it has answered, so that the raw text of many is never held; the manifest comes last. All is
-written aside and renamed, closed to other users: a command line can hold a password.
+Each host is written when its reply has arrived, so the raw text of many hosts is never held; the manifest comes last.
+Everything is written under a temporary name and then renamed. Only the owner may read it: a command line can hold a
+password.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from fleetpmap.capture import manifest
 from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest
 from fleetpmap.capture.tree import BOOT_ID, DENIED, MANIFEST, RELEASE, directory_of
 from fleetpmap.capture.zstd import zstandard
-from fleetpmap.collection.conversation import Conversation
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostResult, HostSnapshot, Process, Snapshot
@@ -34,20 +35,20 @@ from fleetpmap.wire.section_readers import bytes_of, parse_facts, texts_by_pid
 ARCHIVES = (".tar.zst", ".tar.gz", ".tgz", ".tar")
 """Suffixes of a capture in one file."""
 _OTHERS = (".zip", ".7z", ".xz", ".bz2", ".zst", ".gz", ".parquet")
-"""Suffixes that nobody gives a directory."""
+"""Suffixes of other formats, refused as the name of a directory."""
 _START_TIME = 19
-"""Which of stat's fields behind the name it is."""
+"""Index of the start time among the fields of stat behind the name."""
 _GZIP_LEVEL = 1
-"""smaps shrinks 13 to 36 times at the lowest level already."""
+"""At the lowest level, smaps already shrinks to between 1/13 and 1/36."""
 
 
 class CaptureWriter:
-    """Keeps a run: `keep` is what `collect` calls for each host that answered, `finish` makes the capture appear.
+    """Context manager that writes a capture: `collect` calls `keep` for each reply, `finish` gives the final name.
 
-    Left without `finish`, nothing stays behind. A disk that fills up does not end the run: `finish` says so.
+    Without `finish`, nothing is left on disk. A full disk does not end the run; `finish` reports it.
 
     Raises:
-        UsageError: there is something at `path` already, it is called what no capture is, or it cannot be written.
+        UsageError: `path` exists, has the suffix of another format, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,30 +59,30 @@ class CaptureWriter:
         try:
             self._target = _free(path)
             self._aside = self._target.with_name(f".{secrets.token_hex(8)}.part")
-            self._place: _Place = (
+            self._place: _Archive | _Directory = (
                 _Archive(self._aside, path.name) if path.name.endswith(ARCHIVES) else _Directory(self._aside)
             )
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def keep(self, host: Host, answer: Conversation, snapshot: HostSnapshot) -> None:
-        """Write what this host answered. May be called from several threads."""
+    def keep(self, host: Host, reply: HostReply, snapshot: HostSnapshot) -> None:
+        """Write the files of one host's reply. May be called from several threads."""
         directory, digests = directory_of(host.name), {}
-        with self._lock:  # nothing is copied out of the answer before its turn
+        with self._lock:  # before the loop, so that only one host's texts are copied at a time
             try:
-                for path, content in _files(answer):
+                for path, content in _files(reply):
                     digests[path] = hashlib.sha256(content).hexdigest()
                     if self._error is None:
                         self._place.add(f"{directory}/{path}", content)
             except OSError as error:
                 self._error = error
-            self._hosts[host.name] = _kept_host(host, answer, snapshot, digests)
+            self._hosts[host.name] = _kept_host(host, reply, snapshot, digests)
 
     def finish(self, snapshot: Snapshot, *, rollups: bool, machines_once: bool) -> None:
-        """Write the manifest of the run that this is, and let the capture appear under its name.
+        """Write the manifest and rename the capture to its final name.
 
         Raises:
-            UsageError: the capture could not be written; nothing is left of it.
+            UsageError: the capture could not be written; nothing of it is left on disk.
         """
         hosts = tuple(self._hosts.get(host.name) or _failed_host(host) for host in snapshot.hosts)
         document = manifest.dump(Manifest(snapshot.run, rollups, machines_once, hosts), snapshot)
@@ -112,11 +113,16 @@ class CaptureWriter:
 
 
 def _free(path: Path) -> Path:
-    """Where this is, behind the links on the way to it, if a capture can be called so and nothing is there yet."""
+    """Return the path with links in its parent resolved, after checking its suffix and that it does not exist.
+
+    Raises:
+        UsageError: the suffix is that of another format, or the path exists.
+        OSError: the parent cannot be resolved.
+    """
     if path.name.endswith(_OTHERS) and not path.name.endswith(ARCHIVES):
         hint = "end the name in .tar.zst or .tar.gz, or name a directory; --save is what writes .parquet"
         raise UsageError(f"--capture {path}: is neither an archive that we write nor a directory", hint=hint)
-    # Not resolve(), which has an error of its own for links that lead in a circle.
+    # Not Path.resolve(), which raises a RuntimeError for links in a circle.
     target = Path(os.path.realpath(path.parent, strict=True)) / path.name
     try:
         target.lstat()
@@ -125,15 +131,9 @@ def _free(path: Path) -> Path:
     raise UsageError(f"--capture {path}: is there already", hint="name a place that is not there yet")
 
 
-class _Place(Protocol):
-    """Where the files go."""
-
-    def add(self, path: str, content: bytes) -> None: ...
-
-    def close(self) -> None: ...
-
-
 class _Directory:
+    """The files below a directory."""
+
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(mode=0o700)
@@ -153,6 +153,8 @@ class _Directory:
 
 
 class _Archive:
+    """The files as members of a tar, packed by the suffix of `name`."""
+
     def __init__(self, aside: Path, name: str) -> None:
         pack = zstandard().ZstdCompressor(write_checksum=True).stream_writer if name.endswith(".tar.zst") else None
         self._stack = contextlib.ExitStack()
@@ -173,9 +175,9 @@ class _Archive:
         self._stack.close()
 
 
-def _files(answer: Conversation) -> Iterator[tuple[str, bytes]]:
-    """The files of one host, by their path below it, as far as the run read them."""
-    can, listed, reading = answer.listing.capabilities, answer.listing.raw, answer.reading
+def _files(reply: HostReply) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of each file of one host, as far as the run read them."""
+    can, listed, reading = reply.listing.capabilities, reply.listing.raw, reply.reading
     yield from (
         (path, bytes_of(text) + b"\n") for path, text in ((RELEASE, can.kernel), (BOOT_ID, can.boot_id)) if text
     )
@@ -189,16 +191,17 @@ def _files(answer: Conversation) -> Iterator[tuple[str, bytes]]:
         "cgroup": texts_by_pid(listed.get("cgroup", b""), "cgroup"),
         "smaps_rollup": _whole(facts["smaps_rollup"]),
     }
-    for process in _matched(answer):
+    for process in _matched(reply):
         yield f"{process.pid}/cmdline", bytes_of("".join(f"{word}\0" for word in process.arguments))
         for name, texts in files.items():
             if process.pid in texts:
                 yield f"{process.pid}/{name}", texts[process.pid] + b"\n"
-    for one in reading.processes if reading else ():
-        if one.status == "read":
-            yield f"{one.pid}/smaps", reading.smaps[one.start : one.stop]  # type: ignore[union-attr]  # it has processes
-        elif one.status == "denied":
-            yield f"{one.pid}/{DENIED}", b""
+    for process_reading in reading.processes if reading else ():
+        pid = process_reading.pid
+        if process_reading.status == "read":
+            yield f"{pid}/smaps", reading.smaps[process_reading.start : process_reading.stop]  # type: ignore[union-attr]  # it has processes
+        elif process_reading.status == "denied":
+            yield f"{pid}/{DENIED}", b""
 
 
 def _whole(texts: dict[int, list[bytes]]) -> dict[int, bytes]:
@@ -206,38 +209,39 @@ def _whole(texts: dict[int, list[bytes]]) -> dict[int, bytes]:
 
 
 def _renamed(stat: bytes, listed: bytes) -> bytes:
-    """A stat of after the reading with the name of before, by which the run chose: a process may have called exec."""
+    """Return the later stat with the listed name: the run chose by that name, and the process may have called exec."""
     return listed[: listed.rfind(b")")] + stat[stat.rfind(b")") :]
 
 
 def _of_process(thread: bytes, stat: bytes) -> bytes:
-    """A thread's stat with the start time of its process."""
-    fields, own = thread[thread.rfind(b")") + 2 :].split(b" "), stat[stat.rfind(b")") + 2 :].split(b" ")
-    fields[_START_TIME] = own[_START_TIME]
+    """Return a thread's stat with the start time of its process."""
+    fields, of_process = thread[thread.rfind(b")") + 2 :].split(b" "), stat[stat.rfind(b")") + 2 :].split(b" ")
+    fields[_START_TIME] = of_process[_START_TIME]
     return thread[: thread.rfind(b")") + 2] + b" ".join(fields)
 
 
-def _matched(answer: Conversation) -> list[ListedProcess]:
-    return [*answer.choice.read, *(left.process for left in answer.choice.left_out)]
+def _matched(reply: HostReply) -> list[ListedProcess]:
+    return reply.choice.matched
 
 
-def _kept_host(host: Host, answer: Conversation, snapshot: HostSnapshot, files: dict[str, str]) -> KeptHost:
+def _kept_host(host: Host, reply: HostReply, snapshot: HostSnapshot, files: dict[str, str]) -> KeptHost:
     process_of = {process.pid: process for process in snapshot.processes}
-    facts = {one.pid: manifest.facts_of(one) for one in (answer.reading.processes if answer.reading else ())}
-    read = {process.pid for process in answer.choice.read}
+    readings = reply.reading.processes if reply.reading else ()
+    facts = {reading.pid: manifest.facts_of(reading) for reading in readings}
+    read = {process.pid for process in reply.choice.read}
     return KeptHost(
         host.name,
         directory_of(host.name),
         snapshot.status,
         None,
-        answer.listing.capabilities,
+        reply.listing.capabilities,
         sudo=host.sudo,
         local=snapshot.local,
         notes=snapshot.notes,
         said=snapshot.said,
         processes=tuple(
-            _kept_process(process_of[one.pid], facts.get(one.pid, {}), left_out=one.pid not in read)
-            for one in _matched(answer)
+            _kept_process(process_of[listed.pid], facts.get(listed.pid, {}), left_out=listed.pid not in read)
+            for listed in _matched(reply)
         ),
         files=files,
         read_s=snapshot.read_s,
@@ -249,7 +253,7 @@ def _kept_process(process: Process, facts: dict[str, object], *, left_out: bool)
 
 
 def _failed_host(host: HostResult) -> KeptHost:
-    """A host of which there is no more than why it failed."""
+    """Return the entry of a host that failed."""
     return KeptHost(
         *(host.name, directory_of(host.name), host.status, host.failure, host.capabilities),
         sudo=False,

@@ -1,4 +1,7 @@
-"""zstd, which Python itself has only from 3.14 on.   [zstd] ─► writer, stored"""
+"""Import the package zstandard, which is optional.   [zstd] ─► writer, stored_archive
+
+The standard library has zstd only from Python 3.14 on.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from fleetpmap.errors import UsageError
 
 
 def zstandard() -> ModuleType:
-    """The package of that name.
+    """Import and return the package.
 
     Raises:
         UsageError: it is not installed.

@@ -1,7 +1,7 @@
-"""What the shell offers for an option's value.   words typed so far ─► [complete] ─► candidates
+"""Candidates for an option's value, when the user presses Tab.   words typed so far ─► [complete] ─► candidates
 
-It runs at every Tab, so nothing here may import numpy or paramiko, raise or print. Where there is nothing to offer, the
-shell offers files. Views, formats and other choices need nothing here: the parser knows them.
+This runs at every Tab, so nothing here may import numpy or paramiko, raise or print. Without candidates, the shell
+offers files. Views, formats and other enums need no function here: typer completes them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from fleetpmap.catalogue import KEYS, MERGING_VIEWS, REPORTS
 from fleetpmap.cli.option_values import Shell
 
 if TYPE_CHECKING:
@@ -19,43 +20,26 @@ if TYPE_CHECKING:
 
 
 VARIABLE = "_FLEETPMAP_COMPLETE"
-"""Set by the shell's function when it asks for candidates."""
+"""Environment variable that the shell's function sets to request candidates."""
 
 
-# The reports know these names, and import numpy; a test holds the two together.
-BY_KEYS = ("host", "process", "user", "mapping", "path", "perms", "kind")
-_SIZES = ("size_kib", "rss_kib", "pss_kib", "uss_kib", "dirty_kib", "swap_kib", "swap_pss_kib", "hugetlb_kib")
-_MERGED = ("hosts", "processes", "mappings", *_SIZES, "paths")
-COLUMNS = {
-    "summary": _MERGED,  # and the keys of --by
-    "merged": _MERGED,
-    "hosts": ("host", "status", "processes", "absent", "mappings", *_SIZES, "error"),
-    "processes": ("host", "pid", "user", "name", "command", "status", "mappings", *_SIZES),
-    "mappings": (
-        *("host", "pid", "name", "start", "end", "perms", "offset", "device", "inode", "mapping", "path"),
-        *("deleted", "kind", "kernel_size_kib", "rss_kib", "pss_kib", "shared_clean_kib", "shared_dirty_kib"),
-        *("private_clean_kib", "private_dirty_kib", "referenced_kib", "anonymous_kib", "anon_huge_pages_kib"),
-        *("swap_kib", "swap_pss_kib", "locked_kib"),  # the fields that people look at, of many more
-    ),
-    "fields": ("field", "column", "unit", "since", "totals", "meaning"),
-    "ps": ("host", "pid", "user", "name", "rss_kib", "command", "status"),
-}
+_COLUMNS = {report.name: report.columns for report in REPORTS}
 
 
 def script(shell: Shell) -> str:
-    """What the shell has to be told once: `eval "$(fleetpmap --show-completion bash)"`."""
+    """Return the script that installs completion: `eval "$(fleetpmap --show-completion bash)"`."""
     from typer.completion import get_completion_script  # type: ignore[attr-defined]  # typer gives it no public name
 
     return get_completion_script(prog_name="fleetpmap", complete_var=VARIABLE, shell=shell.value)
 
 
 def is_asked() -> bool:
-    """Whether a shell is asking for candidates."""
+    """Return whether a shell requests candidates."""
     return VARIABLE in os.environ
 
 
 def prepare() -> None:
-    """Teach the parser the shells, if one of them is asking."""
+    """Register the shells with typer, if one of them requests candidates."""
     if is_asked():
         from typer.completion import completion_init  # type: ignore[attr-defined]  # typer gives it no public name
 
@@ -63,7 +47,7 @@ def prepare() -> None:
 
 
 def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Hosts of the inventory and, as @NAME, its groups: what -H, --limit and --exclude take."""
+    """Return the hosts of the inventory and, as @NAME, its groups, as -H, --limit and --exclude take them."""
     inventory = _inventory(ctx)
     if inventory is None:
         return []
@@ -71,30 +55,30 @@ def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def groups(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Groups of the inventory."""
+    """Return the groups of the inventory."""
     inventory = _inventory(ctx)
     return _listed(inventory.groups, incomplete) if inventory else []
 
 
 def by_keys(incomplete: str) -> list[str]:
-    """What --by merges by."""
-    return _listed(BY_KEYS, incomplete)
+    """Return the keys of --by."""
+    return _listed(KEYS, incomplete)
 
 
 def columns(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Columns of the view that is to be shown."""
+    """Return the columns of the view that the command line names."""
     return _listed(_columns(ctx), incomplete)
 
 
 def sort_keys(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The same, of which --sort takes one."""
+    """Return the same columns for --sort, which takes one and no list."""
     return [name for name in _columns(ctx) if name.startswith(incomplete)]
 
 
 def _columns(ctx: typer.Context) -> Iterable[str]:
-    view = ctx.info_name if ctx.info_name in ("fields", "ps") else str(ctx.params.get("view") or "summary")
-    by = str(ctx.params.get("by") or "mapping").split(",") if view in ("summary", "merged") else []
-    return (*COLUMNS.get(view, ()), *by)
+    report = ctx.info_name if ctx.info_name in _COLUMNS else str(ctx.params.get("view") or "summary")
+    by = str(ctx.params.get("by") or "mapping").split(",") if report in MERGING_VIEWS else []
+    return (*_COLUMNS.get(report, ()), *by)
 
 
 def _inventory(ctx: typer.Context) -> Inventory | None:
@@ -103,11 +87,11 @@ def _inventory(ctx: typer.Context) -> Inventory | None:
     try:
         path = find_inventory(ctx.params.get("inventory"), os.environ)
         return load(path) if path else None
-    except Exception:  # whatever is wrong with it, a Tab is not the place to say so: the command itself will
+    except Exception:  # the command itself will report it; an error at Tab would tear the line being typed
         return None
 
 
 def _listed(names: Iterable[str], incomplete: str) -> list[str]:
-    """The names that the last of several, separated by commas, can become."""
+    """Complete the last name of a comma-separated list, with names that it does not hold yet."""
     done, comma, last = incomplete.rpartition(",")
     return [f"{done}{comma}{name}" for name in names if name.startswith(last) and name not in done.split(",")]

@@ -1,10 +1,10 @@
-"""Reading files of others in a child process that has limits.   show, diff ─► [confined] ─► kept
+"""Reading untrusted files in a child process under limits.   commands.show, commands.diff ─► [confined] ─► storage
 
-A damaged or hostile file can end the process that reads it: the parquet reader aborts, or memory is used up, and no
-exception says so. So the command forks before it has threads and goes on in the child, which reads the files under
-limits, lifts them, and reports as usual. The parent waits, passes signals on, and ends as the child ended. If the child
-was killed over a file, the parent says over which, and exits with status 2. Nothing has to be handed back, so reading a
-good file takes no longer.
+A damaged or hostile file can end the process that reads it: the parquet reader aborts, or memory runs out, without an
+exception. So the command forks before it has threads and continues in the child, which reads the files under limits,
+lifts them, and reports as usual. The parent waits, passes signals on, and ends as the child ended. If the child was
+killed while reading a file, the parent names the file and exits with status 2. No data has to come back from the child,
+so reading a good file takes no longer.
 
 The limits grow with the file, so that a capture of any size is read: see `limits_of` and docs/concepts/security.md.
 """
@@ -25,7 +25,7 @@ from fleetpmap.errors import FleetpmapError, UsageError
 from fleetpmap.escape import escape
 
 MEMORY = 512 << 20
-"""Bytes that any file may take while it is read, beyond what the program itself takes."""
+"""Bytes of memory that reading any file may take, beyond those of the program itself."""
 MEMORY_FACTOR = 250
 """Bytes more for each byte of the file: a table of many equal hosts is packed to a 200th."""
 CPU_S = 10
@@ -33,11 +33,11 @@ CPU_S = 10
 CPU_S_PER_MIB = 10
 """Seconds more for each MiB of the file: ten times what reading takes, for slow machines."""
 WAIT_FACTOR = 5
-"""How many times that may pass by the clock, for busy machines and slow disks."""
+"""Seconds by the clock for each of these seconds of CPU, for busy machines and slow disks."""
 
 _HINT = "do not trust where it came from; if it is your own, keep it anew, or report this with the file"
 _NOTE = 1 << 14
-"""Bytes of a path and a hint."""
+"""Bytes of the shared memory that holds a path and a hint."""
 _ENTRIES = 1 << 20
 """Files and directories of a directory that are counted for its size."""
 _OF_A_TERMINAL = 0x80
@@ -47,7 +47,7 @@ _OUR_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Limits(NamedTuple):
-    """What reading one file may take."""
+    """The resources that reading one file may take."""
 
     memory: int
     """Bytes."""
@@ -56,25 +56,25 @@ class Limits(NamedTuple):
 
 
 def limits_of(path: str) -> Limits:
-    """The limits for reading the file or directory at `path`."""
+    """Return the limits for reading the file or directory at `path`."""
     size = _size(Path(path))
     cpu_s = CPU_S + (CPU_S_PER_MIB * size >> 20)
     return Limits(MEMORY + MEMORY_FACTOR * size, cpu_s, WAIT_FACTOR * cpu_s)
 
 
 class Reader:
-    """The process that reads, seen from within."""
+    """The child process, as the code in it uses it."""
 
     def __init__(self, note: mmap.mmap | None) -> None:
         self._note = note
-        """Which path is being read and the hint, for the parent; None where there is no parent and so no limit."""
+        """The path being read and the hint, for the parent; None where there is no parent and so no limit."""
 
     @contextlib.contextmanager
     def reading(self, path: str, hint: str = _HINT) -> Iterator[None]:
-        """Hold what is done within to the limits of this path; `hint`: what to do if it cannot be read.
+        """Limit the block to the resources for this path; `hint`: the advice if it cannot be read.
 
         Raises:
-            UsageError: there is something about the file that no reader of ours foresaw.
+            UsageError: the file caused an exception that its reader does not handle.
         """
         try:
             if self._note is None:
@@ -86,13 +86,13 @@ class Reader:
             raise UsageError(f"{path}: {_too_large(limits_of(path))}", hint=hint) from error
         except FleetpmapError:
             raise
-        except Exception as error:  # a file from elsewhere must not end in a traceback, whatever it holds
+        except Exception as error:  # no content of a foreign file may end in a traceback
             what = escape(str(error).partition("\n")[0])[:200]
             raise UsageError(f"{path}: is damaged ({type(error).__name__}: {what})", hint=hint) from error
 
 
 def reader() -> Reader:
-    """Go on in a child process; the parent never returns from here. To be called before there are threads.
+    """Continue in a child process; the parent never returns from here. Call this before there are threads.
 
     Raises:
         SystemExit: in the parent, with the status of the child.
@@ -102,7 +102,7 @@ def reader() -> Reader:
     note = mmap.mmap(-1, _NOTE)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who starts us may have it ignored, and then no child is waited for
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if our caller ignores it, the kernel reaps the child unseen
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     child = os.fork()
     if child == 0:
@@ -115,12 +115,12 @@ def reader() -> Reader:
 
 
 def _waited(child: int) -> int:
-    """The child's wait status; signals that only we got are passed on to it."""
+    """Wait for the child, and return its status; signals that only the parent got are passed on."""
     while True:
-        told = signal.sigwaitinfo(_WATCHED)
-        if told.si_signo != signal.SIGCHLD:
-            if told.si_code != _OF_A_TERMINAL:
-                os.kill(child, told.si_signo)
+        received = signal.sigwaitinfo(_WATCHED)
+        if received.si_signo != signal.SIGCHLD:
+            if received.si_code != _OF_A_TERMINAL:
+                os.kill(child, received.si_signo)
             continue
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
@@ -128,10 +128,10 @@ def _waited(child: int) -> int:
 
 
 def _end_as(number: int, note: mmap.mmap) -> None:
-    """End as the child did, by a signal; if that was over a file, only say so.
+    """End by the signal that ended the child, unless the child was reading a file.
 
     Raises:
-        UsageError: it was over a file.
+        UsageError: it was reading a file, which the message names.
     """
     path, _, hint = os.fsdecode(note[:].rstrip(b"\0")).partition("\0")
     if path and number not in _OUR_END:
@@ -167,7 +167,7 @@ def _noted(note: mmap.mmap, path: str, hint: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Drop what is written to stderr: the parquet reader prints there what it also raises."""
+    """Discard output to stderr: the parquet reader prints its errors there and raises them, too."""
     sys.stderr.flush()
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
@@ -182,7 +182,7 @@ def _silent() -> Iterator[None]:
 
 @contextlib.contextmanager
 def limited(limits: Limits) -> Iterator[None]:
-    """Hold this process to the limits, from where it stands now."""
+    """Limit this process, counting from its present use of resources."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     wanted = (
         # Not RLIMIT_AS: allocators and threads reserve gigabytes of addresses that they never use.
@@ -193,8 +193,8 @@ def limited(limits: Limits) -> Iterator[None]:
     before = {kind: resource.getrlimit(kind) for kind, _ in wanted}
     for kind, limit in wanted:
         soft, hard = before[kind]
-        lower = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
-        resource.setrlimit(kind, (min([limit, *lower]), hard))
+        finite = [value for value in (soft, hard) if value != resource.RLIM_INFINITY]
+        resource.setrlimit(kind, (min([limit, *finite]), hard))
     signal.alarm(limits.wait_s)
     try:
         yield
@@ -205,20 +205,20 @@ def limited(limits: Limits) -> Iterator[None]:
 
 
 def _memory_now() -> int:
-    """Bytes of what RLIMIT_DATA counts: private memory that can be written. See proc(5), statm's data."""
+    """Return the bytes that RLIMIT_DATA counts: private writable memory. See proc(5), statm's data."""
     return int(Path("/proc/self/statm").read_bytes().split()[5]) * resource.getpagesize()
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file, or of all files below a directory; 0 where it cannot be told."""
+    """Return the bytes of a file, or of all files below a directory; 0 if they cannot be read."""
     size = entries = 0
     directories = [path]
     with contextlib.suppress(OSError):
         if not path.is_dir():
             return path.stat().st_size
     while directories and entries < _ENTRIES:
-        with contextlib.suppress(OSError), os.scandir(directories.pop()) as found:
-            for entry in found:
+        with contextlib.suppress(OSError), os.scandir(directories.pop()) as listing:
+            for entry in listing:
                 entries += 1
                 if entry.is_dir(follow_symlinks=False):
                     directories.append(Path(entry.path))

@@ -1,4 +1,4 @@
-"""stdout is the report, stderr is talk, the exit status is for scripts.   Report, Snapshot ─► [output] ─► the user"""
+"""Report to stdout or a file, notes to stderr, status for scripts.   Report, Snapshot ─► [deliver] ─► the user"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fleetpmap.cli import files
 from fleetpmap.cli.interrupt import INTERRUPTED, end_now
 from fleetpmap.cli.option_values import Color, Format, View
 from fleetpmap.cli.options import RunningOptions, TalkOptions
-from fleetpmap.cli.outputs import Destination, Output
+from fleetpmap.cli.outputs import Destination, OutputPlan
 from fleetpmap.cli.pmap_options import is_c_locale
 from fleetpmap.errors import UsageError
 from fleetpmap.escape import escape, in_ascii
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 Write = Callable[[BinaryIO], object]
 """Writes something to an open binary file."""
 READER_LEFT = 141
-"""Exit status when whoever reads stdout has seen enough, as shells give it for SIGPIPE."""
+"""Exit status when the reader of stdout has ended, as shells give it for SIGPIPE."""
 DEADLINE = 124
 """Exit status of a run that --deadline cut short, as timeout(1) gives it."""
 
 _SAID_LINES = 40
-"""Lines of a host's own talk that -vv shows."""
+"""Lines of a host's other output that -vv shows."""
 
 
-def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_written: bool = False) -> None:
-    """Write the main report where and as the options say; `rows_written`: `rows_to_stdout` did that for all hosts.
+def deliver(report: Report, output: OutputPlan, color: Color, *, quiet: bool, rows_written: bool = False) -> None:
+    """Write the main report by the plan; `rows_written`: `rows_to_stdout` wrote the rows of all hosts already.
 
     Raises:
-        UsageError: it cannot be written after all.
+        UsageError: it cannot be written.
     """
     write = _writer(report, output.format, human=output.human, csv_safe=output.csv_safe)
     if rows_written:
@@ -45,7 +45,7 @@ def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_w
         _to_stdout(lambda file: write_last_line(report, file))
     elif output.file is not None:
         _to_file(report, output.file, write, quiet)
-    elif output.format is Format.table:
+    elif output.format == "table":
         from fleetpmap.render import console, table
 
         screen = console(color.value)
@@ -56,13 +56,13 @@ def deliver(report: Report, output: Output, color: Color, *, quiet: bool, rows_w
         _to_stdout(write)
 
 
-def rows_to_stdout(output: Output) -> Callable[[HostSnapshot], None]:
-    """Writes a host's rows to stdout when it has answered. Once nobody reads them, the program ends on the spot."""
+def rows_to_stdout(output: OutputPlan) -> Callable[[HostSnapshot], None]:
+    """Return a function that writes a host's rows to stdout; it ends the program when the reader of stdout ended."""
     from fleetpmap.export.as_jsonl import write_rows
     from fleetpmap.report import VIEWS
     from fleetpmap.snapshot import Run, Snapshot
 
-    run = Run(datetime.now(UTC), 0.0, "")  # which no row tells
+    run = Run(datetime.now(UTC), 0.0, "")  # no row shows it
 
     def write(answer: HostSnapshot) -> None:
         report = VIEWS[output.view](Snapshot.assemble([answer], run), output.options)
@@ -74,11 +74,11 @@ def rows_to_stdout(output: Output) -> Callable[[HostSnapshot], None]:
     return write
 
 
-def export(report_of: Callable[[View, Format], Report], output: Output, *, quiet: bool) -> bool:
-    """Write the files of --export; one that cannot be written says so and does not take the others with it.
+def export(report_of: Callable[[View, Format], Report], output: OutputPlan, *, quiet: bool) -> bool:
+    """Write the files of --export. An error of one file is printed, and does not stop the others.
 
     Returns:
-        whether all of them were written.
+        True if all of them were written.
     """
     whole = True
     for to in output.exports:
@@ -88,13 +88,13 @@ def export(report_of: Callable[[View, Format], Report], output: Output, *, quiet
         except UsageError as error:
             whole = False
             for line in str(error).splitlines():
-                say(line)
+                print_stderr(line)
     return whole
 
 
 def _to_stdout(write: Write) -> None:
     try:
-        # Not sys.stdout.buffer: with PYTHONUNBUFFERED that is the bare descriptor, and takes a part for the whole.
+        # Not sys.stdout.buffer: with PYTHONUNBUFFERED that is the raw file, whose write() may write only a part.
         with open(sys.stdout.fileno(), "wb", closefd=False) as file:
             write(file)
     except BrokenPipeError:
@@ -105,9 +105,9 @@ def _to_stdout(write: Write) -> None:
 
 def _to_file(report: Report, to: Destination, write: Write, quiet: bool) -> None:
     beside = files.coverage_path(to.path) if to.has_coverage_file else None
-    incomplete = not report.coverage.complete and report.view != "routes"  # which asks nobody
+    incomplete = not report.coverage.complete and report.view != "routes"  # it asks no host
     try:
-        # Whoever reads the csv file must find what is not in it: the coverage comes first, and goes last.
+        # Beside an incomplete csv file there must be its coverage at any time: written first, removed last.
         if beside and incomplete:
             files.write(beside, lambda file: _write_coverage(report, file))
         files.write(to.path, write)
@@ -116,7 +116,7 @@ def _to_file(report: Report, to: Destination, write: Write, quiet: bool) -> None
     except OSError as error:
         raise files.unwritable(to.option, str(to.path), error) from error
     if beside and incomplete and not quiet:
-        say(f"{to.path} lacks a part of what was asked for: {beside} says which")
+        print_stderr(f"{to.path} lacks a part of what was asked for: {beside} says which")
 
 
 def _write_coverage(report: Report, file: BinaryIO) -> None:
@@ -131,28 +131,28 @@ def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> 
     from fleetpmap.render import plain
 
     def write(file: BinaryIO) -> None:
-        if format_ is Format.csv:
+        if format_ == "csv":
             write_csv(report, file, safe=csv_safe)
         elif format_ in EXPORTERS:
             EXPORTERS[format_].write(report, file)
         else:
-            # pmap's own text can hold bytes of this machine's that are not UTF-8; they go out as they came.
+            # pmap's own text can hold bytes that are not UTF-8; surrogateescape writes them back unchanged.
             file.write(plain(report, human=human).encode("utf-8", "surrogateescape"))
 
     return write
 
 
-def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions | TalkOptions) -> None:
-    """On stderr: who failed and what to do; and what the report on stdout does not say itself."""
+def print_notes(report: Report, snapshot: Snapshot, output: OutputPlan, how: RunningOptions | TalkOptions) -> None:
+    """Print on stderr which hosts failed and how to mend it, and the notes that the report on stdout does not show."""
     from fleetpmap.inventory import fold
     from fleetpmap.report import check_sentences, coverage_sentence, folded
 
-    # A table ends with its failures, its notes and the coverage; a view that is text, and every file, does not.
-    says_all = output.file is None and output.format is Format.table and report.text is None
+    # A table on stdout ends with failures, notes and coverage; a view that is text and a file do not show them.
+    says_all = output.file is None and output.format == "table" and report.text is None
     for failure in () if says_all else folded(snapshot.coverage.failures):
-        say(f"{failure.hosts}: {failure.message}")
+        print_stderr(f"{failure.hosts}: {failure.message}")
         if failure.advice:
-            say(f"  {failure.advice}")
+            print_stderr(f"  {failure.advice}")
     if how.quiet:
         return
     hosts_of: dict[str, list[str]] = {}
@@ -161,22 +161,24 @@ def talk(report: Report, snapshot: Snapshot, output: Output, how: RunningOptions
             hosts_of.setdefault(note, []).append(host.name)
         if how.verbose > 1:
             for line in host.said.splitlines()[:_SAID_LINES]:
-                say(f"{host.name} said: {line}")
+                print_stderr(f"{host.name} said: {line}")
             for line in host.failure.traceback.splitlines() if host.failure else ():
-                say(f"{host.name}: {line}")
+                print_stderr(f"{host.name}: {line}")
     for note, hosts in hosts_of.items():
-        say(f"{fold(hosts)}: {note}")
+        print_stderr(f"{fold(hosts)}: {note}")
     for process in snapshot.coverage.slowest if how.verbose else ():
-        say(f"{process.host}: reading process {process.pid} ({process.name}) took {process.read_s:.2f} s there")
+        print_stderr(
+            f"{process.host}: reading process {process.pid} ({process.name}) took {process.read_s:.2f} s there"
+        )
     for sentence in check_sentences(snapshot.coverage.checked) if how.verbose else ():
-        say(sentence)
+        print_stderr(sentence)
     if says_all:
         return
     for finding in report.findings:
-        say(finding)
+        print_stderr(finding)
     for note in report.notes:
-        say(note)
-    say(coverage_sentence(snapshot.coverage, listed_only=report.listed_only))
+        print_stderr(note)
+    print_stderr(coverage_sentence(snapshot.coverage, listed_only=report.listed_only))
 
 
 def _notes(host: HostResult, verbose: int) -> Iterator[str]:
@@ -187,19 +189,22 @@ def _notes(host: HostResult, verbose: int) -> Iterator[str]:
         yield f"reading took {host.read_s:.2f} s there"
 
 
-def say(line: str) -> None:
-    """One line on stderr; whatever a host put into it is made harmless."""
+def print_stderr(line: str) -> None:
+    """Print one line on stderr, with control characters of a host escaped."""
     try:
         line = escape(line)
         print(in_ascii(line) if is_c_locale() or sys.stderr.encoding.startswith("ascii") else line, file=sys.stderr)
     except OSError:
-        # Who cannot be told is not told, and the interpreter's last flush must not change the exit status.
+        # The reader of stderr has ended. The interpreter's last flush must not fail on it and change the exit status.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def exit_status(snapshot: Snapshot) -> int:
-    """130 interrupted · 124 deadline · 4 no host answered · 3 a host failed, or a process's memory is missing ·
-    5 nothing matched anywhere · 0."""
+    """Return the exit status of a run.
+
+    130 interrupted · 124 deadline · 4 no host answered · 3 a host failed, or a process's memory is missing ·
+    5 nothing matched anywhere · 0 otherwise.
+    """
     coverage = snapshot.coverage
     if snapshot.run.ended != "whole":
         return INTERRUPTED if snapshot.run.ended == "interrupted" else DEADLINE

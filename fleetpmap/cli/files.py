@@ -1,8 +1,8 @@
-"""A report into a file, whole or not at all.   Report ─► [files] ─► FILE
+"""Writing a report to a file, whole or not at all.   Report ─► [files] ─► FILE
 
-A regular file is written aside, in its own directory, and renamed: whoever reads FILE finds the old report or the new
-one, never half of either. What a rename would change or cannot replace is written in place: a FIFO, a device, a file
-of another owner or with another hard link, a file in a directory that is closed to us.
+A regular file is written under another name in its own directory and then renamed, so a reader of FILE finds the old
+report or the new one, never half of either. Where a rename would fail or change more than the content, FILE is written
+in place: a FIFO, a device, a file of another owner or with another hard link, a directory in which we may not write.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _ELSEWHERE = "choose a place you may write to"
 
 
 def writable(option: str, text: str) -> Path:
-    """The path, as far as one can tell beforehand a place that can be written.
+    """Return the path, checked before the run: it can be written, as far as this can be found out without writing.
 
     Raises:
-        UsageError: it cannot; the message begins with `option` and the path.
+        UsageError: it cannot be written; the message begins with `option` and the path.
     """
     path = Path(text)
     try:
         if path.is_dir():
             raise UsageError(f"{option} {text}: is a directory", hint="name a file in it")
         with contextlib.suppress(NotADirectoryError):
-            _status(path)  # a ring of links, which resolve() does not mind from Python 3.13 on
+            _status(path)  # raises for a cycle of links, which resolve() accepts from Python 3.13 on
         if not path.resolve().parent.is_dir():
             raise UsageError(f"{option} {text}: there is no directory {path.parent}", hint="make it first")
         allowed = os.access(path if path.exists() else path.resolve().parent, os.W_OK)
@@ -46,12 +46,12 @@ def writable(option: str, text: str) -> Path:
 
 
 def unwritable(option: str, text: str, error: OSError) -> UsageError:
-    """What the user is told when the system does not let us write there."""
+    """Return the error for a file that the system does not let us write."""
     return UsageError(f"{option} {text}: {error.strerror}", hint=_ELSEWHERE)
 
 
 def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
-    """Let `content` write the file. If it fails, or the disk is full, what was there before is still there.
+    """Write the file by calling `content`. If that fails, as on a full disk, the old file is still there.
 
     Raises:
         OSError: the file cannot be written.
@@ -62,20 +62,22 @@ def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
         with path.open("wb") as file:
             content(file)
         return
-    aside = target.with_name(f".{secrets.token_hex(8)}.part")  # not made of FILE's name, which may be as long as can be
+    aside = target.with_name(
+        f".{secrets.token_hex(8)}.part"
+    )  # not derived from FILE's name, which may have the maximal length
     try:
         with aside.open("xb") as file:
             if before is not None:
                 os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
             content(file)
         aside.replace(target)
-    except BaseException:  # an interrupt leaves no litter either
+    except BaseException:  # an interrupt must not leave the part behind either
         aside.unlink(missing_ok=True)
         raise
 
 
 def is_regular(path: Path) -> bool:
-    """Whether the path is a regular file, or will be one when it is written."""
+    """Return whether the path is a regular file, or will be one once it is written."""
     status = _status(path)
     return status is None or stat.S_ISREG(status.st_mode)
 
@@ -94,5 +96,5 @@ def _replaceable(target: Path, before: os.stat_result | None) -> bool:
 
 
 def coverage_path(path: Path) -> Path:
-    """The file beside a csv file that says what is not in it."""
+    """Return the file beside a csv file that lists which hosts and processes are missing from it."""
     return path.with_name(f"{path.name}.coverage.json")

@@ -1,6 +1,6 @@
-"""Who is asked, and how.   options ─► [choices] ─► hosts, Selection, SshOptions
+"""Options to the inputs of a run.   options ─► [inputs] ─► hosts, Selection, SshOptions
 
-Everything is checked here, before any host is contacted.
+Every mistake in them is found here, before any host is contacted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def inventory_from(options: HostOptions) -> Inventory | None:
-    """The inventory that the options or the environment name, if any does."""
+    """Load the inventory that the options or the environment name; None without one."""
     from fleetpmap.inventory import find_inventory, load
 
     path = find_inventory(options.inventory, os.environ)
@@ -30,7 +30,7 @@ def inventory_from(options: HostOptions) -> Inventory | None:
 
 
 def hosts_from(inventory: Inventory | None, options: HostOptions, running: RunningOptions) -> tuple[Host, ...]:
-    """The hosts asked for, in order, with what the command line says laid over the inventory."""
+    """Return the selected hosts in order; settings of the command line replace those of the inventory."""
     from fleetpmap.inventory import select
 
     hosts = select(
@@ -45,7 +45,7 @@ def hosts_from(inventory: Inventory | None, options: HostOptions, running: Runni
 
 
 def notes_about(inventory: Inventory, fleet: Sequence[Host]) -> Iterator[str]:
-    """What of the inventory is not used, as far as it concerns these hosts."""
+    """Yield a note for each unused part of the inventory that concerns these hosts."""
     from fleetpmap.inventory import fold
 
     asked = dict.fromkeys(name for host in fleet for name in (host.name, *host.groups))
@@ -69,18 +69,22 @@ def _overridden(host: Host, running: RunningOptions) -> Host:
         host = replace(host, connect_timeout_s=running.connect_timeout)
     if running.timeout is not None:
         host = replace(host, timeout_s=running.timeout)
-    if running.transport is not None and host.transport != "local":
+    if running.transport is not None and host.is_ssh:
         host = replace(host, transport=running.transport.value)
     return host
 
 
 def ssh_options_from(running: RunningOptions) -> SshOptions:
-    """What the command line says about SSH."""
+    """Return the SSH options of the command line.
+
+    Raises:
+        UsageError: a file that they name does not exist.
+    """
     from fleetpmap.transport import SshOptions
 
     for option, files in (("--known-hosts", running.known_hosts), ("--ssh-config", [running.ssh_config])):
         for file in files:
-            # pathlib raises where a user has no home or a name is too long; no such file is all there is to say.
+            # pathlib raises where a user has no home or a name is too long; both mean that there is no such file.
             if file and file != "none" and not os.path.isfile(os.path.expanduser(file)):  # noqa: PTH111, PTH113 - see above
                 raise UsageError(f"{option} {file}: no such file", hint="name a file that exists")
     return SshOptions(
@@ -92,10 +96,10 @@ def ssh_options_from(running: RunningOptions) -> SshOptions:
 
 
 def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
-    """Which processes.
+    """Return the selection that the process options describe.
 
     Raises:
-        UsageError: a pattern, pid or size that is none; or no process option at all where one is `required`.
+        UsageError: a malformed pattern, pid or size; or no process option at all where one is `required`.
     """
     from fleetpmap.processes import Selection, compile_match
     from fleetpmap.units import parse_size
@@ -127,7 +131,7 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
 
 
 def _listed(option: str, texts: list[str]) -> tuple[str, ...]:
-    """What is between the commas. An option that names nothing must not widen the selection to everything."""
+    """Split the values at their commas. An option without a name must not widen the selection to every process."""
     names = tuple(name for text in texts for name in text.split(",") if name)
     if texts and not names:
         raise UsageError(f'{option}: "{texts[0]}" names nothing', hint="give it a value, or leave it out")

@@ -1,8 +1,8 @@
-"""What ^C and SIGTERM mean while hosts are asked.   [interrupt] ─► app
+"""Handling of ^C and SIGTERM while hosts are asked.   [interrupt] ─► pipeline, commands.watch
 
-The first ^C stops asking further hosts: those being asked are waited for, and the report shows what came. The second
-one ends the program on the spot; connections are cut with it, and what runs on the hosts ends with them. SIGTERM waits
-for no host and reports nothing, but gives back the terminal and removes what was half written.
+After the first ^C no further host is asked: the program waits for those being asked, and reports the hosts that
+answered. The second one ends the program at once; connections are cut with it, and the probes on the hosts end with
+them. SIGTERM waits for no host and reports nothing, but restores the terminal and removes half-written files.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
-"""Exit status, as shells give it for SIGINT."""
+"""Exit status after ^C, as shells give it for SIGINT."""
 TERMINATED = 143
-"""The same for SIGTERM."""
+"""Exit status after SIGTERM, as shells give it."""
 
 _LINE_GONE = b"\r\x1b[K\x1b[?25h"
-"""Erases the progress line and brings back the cursor that it hides."""
+"""Erases the progress line and shows the cursor again, which the line hides."""
 
 
 def end_now(status: int) -> NoReturn:
-    """End the program while hosts are asked: threads wait for them, and an orderly exit would wait for the threads."""
+    """End the program at once. An orderly exit would wait for the threads, and these for their hosts."""
     if sys.stderr.isatty():
         os.write(2, _LINE_GONE)
     _end_children()
@@ -36,14 +36,14 @@ def end_now(status: int) -> NoReturn:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Event]:
-    """An event that the first ^C sets. SIGTERM raises SystemExit, also afterwards, when files are written."""
+    """Yield an event that the first ^C sets. SIGTERM raises SystemExit, and still does after the block."""
     stop = Event()
 
     def on_sigint(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             end_now(INTERRUPTED)
         stop.set()
-        if not sys.stderr.isatty():  # on a terminal the progress line says it
+        if not sys.stderr.isatty():  # on a terminal the progress line shows it
             os.write(2, b"interrupted: asking no more hosts; interrupt again to abort\n")
 
     before = signal.signal(signal.SIGINT, on_sigint)
@@ -59,7 +59,7 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _end_children() -> None:
-    """Kill what we started: each leads a process group, with what it started itself in it."""
+    """Kill our child processes. Each leads a process group, so its own children end with it."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it ended meanwhile, or belongs to root
             parent = int(stat.read_bytes().rpartition(b") ")[2].split()[1])

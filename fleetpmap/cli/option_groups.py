@@ -1,4 +1,4 @@
-"""Groups of options to a command's parameters.   dataclasses of options ─► [groups] ─► typer"""
+"""Dataclasses of options as the parameters of a command.   options ─► [option_groups] ─► typer"""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from fleetpmap.errors import UsageError
 
 
 def with_groups(command: Callable[..., int]) -> Callable[..., None]:
-    """Give a command the options of every dataclass among its parameters; what it returns is the exit status."""
+    """Give a command the options of every dataclass among its parameters, and exit with the status that it returns.
+
+    def run(which: HostOptions, how: RunningOptions) -> int   becomes   run(inventory=…, host=…, …, jobs=…, …)
+    """
     groups = {name: kind for name, kind in get_type_hints(command).items() if name != "return"}
     options = {name: _parameters(kind) for name, kind in groups.items()}
 
@@ -34,13 +37,17 @@ def with_groups(command: Callable[..., int]) -> Callable[..., None]:
 
 
 def _refuse_empty(values: Mapping[str, Any]) -> None:
-    """An empty value is a script's unset variable: to take it for "no such option" could mean everything."""
+    """Refuse empty values: an unset variable of a script must not select every process, as no option would.
+
+    Raises:
+        UsageError: an option's value is empty.
+    """
     for name, value in values.items():
         if value == "" or (isinstance(value, list) and "" in value):
             raise UsageError(f"--{name.replace('_', '-')} is empty", hint="give it a value, or leave it out")
 
 
-@cache  # several commands have the same groups, and reading their hints takes time
+@cache  # commands share the groups, and reading type hints takes time
 def _parameters(group: type) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     return [

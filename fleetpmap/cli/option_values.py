@@ -1,37 +1,24 @@
-"""What the value of an option can be.   words ─► [values] ─► options"""
+"""Types of option values.   catalogue ─► [option_values] ─► options"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import typer
 
+from fleetpmap.catalogue import BY_RANK, FORMATS, VIEWS
 
-class View(StrEnum):
-    """--view."""
-
-    summary = "summary"
-    merged = "merged"
-    hosts = "hosts"
-    processes = "processes"
-    mappings = "mappings"
-    pmap = "pmap"
-    compare = "compare"
-    stale = "stale"
-
-
-class Metric(StrEnum):
-    """--metric."""
-
-    pss = "pss"
-    rss = "rss"
-    uss = "uss"
-    dirty = "dirty"
-    swap = "swap"
-    swap_pss = "swap_pss"
-    hugetlb = "hugetlb"
-    size = "size"
+if TYPE_CHECKING:
+    # A type checker cannot know the members of an enum that is made from data: to it, a view is its name.
+    View = str
+    Metric = str
+    Format = str
+else:
+    View = StrEnum("View", {name: name for name in VIEWS})
+    Metric = StrEnum("Metric", {size.name: size.name for size in BY_RANK})
+    Format = StrEnum("Format", {format_.name: format_.name for format_ in FORMATS})
 
 
 class Per(StrEnum):
@@ -48,20 +35,6 @@ class Growing(StrEnum):
     kind = "kind"
     process = "process"
     host = "host"
-
-
-class Format(StrEnum):
-    """--format."""
-
-    table = "table"
-    plain = "plain"
-    csv = "csv"
-    json = "json"
-    jsonl = "jsonl"
-    markdown = "markdown"
-    html = "html"
-    openmetrics = "openmetrics"
-    parquet = "parquet"
 
 
 class HostKey(StrEnum):
@@ -95,18 +68,22 @@ class Shell(StrEnum):
 
 
 def seconds(text: str | float) -> float:
-    """A duration: more than nothing, and no more than a timer takes."""
+    """Parse a duration: at least a millisecond, and no more than a timer takes.
+
+    Raises:
+        BadParameter: the text is no such number.
+    """
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0.001 <= number <= 10_000_000:  # which nan and inf are not either
+    if not 0.001 <= number <= 10_000_000:  # false for nan and inf, too
         raise typer.BadParameter(f"'{text}' is not a number of seconds: write 0.5, 10 or 600")
     return number
 
 
 def whole_number(least: int) -> Callable[[str | int], int]:
-    """A parser of numbers from `least`."""
+    """Return a parser of whole numbers from `least`."""
 
     def parse(text: str | int) -> int:
         digits = str(text)

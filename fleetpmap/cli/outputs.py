@@ -1,7 +1,7 @@
-"""Where reports go, and in what shape.   options ─► [destinations] ─► Output
+"""Destinations and shapes of the reports.   options ─► [outputs] ─► OutputPlan
 
 The main report goes to stdout or -o FILE, shaped by --columns, --sort, --top and --human. The files of --export are for
-programs: whole, in full precision. Everything that can be wrong with either is found here, before any host is asked.
+programs: whole, in full precision. Every mistake in either is found here, before any host is asked.
 """
 
 from __future__ import annotations
@@ -10,22 +10,17 @@ import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from fleetpmap.catalogue import MERGING_VIEWS, ROLLUP_VIEWS, VIEWS, WATCHED_VIEWS, ViewOptions, merge_keys, sums_for
 from fleetpmap.cli.files import coverage_path, is_regular, writable
 from fleetpmap.cli.option_values import Format, Per, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
 from fleetpmap.cli.pmap_options import letters_from, letters_in
 from fleetpmap.errors import UsageError
 
-if TYPE_CHECKING:
-    from fleetpmap.catalogue import ViewOptions
-
-ROLLUP_VIEWS = (View.hosts, View.processes)
-"""What can be shown of sums for each process."""
-_TEXT_FORMATS = (Format.table, Format.plain)
+_TEXT_FORMATS = ("table", "plain")
 _STDOUT = ("-", "/dev/stdout")
-"""What -o calls stdout. Opened as a file it would be emptied first, and `>> log` means to keep it."""
+"""Values of -o that mean stdout. Opening it as a file would truncate it, and `>> log` must not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,87 +31,84 @@ class Destination:
     format: Format
     path: Path
     option: str
-    """-o or --export, for a message."""
+    """The option that names the file, -o or --export, for messages."""
 
     @property
     def has_coverage_file(self) -> bool:
-        """Whether the coverage goes into a file beside it: csv has no place for it."""
-        return self.format is Format.csv and is_regular(self.path)
+        """True if the coverage goes into a file beside it, since csv has no place for it."""
+        return self.format == "csv" and is_regular(self.path)
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """What is written where: the main report, and the files beside it."""
+class OutputPlan:
+    """Every report to write: the main one, and the files of --export."""
 
     view: View
     format: Format
     file: Destination | None
-    """The main report's; None: stdout."""
+    """File of the main report; None: stdout."""
     options: ViewOptions
-    """What the main report's view is told."""
+    """Options of the main report's view."""
     human: bool
-    """The main report's sizes are written as 1.2G."""
+    """True if the main report writes sizes as 1.2G."""
     csv_safe: bool
-    """Texts in csv files are kept from being computed by a spreadsheet."""
+    """True if texts in csv files are quoted so that a spreadsheet does not take them for formulas."""
     exports: tuple[Destination, ...]
 
     @property
     def is_stream(self) -> bool:
-        """Whether a host's rows can be written as soon as it has answered, since no other host changes them."""
-        return self.format is Format.jsonl and self.file is None and not (self.options.sort or self.options.top)
+        """True if a host's rows can be written as soon as it has answered, since no other host changes them."""
+        return self.format == "jsonl" and self.file is None and not (self.options.sort or self.options.top)
 
     @property
     def sums(self) -> frozenset[str] | None:
-        """What `collect` may sum by; None where a row for each mapping is wanted."""
-        from fleetpmap.catalogue import sums_for
-
-        if Format.html in (self.format, *(export.format for export in self.exports)):
-            return None  # a page shows other views besides
+        """Keys that `collect` may sum by; None if a report needs every mapping."""
+        if "html" in (self.format, *(export.format for export in self.exports)):
+            return None  # a page shows other views, too
         return sums_for([self.view, *(export.view for export in self.exports)], self.options.by)
 
 
-def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "") -> Output:
-    """What the options say about the output, as far as they go together.
+def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "") -> OutputPlan:
+    """Return the output plan that the options describe.
 
-    `report`: what the command reports where that is none of the views.
+    `report`: name of the command's report if it is not one of the views.
 
     Raises:
-        UsageError: options that exclude each other; a view, a column or a suffix that there is not; a place that cannot
-            be written.
+        UsageError: options that exclude each other; an unknown view, column or suffix; a file that cannot be written.
     """
-    view = show.view or (View.pmap if letters_in(show) else View.summary)
+    view = show.view or View("pmap" if letters_in(show) else "summary")
     path = None if options.output in _STDOUT else options.output
     format_ = options.format or (_format_of_stdout() if path is None else _format_of(path, "-o"))
     if options.format and path is not None:
         _check_suffix(path, options.format)
-    if path is not None and format_ is Format.table:
-        format_ = Format.plain  # a table is drawn for a terminal
-    told = "--format" if options.format else f"-o {path}"
-    _check_format(format_, report or view, told, on_terminal=path is None and sys.stdout.isatty())
+    if path is not None and format_ == "table":
+        format_ = Format("plain")  # a table is drawn for a terminal
+    option = "--format" if options.format else f"-o {path}"
+    _check_format(format_, report or view, option, on_terminal=path is None and sys.stdout.isatty())
     _check_pmap(view, show, shape, format_)
     if shape.human and format_ not in _TEXT_FORMATS:
         raise UsageError(
-            f"--human is for eyes, and {format_} for programs: it holds whole KiB", hint="leave out --human"
+            f"--human applies to table and plain only; {format_} holds whole KiB", hint="leave out --human"
         )
     file = None if path is None else Destination(view, format_, writable("-o", path), "-o")
     exports = tuple(_export(text, view) for text in show.export)
     _check_apart([*exports, file] if file else exports)
-    if show.by is not None and not {view, *(export.view for export in exports)} & {View.summary, View.merged}:
+    if show.by is not None and not {view, *(export.view for export in exports)} & {*MERGING_VIEWS}:
         raise UsageError(f"--by is for --view merged, not for --view {view}", hint="leave one of them out")
     _check_compare(view, show, exports)
-    if options.csv_safe and Format.csv not in (format_, *(export.format for export in exports)):
+    if options.csv_safe and "csv" not in (format_, *(export.format for export in exports)):
         raise UsageError("--csv-safe is for csv, and nothing is written as csv", hint="add --format csv")
-    on_terminal = file is None and (format_ is Format.table or sys.stdout.isatty())
+    on_terminal = file is None and (format_ == "table" or sys.stdout.isatty())
     view_options = _view_options(view, show, shape, on_terminal)
     _check_row_keys(view, format_, view_options)
-    return Output(view, format_, file, view_options, shape.human, options.csv_safe, exports)
+    return OutputPlan(view, format_, file, view_options, shape.human, options.csv_safe, exports)
 
 
-def check_rollup(output: Output, *, kept: bool) -> None:
-    """Whether all that is shown, or `kept`, can be had from smaps_rollup.
+def check_rollup(output: OutputPlan, *, kept: bool) -> None:
+    """Check that smaps_rollup suffices for all reports; `kept`: the run is stored, too.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it does not suffice.
     """
     for view in (output.view, *(export.view for export in output.exports)):
         if view not in ROLLUP_VIEWS:
@@ -125,25 +117,23 @@ def check_rollup(output: Output, *, kept: bool) -> None:
                 hint=f"add --view {ROLLUP_VIEWS[0]}, or leave out --rollup",
             )
     if kept:
-        raise UsageError("--rollup reads only sums, which is nothing to keep", hint="leave out --rollup")
+        raise UsageError("--rollup reads only sums, and a stored run needs mappings", hint="leave out --rollup")
 
 
-def watch_output(show: ShowOptions, shape: ShapeOptions) -> Output:
-    """What `watch` shows, as far as the options go together.
+def watch_output(show: ShowOptions, shape: ShapeOptions) -> OutputPlan:
+    """Return the output plan of `watch`.
 
     Raises:
-        UsageError: a view that cannot be watched, a file to export, or what `output_from` refuses.
+        UsageError: a view that cannot be watched, a file to export, or a reason of `output_from`.
     """
-    from fleetpmap.watch.keys import VIEWS
-
-    view = show.view or (View.pmap if letters_in(show) else View.summary)
-    if view not in VIEWS:
-        raise UsageError(f"--view {view} cannot be watched", hint=f"the views to watch are {', '.join(VIEWS)}")
+    view = show.view or View("pmap" if letters_in(show) else "summary")
+    if view not in WATCHED_VIEWS:
+        raise UsageError(f"--view {view} cannot be watched", hint=f"the views to watch are {', '.join(WATCHED_VIEWS)}")
     if show.export:
         raise UsageError(
             f"--export {show.export[0]}: watch writes no reports", hint="use --save DIR/ to keep every round"
         )
-    return output_from(show, shape, OutputOptions(format=Format.table))
+    return output_from(show, shape, OutputOptions(format=Format("table")))
 
 
 def _check_format(format_: Format, view: str, option: str, *, on_terminal: bool) -> None:
@@ -166,14 +156,14 @@ def _check_row_keys(view: View, format_: Format, options: ViewOptions) -> None:
 
 def _check_pmap(view: View, show: ShowOptions, shape: ShapeOptions, format_: Format) -> None:
     letter = next(iter(letters_in(show)), None)
-    if letter and view is not View.pmap:
-        raise UsageError(f"{letter} is a letter of --view pmap, not of --view {view}", hint="leave one of them out")
+    if letter and view != "pmap":
+        raise UsageError(f"{letter} is an option of --view pmap, not of --view {view}", hint="leave one of them out")
     if letter and format_ not in _TEXT_FORMATS:
         raise UsageError(
             f"{letter} is pmap's own text, which --format {format_} cannot hold",
             hint=f"use --view mappings --format {format_}",
         )
-    if view is View.pmap and (shape.columns is not None or shape.sort or shape.top is not None or shape.human):
+    if view == "pmap" and (shape.columns is not None or shape.sort or shape.top is not None or shape.human):
         raise UsageError(
             "--columns, --sort, --top and --human are for tables, and --view pmap is pmap's own text",
             hint="use --view mappings",
@@ -184,17 +174,17 @@ def _check_compare(view: View, show: ShowOptions, exports: tuple[Destination, ..
     views = {view, *(export.view for export in exports)}
     of_compare = {"--metric": show.metric, "--per": show.per, "--baseline": show.baseline}
     for option, value in of_compare.items():
-        if value is not None and View.compare not in views:
+        if value is not None and "compare" not in views:
             raise UsageError(f"{option} is for --view compare, not for --view {view}", hint="add --view compare")
-    if show.all_deleted and View.stale not in views:
+    if show.all_deleted and "stale" not in views:
         raise UsageError(f"--all-deleted is for --view stale, not for --view {view}", hint="add --view stale")
 
 
-def check_hosts(output: Output, hosts: Collection[str]) -> None:
-    """What the options of the view compare say of hosts, which are its columns.
+def check_hosts(output: OutputPlan, hosts: Collection[str]) -> None:
+    """Check that the hosts in the options of compare, its baseline and its columns, are asked.
 
     Raises:
-        UsageError: a baseline, or a column, that is none of them.
+        UsageError: one of them is not asked.
     """
     from fleetpmap.inventory.names import nearest
 
@@ -203,15 +193,13 @@ def check_hosts(output: Output, hosts: Collection[str]) -> None:
         near = nearest(baseline, hosts)
         hint = f"did you mean {near}?" if near else "name one of the hosts that are asked"
         raise UsageError(f"--baseline {baseline}: that host is not asked", hint=hint)
-    if output.view is View.compare:
+    if output.view == "compare":
         from fleetpmap.report import column_names
 
         column_names(output.view, output.options, hosts)
 
 
 def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_terminal: bool) -> ViewOptions:
-    from fleetpmap.catalogue import ViewOptions, merge_keys
-
     view_options = ViewOptions(
         by=merge_keys("mapping" if show.by is None else show.by),
         letters=letters_from(show, on_terminal=on_terminal),
@@ -223,15 +211,15 @@ def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_termina
         top=shape.top,
         columns=None if shape.columns is None else column_list(shape.columns),
     )
-    if view is not View.compare and (view_options.columns or view_options.sort):  # compare's columns are the hosts
+    if view != "compare" and (view_options.columns or view_options.sort):  # compare's columns are the hosts
         from fleetpmap.report import column_names
 
-        column_names(view, view_options)  # refuses those that the view does not have
+        column_names(view, view_options)  # raises for a column that the view does not have
     return view_options
 
 
 def column_list(text: str) -> tuple[str, ...]:
-    """The columns that `--columns A,B` names.
+    """Return the columns that `--columns A,B` names.
 
     Raises:
         UsageError: it names none.
@@ -243,7 +231,11 @@ def column_list(text: str) -> tuple[str, ...]:
 
 
 def _check_suffix(path: str, format_: Format) -> None:
-    """Whether a file's name says nothing else than --format. `.txt` is a name for any text."""
+    """Check that the suffix of a file does not contradict --format; `.txt` may hold any text.
+
+    Raises:
+        UsageError: the suffix means another format.
+    """
     from fleetpmap.export import format_of
 
     try:
@@ -258,12 +250,12 @@ def _check_suffix(path: str, format_: Format) -> None:
 
 
 def _format_of_stdout() -> Format:
-    return Format.table if sys.stdout.isatty() else Format.plain
+    return Format("table" if sys.stdout.isatty() else "plain")
 
 
 def _format_of(path: str, option: str) -> Format:
     if path.lower().endswith(".txt"):
-        return Format.plain
+        return Format("plain")
     from fleetpmap.export import format_of
 
     try:
@@ -274,14 +266,14 @@ def _format_of(path: str, option: str) -> Format:
 
 
 def _export(text: str, default: View) -> Destination:
-    """The destination that `[VIEW=]FILE` means. What is before the first = is a view unless it holds a slash."""
+    """Return the destination of `[VIEW=]FILE`. The text before the first = is a view unless it holds a slash."""
     name, equals, path = text.partition("=")
     if not equals or "/" in name:
         name, path = default, text
-    if name not in list(View):
+    if name not in VIEWS:
         raise UsageError(
             f'--export {text}: there is no view "{name}"',
-            hint=f"the views are {', '.join(View)}; a file whose name holds = is written ./{text}",
+            hint=f"the views are {', '.join(VIEWS)}; a file whose name holds = is written ./{text}",
         )
     if not path:
         raise UsageError(f"--export {text}: the file is missing", hint=f"write --export {name}={name}.csv")

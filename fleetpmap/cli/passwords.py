@@ -1,7 +1,8 @@
-"""Where secrets are asked for.   options, terminal ─► [passwords] ─► Secret ─► transport, collector
+"""Prompts for passwords and passphrases.   options, terminal ─► [passwords] ─► Secret ─► transport, collection
 
-Everything is asked before any host is contacted: nobody is there to type while 32 hosts wait. Asked on /dev/tty, since
-stdin may be a list of hosts. Nothing is taken from the command line or the environment, where others could read it.
+The user is asked before any host is contacted, since 32 hosts cannot wait for the typing. The prompts use /dev/tty,
+since stdin may be a list of hosts. No secret comes from the command line or the environment, which other users could
+read.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 _TTY = Path("/dev/tty")
 _FIRST_LINE = "its first line has to be the password"
 _ATTEMPTS = 3
-"""How often to ask for the passphrase of one key, as ssh does."""
+"""Attempts at the passphrase of one key, as ssh has."""
 _THREADS = 8
-"""`ssh -G` calls at once, where ssh_config makes a difference between hosts. The run finds their answers kept."""
+"""`ssh -G` calls at once, where ssh_config has different settings for different hosts. The run reuses their answers."""
 
 
 def with_secrets(options: SshOptions, hosts: Sequence[Host], how: RunningOptions) -> tuple[SshOptions, Secret | None]:
-    """The options with the secrets that logging in takes, and the password for sudo.
+    """Return the options with the secrets for logging in, and the password for sudo.
 
     Raises:
         UsageError: there is no terminal to ask on, nothing was typed, or the command gave nothing.
@@ -54,7 +55,7 @@ def with_secrets(options: SshOptions, hosts: Sequence[Host], how: RunningOptions
 
 
 def _asked(prompt: str, option: str, *, empty: Secret | None = None) -> Secret:
-    """What was typed on the terminal, or `empty` for nothing."""
+    """Ask on the terminal, and return the typed secret, or `empty` if the line was empty."""
     from fleetpmap.transport import Secret
 
     if not _has_terminal():
@@ -83,7 +84,7 @@ def _has_terminal() -> bool:
 
 
 def _from_command(command: str) -> Secret:
-    """The first line that a command prints. It may ask on the terminal itself, and what it complains of is shown."""
+    """Run a command, and return the first line of its output. It may use the terminal, and its stderr is shown."""
     from fleetpmap.transport import Secret
 
     option = f"--password-command {command}"
@@ -92,7 +93,9 @@ def _from_command(command: str) -> Secret:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)  # noqa: S603 - the user's own
         line = done.stdout.decode().partition("\n")[0].rstrip("\r")
     except UnicodeDecodeError:
-        raise UsageError(f"{option}: printed no UTF-8 text", hint=_FIRST_LINE) from None  # it quotes what it was given
+        raise UsageError(
+            f"{option}: printed no UTF-8 text", hint=_FIRST_LINE
+        ) from None  # the exception quotes the secret
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"{option}: {why}", hint="name a program that prints the password") from error
@@ -103,20 +106,20 @@ def _from_command(command: str) -> Secret:
 
 
 def _passphrases(hosts: Sequence[Host], options: SshOptions) -> Mapping[str, Secret]:
-    """The passphrases of the key files without which some host could not be logged in to, by path; each asked once."""
+    """Ask once for each locked key file that a host may need; return the passphrases by path."""
     by_ssh = [host for host in hosts if host.transport == "ssh"]
     if not by_ssh or not _has_terminal():
         return {}
     from fleetpmap.transport.ssh.keys import locked_files
 
     with ThreadPoolExecutor(_THREADS) as threads:
-        ways = [way for found in threads.map(lambda host: _ways(host, options), by_ssh) for way in found]
-    found = {path: _passphrase(path) for path in locked_files(ways)}
-    return {path: passphrase for path, passphrase in found.items() if passphrase}
+        ways = [way for of_host in threads.map(lambda host: _ways(host, options), by_ssh) for way in of_host]
+    typed = {path: _passphrase(path) for path in locked_files(ways)}
+    return {path: passphrase for path, passphrase in typed.items() if passphrase}
 
 
 def _ways(host: Host, options: SshOptions) -> list[tuple[Host, SshSettings]]:
-    """The host and the bastions before it, with their settings; nothing for a host that will fail anyway."""
+    """Return the host and its bastions with their settings; empty for a host without a usable route."""
     from fleetpmap.transport import route
 
     try:
@@ -129,7 +132,7 @@ def _ways(host: Host, options: SshOptions) -> list[tuple[Host, SshSettings]]:
 
 
 def _passphrase(path: str) -> Secret | None:
-    """What opens this file; None if it is not known."""
+    """Ask for the passphrase of a key file; None if the user enters nothing or only wrong ones."""
     from fleetpmap.transport import Secret
     from fleetpmap.transport.ssh.keys import LOCKED, load_key
 

@@ -1,4 +1,4 @@
-"""pmap's own options.   options, locale ─► [letters] ─► Letters"""
+"""pmap's own options, such as -x and -A.   options, locale ─► [pmap_options] ─► Letters"""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from fleetpmap.catalogue import HIGHEST, Letters, PmapFormat
 from fleetpmap.cli.options import ShowOptions
 from fleetpmap.errors import UsageError
 
-if TYPE_CHECKING:
-    from fleetpmap.catalogue import Letters, PmapFormat
-
 _BY_COUNT: tuple[PmapFormat, ...] = ("plain", "wide", "widest")
-"""The format of no -X, one, and more."""
+"""Formats by the number of -X: none, one, two or more."""
 _LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
 """The variables that name the locale of characters, the strongest first."""
 _ADDRESS = re.compile(r"(?:0[xX])?[0-9a-fA-F]{1,16}")
 
 
 def letters_in(show: ShowOptions) -> tuple[str, ...]:
-    """The letters of pmap's that the user typed; those that are a format of their own come first."""
+    """Return the pmap options that the user typed; those that choose a format come first."""
     typed = {
         "-x": show.extended,
         "-X": show.wide,
@@ -34,23 +31,21 @@ def letters_in(show: ShowOptions) -> tuple[str, ...]:
         "-A": show.range is not None,
         "-k": show.kernel_names,
     }
-    return tuple(letter for letter, is_typed in typed.items() if is_typed)
+    return tuple(option for option, is_typed in typed.items() if is_typed)
 
 
 def letters_from(show: ShowOptions, *, on_terminal: bool) -> Letters:
-    """What the view pmap is told.
+    """Return the options of the view pmap.
 
     Raises:
-        UsageError: letters that exclude each other, or a range that is none.
+        UsageError: options that exclude each other, or a malformed range.
     """
-    from fleetpmap.catalogue import HIGHEST, Letters
-
     formats = [letter for letter in letters_in(show) if letter in ("-x", "-X", "-d")]
     if len(formats) > 1:
         raise UsageError(
             f"{' and '.join(formats)} exclude each other: each is a format of its own", hint="keep one of them"
         )
-    low, high = _range("," if show.range is None else show.range, HIGHEST)
+    low, high = _range("," if show.range is None else show.range)
     return Letters(
         format="extended" if show.extended else "device" if show.device else _BY_COUNT[min(show.wide, 2)],
         quiet=show.bare,
@@ -63,10 +58,10 @@ def letters_from(show: ShowOptions, *, on_terminal: bool) -> Letters:
     )
 
 
-def _range(text: str, highest: int) -> tuple[int, int]:
-    """The addresses of `LOW[,HIGH]`, as pmap reads it: without a comma LOW is HIGH too; what is left out is open."""
+def _range(text: str) -> tuple[int, int]:
+    """Parse `LOW[,HIGH]` as pmap does: without a comma LOW is HIGH, too; an omitted end is open."""
     low, comma, high = text.partition(",")
-    return _address(low, 0, text), _address(high if comma else low, highest, text)
+    return _address(low, 0, text), _address(high if comma else low, HIGHEST, text)
 
 
 def _address(digits: str, default: int, text: str) -> int:
@@ -80,7 +75,7 @@ def _address(digits: str, default: int, text: str) -> int:
 
 
 def is_utf8(environment: Mapping[str, str]) -> bool:
-    """Whether setlocale(3) finds a UTF-8 locale in these variables; one that is not installed is the C locale."""
+    """Return whether setlocale(3) finds a UTF-8 locale in these variables; a missing locale counts as C."""
     name = next((value for key in _LOCALE if (value := environment.get(key))), "C")
     before = locale.setlocale(locale.LC_CTYPE)
     try:
@@ -94,9 +89,9 @@ def is_utf8(environment: Mapping[str, str]) -> bool:
 
 @cache
 def is_c_locale() -> bool:
-    """Whether the user asked for the C locale, whose characters are ASCII, and not for an encoding besides.
+    """Return whether the user chose the C locale, whose characters are ASCII, and no encoding for Python.
 
-    Python takes a terminal for UTF-8 then, which a serial console or an old terminal is not.
+    Python would write UTF-8 to the terminal then, which a serial console or an old terminal cannot show.
     """
     given = _given_environment()
     name = next((value for key in _LOCALE if (value := given.get(key))), "")
@@ -104,7 +99,7 @@ def is_c_locale() -> bool:
 
 
 def _given_environment() -> Mapping[str, str]:
-    """The environment that we were started in: of the C locale, Python makes LC_CTYPE=C.UTF-8 (PEP 538)."""
+    """Return the environment at the start: Python changes the C locale to LC_CTYPE=C.UTF-8 (PEP 538)."""
     try:
         given = Path("/proc/self/environ").read_text(errors="surrogateescape")
     except OSError:

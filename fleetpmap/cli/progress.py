@@ -1,8 +1,8 @@
-"""One line while hosts are asked.   collector ─► [progress] ─► stderr, if it is a terminal
+"""The progress line while hosts are asked.   collector ─► [progress] ─► stderr, if it is a terminal
 
     asked 37 of 200   35 ok   1 refused   1 timeout   waiting for web-07 12 s, web-09 8 s, db-01 3 s and 4 more
 
-The line is gone when the run is over: what is left to say is in the report.
+The line is erased when the run is over; the report has the rest.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _PATIENCE_S = 0.5
-"""Shorter runs show no line."""
+"""Seconds until the line appears, so that shorter runs show none."""
 _SLOWEST = 3
-"""Hosts that are named."""
+"""Number of hosts that the line names."""
 
 
 class Progress:
-    """The line, from entering to leaving; nothing at all where stderr is no terminal."""
+    """Context manager that shows the line; it does nothing where stderr is no terminal."""
 
     def __init__(self, hosts: int, stop: Event, *, quiet: bool = False) -> None:
         self._hosts = hosts
@@ -35,29 +35,29 @@ class Progress:
         self._stop = stop
         self._since = time.monotonic()
         self._started: dict[str, float] = {}
-        """Hosts being asked, longest first, and since when."""
+        """Hosts being asked, longest first, to their start on the monotonic clock."""
         self._statuses: Counter[str] = Counter()
         self._lock = Lock()
         self._live: Live | None = None
 
     def started(self, host: str) -> None:
-        """A host is being asked from now on; any thread may say so."""
+        """Record that a host is being asked from now on; any thread may call this."""
         with self._lock:
             self._started[host] = time.monotonic()
 
     def done(self, host: str, status: str) -> None:
-        """A host has this status now."""
+        """Record the status of a host."""
         with self._lock:
             self._started.pop(host, None)
             self._statuses[status] += 1
 
     def line(self, now: float) -> str:
-        """The line at `now` on the monotonic clock; empty as long as nobody is impatient."""
+        """Return the line at `now` on the monotonic clock; empty in the first half second."""
         if now - self._since < _PATIENCE_S:
             return ""
         with self._lock:
             waiting = [f"{escape(host)} {now - since:.0f} s" for host, since in self._started.items()]
-            from fleetpmap.snapshot import HOST_STATUSES  # with numpy, which is there once a host has answered
+            from fleetpmap.snapshot import HOST_STATUSES  # imports numpy, which is loaded once a host has answered
 
             counts = [f"{self._statuses[status]} {status}" for status in HOST_STATUSES if self._statuses[status]]
         parts = [f"asked {self._statuses.total()} of {self._hosts}", *counts]

@@ -1,6 +1,6 @@
-"""What keeps a run over many hosts small and quick.   [footprint] ─► app
+"""Settings of this process that keep a run over many hosts small and quick.   [tuning] ─► pipeline
 
-For the command line's own process only: a library has no business with the malloc and the modules of its user.
+Only the command line applies them: a library must not change the malloc and the modules of its user's process.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sys
 
 _MALLOC = (
-    (-8, 1),  # M_ARENA_MAX: heaps; the interpreter's lock leaves nobody to wait for the only one
+    (-8, 1),  # M_ARENA_MAX: heaps; with the interpreter's lock, threads hardly wait for the only one
     (-3, 4 << 20),  # M_MMAP_THRESHOLD: bytes from which on a block is mapped, and given back, on its own
     (-1, 16 << 20),  # M_TRIM_THRESHOLD: free bytes at the heap's end that are kept
 )
@@ -22,21 +22,21 @@ one to three milliseconds of page faults.
 
 
 def trim_footprint() -> None:
-    """To be called before paramiko is imported and threads are started."""
+    """Apply the settings. Call this before paramiko is imported and before threads start."""
     import atexit
     import ctypes
     import gc
     import resource
 
-    # A host takes a few descriptors, and a login shell often allows 1024 of them while more are to be had.
+    # A host takes a few descriptors. The soft limit of a login shell is often 1024, the hard limit much higher.
     _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # a kernel that takes no "unlimited" here
+    with contextlib.suppress(OSError, ValueError):  # a kernel that does not accept "unlimited" here
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
-    # Of the objects that a run makes, few are garbage: looking for it every 700 takes a twelfth of the time.
+    # Few objects of a run are cyclic garbage: a collection every 700 objects takes a twelfth of the time.
     gc.set_threshold(50_000)
-    # Nor when the interpreter ends, which looks through all of it several times: a sixth of a short run.
+    # At exit the interpreter collects all objects several times, a sixth of a short run; frozen ones are passed over.
     atexit.register(gc.freeze)
-    # We multiply no matrices: numpy's BLAS need not start a thread for each core.
+    # We multiply no matrices, so numpy's BLAS need not start a thread for each core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not in every C library
     if mallopt is not None:

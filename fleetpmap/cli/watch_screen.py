@@ -1,7 +1,7 @@
-"""Watch on a whole terminal.   Rounds, keys ─► [screen] ─► the terminal
+"""The full-screen mode of watch.   Rounds, keys ─► [watch_screen] ─► the terminal
 
-One thread asks, the other draws and listens to the keys. The alternate screen and cbreak mode are left as they were
-found, whatever happens in between.
+One thread runs the rounds, the main thread draws and reads keys. The terminal leaves the alternate screen and cbreak
+mode on every way out.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from threading import Event
 
 from rich.console import Console
 
+from fleetpmap.catalogue import WATCHED_VIEWS
 from fleetpmap.cli.deliver import exit_status
 from fleetpmap.cli.interrupt import INTERRUPTED, end_now
 from fleetpmap.cli.options import WatchOptions
-from fleetpmap.cli.outputs import Output
+from fleetpmap.cli.outputs import OutputPlan
 from fleetpmap.cli.pmap_options import is_c_locale
 from fleetpmap.errors import UsageError
 from fleetpmap.escape import escape
@@ -40,19 +41,19 @@ from fleetpmap.watch.keys import HELP, is_begun
 _ENTER = "\x1b[?1049h\x1b[?25l"
 _LEAVE = "\x1b[?25h\x1b[?1049l"
 _FEW_KEYS = "? help  q quit"
-_KEYS = f"1-5 v view  s sort  h host  p pause  {_FEW_KEYS}"
+_KEYS = f"1-{len(WATCHED_VIEWS)} v view  s sort  h host  p pause  {_FEW_KEYS}"
 _HANG_UP_S = 2.0
-"""How long to wait for the thread that asks; a host that hangs would hold it until its deadline."""
+"""Seconds to wait at the end for the thread that asks; a host that hangs would hold it until its deadline."""
 _SILENCE_S = 0.05
-"""How long the rest of a key may be on its way."""
+"""Seconds in which the rest of a key's escape sequence has to arrive."""
 
-Found = Round | BaseException | None
-"""A round, what ended the rounds before their time, or None: there are no more."""
+Arrival = Round | BaseException | None
+"""A round, an exception that ended the rounds early, or None after the last one."""
 
 
 def watch_screen(
     rounds: Rounds,
-    output: Output,
+    output: OutputPlan,
     often: WatchOptions,
     save: Callable[[Snapshot], None],
     stop: Event,
@@ -60,19 +61,19 @@ def watch_screen(
     hosts: Sequence[str],
     views: Sequence[str],
 ) -> int:
-    """Draw each round until the user quits, or they are through; the exit status is the last round's, 130 after ^C.
+    """Draw each round until the user quits or the last round; return its exit status, 130 after ^C.
 
     Raises:
         FleetpmapError: a round could not be saved.
     """
-    found: queue.SimpleQueue[Found] = queue.SimpleQueue()
+    arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
     watched = _Watched(output, often, hosts, views)
     paused = Event()
     with rounds, _terminal() as terminal:
-        asking = threading.Thread(target=_ask, args=(rounds, often, save, paused, found, terminal.ring), daemon=True)
+        asking = threading.Thread(target=_ask, args=(rounds, often, save, paused, arrivals, terminal.ring), daemon=True)
         asking.start()
         try:
-            watched.until_the_end(terminal, found, paused, stop)
+            watched.until_the_end(terminal, arrivals, paused, stop)
         finally:
             interrupted = stop.is_set()
             stop.set()
@@ -90,36 +91,36 @@ def _ask(
     often: WatchOptions,
     save: Callable[[Snapshot], None],
     paused: Event,
-    found: queue.SimpleQueue[Found],
+    arrivals: queue.SimpleQueue[Arrival],
     ring: Callable[[], None],
 ) -> None:
-    last: Found = None
+    last: Arrival = None
     try:
-        for one in rounds.repeat(often.interval, often.count, paused):
-            save(one.snapshot)
-            found.put(one)
+        for round_ in rounds.repeat(often.interval, often.count, paused):
+            save(round_.snapshot)
+            arrivals.put(round_)
             ring()
     except BaseException as error:  # raised again in the thread that draws
         last = error
-    found.put(last)
+    arrivals.put(last)
     ring()
 
 
 @dataclass(frozen=True, slots=True)
 class _Terminal:
-    """Keys, and a bell for whatever else there is to do."""
+    """The keys, and a bell: a pipe that wakes the main thread for a new round, a resize or ^C."""
 
     keys: int
     listening: int
     bell: int
 
     def ring(self) -> None:
-        """Wake who waits."""
-        with contextlib.suppress(BlockingIOError):  # it rings already
+        """Wake `wait`."""
+        with contextlib.suppress(BlockingIOError):  # the pipe is full, so `wait` will wake up anyway
             os.write(self.bell, b".")
 
     def wait(self) -> str:
-        """What was typed; empty if it was the bell. A terminal that is gone says `q`."""
+        """Return the typed characters; empty after the bell, `q` if the terminal is gone."""
         ready, _, _ = select.select([self.keys, self.listening], [], [])
         if self.listening in ready:
             os.read(self.listening, 4096)
@@ -137,17 +138,17 @@ class _Terminal:
             return "q"
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Show these lines, from the top; what is longer than a line has been cut already."""
+        """Show these lines from the top; they must fit the width."""
         text = "".join(f"{line}\x1b[K\r\n" for line in lines[:-1]) + f"{lines[-1]}\x1b[K\x1b[J"
         _write(f"\x1b[H{text}")
 
 
 @contextlib.contextmanager
 def _terminal() -> Iterator[_Terminal]:
-    """The alternate screen, and each key as it is pressed. A change of size and ^C ring the bell."""
+    """Switch to the alternate screen and to unbuffered keys. A change of size and ^C ring the bell."""
     keys = sys.stdin.fileno()
     before = termios.tcgetattr(keys)
-    listening, bell = os.pipe()  # for as long as we live: the thread that asks may be late to ring
+    listening, bell = os.pipe()  # never closed: the thread that asks may still ring after the end
     os.set_blocking(bell, False)
     resized = signal.signal(signal.SIGWINCH, lambda number, frame: None)
     rung = signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
@@ -156,7 +157,7 @@ def _terminal() -> Iterator[_Terminal]:
         _write(_ENTER)
         yield _Terminal(keys, listening, bell)
     finally:
-        with contextlib.suppress(OSError, termios.error):  # the terminal itself may be gone
+        with contextlib.suppress(OSError, termios.error):  # the terminal may be gone
             _write(_LEAVE)
             termios.tcsetattr(keys, termios.TCSADRAIN, before)
         signal.set_wakeup_fd(rung)
@@ -164,12 +165,12 @@ def _terminal() -> Iterator[_Terminal]:
 
 
 class _Watched:
-    """What was found so far, and what of it is on the screen."""
+    """The rounds so far, and the part of the last one on the screen."""
 
-    def __init__(self, output: Output, often: WatchOptions, hosts: Sequence[str], views: Sequence[str]) -> None:
+    def __init__(self, output: OutputPlan, often: WatchOptions, hosts: Sequence[str], views: Sequence[str]) -> None:
         self.last: Round | None = None
         self.line = ""
-        """The last round in a line."""
+        """The line of the last round."""
         self._first: Snapshot | None = None
         self._rounds = 0
         self._history = History()
@@ -179,36 +180,38 @@ class _Watched:
         self._views = views
         self._showing = Showing(output.view, output.options.sort)
         self._drawn: tuple[object, Window] | None = None
-        """What was drawn last, and what came of it."""
+        """The state that was drawn last, and its lines."""
 
-    def until_the_end(self, terminal: _Terminal, found: queue.SimpleQueue[Found], paused: Event, stop: Event) -> None:
-        """Draw, and do what the keys say, until there is no more to draw or the user quits.
+    def until_the_end(
+        self, terminal: _Terminal, arrivals: queue.SimpleQueue[Arrival], paused: Event, stop: Event
+    ) -> None:
+        """Draw and handle keys until the last round or until the user quits.
 
         Raises:
-            BaseException: what ended the rounds.
+            BaseException: the exception that ended the rounds.
         """
         while not stop.is_set() and not self._showing.quit:
             terminal.draw(self._lines())
             for key in keys_in(terminal.wait()):
                 self._showing = pressed(self._showing, key, self._hosts, self._views, self._window())
             (paused.set if self._showing.paused else paused.clear)()
-            while not found.empty():
-                news = found.get()
-                if isinstance(news, BaseException):
-                    raise news
-                if news is None:
+            while not arrivals.empty():
+                event = arrivals.get()
+                if isinstance(event, BaseException):
+                    raise event
+                if event is None:
                     return
-                self._take(news)
+                self._add(event)
 
-    def _take(self, found: Round) -> None:
-        self.last = found
-        self._first = self._first or found.snapshot
+    def _add(self, round_: Round) -> None:
+        self.last = round_
+        self._first = self._first or round_.snapshot
         self._rounds += 1
-        self._history.add(found.snapshot)
-        self.line = round_line(found.snapshot, self._first)
+        self._history.add(round_.snapshot)
+        self.line = round_line(round_.snapshot, self._first)
 
     def _lines(self) -> list[str]:
-        """The screen's lines: a head, the report as far as there is room, a foot."""
+        """Return the lines of the screen: a head, the part of the report that fits, a foot."""
         width, height = shutil.get_terminal_size()
         window = self._window()
         body = window.seen(self._showing.top)
@@ -217,7 +220,7 @@ class _Watched:
         return [self.line[:width], self._doing()[:width], "", *body, foot][:height]
 
     def _window(self) -> Window:
-        """What is shown, in the room that there is. To scroll it, it is not drawn again."""
+        """Return the drawn report with the height for it. Scrolling does not draw it again."""
         size = shutil.get_terminal_size()
         what = (self._rounds, size, replace(self._showing, top=0))
         if self._drawn is None or self._drawn[0] != what:
@@ -239,17 +242,17 @@ class _Watched:
         host = self._showing.host
         report = self._report(self.last.of(host))
         report = with_growth(report, self._history, self._hosts if host is None else (host,))
-        # The terminal is the only thing that is asked for here: a width of 0 would be 80.
+        # rich would replace a width of 0 by 80.
         console = Console(width=max(width, 1))
         with console.capture() as drawn:
             console.print(table(report, human=self._output.human, ascii_only=is_c_locale()))
-        tables = [one for one in (report.brief or report).tables if len(one)]
+        tables = [part for part in (report.brief or report).tables if len(part)]
         return Window(drawn.get().splitlines(), height, len(tables))
 
     def _report(self, snapshot: Snapshot) -> Report:
-        """The view, sorted as the user wants it if it has such a column."""
+        """Return the view, sorted by the user's column if the view has it."""
         showing, options = self._showing, self._output.options
-        if showing.view != self._output.view:  # which is what --columns was for
+        if showing.view != self._output.view:  # --columns was for the view of the command line
             options = replace(options, columns=None)
         try:
             return VIEWS[showing.view](snapshot, replace(options, sort=showing.sort))
@@ -258,7 +261,7 @@ class _Watched:
 
 
 def _foot(place: str, width: int) -> str:
-    """Where in the report one is, and the keys there is room for."""
+    """Return the position in the report, and the keys for which there is room."""
     place = f"j k {place}  " if place else ""
     return f"{place}{_KEYS if len(place) + len(_KEYS) <= width else _FEW_KEYS}"[:width]
 
@@ -269,7 +272,7 @@ def _help(width: int) -> list[str]:
 
 
 def _write(text: str) -> None:
-    """All of it, whatever Python has buffered."""
+    """Write the whole text at once, after the output that Python has buffered."""
     sys.stdout.flush()
     data = text.encode(sys.stdout.encoding, "replace")
     while data:

@@ -1,4 +1,7 @@
-"""A batch of answers to host snapshots.   batches ─► [batch] ─► processes, table"""
+"""Parse a batch of replies in one call, and make a snapshot of each.   interpret ─► [batch] ─► outcomes, table
+
+A `slot` is a process's place among the processes read of all hosts of the batch, in the order of the replies.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from typing import TypeVar
 import numpy as np
 
 from fleetpmap.check import Checks, Rollup, check_processes
-from fleetpmap.collection.conversation import Answered
 from fleetpmap.collection.oddities import oddities
 from fleetpmap.collection.outcomes import processes_of
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps import NULL, SmapsColumns, parse_processes
 from fleetpmap.snapshot import HostSnapshot, Process, host_status
@@ -23,99 +26,111 @@ _SUMMED = frozenset(key for keys in KERNEL_KEYS.values() for key in keys)
 
 
 def snapshots(
-    batch: Sequence[Answered],
+    batch: Sequence[HostReply],
     *,
     rollups: bool,
     sums: Collection[str] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> list[HostSnapshot]:
-    """What each answer comes to, in order; the same as if it were alone.
+    """Return each reply's snapshot, in order; the same as if it were alone.
 
-    `rollups`: they were asked for. `sums`: None where every mapping keeps its row (see digest). `check` is called now
-    and then, and may raise.
+    `rollups`: smaps_rollup was read too. `sums`: None for a row per mapping (see interpret). `check` is called now and
+    then, and may raise.
     """
     columns, torn = _parsed(batch, check)
     if len(batch) > 1 and (torn or not _alike(columns)):
-        # Whatever is odd about one must not touch the others, neither their limits nor the order of their fields.
-        return [snapshot for one in batch for snapshot in snapshots([one], rollups=rollups, sums=sums, check=check)]
+        # An oddity of one host must not touch the others, neither their limits nor the order of their fields.
+        return [snapshot for reply in batch for snapshot in snapshots([reply], rollups=rollups, sums=sums, check=check)]
     checks = _checks(columns, batch, rollups=rollups)
-    first = list(accumulate((len(one.processes) for one in batch), initial=0))
+    first_slots = list(accumulate((len(reply.processes) for reply in batch), initial=0))[:-1]
     processes = [
-        processes_of(one.host, one.answer, one.processes, _from(torn, slot, one), _from(checks, slot, one))
-        for slot, one in zip(first, batch, strict=False)  # the last is where they end
+        processes_of(reply, _of_host(torn, first, reply), _of_host(checks, first, reply))
+        for first, reply in zip(first_slots, batch, strict=True)
     ]
     batch = [
-        replace(one, notes=(*one.notes, *oddities(one, columns, slot)))
-        for slot, one in zip(first, batch, strict=False)  # the same
+        replace(reply, notes=(*reply.notes, *oddities(reply, columns, first)))
+        for first, reply in zip(first_slots, batch, strict=True)
     ]
     tables = _tables(columns, batch, processes, sums)
     return [_snapshot(*parts, tuple(columns.fields)) for parts in zip(batch, processes, tables, strict=True)]
 
 
-def _parsed(batch: Sequence[Answered], check: Callable[[], None]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
-    """The columns of all processes read, and by their place among these those whose text is not whole."""
-    texts = [one.text for one in batch]
+def _parsed(batch: Sequence[HostReply], check: Callable[[], None]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
+    """Return the columns of all processes read, and the errors of those whose text is not whole, by slot."""
+    texts = [reply.text for reply in batch]
     begins = accumulate(map(len, texts), initial=0)
+    # A process's span in the joined text: the texts "aaaa" and "bb" begin at 0 and 4, and the joined text ends at 6.
     spans = [
         (begin + process.start, begin + process.stop)
-        for begin, one in zip(begins, batch, strict=False)  # the last is where the texts end
-        for process in one.processes
+        for begin, reply in zip(begins, batch, strict=False)  # without the 6
+        for process in reply.processes
     ]
     return parse_processes(texts[0] if len(texts) == 1 else b"".join(texts), spans, check)
 
 
 def _alike(columns: SmapsColumns) -> bool:
-    """Whether the first mapping has all the keys that any has: then the order of the fields is every host's own."""
+    """Return whether the first mapping has all keys of any mapping. Only then each host has its own order of fields."""
     return all(column[0] != NULL for column in columns.fields.values())
 
 
-def _checks(columns: SmapsColumns, batch: Sequence[Answered], *, rollups: bool) -> dict[int, Checks]:
-    """What the self-check found in the processes that have mappings, by their place among those read."""
+def _checks(columns: SmapsColumns, batch: Sequence[HostReply], *, rollups: bool) -> dict[int, Checks]:
+    """Return the results of the self-check for the processes that have mappings, by slot."""
     if not rollups:
         return check_processes(columns)
-    read = [process for one in batch for process in one.processes]
-    told = {slot: Rollup(one.rollup, still=one.stopped) for slot, one in enumerate(read) if one.rollup}
-    return check_processes(columns, told)
+    read = [process for reply in batch for process in reply.processes]
+    sums = {slot: Rollup(process.rollup, still=process.stopped) for slot, process in enumerate(read) if process.rollup}
+    return check_processes(columns, sums)
 
 
 def _tables(
     columns: SmapsColumns,
-    batch: Sequence[Answered],
+    batch: Sequence[HostReply],
     processes: Sequence[Sequence[Process]],
     sums: Collection[str] | None,
 ) -> list[MappingTable]:
-    """Each host's table. They share the batch's memory."""
+    """Return each host's table. The tables are slices of one, and share its memory.
+
+    The parser numbers the processes that were read; a table numbers all that matched, of which some have no rows:
+
+        parsed, by slot    web-01: 7, 9     web-02: 4        matched    web-01: 7, 8 (denied), 9     web-02: 4
+                           0      1         2                           0        1         2         3
+
+    so columns.process [0 1 2] becomes [0 2 3], and each table counts from its host's first process on.
+    """
     bases = list(accumulate(map(len, processes), initial=0))
-    slots: list[int] = []
-    for base, one, own in zip(bases, batch, processes, strict=False):  # the last is where they end
-        slot_of_pid = {process.pid: base + slot for slot, process in enumerate(own)}
-        slots += [slot_of_pid[process.pid] for process in one.processes]
-    columns = replace(columns, process=np.array(slots, dtype=np.int32)[columns.process])
+    number_of_slot: list[int] = []
+    for base, reply, matched in zip(bases[:-1], batch, processes, strict=True):
+        number_of_pid = {process.pid: number for number, process in enumerate(matched, start=base)}
+        number_of_slot += [number_of_pid[process.pid] for process in reply.processes]
+    columns = replace(columns, process=np.array(number_of_slot, dtype=np.int32)[columns.process])
     if sums is not None:
         kept = {key: column for key, column in columns.fields.items() if key in _SUMMED}
         table = summed(from_columns(replace(columns, fields=kept)), sums)
     else:
         table = from_columns(columns)
-    edges = pairwise(np.searchsorted(table.process, bases).tolist())
-    return [table.rows(start, stop, base=base) for base, (start, stop) in zip(bases, edges, strict=False)]
+    edges = pairwise(np.searchsorted(table.process, bases).tolist())  # rows are in the order of processes
+    return [table.rows(start, stop, base=base) for base, (start, stop) in zip(bases[:-1], edges, strict=True)]
 
 
-def _from(results: Mapping[int, _Result], first: int, one: Answered) -> dict[int, _Result]:
-    """Those of one host's processes, by their place among its own."""
-    places = range(first, first + len(one.processes))
-    return {place - first: results[place] for place in places if place in results}
+def _of_host(results: Mapping[int, _Result], first: int, reply: HostReply) -> dict[int, _Result]:
+    """Return the results of one host's processes, whose slots begin at `first`, by the place in `reply.processes`."""
+    slots = range(first, first + len(reply.processes))
+    return {slot - first: results[slot] for slot in slots if slot in results}
 
 
-def _snapshot(one: Answered, processes: Sequence[Process], table: MappingTable, keys: tuple[str, ...]) -> HostSnapshot:
+def _snapshot(
+    reply: HostReply, processes: Sequence[Process], table: MappingTable, keys: tuple[str, ...]
+) -> HostSnapshot:
     return HostSnapshot(
-        host=one.host.name,
+        name=reply.host.name,
         status=host_status(processes),
+        failure=None,
         processes=tuple(processes),
         table=table,
-        capabilities=one.answer.listing.capabilities,
-        notes=one.notes,
-        said=one.answer.said,
-        local=one.host.transport == "local",
-        read_s=one.reading.seconds if one.reading else None,
+        capabilities=reply.listing.capabilities,
+        notes=reply.notes,
+        said=reply.other_output,
+        local=reply.host.is_here,
+        read_s=reply.reading.seconds if reply.reading else None,
         keys=keys if len(table) else (),
     )

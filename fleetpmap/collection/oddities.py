@@ -1,4 +1,4 @@
-"""What in one host's numbers is not what it seems.   batch ─► [oddities] ─► notes
+"""Notes about numbers of a host that mean something else than usual.   batch ─► [oddities] ─► notes
 
     shared address space   a child made by vfork, or by clone with CLONE_VM alone, has the memory of its parent: the
                            kernel prints all of it for either, as if each had it to itself
@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from fleetpmap.collection.conversation import Answered
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.smaps import SmapsColumns
 from fleetpmap.units import human
 
@@ -23,22 +23,23 @@ _SHARED = ("Shared_Clean", "Shared_Dirty")
 _VDSO = "[vdso]"
 
 
-def oddities(one: Answered, columns: SmapsColumns, first: int) -> Iterator[str]:
-    """Sentences for the notes of one host, whose processes are numbered from `first` on in `columns`."""
-    edges = np.searchsorted(columns.process, range(first, first + len(one.processes) + 1)).tolist()
+def oddities(reply: HostReply, columns: SmapsColumns, first: int) -> Iterator[str]:
+    """Yield notes about one host, whose processes have the numbers from `first` on in `columns.process`."""
+    # columns.process [0 0 0 1 1] gives the edges [0 3 5], and the rows 0:3 and 3:5.
+    edges = np.searchsorted(columns.process, range(first, first + len(reply.processes) + 1)).tolist()
     rows = [slice(start, stop) for start, stop in pairwise(edges)]
-    yield from _shared_spaces(one, columns, rows)
+    yield from _shared_spaces(reply, columns, rows)
     if rows and _is_undivided(columns, slice(edges[0], edges[-1])):
         yield "its kernel does not divide what processes share (gVisor): each PSS, USS and SwapPss there is an RSS"
 
 
-def _shared_spaces(one: Answered, columns: SmapsColumns, rows: list[slice]) -> Iterator[str]:
-    place_of = {process.pid: place for place, process in enumerate(one.answer.choice.read)}
-    for place, child in enumerate(one.answer.choice.read if rows else ()):
+def _shared_spaces(reply: HostReply, columns: SmapsColumns, rows: list[slice]) -> Iterator[str]:
+    place_of = {process.pid: place for place, process in enumerate(reply.choice.read)}
+    for place, child in enumerate(reply.choice.read if rows else ()):
         parent = place_of.get(child.ppid)
-        if parent is None or not one.processes[place].start_stack:
+        if parent is None or not reply.processes[place].start_stack:
             continue
-        if one.processes[place].start_stack != one.processes[parent].start_stack:
+        if reply.processes[place].start_stack != reply.processes[parent].start_stack:
             continue
         if kib := _twice(columns, rows[parent], rows[place]):
             yield (
@@ -48,10 +49,10 @@ def _shared_spaces(one: Answered, columns: SmapsColumns, rows: list[slice]) -> I
 
 
 def _twice(columns: SmapsColumns, parent: slice, child: slice) -> int:
-    """RSS of a child that has the memory of its parent, in KiB; 0 if it has memory of its own.
+    """Return the RSS of a child that has its parent's address space, in KiB; 0 if it has one of its own.
 
-    After fork the mappings are the same, too, but there the pages that neither has written to since are shared: a
-    library's relocated pages, to begin with, which are read-only.
+    After fork the mappings are equal, too. But then the pages that neither process has written to since are shared: to
+    begin with, a library's relocated pages, which are read-only. In one address space no private page is shared.
     """
     same = all(
         np.array_equal(column[parent], column[child])
@@ -59,14 +60,15 @@ def _twice(columns: SmapsColumns, parent: slice, child: slice) -> int:
     )
     if not same or not {"Rss", "Private_Dirty", "Shared_Dirty"} <= columns.fields.keys():
         return 0
-    own = np.array([perms.endswith("p") for perms in columns.perms.names], dtype=np.bool_)[columns.perms.codes[child]]
-    if columns.fields["Shared_Dirty"][child][own].any() or columns.fields["Private_Dirty"][child].sum() <= 0:
+    is_private = np.array([perms.endswith("p") for perms in columns.perms.names], dtype=np.bool_)
+    private = is_private[columns.perms.codes[child]]  # one truth value for each mapping of the child
+    if columns.fields["Shared_Dirty"][child][private].any() or columns.fields["Private_Dirty"][child].sum() <= 0:
         return 0
     return int(columns.fields["Rss"][child].sum())
 
 
 def _is_undivided(columns: SmapsColumns, rows: slice) -> bool:
-    """Whether no page of these processes is shared with any other, though every process has some that are."""
+    """Return whether no page in these rows is shared, not even of a resident [vdso], which all processes share."""
     fields = {key: column[rows] for key, column in columns.fields.items()}
     if not {"Rss", "Pss", *_SHARED} <= fields.keys():
         return False

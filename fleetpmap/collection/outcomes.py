@@ -1,14 +1,13 @@
-"""Every process that matched, with what became of it.   batch ─► [processes]"""
+"""The processes of one host, each with its status and the reason for it.   batch ─► [outcomes] ─► HostSnapshot"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 
 from fleetpmap.check import Checks, not_passed
-from fleetpmap.collection.conversation import Conversation
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import SmapsError
-from fleetpmap.inventory import Host
 from fleetpmap.processes import full_name
 from fleetpmap.snapshot import Process
 from fleetpmap.wire import PROCESS_LIMIT, ListedProcess, ProcessReading
@@ -25,77 +24,61 @@ _REASONS = {
 }
 
 
-def processes_of(
-    host: Host,
-    answer: Conversation,
-    read: Sequence[ProcessReading],
-    torn: Mapping[int, SmapsError],
-    checks: Mapping[int, Checks],
-) -> list[Process]:
-    """The processes of one host, by pid.
+def processes_of(reply: HostReply, torn: Mapping[int, SmapsError], checks: Mapping[int, Checks]) -> list[Process]:
+    """Return every process that matched, by pid.
 
-    `read`: one for each of `answer.choice.read`, or nothing where nobody's smaps was wanted. `torn` and `checks` go by
-    the places in it: whose text is not whole, and what the self-check found.
+    `torn` (processes whose text is not whole) and `checks` (results of the self-check) go by the place in
+    `reply.processes`.
     """
-    users = answer.users
-    processes = [_process(host, left.process, users, left.status, left.reason) for left in answer.choice.left_out]
-    if read:
-        for place, one in enumerate(read):
-            listed = answer.choice.read[place]
-            processes.append(_read(host, listed, one, answer, torn.get(place), checks.get(place)))
+    processes = [_process(reply, skipped.process, skipped.status, skipped.reason) for skipped in reply.choice.skipped]
+    if reply.processes:
+        for place, (listed, reading) in enumerate(zip(reply.choice.read, reply.processes, strict=True)):
+            processes.append(_read(reply, listed, reading, torn.get(place), checks.get(place)))
     else:
-        # Only listed: what is not refused would be read.
-        statuses = [answer.listing.access.get(listed.pid, "read") for listed in answer.choice.read]
-        processes += [
-            _process(host, listed, users, status, _reason(status, host, answer))
-            for listed, status in zip(answer.choice.read, statuses, strict=True)
-        ]
+        # Only listed: a process that refuses no access would be read.
+        for listed in reply.choice.read:
+            status = reply.listing.access.get(listed.pid, "read")
+            processes.append(_process(reply, listed, status, _reason(status, reply)))
     processes.sort(key=lambda process: process.pid)
     return processes
 
 
 def _read(
-    host: Host,
-    listed: ListedProcess,
-    read: ProcessReading,
-    answer: Conversation,
-    torn: SmapsError | None,
-    checks: Checks | None,
+    reply: HostReply, listed: ListedProcess, reading: ProcessReading, torn: SmapsError | None, checks: Checks | None
 ) -> Process:
-    """A process that was to be read."""
-    if read.uid is not None:
-        listed = listed._replace(uid=read.uid)
-    status, reason = read.status, _reason(read.status, host, answer)
+    """Return a process that was to be read."""
+    if reading.uid is not None:
+        listed = listed._replace(uid=reading.uid)
+    status, reason = reading.status, _reason(reading.status, reply)
     if torn is not None:
         status, reason = "cut", f"{torn.message} (byte {torn.offset} of its smaps)"
         checks = not_passed("last_block_whole", reason)
-    elif read.status == "unread":
-        status, reason = "cut", f"{answer.listing.capabilities.reader}'s tail stopped before it came to its smaps"
-    elif read.status == "reused":
-        if read.name not in (None, listed.name):
-            reason = f"was another program by the time it was read: {read.name}"
+    elif status == "unread":
+        status, reason = "cut", f"{reply.listing.capabilities.reader}'s tail stopped before it came to its smaps"
+    elif status == "reused":
+        if reading.name not in (None, listed.name):
+            reason = f"was another program by the time it was read: {reading.name}"
         checks = not_passed("start_time_unchanged", reason)
-    start_stack = None if torn else read.start_stack
-    return _process(host, listed, answer.users, status, reason, checks, start_stack, read.seconds)
+    start_stack = None if torn else reading.start_stack
+    return _process(reply, listed, status, reason, checks, start_stack, reading.seconds)
 
 
 def _process(
-    host: Host,
+    reply: HostReply,
     listed: ListedProcess,
-    users: Mapping[int, str],
     status: str,
-    reason: str = "",
+    reason: str,
     checks: Checks | None = None,
     start_stack: int | None = None,
     read_s: float | None = None,
 ) -> Process:
     return Process(
-        host=host.name,
+        host=reply.host.name,
         pid=listed.pid,
         name=full_name(listed),
         arguments=_shared(listed.arguments),
         uid=listed.uid,
-        user=None if listed.uid is None else users.get(listed.uid),
+        user=None if listed.uid is None else reply.users.get(listed.uid),
         start_ticks=listed.start_ticks,
         rss_kib=listed.rss_kib,
         status=status,
@@ -107,7 +90,7 @@ def _process(
 
 
 def _shared(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """The same command line, once for all the hosts that have it; a very long one is nobody else's."""
+    """Return an equal command line, one object for all the hosts that have it; a very long one is hardly shared."""
     return _of_a_fleet(arguments) if sum(map(len, arguments)) <= _SHARED_LENGTH else arguments
 
 
@@ -116,9 +99,9 @@ def _of_a_fleet(arguments: tuple[str, ...]) -> tuple[str, ...]:
     return arguments
 
 
-def _reason(status: str, host: Host, answer: Conversation) -> str:
+def _reason(status: str, reply: HostReply) -> str:
     if status != "denied":
         return _REASONS.get(status, "")
-    if answer.listing.capabilities.uid == 0:
+    if reply.listing.capabilities.uid == 0:
         return "even root may not"
-    return "nor may the user that sudo leads to" if host.sudo else "run with --sudo to read it"
+    return "nor may the user that sudo leads to" if reply.host.sudo else "run with --sudo to read it"

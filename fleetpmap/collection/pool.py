@@ -1,21 +1,21 @@
-"""Bounded pool that yields host replies as they arrive.   conversation ─► [arrivals] ─► collector
+"""Bounded pool of threads that ask hosts, and yield the replies as they are received.   host ─► [pool] ─► collector
 
-Worker threads ask the hosts. The replies are handed over in batches, since the parser costs about 0.5 ms a call: fifty
-small hosts take 0.55 ms each in calls of their own, and 0.07 ms each in one call.
+The replies come in batches, because a call of the parser costs about 0.5 ms however little it parses: fifty small hosts
+take 0.55 ms each in calls of their own, and 0.07 ms each in one call.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from threading import Semaphore
 from types import TracebackType
 from typing import Self
 
-from fleetpmap.collection.conversation import Answered
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import HostError
 from fleetpmap.inventory import Host
 
@@ -24,68 +24,73 @@ _ENOUGH = 256 << 10
 """A batch is closed this long after its first reply, or at so many bytes (packed: some megabytes of smaps)."""
 _ROOM = 16
 """Replies in a batch, and replies that wait to be taken before the worker threads pause. Without this bound all replies
-would arrive first and be parsed at the end; with it the parsing thread gets its share of the interpreter."""
+would be received first and parsed at the end; with it the parsing thread gets its share of the interpreter."""
 
-Arrived = Answered | HostError
-"""A reply, or why there is none."""
-Ask = Callable[[Host], Arrived]
-Take = Callable[[Sequence[int], Sequence[Arrived]], None]
-"""Takes replies with their hosts' places."""
+Ask = Callable[[Host], HostReply | HostError]
+Batch = list[tuple[int, HostReply | HostError]]
+"""Replies, each with its host's place in the order given."""
 
 
-class Arrivals:
-    """The replies of many hosts. A context manager: leaving it early cancels the hosts not yet started, and frees the
-    worker threads that wait to hand over a reply."""
+class Pool:
+    """Threads that ask hosts. A context manager: leaving it cancels the hosts not yet started, and waits for the others
+    unless the program ends."""
 
-    def __init__(self, ask: Ask, hosts: Sequence[Host], threads: ThreadPoolExecutor) -> None:
-        """`ask` is called in the worker threads."""
-        self._ask = ask
+    def __init__(self, jobs: int, threads: ThreadPoolExecutor | None = None) -> None:
+        """`jobs`: hosts asked at once. `threads`: the caller's, which stay; None: threads of its own."""
+        self._jobs = jobs
+        self._threads = threads
+        self._is_own = threads is None
         self._room = Semaphore(_ROOM)
-        self._came: SimpleQueue[Future[Arrived]] = SimpleQueue()
-        self._slots: dict[Future[Arrived], int] = {}
-        """Of each reply that is still to come: its host's place in the order given."""
-        for slot, host in enumerate(hosts):
-            self._slots[threads.submit(self._ask_and_wait, host)] = slot
-        for future in self._slots:
-            future.add_done_callback(self._came.put)
+        self._done: SimpleQueue[Future[HostReply | HostError]] = SimpleQueue()
+        self._places: dict[Future[HostReply | HostError], int] = {}
+        """The places of the hosts whose replies were not yielded yet."""
 
-    def hand_to(self, take: Take) -> None:
-        """Call `take` with all the replies, some at a time.
+    def map_as_completed(self, ask: Ask, hosts: Sequence[Host]) -> Iterator[Batch]:
+        """Call `ask` for each host in a thread, from now on, and yield the results in batches.
 
-        Raises:
-            BaseException: what `ask` or `take` raised.
+        One host, or one at a time, needs no thread: it is asked when the iterator comes to it. An exception of `ask` is
+        raised here.
         """
-        left = len(self._slots)
-        while left:
-            slots, arrived = self._batch(left)
-            take(slots, arrived)
-            left -= len(slots)
-            del arrived
-            self._room.release(len(slots))
+        if self._is_own and (self._jobs == 1 or len(hosts) == 1):
+            return ([(place, ask(host))] for place, host in enumerate(hosts))
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(max(1, min(self._jobs, len(hosts))), thread_name_prefix="fleetpmap")
+        for place, host in enumerate(hosts):
+            self._places[self._threads.submit(self._ask_and_wait, ask, host)] = place
+        for future in self._places:
+            future.add_done_callback(self._done.put)
+        return self._batches()
 
-    def _batch(self, left: int) -> tuple[list[int], list[Arrived]]:
-        """The next reply, and those that arrive shortly after it."""
-        slots: list[int] = []
-        arrived: list[Arrived] = []
+    def _ask_and_wait(self, ask: Ask, host: Host) -> HostReply | HostError:
+        reply = ask(host)
+        self._room.acquire()
+        return reply
+
+    def _batches(self) -> Iterator[Batch]:
+        while self._places:
+            batch = self._next_batch()
+            size = len(batch)
+            yield batch
+            batch.clear()  # the caller's name for it must not keep the replies while the next ones are awaited
+            self._room.release(size)
+
+    def _next_batch(self) -> Batch:
+        """Return the next reply, and those that are received shortly after it."""
+        batch: Batch = []
         size, until = 0, math.inf
-        while len(slots) < min(left, _ROOM) and size < _ENOUGH and (future := self._next(until)):
-            slots.append(self._slots.pop(future))
-            arrived.append(future.result())
-            size += _packed(arrived[-1])
+        while self._places and len(batch) < _ROOM and size < _ENOUGH and (future := self._next_done(until)):
+            reply = future.result()
+            batch.append((self._places.pop(future), reply))
+            size += 0 if isinstance(reply, HostError) else reply.size
             until = min(until, time.monotonic() + _LINGER_S)
-        return slots, arrived
+        return batch
 
-    def _next(self, until: float) -> Future[Arrived] | None:
-        """The next reply; None if none arrives by then."""
+    def _next_done(self, until: float) -> Future[HostReply | HostError] | None:
+        """Return the next finished call; None if there is none by then."""
         try:
-            return self._came.get(timeout=None if until == math.inf else max(0.0, until - time.monotonic()))
+            return self._done.get(timeout=None if until == math.inf else max(0.0, until - time.monotonic()))
         except Empty:
             return None
-
-    def _ask_and_wait(self, host: Host) -> Arrived:
-        arrived = self._ask(host)
-        self._room.acquire()
-        return arrived
 
     def __enter__(self) -> Self:
         return self
@@ -93,11 +98,9 @@ class Arrivals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for future in self._slots:
+        for future in self._places:
             future.cancel()
             self._room.release()  # no reply is taken any more, so no thread may wait for room
-
-
-def _packed(arrived: Arrived) -> int:
-    """Bytes of a reply that is to be parsed."""
-    return arrived.answer.packed.size if isinstance(arrived, Answered) and arrived.answer.packed else 0
+        if self._is_own and self._threads is not None:
+            # SystemExit: the program is to end, whichever host is still being asked.
+            self._threads.shutdown(wait=not isinstance(error, SystemExit))

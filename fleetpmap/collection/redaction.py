@@ -1,8 +1,8 @@
-"""What a host answered, without the secrets that it was given.   batches ─► [redaction] ─► batch, capture
+"""Remove the run's secrets from a reply.   interpret ─► [redaction] ─► batch, capture
 
-A host can say a password back in any text: a process's name, arguments, cgroup or exe, the path of a mapping, a user's
-name, its kernel's release. So everything is redacted here, after the processes were chosen (a password may be part of
-what the user looks for) and before anything of the answer is shown, counted or kept. Numbers stay as they are.
+A host can send a password back in any text: a process's name, arguments, cgroup or exe, the path of a mapping, a user's
+name, its kernel's release. So all of a reply is redacted here, after the choice (--match may look for a word that is
+also the password) and before anything of it is shown, counted or kept. Numbers stay as they are.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fleetpmap.collection.conversation import Conversation
-from fleetpmap.processes import Choice, LeftOut
+from fleetpmap.collection.reply import HostReply
+from fleetpmap.processes import Choice, Skipped
 from fleetpmap.smaps.fields import FIELDS
 from fleetpmap.transport.secret import Redaction
 from fleetpmap.wire import Capabilities, ListedProcess, Reading
 
 _PATH = re.compile(rb"^([0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ +)(\S.*)$", re.MULTILINE)
-"""A mapping's line that names something."""
+"""A mapping's first line, where it ends in a path."""
 _KNOWN = b"|".join(field.key.encode() for field in FIELDS)
 _OTHER = re.compile(rb"^(?![0-9a-f]+-[0-9a-f]|(?:%b):[ \t]*\d+(?: kB)?$).+$" % _KNOWN, re.MULTILINE)
-"""A line which is neither a mapping's nor a known field's with its number."""
+"""A line that is neither a mapping's first one nor a known field with its number."""
 _KEY = re.compile(rb"[A-Za-z_][A-Za-z0-9_.()]*(?=:)")
 _COMM = re.compile(rb"\(.*\)", re.DOTALL)
 
 
-def redacted(answer: Conversation, secrets: Redaction) -> Conversation:
-    """The answer without these secrets."""
-    listing, reading = answer.listing, answer.reading
+def redacted(reply: HostReply, secrets: Redaction) -> HostReply:
+    """Return the reply without these secrets."""
+    listing, reading = reply.listing, reply.reading
     listing = replace(
         listing,
         capabilities=_capabilities(listing.capabilities, secrets),
@@ -36,7 +36,7 @@ def redacted(answer: Conversation, secrets: Redaction) -> Conversation:
         raw=_sections(listing.raw, secrets),
     )
     reading = reading and _reading(reading, secrets)
-    return replace(answer, listing=listing, choice=_choice(answer.choice, secrets), reading=reading)
+    return replace(reply, listing=listing, choice=_choice(reply.choice, secrets), reading=reading)
 
 
 def _capabilities(can: Capabilities, secrets: Redaction) -> Capabilities:
@@ -56,9 +56,9 @@ def _names(users: Mapping[int, str], secrets: Redaction) -> dict[int, str]:
 def _choice(choice: Choice, secrets: Redaction) -> Choice:
     return replace(
         choice,
-        read=tuple(_process(one, secrets) for one in choice.read),
-        left_out=tuple(
-            LeftOut(_process(one.process, secrets), one.status, secrets.text(one.reason)) for one in choice.left_out
+        read=tuple(_process(process, secrets) for process in choice.read),
+        skipped=tuple(
+            Skipped(_process(each.process, secrets), each.status, secrets.text(each.reason)) for each in choice.skipped
         ),
     )
 
@@ -75,11 +75,11 @@ def _process(process: ListedProcess, secrets: Redaction) -> ListedProcess:
 def _reading(reading: Reading, secrets: Redaction) -> Reading:
     processes, texts, at = [], [], 0
     changed = secrets.bytes(reading.smaps) is not reading.smaps
-    for one in reading.processes:
-        text = reading.smaps[one.start : one.stop]
+    for process in reading.processes:
+        text = reading.smaps[process.start : process.stop]
         text = _smaps(text, secrets) if changed else text
-        arguments = one.arguments and tuple(map(secrets.text, one.arguments))
-        processes.append(replace(one, start=at, stop=at + len(text), arguments=arguments))
+        arguments = process.arguments and tuple(map(secrets.text, process.arguments))
+        processes.append(replace(process, start=at, stop=at + len(text), arguments=arguments))
         texts.append(text)
         at += len(text)
     return replace(
@@ -92,7 +92,7 @@ def _reading(reading: Reading, secrets: Redaction) -> Reading:
 
 
 def _smaps(text: bytes, secrets: Redaction) -> bytes:
-    """One process's smaps: paths, and what no kernel prints."""
+    """Redact one process's smaps: paths, and lines that no kernel prints."""
     text = _PATH.sub(lambda line: line[1] + secrets.bytes(line[2]), text)
     return _OTHER.sub(lambda line: _line(line[0], secrets), text)
 
@@ -109,12 +109,12 @@ _KEYS = frozenset(field.key for field in FIELDS)
 
 
 def _sections(raw: Mapping[str, bytes], secrets: Redaction) -> dict[str, bytes]:
-    """Sections of records `PID/FILE:TEXT`, as they came; what stands before the colon is ours."""
+    """Redact sections of records `PID/FILE:TEXT`, as they were received; the probe writes the part before the colon."""
     sections = {}
     for name, section in raw.items():
         end = b"\0" if name == "facts" else b"\n"
         changed = secrets.bytes(section) is not section
-        sections[name] = end.join(_record(one, secrets) for one in section.split(end)) if changed else section
+        sections[name] = end.join(_record(record, secrets) for record in section.split(end)) if changed else section
     return sections
 
 

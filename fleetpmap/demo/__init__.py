@@ -1,7 +1,8 @@
-"""A small fleet on this machine: recorded hosts behind SSH servers of our own.   tests/fake_proc ─► [demo] ─► Inventory
+"""A small fleet on this machine: recorded hosts behind SSH servers.   tests/fake_proc ─► [demo] ─► Inventory
 
-The hosts are the tests' recorded trees (in a wheel: the same files, put beside this one at build). Their servers run in
-this process, and the way to them is the real one: SSH, the probe, the wire format. Needs sh, grep and tail, no sshd.
+The hosts are the recorded trees of the tests (in a wheel: the same files, put beside this one at build). Their SSH
+servers run in this process, and hosts are read as in any run: SSH, the probe, the wire format. Needs sh, grep and tail,
+but no sshd.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ _DENIED = "smaps.denied"
 
 
 def trees() -> Path:
-    """The directory of the recorded hosts.
+    """Return the directory of the recorded hosts.
 
     Raises:
-        FleetpmapError: neither in the package nor in a checkout around it.
+        FleetpmapError: it is neither in the package nor in a checkout around it.
     """
     package = Path(__file__).parent
     for place in (package / "fake_proc", package.parents[1] / "tests" / "fake_proc"):
@@ -37,11 +38,11 @@ def trees() -> Path:
 
 
 def lay_out(recorded: Path, directory: Path) -> tuple[str, ...]:
-    """Copy recorded hosts to `directory` and make unreadable there what could not be read; the hosts' names, in order.
+    """Copy recorded hosts to `directory`, with denied smaps made unreadable there. Return the hosts' names, in order.
 
-    What marks such a process is a file `smaps.denied` in place of its smaps. In the copy its smaps is a socket that
-    nobody may read: open() fails for everybody, for root too, whom the mode alone would not stop, and yet the file is
-    there. That is what the probe calls denied.
+    A file `smaps.denied` marks a process with an smaps that could not be opened. In the copy its smaps is a socket: it
+    exists, and open() fails for every user, even for root, which a file mode would not stop. The probe reports such a
+    process as denied.
     """
     shutil.copytree(recorded, directory, dirs_exist_ok=True)
     for mark in tuple(directory.glob(f"*/[0-9]*/{_DENIED}")):
@@ -51,8 +52,8 @@ def lay_out(recorded: Path, directory: Path) -> tuple[str, ...]:
 
 @contextmanager
 def demo_fleet(recorded: Path) -> Iterator[Inventory]:
-    """An SSH server for each recorded host, as an inventory; all of it is gone afterwards."""
-    from fleetpmap.demo.server import serve  # paramiko takes 0.2 s to import: only who runs the demo pays
+    """Run an SSH server for each recorded host and yield their inventory. The copies are removed afterwards."""
+    from fleetpmap.demo.server import serve  # paramiko takes 0.2 s to import: only the demo has to wait for it
 
     with tempfile.TemporaryDirectory(prefix="fleetpmap-demo-") as directory:
         names = lay_out(recorded, Path(directory))
@@ -62,6 +63,6 @@ def demo_fleet(recorded: Path) -> Iterator[Inventory]:
 
 @contextmanager
 def demo_inventory() -> Iterator[Inventory]:
-    """The fleet of `fleetpmap demo`: web-01, web-02 and web-03."""
+    """Run the fleet of `fleetpmap demo` and yield its inventory: web-01, web-02 and web-03."""
     with demo_fleet(trees()) as inventory:
         yield inventory

@@ -1,10 +1,10 @@
 """SSH servers in this process, for a demo and for tests.   recorded trees ─► [server] ─► Inventory
 
-Each is a real SSH server (paramiko's) on a port of 127.0.0.1: throwaway keys, one user, public key only. What a client
-asks to execute runs here, as a child of this process with real pipes, in a session of its own.
+Each is a real SSH server (paramiko's) on a port of 127.0.0.1: throwaway keys, one user, public key only. A client's
+command runs as a child of this process with real pipes, in a session of its own.
 
-Threads: one accepts; per connection one waits for its end, beside paramiko's own; per command one waits for the child
-and three pump its pipes. All of them, and every child, are gone when the server is closed.
+Threads: one accepts connections; one per connection waits for its end, beside paramiko's own; one per command waits for
+the child, and three copy its pipes. Closing the server ends all threads and children.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from fleetpmap.inventory.hosts import Host, Inventory
 
 ADDRESS = "127.0.0.1"
 USER = "demo"
-"""The only one who may log in; commands run as whoever runs this process."""
+"""The only user that may log in; commands run as the user of this process."""
 
 _BLOCK = 64 * 1024
 _LOG = "fleetpmap.demo.server"
-# Without a handler of its own, paramiko's talk about a client that went away would end up on stderr.
+# Without a handler, logging would print paramiko's messages about a disconnected client on stderr.
 logging.getLogger(_LOG).addHandler(logging.NullHandler())
 
 
@@ -47,22 +47,22 @@ class Key:
     """A throwaway Ed25519 key pair."""
 
     def __init__(self) -> None:
-        # paramiko reads Ed25519 keys and cannot make them.
+        # Made by cryptography: paramiko can load Ed25519 keys but not generate them.
         secret = Ed25519PrivateKey.generate()
         self.openssh = secret.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
-        """The private key as the text of an identity file."""
+        """Private key, as the text of an identity file."""
         self.pkey = paramiko.Ed25519Key.from_private_key(io.StringIO(self.openssh))
 
     def write(self, path: Path) -> None:
-        """Make `path` an identity file that OpenSSH accepts: readable by its owner alone."""
+        """Write an identity file that OpenSSH accepts: readable only by its owner."""
         path.touch(mode=0o600)
         path.write_text(self.openssh)
 
 
 class DemoServer(socketserver.ThreadingTCPServer):
-    """One SSH server: `with DemoServer(key) as server: …`, in which USER may log in with `key`.
+    """One SSH server, as a context manager: `with DemoServer(key) as server: …`. USER may log in with `key`.
 
-    Leaving it ends every connection and child, and joins every thread.
+    Its end closes every connection, kills every child, and joins every thread.
     """
 
     request_queue_size = 128  # a run connects to many hosts at once
@@ -76,12 +76,12 @@ class DemoServer(socketserver.ThreadingTCPServer):
 
     @property
     def port(self) -> int:
-        """The port it listens on, chosen by the system."""
+        """Port that it listens on, chosen by the system."""
         return int(self.server_address[1])
 
     @property
     def host_key_line(self) -> str:
-        """Its line for a known_hosts file."""
+        """The server's line for a known_hosts file."""
         key = self.host_key.pkey
         return f"[{ADDRESS}]:{self.port} {key.get_name()} {key.get_base64()}"
 
@@ -103,20 +103,20 @@ class DemoServer(socketserver.ThreadingTCPServer):
         self.server_close()  # joins the connections' threads
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection and remember it, so that leaving can end it."""
+        """Accept a connection and record it, so that __exit__ can close it."""
         request, address = super().get_request()
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connections.add(request)
         return request, address
 
     def close_request(self, request: Any) -> None:
-        """Forget and close a connection that ended."""
+        """Close a connection that has ended, and remove it from the record."""
         self._connections.discard(request)
         super().close_request(request)
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    """One client, from its banner to its end."""
+    """Handler of one client's connection."""
 
     server: DemoServer
 
@@ -124,22 +124,22 @@ class _Connection(socketserver.BaseRequestHandler):
         transport = paramiko.Transport(self.request)
         transport.set_log_channel(_LOG)
         transport.add_server_key(self.server.host_key.pkey)
-        door = _Door(self.server.authorized.pkey)
+        access = _Access(self.server.authorized.pkey)
         try:
-            # Raises for a client that does not speak SSH or leaves early: that is its own affair.
+            # Raises for a client that does not speak SSH or disconnects early: no fault of the server.
             with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
-                transport.start_server(server=door)
+                transport.start_server(server=access)
                 transport.join()
         finally:
             transport.close()
-            for command in door.commands:
+            for command in access.commands:
                 command.kill()
-            for command in door.commands:
+            for command in access.commands:
                 command.join()
 
 
-class _Door(paramiko.ServerInterface):
-    """Who may come in, and what for."""
+class _Access(paramiko.ServerInterface):
+    """Access rules of a server: USER with the authorized key may execute commands, and nothing else."""
 
     def __init__(self, authorized: paramiko.PKey) -> None:
         self.commands: list[_Command] = []
@@ -150,8 +150,8 @@ class _Door(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        welcome = username == USER and key == self._authorized
-        return AUTH_SUCCESSFUL if welcome else AUTH_FAILED
+        is_allowed = username == USER and key == self._authorized
+        return AUTH_SUCCESSFUL if is_allowed else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
@@ -169,7 +169,7 @@ class _Door(paramiko.ServerInterface):
 
 
 class _Command(threading.Thread):
-    """One command: a child, and the pipes between it and its channel."""
+    """Thread of one command: runs the child, and copies between its pipes and the channel."""
 
     def __init__(self, channel: paramiko.Channel, words: list[str], one_fence: threading.Lock) -> None:
         super().__init__(name=f"demo-{words[0]}")
@@ -178,16 +178,17 @@ class _Command(threading.Thread):
         self._one_fence = one_fence
         self._child: subprocess.Popen[bytes] | None = None
         self._alive = threading.Lock()
-        self._open_streams = threading.Semaphore(1)  # one of stdout and stderr may end without ending the output
+        self._open_streams = threading.Semaphore(1)  # taken by the first of stdout and stderr that ends
 
     def run(self) -> None:
-        # This thread was started before paramiko replied to the exec request, and a client that gets the command's end
-        # before that reply takes it for refused. Requests are handled one by one, so once the client has answered a
-        # question of ours, the reply is out. One question at a time: paramiko keeps one answer per connection.
+        # This thread was started before paramiko replies to the exec request. A client that gets the command's end
+        # before that reply treats the command as refused. paramiko handles requests one by one, so once the client has
+        # replied to a request of ours, its own reply has been sent. The lock allows one such request at a time, since
+        # paramiko stores one reply per connection.
         with self._one_fence:
             self._channel.get_transport().global_request("keepalive@fleetpmap", wait=True)
         try:
-            child = subprocess.Popen(  # noqa: S603  # who has the key of this demo may run what they like
+            child = subprocess.Popen(  # noqa: S603  # a client with the demo's key may run any command
                 self._words,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -209,7 +210,7 @@ class _Command(threading.Thread):
             _started(self._pump, child.stderr, self._channel.sendall_stderr),
         )
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        self.kill()  # what the command left running
+        self.kill()  # processes that the command left running
         with self._alive:
             child.wait()
             self._child = None
@@ -222,14 +223,14 @@ class _Command(threading.Thread):
         with contextlib.suppress(OSError, EOFError), contextlib.closing(self._channel):
             if complaint:
                 self._channel.sendall_stderr(complaint.encode())
-            # A death by signal has no status, and paramiko cannot send the signal's name.
+            # A child killed by a signal has no exit status, and paramiko cannot send the signal's name.
             if status >= 0 and not self._channel.closed:
                 self._channel.send_exit_status(status)
 
     def kill(self) -> None:
         """End the child and everything in its session. Safe to call at any time."""
         with self._alive:
-            # Not waited for yet, so its number is still its own.
+            # The child has not been waited for, so its pid cannot belong to another process.
             if self._child is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._child.pid, signal.SIGKILL)
@@ -239,7 +240,7 @@ class _Command(threading.Thread):
             while block := self._channel.recv(_BLOCK):
                 stdin.write(block)
                 stdin.flush()
-        # A client never sends an exit status, so this waits for the channel's end: the client's doing, or our answer.
+        # A client never sends an exit status, so this waits for the channel's end, by the client or by _answer.
         self._channel.recv_exit_status()
         self.kill()
 
@@ -264,9 +265,9 @@ def _started(target: Callable[..., None], *args: object) -> threading.Thread:
 
 @contextlib.contextmanager
 def serve(proc_roots: Mapping[str, str]) -> Iterator[Inventory]:
-    """An SSH server for each host name, as an inventory with all it takes to log in.
+    """Run an SSH server for each host name, and yield an inventory with everything needed to log in.
 
-    `proc_roots` says for each name what its `proc_root` is: `/proc`, or a recorded tree.
+    `proc_roots` maps each name to its `proc_root`: `/proc`, or a recorded tree.
     """
     with tempfile.TemporaryDirectory(prefix="fleetpmap-demo-") as directory, contextlib.ExitStack() as stack:
         key, identity, known_hosts = Key(), Path(directory, "id_ed25519"), Path(directory, "known_hosts")
@@ -280,7 +281,7 @@ def serve(proc_roots: Mapping[str, str]) -> Iterator[Inventory]:
             identity_file=(str(identity),),
             known_hosts=(str(known_hosts),),
             transport="ssh",
-            proxy_jump="none",  # whatever the user's ssh_config says of all hosts
+            proxy_jump="none",  # overrides a ProxyJump for all hosts in the user's ssh_config
         )
         yield Inventory(
             hosts={

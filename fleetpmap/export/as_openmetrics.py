@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
 
+from fleetpmap.catalogue import REPORTS, SIZES
 from fleetpmap.escape import escape
-from fleetpmap.export.series import KEYS
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
 from fleetpmap.units import KIB
 
-_LABELS = {**KEYS, "processes": ("host", "pid", "name")}
+_LABELS = {report.name: report.labels for report in REPORTS if report.labels} | {"processes": ("host", "pid", "name")}
 """Label columns by view; for summary and merged every text column, since these are the keys of --by."""
 _AT_MOST = "In a sum over processes, shared memory is counted once for each."
 
@@ -41,18 +41,14 @@ class Metric:
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "size_kib": Metric("fleetpmap_size_bytes", f"Address space that is mapped. {_AT_MOST}", "bytes"),
-        "rss_kib": Metric("fleetpmap_rss_bytes", f"Resident set size. {_AT_MOST}", "bytes"),
-        "pss_kib": Metric(
-            "fleetpmap_pss_bytes", "Proportional set size: shared memory is divided by its users.", "bytes"
-        ),
-        "uss_kib": Metric("fleetpmap_uss_bytes", "Unique set size: memory that only one process maps.", "bytes"),
-        "dirty_kib": Metric("fleetpmap_dirty_bytes", f"Resident memory that was written to. {_AT_MOST}", "bytes"),
-        "swap_kib": Metric("fleetpmap_swap_bytes", f"Memory in swap. {_AT_MOST}", "bytes"),
-        "swap_pss_kib": Metric(
-            "fleetpmap_swap_pss_bytes", "Memory in swap: shared memory is divided by its users.", "bytes"
-        ),
-        "hugetlb_kib": Metric("fleetpmap_hugetlb_bytes", f"hugetlb pages, in no other size. {_AT_MOST}", "bytes"),
+        **{
+            size.column: Metric(
+                f"fleetpmap_{size.name}_bytes",
+                f"{size.meaning} {_AT_MOST}" if size.rule == "upper bound" else size.meaning,
+                "bytes",
+            )
+            for size in SIZES
+        },
         "hosts": Metric("fleetpmap_hosts_read", "Hosts on which it is mapped."),
         "processes": Metric("fleetpmap_processes_read", "Processes whose memory is in the sizes."),
         "absent": Metric("fleetpmap_processes_absent", "Processes that matched and were not read."),

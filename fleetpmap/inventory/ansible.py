@@ -1,9 +1,9 @@
-"""An Ansible inventory to tables.   load ─► [ansible] ─► layers
+"""Convert an Ansible inventory into tables.   reader ─► [ansible] ─► layers
 
     {"_meta": {"hostvars": {HOST: {VARIABLE: value}}}, GROUP: {"hosts": [], "children": [], "vars": {}}}
 
-That is what `ansible-inventory --list` prints, and a dynamic inventory script; INI, YAML and directories are left to
-that program. In: its JSON.  Out: Tables, and what of it is not used: a sentence with the hosts it is about.
+`ansible-inventory --list` and dynamic inventory scripts print this JSON. INI, YAML and directories are converted by
+that program. Input: the JSON. Output: Tables, and notes about unused parts, each with the hosts it concerns.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ PROGRAM = "ansible-inventory"
 _META = ("_meta", "hostvars")
 _ALL = "all"
 _TIMEOUT_S = 120.0
-"""A dynamic inventory asks a cloud for its machines; nobody waits longer than this for it."""
+"""Time-out of the program: a dynamic inventory queries a cloud for its machines."""
 
 
 def listing(path: Path) -> bytes:
-    """What `ansible-inventory -i PATH --list` prints.
+    """Run `ansible-inventory -i PATH --list` and return its output.
 
     Raises:
-        InventoryError: it is not installed, or cannot read that.
+        InventoryError: the program is not installed, or cannot read the file.
     """
     argv = [PROGRAM, "-i", str(path.absolute()), "--list"]
-    # Without these two a file that it cannot read is an empty inventory and a warning.
+    # Without these two, a file that it cannot read gives an empty inventory and a warning.
     strict = {"ANSIBLE_INVENTORY_UNPARSED_FAILED": "true", "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"}
     try:
         done = subprocess.run(  # noqa: S603 - an argument list, no shell
@@ -66,7 +66,7 @@ def _complaint(stderr: str) -> str:
 
 
 def read_listing(document: object, base: Path, mistakes: list[Mistake]) -> tuple[Tables, Unused]:
-    """Check the JSON group by group and host by host. `base` is the directory that relative paths are taken from."""
+    """Check the JSON, group by group and host by host. Relative paths are resolved against `base`."""
     tables, unused = Tables(), Unused()
     if not isinstance(document, dict):
         mistakes.append(Mistake(f"expected what {PROGRAM} --list prints, got {show(document)}", ""))
@@ -84,7 +84,7 @@ def read_listing(document: object, base: Path, mistakes: list[Mistake]) -> tuple
 
 
 class _Reader:
-    """Fills Tables; a value of the wrong kind is a mistake and counts as an empty one."""
+    """Fills Tables. A value of the wrong type is recorded as a mistake and treated as empty."""
 
     def __init__(self, tables: Tables, unused: Unused, base: Path, mistakes: list[Mistake]) -> None:
         self._tables = tables
@@ -93,26 +93,26 @@ class _Reader:
         self._mistakes = mistakes
 
     def group(self, name: str, value: object) -> None:
-        """One group; a script may give the list of its hosts alone."""
+        """Add one group. Its value is a table, or the plain list of its hosts that some scripts print."""
         table = {"hosts": value} if isinstance(value, list) else self.table(value, (name,))
         named = self._tables.named
         hosts = [named(host) for host in self._names(table, name, "hosts") if self._is_host(host, (name, "hosts"))]
         children = tuple(self._names(table, name, "children"))
         layer = self._layer(table.get("vars", {}), (name, "vars"), "")
         self._tables.groups[name] = GroupTable(layer, tuple(dict.fromkeys(hosts)), children)
-        for child in children:  # an empty group may be named and not listed
+        for child in children:  # an empty group may be named as a child without an entry of its own
             self._tables.groups.setdefault(child, GroupTable(Layer((child,), {}), (), ()))
         if name == _ALL:
             self._tables.defaults = layer
 
     def order(self, hostvars: Table) -> None:
-        """Every host once, as the groups have them from `all` downwards: hostvars are sorted by name."""
+        """Set the order of the hosts to that of the groups, from `all` downwards: hostvars are sorted by name."""
         groups = self._tables.groups
         names = (host for group in _downwards(groups, [_ALL, *groups]) for host in groups[group].hosts)
         self._tables.order = dict.fromkeys([*names, *map(self._tables.named, hostvars)])
 
     def host(self, name: str, variables: object) -> None:
-        """One host's variables."""
+        """Add one host's variables."""
         place = (*_META, name)
         if not self._is_host(name, place):
             return
@@ -123,7 +123,7 @@ class _Reader:
         self._tables.hosts[name.lower()] = self._layer(variables, place, name)
 
     def table(self, value: object, place: Place) -> Table:
-        """The value, if it is a table."""
+        """Return the value if it is a table; else record a mistake and return an empty one."""
         if isinstance(value, dict):
             return value
         self._mistakes.append(Mistake(f"expected a table, got {show(value)}", address_of(*place)))
@@ -150,7 +150,7 @@ class _Reader:
 
 
 def _downwards(groups: Mapping[str, GroupTable], names: list[str]) -> Iterator[str]:
-    """These groups, each followed by what is below it; each once."""
+    """Yield these groups, each followed by its descendants; each group once."""
     seen: set[str] = set()
     waiting = [name for name in reversed(names) if name in groups]
     while waiting:

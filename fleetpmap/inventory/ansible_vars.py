@@ -1,7 +1,7 @@
-"""Ansible's variables to our settings.   ansible ─► [ansible_vars] ─► ansible
+"""Convert Ansible's variables into settings.   ansible ─► [ansible_vars] ─► ansible
 
-Only what says how a host is reached is looked at. What asks for something that fleetpmap does not do, or that only
-Ansible can work out, is left unused and named. A secret is never looked at: its variable's name is all that is kept.
+Only variables about reaching a host are used. A note names each variable that requires something which fleetpmap does
+not support, or that only Ansible can evaluate. The value of a secret is never read; only the variable's name is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VARIABLES = {
     "port": ("ansible_port", "ansible_ssh_port"),
     "identity_file": ("ansible_ssh_private_key_file", "ansible_private_key_file"),
 }
-"""Our keys, and the variables that mean them: of each the first that is there counts."""
+"""Variables for each of our keys; the first one that is set counts."""
 _SSH_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
 _SECRETS = frozenset(
     {
@@ -36,10 +36,10 @@ _MATTERS = frozenset(
         *("ansible_connection", "ansible_become", "ansible_become_method", "ansible_become_user", *_SSH_ARGUMENTS),
     }
 )
-"""Variables that are looked at."""
+"""Variables that are used; a template in any other needs no note."""
 _SSH_CONNECTIONS = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh"})
 _WITHOUT_EFFECT = re.compile(r"control(master|path|persist)|serveralive\w+|compression|forwardagent|loglevel")
-"""Keywords of ssh_config, in lower case, that change nothing of what we do."""
+"""Keywords of ssh_config, in lower case, that make no difference to fleetpmap."""
 _HOSTNAME = re.compile(r"\{\{\s*inventory_hostname(_short)?\s*\}\}")
 _OPTION = re.compile(r"-o\s*(\w+)(?:\s*=\s*|\s+)(.*\S)\s*")
 _FLAGS = r"((?:\s+(?:-q|-W\s*%h:%p|-p\s*\d+))*)"
@@ -49,25 +49,28 @@ _TEMPLATE = re.compile(r"\{\{|\{%")
 
 @dataclass(slots=True)
 class Unused:
-    """What was not used: a sentence, and the hosts (or groups) it is about."""
+    """Notes about unused parts of the inventory."""
 
     hosts_of: dict[str, list[str]] = field(default_factory=dict)
+    """The hosts or groups that a note concerns, by its text."""
 
     def add(self, host: str, sentence: str) -> None:
-        """Note it for one host."""
+        """Add a note for one host or group."""
         self.hosts_of.setdefault(sentence, []).append(host.lower())
 
 
 @dataclass(slots=True)
 class HostSettings:
-    """The settings of one table of variables, and what is wrong with it, by variable."""
+    """Settings made from one table of variables, and the faults found in it."""
 
     values: dict[str, object] = field(default_factory=dict)
+    """Value by our key."""
     faults: dict[str, str] = field(default_factory=dict)
+    """Half a sentence by Ansible's variable."""
 
 
 def settings_from(variables: Table, host: str, base: Path, unused: Unused) -> HostSettings:
-    """What the variables of a host (or a group) mean here."""
+    """Convert the variables of a host (or a group) into settings."""
     known = {name: value for name, value in variables.items() if name not in _SECRETS}
     if secrets := [name for name in variables if name in _SECRETS]:
         unused.add(
@@ -76,20 +79,20 @@ def settings_from(variables: Table, host: str, base: Path, unused: Unused) -> Ho
             "for sudo there is --ask-become-pass",
         )
     plain = {name: text for name, value in known.items() if (text := _plain(name, value, host, unused)) is not None}
-    found = HostSettings()
+    settings = HostSettings()
     for key, names in _VARIABLES.items():
         if name := next((name for name in names if name in plain), None):
-            _set(found, key, name, plain[name], base)
-    _connection(found, plain, host, unused)
-    _become(found, plain, host, unused)
+            _set(settings, key, name, plain[name], base)
+    _connection(settings, plain, host, unused)
+    _become(settings, plain, host, unused)
     for name in _SSH_ARGUMENTS:
         if name in plain:
-            _ssh_arguments(found, name, plain[name], host, unused)
-    return found
+            _ssh_arguments(settings, name, plain[name], host, unused)
+    return settings
 
 
 def _plain(name: str, value: object, host: str, unused: Unused) -> object | None:
-    """The value of a variable that matters, without templates; None for all else."""
+    """Return the value of one of Ansible's own variables, with inventory_hostname filled in; None if it is unusable."""
     if not name.startswith("ansible_"):
         return None
     if isinstance(value, dict) and "__ansible_vault" in value:
@@ -105,37 +108,37 @@ def _plain(name: str, value: object, host: str, unused: Unused) -> object | None
     return text or None
 
 
-def _set(found: HostSettings, key: str, name: str, value: object, base: Path) -> None:
+def _set(settings: HostSettings, key: str, name: str, value: object, base: Path) -> None:
     if key == "port" and isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
     try:
-        found.values[key] = check(key, value, base)
+        settings.values[key] = check(key, value, base)
     except ValueError as error:
-        found.faults[name] = str(error)
+        settings.faults[name] = str(error)
 
 
-def _connection(found: HostSettings, plain: Table, host: str, unused: Unused) -> None:
+def _connection(settings: HostSettings, plain: Table, host: str, unused: Unused) -> None:
     connection = str(plain.get("ansible_connection", "ssh")).rpartition(".")[2]
     if connection == "local":
-        found.values["transport"] = "local"
+        settings.values["transport"] = "local"
     elif connection not in _SSH_CONNECTIONS:
         unused.add(host, f"ansible_connection is {connection}, which is not known here: asked over SSH")
 
 
-def _become(found: HostSettings, plain: Table, host: str, unused: Unused) -> None:
+def _become(settings: HostSettings, plain: Table, host: str, unused: Unused) -> None:
     wanted = str(plain.get("ansible_become", "")).lower()
     method = str(plain.get("ansible_become_method", "sudo")).rpartition(".")[2]
     user = str(plain.get("ansible_become_user", "root"))
     if wanted in ("false", "no", "off", "0"):
-        found.values["sudo"] = False
+        settings.values["sudo"] = False
     elif wanted and method == "sudo" and user == "root":
-        found.values["sudo"] = True
+        settings.values["sudo"] = True
     elif wanted:
         unused.add(host, f"ansible_become by {method} to {user} is not known here: read without it (see --sudo)")
 
 
-def _ssh_arguments(found: HostSettings, name: str, value: object, host: str, unused: Unused) -> None:
-    """ProxyJump, and a ProxyCommand that is nothing else; what remains is named."""
+def _ssh_arguments(settings: HostSettings, name: str, value: object, host: str, unused: Unused) -> None:
+    """Use ProxyJump, and a ProxyCommand that only jumps; add a note about all other options."""
     try:
         words = shlex.split(str(value))
     except ValueError:
@@ -147,7 +150,7 @@ def _ssh_arguments(found: HostSettings, name: str, value: object, host: str, unu
         keyword, text = (match[1].lower(), match[2]) if match else ("", "")
         jump = _jump_of(text) if keyword == "proxycommand" else text if keyword == "proxyjump" else ""
         if jump:
-            found.values["proxy_jump"] = jump
+            settings.values["proxy_jump"] = jump
         elif not _WITHOUT_EFFECT.fullmatch(keyword):
             others.append(option)
     if others:
@@ -155,7 +158,7 @@ def _ssh_arguments(found: HostSettings, name: str, value: object, host: str, unu
 
 
 def _options(words: list[str]) -> Iterator[str]:
-    """Each option of ssh, in its long form where it has a value that matters: `-o NAME=VALUE`."""
+    """Yield each option of ssh, with -J and -o in one form: `-o NAME=VALUE`."""
     waiting = iter(words)
     for word in waiting:
         if word[:2] in ("-o", "-J"):
@@ -166,7 +169,7 @@ def _options(words: list[str]) -> Iterator[str]:
 
 
 def _jump_of(command: str) -> str:
-    """The bastion of `ssh -W %h:%p [-q] [-p PORT] [USER@]HOST`, a ProxyCommand older than ProxyJump; "" for others."""
+    """Return the bastion of `ssh -W %h:%p [-q] [-p PORT] [USER@]HOST`, an older form of ProxyJump; "" for others."""
     match = _BASTION.fullmatch(command)
     flags = match[1] + match[3] if match else ""
     if match is None or "-W" not in flags:

@@ -1,7 +1,7 @@
-"""What a fleet is.   inventory.toml ─► [model] ─► selection ─► transport
+"""The types Host and Inventory.   inventory.toml ─► [hosts] ─► selection ─► transport
 
-A Host is complete: every setting has its final value, after defaults, groups and the host's own table were laid over
-each other. None means "nobody said", and leaves the choice to ssh_config or the transport.
+A Host is complete: each setting has its final value, after defaults, groups and the host's own table were merged.
+None means "not set": ssh_config or the transport decides.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Host:
     """
 
     name: str
-    """As written in the inventory or after -H: what reports call it, lower case as ssh does."""
+    """Its name in reports, as written in the inventory or after -H, in lower case as ssh does."""
     address: str | None = None
-    """Name or IP to connect to; None: the name itself (or what ssh_config says)."""
+    """Name or IP to connect to; None: the name itself, or ssh_config's HostName."""
     user: str | None = None
     port: int | None = None
     identity_file: tuple[str, ...] = ()
@@ -37,14 +37,24 @@ class Host:
     """`[user@]host[:port]`, comma-separated for a chain; `none` switches ssh_config's off."""
     sudo: bool = False
     proc_root: str = "/proc"
-    """Where the host's procfs is mounted (`/host/proc` in a container), or a recorded tree."""
+    """Path of the host's procfs (`/host/proc` in a container), or of a recorded tree."""
     connect_timeout_s: float | None = None
-    """Until the login is done, in seconds. None: ssh_config's ConnectTimeout, else 10."""
+    """Seconds for connecting and login. None: ssh_config's ConnectTimeout, else 10."""
     timeout_s: float = 60.0
-    """All of one host, connecting included, in seconds."""
+    """Seconds for the whole host, connecting included."""
     labels: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     """Every group the host belongs to, nearest first."""
+
+    @property
+    def is_here(self) -> bool:
+        """True for this machine itself, reached without SSH: its processes include our own."""
+        return self.transport == "local"
+
+    @property
+    def is_ssh(self) -> bool:
+        """True if the host is reached over SSH, by either client: user, port and keys have a meaning."""
+        return self.transport in ("ssh", "openssh")
 
 
 SETTINGS = tuple(f.name for f in fields(Host) if f.name not in ("name", "groups"))
@@ -59,8 +69,8 @@ class Inventory:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Host names of each group: its own, then its children's, each in the order written."""
     defaults: Host = field(default_factory=lambda: Host(name=""))
-    """What `[defaults]` says, as a nameless host: the pattern for `-H` of a name the inventory does not have."""
+    """Settings of `[defaults]`, as a nameless host: the pattern for a host after `-H` that the inventory lacks."""
     path: str | None = None
-    """The file it came from; None: no file."""
+    """File that it was loaded from; None: no file."""
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What of the file is not used: a sentence, and the hosts or groups it is about."""
+    """Notes about unused parts of the file, each with the hosts or groups that it concerns."""

@@ -1,8 +1,8 @@
-"""Settings laid over each other, nearest wins.   document ─► [layers] ─► Inventory
+"""Merge the settings of each host; the nearest table wins.   toml_tables, ansible ─► [layers] ─► Inventory
 
-For one host, from near to far: its own table; the tables of node sets that mean it; the groups that list it; their
-parents; the parents' parents; …; [defaults]. Each step is a level. Two tables of one level that want different values
-for a key that nothing nearer sets are a mistake with both addresses: the file does not say which one wins.
+For one host, from near to far: its own table; the tables of node sets that contain it; the groups that list it; their
+parents; the parents' parents; …; [defaults]. Each step is a level. If two tables of one level set a key to different
+values, and no nearer level sets it, that is a mistake with both addresses: the file does not say which one wins.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Clash:
     second: Layer
 
     def mistake(self, hosts: Iterable[str]) -> Mistake:
-        """The sentence, for the hosts it concerns."""
+        """Return the mistake, for the hosts that it concerns."""
         here, there = show(self.first.settings[self.key]), show(self.second.settings[self.key])
         keys = self.key.split(".", 1)
         return Mistake(
@@ -38,7 +38,7 @@ class Clash:
 
 
 def build_inventory(tables: Tables, path: str, mistakes: list[Mistake]) -> Inventory:
-    """Hosts complete, groups with their children's hosts. Circles and clashes go to `mistakes`."""
+    """Build complete hosts, and groups with their children's hosts. Circles and clashes are added to `mistakes`."""
     mistakes.extend(_circles(tables.groups))
     parents = _parents(tables.groups)
     direct: dict[str, list[str]] = {}
@@ -49,11 +49,11 @@ def build_inventory(tables: Tables, path: str, mistakes: list[Mistake]) -> Inven
     hosts: dict[str, Host] = {}
     for name in tables.order:
         generations = _generations(direct.get(name, []), parents)
-        settings, found = _nearest_wins(_levels(name, generations, tables))
+        settings, host_clashes = _nearest_wins(_levels(name, generations, tables))
         if (spelling := tables.spellings.get(name, name)) != name:
             settings.setdefault("address", spelling)
         hosts[name] = _host(name, settings, tuple(group for groups in generations for group in groups))
-        for clash in found:
+        for clash in host_clashes:
             key = (clash.key, clash.first.place, clash.second.place)
             clashes.setdefault(key, (clash, []))[1].append(name)
     mistakes.extend(clash.mistake(names) for clash, names in clashes.values())
@@ -66,7 +66,7 @@ def build_inventory(tables: Tables, path: str, mistakes: list[Mistake]) -> Inven
 
 
 def _levels(name: str, generations: Iterable[Iterable[str]], tables: Tables) -> Iterator[list[Layer]]:
-    """The tables that speak for a host, nearest level first."""
+    """Yield the tables with settings for a host, level by level, the nearest first."""
     if name in tables.hosts:
         yield [tables.hosts[name]]
     yield tables.node_sets.get(name, [])
@@ -79,13 +79,13 @@ def _nearest_wins(levels: Iterable[list[Layer]]) -> tuple[dict[str, object], lis
     settings: dict[str, object] = {}
     clashes: list[Clash] = []
     for level in levels:
-        spoken: dict[str, Layer] = {}
+        set_by: dict[str, Layer] = {}
         for layer in level:
             for key in (key for key in layer.settings if key not in settings):
-                first = spoken.setdefault(key, layer)
+                first = set_by.setdefault(key, layer)
                 if first.settings[key] != layer.settings[key]:
                     clashes.append(Clash(key, first, layer))
-        settings |= {key: layer.settings[key] for key, layer in spoken.items()}
+        settings |= {key: layer.settings[key] for key, layer in set_by.items()}
     return settings, clashes
 
 
@@ -106,7 +106,7 @@ def _parents(groups: Mapping[str, GroupTable]) -> dict[str, list[str]]:
 
 
 def _generations(groups: list[str], kin: Mapping[str, list[str]]) -> list[list[str]]:
-    """The groups, their kin (parents or children), the kin of those, …; each group once, where it is nearest."""
+    """Return the groups, their kin (parents or children), the kin of those, …; each group once, where it is nearest."""
     generations: list[list[str]] = []
     seen: set[str] = set()
     while groups:
@@ -118,20 +118,21 @@ def _generations(groups: list[str], kin: Mapping[str, list[str]]) -> list[list[s
 
 
 def _hosts_below(group: str, groups: Mapping[str, GroupTable]) -> tuple[str, ...]:
-    """The group's own hosts, then its children's, generation by generation, each host once."""
+    """Return the group's own hosts, then its children's, generation by generation; each host once."""
     children = {name: list(table.children) for name, table in groups.items()}
     below = (name for generation in _generations([group], children) for name in generation)
     return tuple(dict.fromkeys(host for name in below for host in groups[name].hosts))
 
 
 def _circles(groups: Mapping[str, GroupTable]) -> Iterator[Mistake]:
-    """One mistake for each circle that children make."""
+    """Yield one mistake for each circle of children."""
     children = {name: list(table.children) for name, table in groups.items()}
     while True:
         try:
             TopologicalSorter(children).prepare()
         except CycleError as error:
-            # From child to parent, the first again at the end; without one of its steps the next circle shows.
+            # graphlib gives it from child to parent, with the first group again at the end. One link is removed, so
+            # that the next round finds another circle.
             circle: list[str] = error.args[1][::-1]
             children[circle[0]].remove(circle[1])
             address = address_of("groups", circle[0], "children")

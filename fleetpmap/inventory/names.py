@@ -1,9 +1,9 @@
-"""What a host may be called.   [names] ─► document, patterns
+"""Checks of host and user names.   [names] ─► toml_tables, ansible, patterns
 
-A name ends up as an argument of ssh and as a cell of a table, so it holds no space, no control character, none of the
-characters that node sets and patterns use, and it does not begin with `-` (ssh would read an option). Names are
-compared and shown in lower case: `Web-03` and `web-03` are one host. ssh is asked for it as it is written, since the
-patterns of ssh_config tell them apart.
+A name becomes an argument of ssh and a cell of a table. So it holds no space, no control character and none of the
+characters of node sets and patterns, and it does not begin with `-`, which ssh would read as an option. Names are
+compared and shown in lower case: `Web-03` and `web-03` are one host. ssh gets the name as written, since the patterns
+of ssh_config distinguish case.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-# `%` is there for an IPv6 zone (fe80::1%eth0), `:` for the address itself; is_ipv6 judges both.
+# `%` is allowed for an IPv6 zone (fe80::1%eth0), `:` for the address itself; is_ipv6 checks both.
 _FORBIDDEN = re.compile(r"[^\w.:%+-]")
 
 
 def is_ipv6(text: str) -> bool:
-    """Whether the text is an IPv6 address, without brackets, with or without a zone."""
+    """Return whether the text is an IPv6 address, without brackets, with or without a zone."""
     try:
         ipaddress.IPv6Address(text)
     except ValueError:
@@ -27,7 +27,7 @@ def is_ipv6(text: str) -> bool:
 
 
 def name_fault(name: str) -> str | None:
-    """Why the text cannot be a host's name or address, as half a sentence; None if it can."""
+    """Return the reason why the text cannot be a host's name or address, as half a sentence; None if it can."""
     if not name:
         return "it is empty"
     if name.startswith("-"):
@@ -40,7 +40,7 @@ def name_fault(name: str) -> str | None:
 
 
 def user_fault(user: str) -> str | None:
-    """Why the text cannot be a login name, as half a sentence; None if it can."""
+    """Return the reason why the text cannot be a login name, as half a sentence; None if it can."""
     if not user:
         return "it is empty"
     if user.startswith("-"):
@@ -49,7 +49,7 @@ def user_fault(user: str) -> str | None:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that was probably meant; "" if none is near."""
+    """Return the known word most similar to a misspelled one; "" if none is similar."""
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return by_lower[close[0]] if close else ""

@@ -1,12 +1,12 @@
-"""What --limit and --exclude are written in: patterns, and Ansible's spelling of them.   selection ─► [narrowing]
+"""The language of --limit and --exclude: patterns, and Ansible's form of them.   selection ─► [narrowing]
 
-    web:&prod:!db     separated by `:` `,` or space, as Ansible does it: first what is added, then every `&`, then every
-                      `!`, in whatever order they stand; with nothing added, all hosts
-    ~web\\d+           a regular expression, from the beginning of the name
-    web               a name or glob that no host has means the groups of that name; `all` is every host
+    web:&prod:!db     separated by `:` `,` or space, as in Ansible: first the parts without a sign, then every `&`, then
+                      every `!`, in any order as written; without a part without a sign, all hosts
+    ~web\\d+           a regular expression, matched at the beginning of the name
+    web               a name or glob that matches no host selects the groups that it matches; `all` is every host
 
-Anything else is a pattern, read from left to right (see patterns). Where the two disagree, a pattern's meaning stays: a
-colon before a number is a port (`web-01:2222`), and brackets hold numbers (`web[01-20]`), not places in a group.
+Other texts are patterns, evaluated from left to right (see patterns). If the two languages disagree, that of patterns
+counts: a colon before a number is a port (`web-01:2222`), and brackets hold numbers (`web[01-20]`), not positions.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ _ANSIBLES = re.compile(r"[&!~].")
 
 
 def chosen(text: str, endpoints: Sequence[Endpoint], scope: Scope) -> list[Endpoint]:
-    """Those of the endpoints that a pattern of --limit or --exclude means, in their order.
+    """Return the endpoints that a pattern of --limit or --exclude matches, in their order.
 
     Raises:
-        UsageError: not a pattern, no such group, or a regular expression that is none.
+        UsageError: the text is not a pattern, names an unknown group, or has an invalid regular expression.
     """
     pieces = _PIECE.findall(text)
     parts = [part for piece in pieces for part in _at_colons(piece)]
     if len(parts) == len(pieces) and not any(_ANSIBLES.match(part) for part in parts):
         return inside(endpoints, evaluate(text, scope))
     added = [part for part in parts if part[:1] not in ("&", "!")]
-    found = {end for part in added for end in _meant(part, endpoints, scope)} if added else set(endpoints)
-    kept = [end for end in endpoints if end in found]
+    matched = {end for part in added for end in _matching(part, endpoints, scope)} if added else set(endpoints)
+    kept = [end for end in endpoints if end in matched]
     for part in parts:
         if part.startswith("&"):
-            kept = inside(kept, _meant(part[1:], endpoints, scope))
+            kept = inside(kept, _matching(part[1:], endpoints, scope))
     for part in parts:
         if part.startswith("!"):
-            kept = outside(kept, _meant(part[1:], endpoints, scope))
+            kept = outside(kept, _matching(part[1:], endpoints, scope))
     return kept
 
 
@@ -53,7 +53,7 @@ def _at_colons(piece: str) -> list[str]:
     return [piece] if is_ipv6(name) else _COLON.split(piece)
 
 
-def _meant(part: str, endpoints: Sequence[Endpoint], scope: Scope) -> list[Endpoint]:
+def _matching(part: str, endpoints: Sequence[Endpoint], scope: Scope) -> list[Endpoint]:
     if not part.startswith("~"):
         return inside(endpoints, evaluate(part, scope))
     try:

@@ -1,11 +1,11 @@
-"""Names to node sets and back: `web[01-03]` ◄─► web01 web02 web03.   [nodesets] ─► document, patterns, reports
+"""Expand node sets and fold names: `web[01-03]` ◄─► web01 web02 web03.   [nodesets] ─► toml_tables, patterns, reports
 
     list  := term ((`,` | space) term)*
     term  := text and brackets: rack[1-2]-web[01-20,30]     brackets hold numbers, ranges and steps (0-20/5)
 
-Ranges, padding and folding are ClusterShell's. Two things are ours: the order, which is the order as written
-(`web[03,01]` is web03, web01; ClusterShell sorts), and `@group`, which never reaches ClusterShell, since it would look
-in the configuration of this machine. ClusterShell is imported when a bracket needs it: most runs never do.
+Ranges, padding and folding are done by ClusterShell. Two things differ: the order is the order as written
+(`web[03,01]` is web03, web01; ClusterShell sorts), and `@group` is never passed to ClusterShell, which would search the
+configuration of this machine. ClusterShell is imported when a bracket needs it: most runs never do.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import re
 from collections.abc import Iterable
 
 MOST_NAMES = 100_000
-"""A node set that means more is a typo (`web[1-20260101]`), and would eat the memory before anyone sees it."""
+"""Most names of a node set. A larger one is a typo (`web[1-20260101]`) and would exhaust the memory."""
 
 OPERATORS = "!&^"
-"""Without, and, one of the two: the set algebra of ClusterShell, for those who read `tokens` and mean it."""
+"""Difference, intersection and symmetric difference, as ClusterShell writes them; allowed in patterns only."""
 
 _TOKEN = re.compile(r"(?:\[[^\[\]]*\]|[^\[\],\s!&^])+|[!&^]|[,\s]+")
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
@@ -28,12 +28,12 @@ _FOLDABLE = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:@-]*")
 
 
 def tokens(text: str) -> list[str]:
-    """Terms and operators in the order written; commas and spaces outside brackets separate terms and are dropped.
+    """Split a text into terms and operators. Commas and spaces outside brackets separate terms and are dropped.
 
     Raises:
-        ValueError: a bracket without its partner.
+        ValueError: a bracket has no partner.
     """
-    found: list[str] = []
+    parts: list[str] = []
     position = 0
     while position < len(text):
         match = _TOKEN.match(text, position)
@@ -41,15 +41,15 @@ def tokens(text: str) -> list[str]:
             raise ValueError(f'"{text}" is not a node set: a bracket has no partner')
         position = match.end()
         if match[0].strip(", \t\r\n"):
-            found.append(match[0])
-    return found
+            parts.append(match[0])
+    return parts
 
 
 def expand(text: str) -> tuple[str, ...]:
-    """The names that a list of node sets means, in the order written, without duplicates.
+    """Return the names in a list of node sets, in the order written, without duplicates.
 
     Raises:
-        ValueError: not a list of node sets; the message is one sentence.
+        ValueError: the text is not a list of node sets; the message is one sentence.
     """
     terms = tokens(text)
     for term in terms:
@@ -59,10 +59,10 @@ def expand(text: str) -> tuple[str, ...]:
 
 
 def expand_term(term: str) -> list[str]:
-    """The names that one term means, in the order written: the last bracket turns fastest.
+    """Return the names in one term, in the order written; the last bracket varies fastest.
 
     Raises:
-        ValueError: not a node set; the message is one sentence.
+        ValueError: the term is not a node set; the message is one sentence.
     """
     if "[" not in term:
         return [term]
@@ -76,8 +76,8 @@ def expand_term(term: str) -> list[str]:
 
 
 def _checked(piece: str, term: str) -> tuple[str, int]:
-    """A range as it stands between the commas of a bracket, and how many numbers it means."""
-    # ClusterShell reads 1-2-3 as -2 to 3; a host name never means that.
+    """Return a range between two commas of a bracket, and the count of its numbers."""
+    # Not left to ClusterShell, which reads 1-2-3 as -2 to 3.
     match = _RANGE.fullmatch(piece)
     if match is None:
         raise ValueError(f'"{term}" is not a node set: "{piece}" is neither a number nor a range')
@@ -90,7 +90,7 @@ def _checked(piece: str, term: str) -> tuple[str, int]:
 
 
 def _numbers(piece: str, term: str) -> list[str]:
-    """The numbers of one range, padded as written."""
+    """Return the numbers of one range, padded as written."""
     from ClusterShell.RangeSet import RangeSet, RangeSetException
 
     try:
@@ -100,9 +100,9 @@ def _numbers(piece: str, term: str) -> list[str]:
 
 
 def fold(names: Iterable[str]) -> str:
-    """Names as short as they go, for a sentence: `db-1,web[01-17]`. The inverse of expand, but sorted.
+    """Write names as short as possible, for a sentence: `db-1,web[01-17]`. The inverse of expand, but sorted.
 
-    Never raises: a name that cannot stand in a node set (`[::1]:2222`) follows as it is.
+    Never raises: a name that cannot stand in a node set (`[::1]:2222`) follows unchanged.
     """
     distinct = dict.fromkeys(names)
     plain = [name for name in distinct if _FOLDABLE.fullmatch(name)]

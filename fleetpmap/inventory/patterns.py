@@ -1,11 +1,11 @@
-"""What -H, --limit and --exclude are written in.   selection ─► [patterns] ─► endpoints
+"""The language of -H, --limit and --exclude.   selection ─► [patterns] ─► endpoints
 
-    pattern := term (op term)*      op: `,` or space adds, `!` takes away, `&` keeps what is in both, `^` what is in one
+    pattern := term (op term)*      op: `,` or space union, `!` difference, `&` intersection, `^` symmetric difference
     term    := @GROUP | [USER@]NAMES[:PORT]
     NAMES   := node set | glob | IPv6 | [IPv6]                    PORT := number or a bracket of numbers
 
-From left to right, without precedence, as ClusterShell does. Brackets are both a node set's and an IPv6 address's: with
-a colon inside it is an address. A glob (`web*`) chooses among the names it is given.
+Evaluation is from left to right, without precedence, as in ClusterShell. Brackets with a colon inside are those of an
+IPv6 address, others those of a node set. A glob (`web*`) matches the names in its scope.
 """
 
 from __future__ import annotations
@@ -25,52 +25,54 @@ _SYNTAX_HINT = "write names, node sets and globs: web[01-20], db*, ops@web-03:22
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A host as typed. As a pattern, a user or port of None means any."""
+    """A host as typed. In a pattern, a user or port of None matches any."""
 
     name: str
     """Lower case, without user, port and the brackets of an IPv6 address."""
     user: str | None = None
     port: int | None = None
     spelling: str = field(default="", compare=False)
-    """The name as typed, for ssh_config, which tells `Web-03` from `web-03`; empty: as `name`."""
+    """The name as typed, for ssh_config, which distinguishes `Web-03` from `web-03`; empty: same as `name`."""
 
-    def means(self, other: Endpoint) -> bool:
-        """Whether this, as a pattern, means the other."""
+    def matches(self, other: Endpoint) -> bool:
+        """Return whether this endpoint, as a pattern, matches the other."""
         return self.name == other.name and self.user in (None, other.user) and self.port in (None, other.port)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What names, globs and groups in a pattern can refer to, and the option to name in a message."""
+    """The names and groups that a pattern can refer to, and the option for messages."""
 
     option: str
     names: Sequence[str] = ()
-    """What a glob chooses from, in order."""
+    """Names for globs, in order."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Host names by the name of a group, for `@group`."""
     bare_groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Groups that a name or glob without `@` means where it means no host."""
+    """Groups that a name or glob without `@` selects if it matches no host."""
     glob_must_match: bool = False
+    """True if a glob without a match is an error."""
 
     def group(self, name: str) -> Sequence[str]:
-        """The hosts of a group.
+        """Return the hosts of a group.
 
         Raises:
             UsageError: there is no such group.
         """
         if name in self.groups:
             return self.groups[name]
-        meant = nearest(name, self.groups)
+        similar = nearest(name, self.groups)
         hint = f"the groups are {', '.join(self.groups)}" if self.groups else "groups come from an inventory; see -i"
         raise UsageError(
-            f'{self.option}: there is no group "{name}"', hint=f'did you mean "{meant}"?' if meant else hint
+            f'{self.option}: there is no group "{name}"', hint=f'did you mean "{similar}"?' if similar else hint
         )
 
 
 def evaluate(text: str, scope: Scope) -> list[Endpoint]:
-    """The endpoints that a pattern means, in the order written, without duplicates.
+    """Return the endpoints of a pattern, in the order written, without duplicates.
 
     Raises:
-        UsageError: not a pattern, no such group, or (glob_must_match) a glob without a match.
+        UsageError: the text is not a pattern, names an unknown group, or (glob_must_match) has a glob without a match.
     """
     try:
         chosen = _algebra(tokens(text), scope)
@@ -82,7 +84,7 @@ def evaluate(text: str, scope: Scope) -> list[Endpoint]:
 
 
 def _algebra(parts: list[str], scope: Scope) -> list[Endpoint] | None:
-    """None for no term at all."""
+    """Apply the operators from left to right; None if there is no term."""
     chosen: list[Endpoint] | None = None
     operator = ""
     for part in parts:
@@ -111,15 +113,15 @@ def _combined(left: list[Endpoint], operator: str, right: list[Endpoint]) -> lis
 
 
 def inside(endpoints: Iterable[Endpoint], patterns: Iterable[Endpoint]) -> list[Endpoint]:
-    """The endpoints that at least one of the patterns means, in their order."""
+    """Return the endpoints that at least one of the patterns matches, in their order."""
     by_name: dict[str, list[Endpoint]] = {}
     for pattern in patterns:
         by_name.setdefault(pattern.name, []).append(pattern)
-    return [end for end in endpoints if any(pattern.means(end) for pattern in by_name.get(end.name, ()))]
+    return [end for end in endpoints if any(pattern.matches(end) for pattern in by_name.get(end.name, ()))]
 
 
 def outside(endpoints: Iterable[Endpoint], patterns: Iterable[Endpoint]) -> list[Endpoint]:
-    """The endpoints that none of the patterns means, in their order."""
+    """Return the endpoints that none of the patterns matches, in their order."""
     endpoints = list(endpoints)
     dropped = set(inside(endpoints, patterns))
     return [end for end in endpoints if end not in dropped]
@@ -151,15 +153,15 @@ def _names(text: str, scope: Scope) -> list[str]:
     names: list[str] = []
     for name in expand_term(text):
         if "*" in name or "?" in name:
-            found = [known for known in scope.names if fnmatchcase(known, name.lower())] or [
+            matches = [known for known in scope.names if fnmatchcase(known, name.lower())] or [
                 host for group, hosts in scope.bare_groups.items() if fnmatchcase(group, name) for host in hosts
             ]
-            if scope.glob_must_match and not found:
+            if scope.glob_must_match and not matches:
                 raise UsageError(
                     f'{scope.option}: no host of the inventory matches "{name}"',
                     hint="a glob chooses among the hosts of an inventory; `fleetpmap hosts` lists them",
                 )
-            names += found
+            names += matches
         elif name in scope.bare_groups:
             names += scope.bare_groups[name]
         elif fault := name_fault(name):

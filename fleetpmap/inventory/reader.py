@@ -1,10 +1,10 @@
-"""An inventory file to an Inventory.   inventory.toml, Ansible's files ─► [load] ─► selection
+"""Find and load an inventory file.   inventory.toml, Ansible's files ─► [reader] ─► Inventory ─► selection
 
-    TOML                              ─► tomllib ─► document ┐ each table   ─► layers: nearest wins
-    JSON, as `ansible-inventory --list` prints it ─► ansible ┘ is checked
-    INI, YAML, a directory            ─► ansible-inventory ─► the same
+    TOML                         ─► tomllib ─► toml_tables ┐ each table   ─► layers: the nearest table wins
+    JSON of `ansible-inventory --list`      ─► ansible     ┘ is checked
+    INI, YAML, a directory       ─► ansible-inventory ─► its JSON, as above
 
-find_inventory says which file. Every mistake of it is reported at once, each with its address.
+All mistakes of a file are reported together, each with its address.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _ANSIBLE_SUFFIXES = frozenset({".yml", ".yaml", ".ini", ".cfg"})
 _OUR_TABLE = re.compile(r"^\s*\[(defaults\]|groups\.|hosts\.)", re.MULTILINE)
 _TOML_PLACE = re.compile(r"(.*) \(at (line \d+, column \d+|end of document)\)", re.DOTALL)
 _EXCESSIVE = (RecursionError, ValueError)
-"""What the parsers raise where the grammar holds and Python's limits do not: a thousand brackets, 4,300 digits."""
+"""Errors of the parsers for valid texts that exceed Python's limits: a thousand brackets, 4,300 digits."""
 _KEY = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?<![\w.-]){_KEY}(?:[ \t]*+\.[ \t]*+{_KEY}){{64}}")
-"""A dotted key that no inventory has: tomllib's time grows with the square of its parts (96 s for 170,000)."""
+"""A dotted key of 65 parts or more, refused because tomllib's time is quadratic in them (96 s for 170,000)."""
 _WHERE_FROM = f"the inventory is named by -i/--inventory or ${VARIABLE}, or is ./{FILE_NAME}"
 
 
 def find_inventory(option: str | None, environ: Mapping[str, str]) -> Path | None:
-    """The inventory to read: what -i says, else $FLEETPMAP_INVENTORY, else ./inventory.toml, else the one in the XDG
-    configuration directory; None if there is none of them.
+    """Return the inventory to load: the value of -i, else $FLEETPMAP_INVENTORY, else ./inventory.toml, else the one in
+    the XDG configuration directory; None if there is none of them.
 
-    A file that the user named is returned whether it exists or not: load() says what is wrong with it.
+    A file that the user named is returned even if it does not exist: load() reports that.
     """
     named = option if option is not None else environ.get(VARIABLE)
     if named or option is not None:
@@ -63,26 +63,26 @@ def _usual_places(environ: Mapping[str, str]) -> list[Path]:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a directory that we may not look into has no inventory for us
+    except OSError:  # a directory without search permission counts as one without an inventory
         return False
 
 
 def load(file: str | Path) -> Inventory:
-    """The inventory in a TOML file, or in what Ansible has for one.
+    """Load an inventory from a TOML file, or from one of Ansible's files or directories.
 
-    Hosts come in the file's order; names are lower-cased; a node set (in a group, or as the name of a host table)
-    stands for its hosts. A relative identity_file or known_hosts is taken from the directory of the file (of Ansible's,
-    from here, as Ansible does), `~` stays.
+    Hosts are in the file's order; names are lower-cased; a node set (in a group, or as the name of a host table) stands
+    for its hosts. A relative identity_file or known_hosts is resolved against the file's directory (in an inventory of
+    Ansible against the working directory, as Ansible does); `~` stays.
 
     Raises:
-        InventoryError: the file cannot be read or is none of these, or else every mistake that is in it.
+        InventoryError: the file cannot be read, is none of these, or has mistakes; the error has all of them.
     """
     path = Path(file)
     return parse(path, None if _is_ansibles_directory(path) else _bytes(path))
 
 
 def parse(path: Path, content: bytes | None) -> Inventory:
-    """As load, of a file's content; None for what only Ansible can read.
+    """Parse a file's content, as load does; None stands for an inventory that only Ansible can read.
 
     Raises:
         InventoryError: as load.
@@ -107,12 +107,12 @@ def _is_ansibles_directory(path: Path) -> bool:
     try:
         return path.is_dir() and not (path / FILE_NAME).exists()
     except OSError:
-        return False  # whoever opens it will say why
+        return False  # opening it will fail too, and report the reason
 
 
 def _text(path: Path, content: bytes) -> str:
     try:
-        # utf-8-sig: some editors begin a file with a byte order mark, and tomllib stumbles over it.
+        # utf-8-sig: some editors write a byte order mark at the beginning, which tomllib rejects.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         what = f"not a text in UTF-8: byte {error.start} is 0x{error.object[error.start]:02x}"
@@ -146,7 +146,7 @@ def _json(path: Path, text: str | bytes) -> object:
 
 
 def _toml(path: Path, text: str) -> Table | None:
-    """The document; None if the file is Ansible's: by its suffix, or since it has none and does not read as TOML."""
+    """Parse TOML; None if the file is Ansible's, by its suffix or, without one, because it is not TOML."""
     suffix = path.suffix.lower()
     if suffix in _ANSIBLE_SUFFIXES or (suffix != ".toml" and (_is_json(path, text) or text.startswith(("---", "#!")))):
         return None

@@ -1,10 +1,10 @@
-"""Who is asked.   Inventory, options ─► [selection] ─► tuple[Host, …]
+"""Select the hosts of a run.   Inventory, options ─► [selection] ─► tuple[Host, …]
 
-    named    = -H, then -g, then --hosts-from; with none of them the whole inventory; without one, this machine
-    selected = named, kept by --limit, less --exclude
+    named    = -H, then -g, then --hosts-from; with none of them the whole inventory; without an inventory, this machine
+    selected = the named hosts that --limit matches and --exclude does not
 
-The order is the order written, node sets expanded in place; the first mention of a host counts. A name that the
-inventory has gets its settings, a user and port typed beat them; another name is ad hoc and gets [defaults].
+Hosts are in the order written, with node sets expanded in place; the first mention of a host counts. A host of the
+inventory gets its settings from there; a user and port after -H override them. Any other name gets [defaults].
 """
 
 from __future__ import annotations
@@ -30,45 +30,46 @@ def select(
     exclude: Sequence[str] = (),
     hosts_from: Sequence[str] | None = None,
 ) -> tuple[Host, ...]:
-    """The hosts that the options mean, at least one, each once.
+    """Return the hosts that the options select, at least one, each once.
 
-    `hosts`, `limit` and `exclude` are patterns (see patterns; the last two also Ansible's, see narrowing), `groups` are
-    names or comma-separated names, `hosts_from` the lines of the files: a pattern each, `#` begins a comment. Several
-    --limit add up to one, as do several --exclude; a name in them that was not selected does no harm, and one without
-    user or port means the host with any.
+    `hosts`, `limit` and `exclude` are patterns (see patterns; the last two also Ansible's, see narrowing). `groups` are
+    names or comma-separated names. `hosts_from` has the lines of the files: a pattern each, `#` begins a comment.
+    Several --limit are combined by union, as are several --exclude. A name in them that was not selected is ignored,
+    and one without user or port matches any.
 
-    None for `hosts_from` is no such option; lines that name nobody are an error, since the file was meant to narrow.
+    `hosts_from` is None without that option. Lines without a host are an error, since the file was meant to restrict
+    the run.
 
-    A host is called as it was typed, without the user: `web-03`, `web-03:2222`, `[::1]:22`. Only where one host is
-    asked as two users is the user in its name. With no inventory and nobody named, the one host is `local`.
+    The name of a host is the name as typed, without the user: `web-03`, `web-03:2222`, `[::1]:22`. It has the user only
+    if a host is selected with two users. Without an inventory and without names, the only host is `local`.
 
     Raises:
-        UsageError: a pattern that cannot be read, an unknown group, or nobody is left.
+        UsageError: a pattern is not valid, a group is unknown, or no host is left.
     """
     fleet = inventory if inventory is not None else Inventory(hosts={})
     named = _named(fleet, hosts, groups, hosts_from)
     if named is None:
-        named = _everyone(inventory)
+        named = _all_hosts(inventory)
     elif not named:
         given = {"-H": hosts, "-g": groups, "--hosts-from": hosts_from is not None}
         options = " and ".join(option for option, is_given in given.items() if is_given)
-        raise UsageError(f"nobody to ask: no host in {options}", hint="`fleetpmap hosts` lists the inventory")
+        raise UsageError(f"no host to ask: none in {options}", hint="`fleetpmap hosts` lists the inventory")
     return _as_hosts(_narrowed(named, fleet, limit, exclude), fleet)
 
 
-def _everyone(inventory: Inventory | None) -> list[Endpoint]:
+def _all_hosts(inventory: Inventory | None) -> list[Endpoint]:
     if inventory is None:
         return [Endpoint(LOCAL)]
     if not inventory.hosts:
         where = inventory.path or "the inventory"
-        raise UsageError(f"{where}: nobody to ask, it has no hosts", hint="add a table [hosts.NAME], or use -H")
+        raise UsageError(f"{where}: it has no hosts", hint="add a table [hosts.NAME], or use -H")
     return [Endpoint(name) for name in inventory.hosts]
 
 
 def _named(
     fleet: Inventory, hosts: Sequence[str], groups: Sequence[str], hosts_from: Sequence[str] | None
 ) -> list[Endpoint] | None:
-    """The union of -H, -g and --hosts-from; None if there is none of these options."""
+    """Return the union of -H, -g and --hosts-from; None if none of these options is given."""
     if not hosts and not groups and hosts_from is None:
         return None
     typed = Scope("-H", tuple(fleet.hosts), fleet.groups, glob_must_match=True)
@@ -88,11 +89,11 @@ def _narrowed(named: list[Endpoint], fleet: Inventory, limit: Sequence[str], exc
             continue
         names = tuple(dict.fromkeys(end.name for end in named))
         scope = Scope(option, names, fleet.groups, bare_groups={"all": names} | groups)
-        meant = {end for text in patterns for end in chosen(text, named, scope)}
-        left = [end for end in named if (end in meant) == (option == "--limit")]
+        matched = {end for text in patterns for end in chosen(text, named, scope)}
+        left = [end for end in named if (end in matched) == (option == "--limit")]
         if not left:
             raise UsageError(
-                f"nobody is left: {option} {' '.join(patterns)} drops all of {fold(names)}",
+                f"no host is left: {option} {' '.join(patterns)} excludes all of {fold(names)}",
                 hint="`fleetpmap hosts` shows what the other options select",
             )
         named = left
@@ -100,11 +101,11 @@ def _narrowed(named: list[Endpoint], fleet: Inventory, limit: Sequence[str], exc
 
 
 def _as_hosts(endpoints: Sequence[Endpoint], fleet: Inventory) -> tuple[Host, ...]:
-    asked = Counter(_without_user(end) for end in endpoints)
+    mentions = Counter(_without_user(end) for end in endpoints)
     hosts = []
     for end in endpoints:
         name = _without_user(end)
-        if end.user is not None and asked[name] > 1:
+        if end.user is not None and mentions[name] > 1:
             name = f"{end.user}@{name}"
         hosts.append(_as_host(end, name, fleet))
     return tuple(hosts)
@@ -121,7 +122,7 @@ def _as_host(end: Endpoint, name: str, fleet: Inventory) -> Host:
     host, spelling = known or replace(fleet.defaults, name=end.name), end.name if known else end.spelling or end.name
     if end.name == LOCAL:
         host = replace(host, transport="local")
-    if host.transport == "local" and (end.user is not None or end.port is not None):
+    if not host.is_ssh and (end.user is not None or end.port is not None):
         raise UsageError(
             f"{host.name}: a user or a port means nothing to a host that is reached without SSH",
             hint="write localhost for this machine over SSH" if end.name == LOCAL else "leave them out",
@@ -129,7 +130,7 @@ def _as_host(end: Endpoint, name: str, fleet: Inventory) -> Host:
     return replace(
         host,
         name=name,
-        # The name to connect to must survive being called by user and port, and in lower case.
+        # `name` may have user and port in it, and is in lower case: keep the name to connect to.
         address=host.address or (spelling if spelling != name else None),
         user=end.user or host.user,
         port=end.port or host.port,

@@ -1,6 +1,6 @@
-"""The keys of an inventory: what each may hold.   document ─► [settings] ─► layers
+"""Check the values of an inventory's keys.   toml_tables, ansible_vars ─► [settings] ─► layers
 
-One checker per key of model.SETTINGS. A checker returns the value as Host holds it, or raises ValueError with half a
+Each key of hosts.SETTINGS has a checker. It returns the value as Host stores it, or raises ValueError with half a
 sentence (`expected an integer, got "22a"`), to which the caller adds the address.
 """
 
@@ -17,14 +17,14 @@ from fleetpmap.inventory.hosts import TransportName
 from fleetpmap.inventory.names import name_fault, nearest, user_fault
 
 Table = Mapping[str, object]
-"""A table as tomllib gives it."""
+"""A table as tomllib returns it."""
 
 LABEL = "labels."
-"""Labels merge key by key, so each is a setting of its own: `labels.rack`."""
+"""Prefix of a label's key. Labels merge key by key, so each is a setting of its own: `labels.rack`."""
 
 
 def show(value: object) -> str:
-    """A value as the file has it, short enough for a sentence."""
+    """Return a value as it stands in the file, short enough for a sentence."""
     match value:
         case dict():
             return "a table"
@@ -38,7 +38,7 @@ def show(value: object) -> str:
 
 
 def address_of(*keys: str) -> str:
-    """The address of a place as TOML would write it: `hosts."web.example.com".port`."""
+    """Return the address of a place in TOML's form: `hosts."web.example.com".port`."""
     return ".".join(key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"' for key in keys)
 
 
@@ -112,7 +112,7 @@ def _proc_root(value: object) -> str:
 
 
 def _files(value: object, base: Path) -> tuple[str, ...]:
-    """One path or several. A relative one is taken from the inventory's directory; `~` is left to the transport."""
+    """Check one path or several. A relative path is resolved against `base`; `~` is left to the transport."""
     listed = value if isinstance(value, list) else [value]
     paths = [path for path in listed if isinstance(path, str) and path.strip()]
     if len(paths) < len(listed):
@@ -121,7 +121,7 @@ def _files(value: object, base: Path) -> tuple[str, ...]:
 
 
 def _labels(value: object) -> NoReturn:
-    # A table was flattened before it came here: this is something else.
+    # A table of labels was flattened by the caller, so this value is of another type.
     raise _expected('a table such as { rack = "r1" }', value)
 
 
@@ -140,10 +140,10 @@ _CHECKERS: Mapping[str, Callable[[object], object]] = {
 
 
 def check(key: str, value: object, base: Path) -> object:
-    """The value as Host holds it; `labels.NAME` is one label's key.
+    """Return the value as Host stores it; `labels.NAME` is the key of one label.
 
     Raises:
-        ValueError: the key cannot hold that; half a sentence.
+        ValueError: the key does not accept the value; the message is half a sentence.
     """
     if key in ("identity_file", "known_hosts"):
         return _files(value, base)
@@ -151,6 +151,6 @@ def check(key: str, value: object, base: Path) -> object:
 
 
 def unknown_key(key: str, known: tuple[str, ...]) -> str:
-    """What to say of a key that means nothing here."""
-    meant = nearest(key, known)
-    return f'unknown key, did you mean "{meant}"?' if meant else f"unknown key, known are {' '.join(known)}"
+    """Return the message about an unknown key, with the most similar known one."""
+    similar = nearest(key, known)
+    return f'unknown key, did you mean "{similar}"?' if similar else f"unknown key, known are {' '.join(known)}"

@@ -1,11 +1,11 @@
-"""The tables of an inventory, read and checked one by one.   load ─► [document] ─► layers
+"""Read and check the tables of an inventory, one by one.   reader ─► [toml_tables] ─► layers
 
     [defaults]            settings
     [groups.NAME]         settings, hosts = node sets, children = group names
     [hosts."NODE SET"]    settings; a node set gives them to each of its hosts
 
-In: what tomllib made of the file.  Out: Tables, in which every value is valid, and the mistakes, each with its address.
-Nothing here looks at two tables at once, but for names that must exist or be different.
+Input: the document of tomllib. Output: Tables, in which every value is valid, and the mistakes, each with its address.
+Tables are not compared here, except for names that must exist or be distinct.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ SECTIONS = ("defaults", "groups", "hosts")
 MEMBERS = ("hosts", "children")
 
 Place = tuple[str, ...]
-"""The keys that lead to a table: ("hosts", "web-03")."""
+"""Path of keys to a table: ("hosts", "web-03")."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The settings of one table: valid values by key (labels as `labels.KEY`), and the table's place in the file."""
+    """Settings of one table: valid values by key (labels as `labels.KEY`), and the table's place in the file."""
 
     place: Place
     settings: Mapping[str, object]
@@ -46,21 +46,21 @@ class GroupTable:
 
 @dataclass(slots=True)
 class Tables:
-    """A whole inventory, one entry per table."""
+    """All tables of an inventory, before they are merged."""
 
     defaults: Layer = field(default_factory=lambda: Layer(("defaults",), {}))
     groups: dict[str, GroupTable] = field(default_factory=dict)
     hosts: dict[str, Layer] = field(default_factory=dict)
-    """The host's own table."""
+    """Each host's own table, by name."""
     node_sets: dict[str, list[Layer]] = field(default_factory=dict)
-    """The tables of node sets (`[hosts."web[01-20]"]`) that mean the host."""
+    """Tables of node sets (`[hosts."web[01-20]"]`), by each name in them."""
     order: dict[str, None] = field(default_factory=dict)
-    """Every host, where the file first names it."""
+    """All hosts, in the order of their first mention in the file."""
     spellings: dict[str, str] = field(default_factory=dict)
-    """How the file writes a host whose name is not in lower case: ssh_config tells `Web-03` from `web-03`."""
+    """Name as written, for hosts not written in lower case: ssh_config distinguishes `Web-03` from `web-03`."""
 
     def named(self, written: str) -> str:
-        """The host's name, which is in lower case; its first other spelling is kept."""
+        """Return the host's name, in lower case; its first other spelling is recorded."""
         name = written.lower()
         if name != written:
             self.spellings.setdefault(name, written)
@@ -68,7 +68,7 @@ class Tables:
 
 
 def read_tables(document: Table, base: Path, mistakes: list[Mistake]) -> Tables:
-    """Check the file table by table. `base` is the directory that relative paths are taken from."""
+    """Check the file, table by table. Relative paths are resolved against `base`."""
     tables = Tables()
     for section, table in document.items():
         if section not in SECTIONS:
@@ -109,7 +109,7 @@ def _read_hosts(section: Table, tables: Tables, base: Path, mistakes: list[Mista
         layer = _layer(table, ("hosts", key), base, mistakes)
         tables.order.update(dict.fromkeys(names))
         if names == [key.lower()]:
-            tables.spellings[names[0]] = key  # its own table knows best
+            tables.spellings[names[0]] = key  # the host's own table overrides a spelling in a group
             _own_table(names[0], layer, tables, mistakes)
         else:
             for name in names:
@@ -127,7 +127,7 @@ def _own_table(name: str, layer: Layer, tables: Tables, mistakes: list[Mistake])
 
 
 def _named_tables(section: str, tables: Table, mistakes: list[Mistake]) -> Iterator[tuple[str, dict[str, object]]]:
-    """The tables of a section; what is none counts as an empty one, so that its name can still be referred to."""
+    """Yield the tables of a section. Another value counts as an empty table, so that references to it still hold."""
     for name, table in tables.items():
         if not isinstance(table, dict):
             what = f"expected a table [{address_of(section, name)}], got {show(table)}"
@@ -136,7 +136,7 @@ def _named_tables(section: str, tables: Table, mistakes: list[Mistake]) -> Itera
 
 
 def _layer(table: Table, place: Place, base: Path, mistakes: list[Mistake], more: tuple[str, ...] = ()) -> Layer:
-    """One table's settings; `more` are the keys it may have beside them, which are the caller's to read."""
+    """Check one table's settings; `more` has the keys beside them, which the caller reads."""
     settings: dict[str, object] = {}
     for key, value in _with_flat_labels(table):
         if key in SETTINGS or key.startswith(LABEL):
@@ -158,7 +158,7 @@ def _with_flat_labels(table: Table) -> Iterator[tuple[str, object]]:
 
 
 def _unknown(key: str, value: object, place: Place, known: tuple[str, ...]) -> Iterator[Mistake]:
-    # `labels` is the one key that holds a table, so another table is a name with dots, or labels misspelled.
+    # `labels` is the only key with a table as value, so another table is a name with dots, or labels misspelled.
     if isinstance(value, dict) and len(place) > 1 and not nearest(key, ["labels"]):
         yield from _dotted(value, place, (place[1], key))
     else:
@@ -166,7 +166,7 @@ def _unknown(key: str, value: object, place: Place, known: tuple[str, ...]) -> I
 
 
 def _dotted(table: Table, place: Place, parts: tuple[str, ...]) -> Iterator[Mistake]:
-    """`[hosts.web.example.com]`, which TOML reads as tables inside tables: one mistake for each name so written."""
+    """Yield one mistake for each name with unquoted dots: TOML reads `[hosts.web.example.com]` as nested tables."""
     inner = {key: value for key, value in table.items() if isinstance(value, dict) and key not in SETTINGS}
     if len(inner) < len(table) or not table:
         what = f"a name with dots needs quotes: write [{address_of(place[0], '.'.join(parts))}]"
@@ -176,7 +176,7 @@ def _dotted(table: Table, place: Place, parts: tuple[str, ...]) -> Iterator[Mist
 
 
 def _texts(table: Table, place: Place, key: str, mistakes: list[Mistake]) -> Iterator[tuple[str, str]]:
-    """Each string of a key that holds one string or a list of them, with its address."""
+    """Yield each string of a key that holds one string or a list of them, with its address."""
     value = table.get(key, [])
     listed = value if isinstance(value, list) else [value]
     for index, text in enumerate(listed):
@@ -188,7 +188,7 @@ def _texts(table: Table, place: Place, key: str, mistakes: list[Mistake]) -> Ite
 
 
 def _host_names(text: str, where: str, mistakes: list[Mistake]) -> list[str]:
-    """The hosts that a node set means, as written; none if it is not valid."""
+    """Return the hosts in a node set, as written; none if it is not valid."""
     try:
         names = expand(text)
     except ValueError as error:
@@ -214,6 +214,7 @@ def _remedy(name: str) -> str:
 def _is_group(text: str, where: str, groups: Table, mistakes: list[Mistake]) -> bool:
     if text in groups:
         return True
-    meant = nearest(text, groups)
-    mistakes.append(Mistake(f"there is no group {show(text)}" + (f', did you mean "{meant}"?' if meant else ""), where))
+    similar = nearest(text, groups)
+    suggestion = f', did you mean "{similar}"?' if similar else ""
+    mistakes.append(Mistake(f"there is no group {show(text)}{suggestion}", where))
     return False

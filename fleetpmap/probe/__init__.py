@@ -1,4 +1,4 @@
-"""What runs on the host.   Request ─► [probe] ─► Script ─► transport"""
+"""The script that runs on a host, and the errors of starting it.   Request ─► [probe] ─► Script ─► transport"""
 
 from fleetpmap.probe.script import Request, Script, render
 

@@ -1,6 +1,6 @@
-"""A request to the script that reads /proc.   Request ─► [script] ─► Script ─► transport
+"""Render a request as the script that reads /proc.   Request ─► [script] ─► Script ─► transport
 
-The script itself is probe.sh beside this file; here it only gets its parameters. What it prints is wire's business.
+The script is probe.sh beside this file; here it gets its parameters. The room `wire` parses its output.
 """
 
 from __future__ import annotations
@@ -13,78 +13,80 @@ from functools import cache
 from importlib.resources import files
 
 _IS_CSH = 'test "$?shell" = 0shell ||'
-"""What follows is for csh, where `$?shell` is 1: whether the variable is set. Elsewhere it is the last exit status."""
+"""Prefix of a line that only csh runs: `$?shell` is 1 there, since the variable is set, and `0shell` in sh."""
 _FOR_CSH = f"""\
 {_IS_CSH} echo "fleetpmap: csh reads the script in the place of sh"
 {_IS_CSH} exit 3
 """
-"""csh would go on through all of the script, and never end. These lines stand before `set --`, at which csh stops
-reading, and behind a line that does nothing: a login script may read one."""
+"""Lines that end csh, which would otherwise run through the whole script and never exit. They stand before `set --`, at
+which csh stops reading, and after a line without effect, because a login script may consume the first line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask of one host. Holds nothing of the user's pattern: matching is done here, not there."""
+    """Options of the probe for one host. The user's pattern is not among them: processes are matched here."""
 
     proc_root: str = "/proc"
     sudo: bool = False
-    """Run the script as root by `sudo -n`; leave it out where the login is root already."""
+    """Run the script as root by `sudo -n`; leave it False if the login is root."""
     owners: bool = False
-    """Phase one also reads every process's effective uid and the users' names (a selection by user needs them)."""
+    """The list phase also reads every process's effective uid and the users' names; a selection by user needs them."""
     words: bool = False
-    """Phase one also reads every process's command line; without, only where the name alone may not tell who it is."""
+    """The list phase also reads every process's command line; else only for truncated names and its ancestors."""
     cgroups: bool = False
-    """Phase one also reads every process's cgroups."""
+    """The list phase also reads every process's cgroups."""
     exes: bool = False
-    """Phase one also reads where every process's exe points: takes tar there, and root for other users' processes."""
+    """The list phase also reads the target of every exe; needs tar there, and root for other users' processes."""
     access: bool = False
-    """Phase one also tries to open every process's smaps, without reading it."""
+    """The list phase also tries to open every process's smaps, without reading it."""
     rollups: bool = False
-    """Phase two also reads every process's smaps_rollup, right after all the smaps."""
+    """The read phase also reads every process's smaps_rollup, right after all the smaps."""
     rollup_only: bool = False
-    """Phase two reads smaps_rollup in the place of smaps, where the kernel has it (since 4.14)."""
+    """The read phase reads smaps_rollup in place of smaps, if the kernel has it (since 4.14)."""
     compress: bool = True
-    """Let the host gzip what it sends, where it can."""
+    """Let the host gzip its output, if it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What to run: `command` is plain words to exec, `stdin` the script, then one line per further phase.
+    """The probe for one host: a `command` of plain words to run, its `stdin`, then one line per further phase.
 
-    Keep stdin open until everything wanted has arrived: its end makes the script stop whatever it is doing. Send a line
-    only after the phase before it came in whole; while a phase runs, any line on stdin but `look` stops it.
+    Keep stdin open until everything wanted has arrived: at its end the script stops its work at once. Send a line
+    only after the previous phase has arrived whole; while a phase runs, any line on stdin but `look` stops it.
     """
 
     command: str
     stdin: bytes
+    """The script's parameters and its text."""
     nonce: str
-    """128 random bits in hex: frames what the script prints."""
+    """128 random bits in hex; marks the frames in the output."""
     proc_root: str
 
     def read_line(self, groups: Sequence[Sequence[int]]) -> bytes:
-        """Phase two: the line for stdin that asks for these processes' smaps, owners and state; each pid once.
+        """Return the line that requests a read phase: smaps, owners and state of these processes, each pid once.
 
-        Each group is read by a command of its own, so that it has a time of its own.
+        Each group is read by a command of its own and so gets a time of its own.
         """
         return f"read {_groups(groups)}\n".encode()
 
     def list_line(self, groups: Sequence[Sequence[int]] = ()) -> bytes:
-        """Phase one once more: the line for stdin that asks for the processes as they are now.
+        """Return the line that requests another list phase.
 
-        With `groups`, phase two of these follows at once, for who expects to choose the same as before.
+        With `groups`, a read phase of these follows in the same body: for a caller that expects to choose the same
+        processes as in the previous round.
         """
         return f"list {_groups(groups)}".strip().encode() + b"\n"
 
     def look_line(self, seconds: int) -> bytes:
-        """During a phase from which nothing comes: see whether some process keeps its files that long."""
+        """Return the line to send while a phase prints nothing: find processes with a file that blocks that long."""
         return b"look %d\n" % seconds
 
     def skip_line(self, pids: Iterable[int]) -> bytes:
-        """The line that says whose command lines are not to be read from now on."""
+        """Return the line after which the command lines of these processes are not read."""
         return f"skip {' '.join(map(str, pids))}\n".encode()
 
     def quit_line(self) -> bytes:
-        """The line for stdin that ends the script."""
+        """Return the line that ends the script."""
         return b"quit\n"
 
 
@@ -93,7 +95,7 @@ def _groups(groups: Sequence[Sequence[int]]) -> str:
 
 
 def render(request: Request) -> Script:
-    """The script for one host, with a nonce of its own."""
+    """Render the script for one host, with a new nonce."""
     nonce = secrets.token_hex(16)
     wishes = {
         "gzip": request.compress,
@@ -118,6 +120,9 @@ def render(request: Request) -> Script:
 
 @cache
 def _probe() -> bytes:
-    """The script without comments and indentation, half of it: the way can be long, and bash reads it byte by byte."""
+    """Return probe.sh without comments and indentation.
+
+    That halves it, which saves time on a slow link and in bash, which reads a script from stdin byte by byte.
+    """
     lines = map(bytes.lstrip, files("fleetpmap.probe").joinpath("probe.sh").read_bytes().splitlines(keepends=True))
     return b"".join(line for line in lines if not line.startswith(b"#"))

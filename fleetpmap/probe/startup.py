@@ -1,7 +1,7 @@
-"""Why the probe did not begin, or broke off.   what the host printed ─► [startup] ─► conversation
+"""Explain why the probe did not start, or ended early.   a host's output ─► [startup] ─► HostError
 
-sshd starts the login shell, which may read login scripts first (bash reads ~/.bashrc); only then comes `sh -s`.
-So other programs can read the script in its place, take a part of it, or lead its output elsewhere.
+sshd starts the login shell, which may read login scripts (bash reads ~/.bashrc) before it runs `sh -s`. So another
+program can read the script in place of sh, consume a part of it, or redirect its output.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from fleetpmap.probe.script import Script
 from fleetpmap.transport.base import printable
 
 _SFTP_ONLY = "sftp connections only"
-"""What sshd says instead of running a command where `internal-sftp` is forced."""
+"""Message that sshd prints instead of running a command if `internal-sftp` is forced."""
 _OURS = re.compile(r"(?m)(?:^|: )fleetpmap: (?P<sentence>[^\n\"]+)")
-"""What the script itself prints where it cannot go on, on a line of its own or behind the shell's name."""
+"""Message that the script itself prints if it cannot run, on a line of its own or behind the shell's name."""
 _ANOTHER_PROGRAM = (
     "a login script there (~/.bashrc, ~/.profile) or a forced command puts another program in the place of `sh`: "
     "`ssh {host} echo ok </dev/null` has to print ok"
@@ -30,7 +30,7 @@ _LIMITS = "see `ulimit -a` there, and raise the account's limits (limits.conf, o
 
 class _Refusal(NamedTuple):
     words: str
-    """A part of the sentence that the script prints."""
+    """Part of the message that the script prints."""
     hint: str
 
 
@@ -47,16 +47,16 @@ _REFUSALS = (
     _Refusal("", _ANOTHER_PROGRAM),
 )
 _SSH_FAILED = 255
-"""What ssh itself ends with, too, where it is what runs the command."""
+"""Exit status of ssh's own errors; ssh returns the command's status otherwise."""
 _LIMIT = re.compile(
     r"[Tt]oo many open files|(can't|[Cc]annot|[Uu]nable to) fork|fork: |[Cc]annot allocate memory|[Oo]ut of memory"
     r"|failed to map segment|Resource temporarily unavailable|[Mm]emory exhausted|File size limit|CPU time limit"
 )
-"""What shells, tools and the dynamic linker print when the kernel refuses them memory, processes or descriptors."""
+"""Messages of shells, tools and the dynamic linker when the kernel refuses memory, processes or descriptors."""
 
 
 def not_begun(host: str, status: int | None, stderr: str, stdout: str) -> HostError:
-    """The error of a host whose shell ended, with what it printed, before the probe's first word."""
+    """Return the error of a host on which the shell ended before the probe's first frame, with the shell's output."""
     if _SFTP_ONLY in stdout:
         return _error(
             host, "the account is for sftp only: no command runs there", "log in as an account that has a shell"
@@ -66,7 +66,7 @@ def not_begun(host: str, status: int | None, stderr: str, stdout: str) -> HostEr
     instead = not stderr.strip() and bool(stdout.strip())
     words = refusal["sentence"] if refusal else limit or _last_line(stdout if instead else stderr)
     if refusal:
-        hint = next(one.hint for one in _REFUSALS if one.words in words)
+        hint = next(known.hint for known in _REFUSALS if known.words in words)
     elif limit:
         hint = _LIMITS
     elif instead:
@@ -85,7 +85,7 @@ def not_begun(host: str, status: int | None, stderr: str, stdout: str) -> HostEr
 
 
 def broke_off(error: ProtocolError, stderr: str) -> HostError:
-    """`error`, of an answer that was cut, with the reason that stands on stderr."""
+    """Return the error about truncated output with the reason found on stderr, if there is one."""
     if limit := _limit(stderr):
         return RemoteError(
             f"a limit of the account stopped the probe: {printable(limit)}",
@@ -100,7 +100,7 @@ def broke_off(error: ProtocolError, stderr: str) -> HostError:
 
 
 def gives_back(script: Script, host: str, noise: bytes) -> HostError | None:
-    """The error of a host that sends us our own script, to its last line; None if it does not."""
+    """Return the error of a host that sends the script back, up to its last line; None if it does not."""
     at = noise.find(script.stdin[:-1].rpartition(b"\n")[0][-200:])
     if at < 0 or b"set -- " + script.nonce.encode() not in noise:
         return None
@@ -109,9 +109,9 @@ def gives_back(script: Script, host: str, noise: bytes) -> HostError | None:
     )
 
 
-def came_late(error: DeadlineError, said: str, *, begun: bool) -> None:
-    """Put into a time-out's words what the host printed until then, and into its hint what that means."""
-    line = printable(_last_line(said))
+def came_late(error: DeadlineError, output: str, *, begun: bool) -> None:
+    """Add the host's last line of output to the message of a time-out, and its likely cause to the hint."""
+    line = printable(_last_line(output))
     if line:
         error.message += f'; it printed "{line}"'
     elif not begun:

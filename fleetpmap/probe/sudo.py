@@ -1,13 +1,13 @@
-"""As root, by sudo or doas.   transport ─► [sudo] ─► a channel that takes the script, or SudoError
+"""Run the probe as root, with sudo or doas.   transport ─► [sudo] ─► a channel that takes the script, or SudoError
 
-`sudo -n sh -s` comes first and costs nothing. Only where it says no is there a second way, on a channel of its own:
+`sudo -n sh -s` is always tried first and adds no round trip. If sudo refuses it, a second channel is opened:
 
-    a password is needed, and we have one    sudo -S -p PROMPT sh -c 'echo READY; exec sh -s'
-                                             PROMPT on stderr ─► the password; READY on stdout ─► the script
+    a password is needed, and one is given   sudo -S -p PROMPT sh -c 'echo READY; exec sh -s'
+                                             PROMPT on stderr ─► send the password; READY on stdout ─► send the script
     there is no sudo                         doas -n sh -s
 
-sudo reads the password from the same stdin as `sh` its script. So the password is sent only to the prompt, which is
-ours alone (sudo-rs puts it between `[sudo: ` and `]`), and the script only when the shell has spoken.
+sudo reads the password from the same stdin from which `sh` reads its script. So the password is sent only after the
+prompt, which is random (sudo-rs prints it between `[sudo: ` and `]`), and the script only after READY.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ _INSTALL = "install sudo (or doas), or log in as root"
 
 
 class _Refusal(NamedTuple):
-    said: str
-    """What sudo or doas prints, in lower case."""
+    words: str
+    """Part of the message of sudo or doas, in lower case."""
     meaning: str
     remedy: str
     needs: Literal["", "password", "program"] = ""
+    """Need of a second channel: a password, or another program; empty if there is no second way."""
 
 
-# sudo's own words under LC_ALL=C, sudo-rs's and doas's. The first that is found counts.
+# Messages of sudo under LC_ALL=C, of sudo-rs and of doas. The first that matches counts.
 _REFUSALS = (
     _Refusal("you must have a tty", "sudo: its sudoers asks for a terminal", "take `requiretty` off for this user"),
     _Refusal("is your account locked", "sudo: the account is locked", "unlock it on that host"),
@@ -75,34 +76,34 @@ _REFUSALS = (
 
 
 _WARNING = "unable to resolve host"
-"""sudo says so of its own host's name, and goes on."""
-_SPOKEN = ("sudo: ", "doas: ", "You are required to change your password")
-"""How lines begin that may be a refusal though sudo goes on to wait. The lecture and other prompts may say anything."""
+"""Warning of sudo about its own host's name; sudo goes on after it."""
+_REFUSAL_BEGINS = ("sudo: ", "doas: ", "You are required to change your password")
+"""Beginnings of lines that can be a refusal while sudo still waits. Other lines, such as the lecture, hold any text."""
 
 
 def explain_refusal(stderr: str, host: Host) -> SudoError | None:
-    """The refusal that `stderr` holds, or None when neither sudo nor doas seems to be the one that spoke."""
+    """Return the refusal found in `stderr`; None if it has no message of sudo or doas."""
     if error := _refusal_in(stderr, host):
         return error
     own = (line.strip() for line in stderr.splitlines() if line.startswith(("sudo", "doas")) and _WARNING not in line)
     line = next(own, None)
-    # In another language it is a refusal all the same, and a password is what it is about most often.
+    # A message that is not in the table, as one in another language, is a refusal too; most often of a password.
     return _error(line, host, "try `sudo -n sh -s` on that host", "password") if line else None
 
 
 def _refusal_in(text: str, host: Host) -> SudoError | None:
     lowered = text.lower()
     for refusal in _REFUSALS:
-        if refusal.said in lowered:
+        if refusal.words in lowered:
             return _error(refusal.meaning, host, refusal.remedy, refusal.needs)
     return None
 
 
 def second_way(transport: Transport, host: Host, refusal: SudoError, password: Secret | None) -> Channel:
-    """A channel that takes the script after `sudo -n` said no.
+    """Open a channel that takes the script, after `sudo -n` has refused.
 
     Raises:
-        SudoError: there is no other way (`refusal` itself), or sudo refuses this one, too.
+        SudoError: there is no second way (`refusal` itself), or sudo refuses that too.
         HostError: the connection broke, or the deadline passed.
     """
     if refusal.needs == "program":
@@ -110,8 +111,8 @@ def second_way(transport: Transport, host: Host, refusal: SudoError, password: S
     if refusal.needs != "password" or password is None:
         raise refusal
     prompt, ready = f"fleetpmap-{secrets.token_hex(8)}", secrets.token_hex(16)
-    # The one command here that is more than plain words: sh, csh, fish and restricted shells all read '…' alike. sudo
-    # puts in who calls it, and whose password it wants.
+    # The only command with more than plain words: sh, csh, fish and restricted shells all parse '…' alike. sudo
+    # replaces %u by the calling user, and %p by the user with the password that it wants.
     channel = _run(transport, f"sudo -S -p {prompt}:%u:%p: sh -c 'echo {ready}; exec sh -s'")
     try:
         _answer(channel, prompt, ready.encode(), password, host)
@@ -125,7 +126,7 @@ def second_way(transport: Transport, host: Host, refusal: SudoError, password: S
 
 
 def _run(transport: Transport, command: str) -> Channel:
-    """Start a second command. Where MaxSessions is 1, sshd may still hold the session that has just ended."""
+    """Start a second command. With MaxSessions 1, sshd may refuse it for as long as it holds the ended session."""
     for pause_s in (0.05, 0.2, 0.5):
         try:
             return transport.run(command)
@@ -135,38 +136,38 @@ def _run(transport: Transport, command: str) -> Channel:
 
 
 def _answer(channel: Channel, prompt: str, ready: bytes, password: Secret, host: Host) -> None:
-    """Send the password to the prompt, if it comes; return when the shell is ready."""
-    heard, answered, stderr = b"", False, b""
-    prompts: list[tuple[str, str]] = []
-    asked = re.compile(rf"{prompt}:([^:\n]*):([^:\n]*):")
-    while ready not in heard:
+    """Send the password when the prompt arrives, if it does; return when the shell is ready."""
+    stdout, answered, stderr = b"", False, b""
+    prompts: list[tuple[str, str]] = []  # (calling user, user with the password) of each prompt
+    prompt_pattern = re.compile(rf"{prompt}:([^:\n]*):([^:\n]*):")
+    while ready not in stdout:
         if len(channel.stderr) != len(stderr):
             stderr = channel.stderr
-            said = password.redact(stderr.decode(errors="replace"))
-            prompts = asked.findall(said)
-            if len(prompts) > 1:
+            output = password.redact(stderr.decode(errors="replace"))
+            prompts = prompt_pattern.findall(output)
+            if len(prompts) > 1:  # a second prompt means that the password was refused
                 raise _wrong_password(prompts, host)
-            # Some refusals come with a question of their own, and sudo would wait for its answer.
-            spoken = "\n".join(line for line in asked.sub("\n", said).splitlines() if line.startswith(_SPOKEN))
-            if refusal := _refusal_in(spoken, host):
+            # Some refusals come with a question of their own, and sudo would wait for the reply.
+            lines = prompt_pattern.sub("\n", output).splitlines()
+            if refusal := _refusal_in("\n".join(line for line in lines if line.startswith(_REFUSAL_BEGINS)), host):
                 raise _wrong_password(prompts, host) if refusal.message == _WRONG else refusal
             if prompts and not answered:
                 channel.send(password.reveal().encode() + b"\n")
                 answered = True
-        piece = channel.hear()
+        piece = channel.receive_any()
         if piece == b"":
             channel.finish()
-            said = password.redact(channel.stderr.decode(errors="replace"))
+            output = password.redact(channel.stderr.decode(errors="replace"))
             ended = _error("sudo ended without a word", host, "try `sudo -S sh -s` on that host")
-            refusal = explain_refusal(said, host) or ended
+            refusal = explain_refusal(output, host) or ended
             raise _wrong_password(prompts, host) if refusal.message == _WRONG else refusal
-        heard = heard[-len(ready) :] + (piece or b"")
+        stdout = stdout[-len(ready) :] + (piece or b"")
 
 
 def _wrong_password(prompts: Sequence[tuple[str, str]], host: Host) -> SudoError:
-    """The error of a password that sudo refused, and whose it would have been (targetpw, rootpw, runaspw)."""
+    """Return the error of a refused password. It names the user if sudo wants another's (targetpw, rootpw, runaspw)."""
     caller, owner = prompts[0] if prompts else ("", "")
-    if owner in (caller, "%p"):  # sudo-rs may leave it as it is
+    if owner in (caller, "%p"):  # sudo-rs may not replace %p
         return _error(_WRONG, host, "try again with --ask-become-pass")
     owner, caller = printable(owner), printable(caller)
     return _error(
@@ -176,9 +177,9 @@ def _wrong_password(prompts: Sequence[tuple[str, str]], host: Host) -> SudoError
     )
 
 
-def _late(error: DeadlineError, prompt: str, said: str) -> DeadlineError:
-    """A time-out with what sudo printed last: a question that is not for the password, as of a second factor."""
-    lines = [line.strip() for line in said.splitlines() if line.strip() and prompt not in line]
+def _late(error: DeadlineError, prompt: str, output: str) -> DeadlineError:
+    """Add the last line of sudo to a time-out: it may be a question other than the password, as of a second factor."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and prompt not in line]
     if lines:
         error.message += f'; sudo printed "{printable(lines[-1])}"'
         error.args = (error.message,)

@@ -1,18 +1,20 @@
-"""Questions about a fleet's memory, each a pure function Snapshot ─► Report.   snapshot ─► [report] ─► render, export
+"""Views of a fleet's memory, each a pure function Snapshot ─► Report.   snapshot ─► [report] ─► render, export
 
 model      Report, Table, Column: the result of a view
 grouping   keys and sums that several views use       shape      --sort, --top, --columns
 notes      the sentences that go with the totals      failures   the hosts without a reply, folded
 views/     a module for each view; page adds the reports that an html page shows beside the one asked for
-VIEWS      the views by name
+VIEWS      the views by name: a new one is a module in views/ and a row in the catalogue
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from types import MappingProxyType
 
+from fleetpmap import catalogue
 from fleetpmap.catalogue import Letters, PmapFormat, ViewOptions, merge_keys, sums_for
 from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.model import Cell, Column, Report, Table
@@ -36,39 +38,32 @@ from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot
 View = Callable[[Snapshot, ViewOptions], Report]
 
 
-VIEWS: Mapping[str, View] = MappingProxyType(
-    {
-        "summary": lambda snapshot, options: summary(snapshot, options.by, Shape.of(options)),
-        "merged": lambda snapshot, options: merged(snapshot, options.by, Shape.of(options)),
-        "hosts": lambda snapshot, options: hosts(snapshot, Shape.of(options)),
-        "processes": lambda snapshot, options: processes(snapshot, Shape.of(options)),
-        "mappings": lambda snapshot, options: mappings(snapshot, Shape.of(options)),
-        "pmap": lambda snapshot, options: pmap(snapshot, options.letters),
-        "compare": lambda snapshot, options: compare(
-            snapshot,
-            options.metric,
-            per_process=options.per_process,
-            baseline=options.baseline,
-            shape=Shape.of(options),
-        ),
-        "stale": lambda snapshot, options: stale(snapshot, all_deleted=options.all_deleted, shape=Shape.of(options)),
-    }
-)
-"""What --view may name, in the order of the help."""
+def _view(name: str) -> View:
+    """Return `from_options` of the view's module, imported when it is called."""
+
+    def view(snapshot: Snapshot, options: ViewOptions) -> Report:
+        report: Report = import_module(f"fleetpmap.report.views.{name}").from_options(snapshot, options)
+        return report
+
+    return view
+
+
+VIEWS: Mapping[str, View] = MappingProxyType({name: _view(name) for name in catalogue.VIEWS})
+"""The values of --view to their functions, in the order of the help."""
 
 
 def column_names(view: str, options: ViewOptions | None = None, hosts: Iterable[str] = ()) -> tuple[str, ...]:
-    """What --columns and --sort may name in a view (or in `ps`), in order; of mappings, every kernel field we know, of
-    compare also the `hosts`.
+    """Return the columns that --columns and --sort take in a view or in `ps`, in order.
 
-    With `options`, the columns that these leave: the check of them, before anybody is asked.
+    Those of mappings include every known kernel field, those of compare the `hosts`. With `options`, only the columns
+    that the options leave, which checks the options before any host is asked.
 
     Raises:
         UsageError: `options` name a column that the view does not have.
     """
     options = options or ViewOptions()
-    nobody = _unasked(hosts)
-    report = ps(nobody, Shape.of(options)) if view == "ps" else VIEWS[view](nobody, options)
+    unasked = _unasked(hosts)
+    report = ps(unasked, Shape.of(options)) if view == "ps" else VIEWS[view](unasked, options)
     names = [column.name for column in report.tables[0].columns]
     if view == "mappings" and options.columns is None:
         names += [field.column for field in FIELDS if field.column not in names]

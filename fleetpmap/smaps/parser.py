@@ -23,8 +23,7 @@ from fleetpmap.smaps.header_parser import PERMS
 from fleetpmap.smaps.line_codes import Codes
 from fleetpmap.smaps.parsed_rows import Codebook, Rows, join
 from fleetpmap.smaps.reference_parser import BLOCK_LIMIT, last_block_start, read_blocks, signature
-from fleetpmap.smaps.text_buffer import NEWLINE, Bytes, Positions, borrowed_window
-from fleetpmap.smaps.words import Flags
+from fleetpmap.smaps.text_buffer import NEWLINE, Bytes, Flags, Positions, Window
 
 _WINDOW = 2 * 2**20
 """Bytes read at once: about what a core's cache holds. Larger waits for memory, smaller for the interpreter."""
@@ -98,19 +97,19 @@ def _read(
     reader = Reader()
     parts: list[Rows] = []
     count, read_to = 0, len(text)
-    with borrowed_window() as window:
-        for begin, end, is_whole in _pieces(text, buffer, starts, stops):
-            check()
-            if is_whole:
-                window.load(buffer, begin, end)
-                inside = stops[np.searchsorted(stops, begin, "right") : np.searchsorted(stops, end)]
-                parts.append(reader.read(window, inside - begin))
-            else:
-                parts.append(reader.read_alone(bytes(text[begin:end]), begin))
-            count += len(parts[-1].at)
-            if count > MAPPINGS_LIMIT or len(reader.places.items()) > FILES_LIMIT:
-                read_to = end
-                break
+    window = Window()
+    for begin, end, is_whole in _pieces(text, buffer, starts, stops):
+        check()
+        if is_whole:
+            window.load(buffer, begin, end)
+            inside = stops[np.searchsorted(stops, begin, "right") : np.searchsorted(stops, end)]
+            parts.append(reader.read(window, inside - begin))
+        else:
+            parts.append(reader.read_alone(bytes(text[begin:end]), begin))
+        count += len(parts[-1].at)
+        if count > MAPPINGS_LIMIT or len(reader.places.items()) > FILES_LIMIT:
+            read_to = end
+            break
     return join(parts), reader, read_to
 
 

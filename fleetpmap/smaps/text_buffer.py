@@ -1,118 +1,197 @@
-"""A slice of the text, and pieces cut from it at many places at once.   parse ─► [window] ─► fast
+"""A window of the text, as bytes and as words of eight bytes.   parser ─► [text_buffer] ─► header_parser, block_parser
 
-A megabyte or two is copied at a time, so that every later step reads it from the processor's cache, and with margins,
-so that a piece may begin before the slice or end behind it.
+A window is a copy of one or two megabytes of the text, so that every later step reads it from the processor's cache.
+Its margins let a piece begin before the window or end behind it.
+
+A *word* is eight bytes of text in a uint64, the first character in its lowest byte (little-endian on every machine).
+`decimal` and `hexadecimal` read the eight digits of a word with a few multiplications, for all words of an array at
+once; beside the values they return a mask of the malformed words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.smaps.words import WIDTH, WORD, Flags, Words, first_set
-
+WORD = np.dtype("<u8")
+WIDTH = 8
+"""Characters in a word."""
 NEWLINE = 10
 _FRONT = 64
-"""Bytes in front of the slice: the last is a newline."""
+"""Bytes in front of the window's text; the last of them is a newline."""
 BACK = 8192
-"""Bytes behind it, all zero: more than any piece is wide."""
+"""Zero bytes behind the window's text: more than the widest piece."""
 
 Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint64]
+Flags = NDArray[np.bool_]
 Positions = NDArray[np.int64]
 
 
 class Window:
     """The bytes from `begin` to `end` of a text. Positions count from `begin`.
 
-    One Window is loaded again and again: its memory is then in the cache already.
+    One Window is loaded many times during a parse, so that its memory stays in the cache.
     """
 
     def __init__(self) -> None:
         self.begin = 0
         self.size = 0
-        self._room: Bytes = np.zeros(0, np.uint8)
+        self._bytes: Bytes = np.zeros(0, np.uint8)
+        """Front margin, text, back margin."""
         self._words: Words = np.zeros(0, WORD)
-        """The eight bytes from each of the room's bytes on."""
+        """`_bytes` as overlapping words: item i is the word that begins at byte i."""
         self._marks: Flags = np.zeros(0, np.bool_)
+        """Scratch memory of `find`: one flag per byte."""
 
     def load(self, text: Bytes, begin: int, end: int) -> None:
-        """Take in the text from `begin` to `end`. What was cut before stays as it is: it is a copy."""
+        """Copy in the text from `begin` to `end`. Pieces cut earlier are copies and stay as they are."""
         self.begin, self.size = begin, end - begin
         needed = _FRONT + self.size + BACK
-        if len(self._room) < needed:
-            self._room = np.zeros(needed, np.uint8)
-            self._words = np.ndarray((needed - WIDTH + 1,), WORD, self._room, strides=(1,))
+        if len(self._bytes) < needed:
+            self._bytes = np.zeros(needed, np.uint8)
+            self._words = np.ndarray((needed - WIDTH + 1,), WORD, self._bytes, strides=(1,))
             self._marks = np.empty(needed, np.bool_)
-        self._room[_FRONT - 1] = NEWLINE
-        self._room[_FRONT : _FRONT + self.size] = text[begin:end]
-        self._room[_FRONT + self.size : needed] = 0
-
-    @property
-    def room(self) -> int:
-        """Bytes that it can hold, margins included."""
-        return len(self._room)
+        self._bytes[_FRONT - 1] = NEWLINE
+        self._bytes[_FRONT : _FRONT + self.size] = text[begin:end]
+        self._bytes[_FRONT + self.size : needed] = 0
 
     def text(self, start: int, stop: int) -> bytes:
-        """The bytes between two positions."""
-        return self._room.data[_FRONT + start : _FRONT + stop].tobytes()
+        """Return the bytes between two positions."""
+        return self._bytes.data[_FRONT + start : _FRONT + stop].tobytes()
 
     def texts(self, starts: Positions, stops: Positions) -> list[bytes]:
-        """The bytes between these positions."""
-        room = self._room.data
+        """Return the bytes between each start and its stop."""
+        buffer = self._bytes.data
         pairs = zip((starts + _FRONT).tolist(), (stops + _FRONT).tolist(), strict=True)
-        return [room[start:stop].tobytes() for start, stop in pairs]
+        return [buffer[start:stop].tobytes() for start, stop in pairs]
 
     def bytes_at(self, at: Positions) -> Bytes:
-        """The byte at each position."""
-        return self._room[at + _FRONT]
+        """Return the byte at each position."""
+        return self._bytes[at + _FRONT]
 
     def words_at(self, at: Positions) -> Words:
-        """The eight bytes from each position on."""
+        """Return the word that begins at each position."""
         return self._words[at + _FRONT]
 
     def cut(self, at: Positions, width: int) -> Bytes:
-        """`width` bytes from each position on: an (n, width) matrix of its own."""
-        # As overlapping items of `width` bytes each row is one memcpy; as rows of a matrix it takes twice as long.
-        items: NDArray[np.void] = np.ndarray((len(self._room) - width + 1,), f"V{width}", self._room, strides=(1,))
+        """Copy `width` bytes from each position on into an (n, width) matrix."""
+        # One void item of `width` bytes per position makes each row a single memcpy. Indexing the rows of a
+        # sliding-window matrix gives the same bytes in twice the time.
+        items: NDArray[np.void] = np.ndarray((len(self._bytes) - width + 1,), f"V{width}", self._bytes, strides=(1,))
         return items[at + _FRONT].view(np.uint8).reshape(len(at), width)
 
     def find(self, byte: int) -> Positions:
-        """Where `byte` stands; of several within eight bytes, counted from the beginning, only the first."""
+        """Return the positions of `byte`; of several in one group of eight bytes, only the first.
+
+        The groups are counted from the window's beginning.
+        """
         size = -(-self.size // WIDTH) * WIDTH
         marks = self._marks[:size]
-        np.equal(self._room[_FRONT : _FRONT + size], byte, out=marks)
-        # What is searched for is rare: eight marks at a time are looked at first.
+        np.equal(self._bytes[_FRONT : _FRONT + size], byte, out=marks)
+        # The byte is rare. Seen as words, eight marks are tested at once, and most groups are all zero.
         words = marks.view(WORD)
         hits = np.flatnonzero(words != 0)
         return hits * WIDTH + first_set(words[hits])
 
 
 def first_of(rows: Bytes, byte: int) -> Positions:
-    """Where `byte` first stands in each row; the last column if it does not stand before that."""
-    found = rows == byte
-    found[:, -1] = True
-    first: Positions = found.argmax(axis=1)
+    """Return the first column with `byte` in each row, or the last column where no earlier one has it."""
+    is_byte = rows == byte
+    is_byte[:, -1] = True
+    first: Positions = is_byte.argmax(axis=1)
     return first
 
 
-_SPARES = 2
-_SPARE_BYTES = 4 * 2**20
-"""Windows kept at most, and how large they may have become: a text with huge blocks needs huge ones."""
-_spare: list[Window] = []
+def _repeated(byte: int) -> np.uint64:
+    """Return the word that holds this byte eight times."""
+    return np.uint64(byte * 0x0101010101010101)
 
 
-@contextmanager
-def borrowed_window() -> Iterator[Window]:
-    """A Window that others have used before and will use again: memory that is new to a process costs page faults."""
-    try:
-        window = _spare.pop()
-    except IndexError:
-        window = Window()
-    try:
-        yield window
-    finally:
-        if len(_spare) < _SPARES and window.room <= _SPARE_BYTES:
-            _spare.append(window)
+def word_of(text: bytes) -> np.uint64:
+    """Return the word of eight characters."""
+    return np.uint64(int.from_bytes(text, "little"))
+
+
+_LOW_NIBBLES = _repeated(0x0F)
+_HIGH_NIBBLES = _repeated(0xF0)
+_ONES = _repeated(0x01)
+_SPACES = _repeated(0x20)
+_ZEROS = _repeated(0x30)
+_SIXES = _repeated(0x06)
+_LAST = np.uint64(1 << 56)
+_NINE = np.uint64(9)
+_LETTER_TO_NUMBER = np.uint64((ord("a") ^ ord("0")) - 10)
+_BYTE_NUMBERS = np.uint64(int.from_bytes(range(WIDTH), "big"))
+_PAIRS = np.uint64(0x00FF00FF00FF00FF)
+_QUADS = np.uint64(0x0000FFFF0000FFFF)
+_HALF = np.uint64(0xFFFFFFFF)
+_4, _6, _8, _16, _32, _56 = (np.uint64(bits) for bits in (4, 6, 8, 16, 32, 56))
+_WEIGHTS_10 = tuple(np.uint64(10**n * 2 ** (8 * n) + 1) for n in (1, 2, 4))
+_WEIGHTS_16 = tuple(np.uint64(16**n * 2 ** (8 * n) + 1) for n in (1, 2, 4))
+
+
+def decimal(words: Words) -> tuple[Words, Flags]:
+    """Read right-justified decimal numbers of 1 to 8 digits, padded with spaces.
+
+    Returns their values, and a mask of the malformed words. `b"     132"` is 132; `b"  1 32  "` is malformed.
+    """
+    # XOR with spaces makes a space (0x20) 0x00 and a digit (0x30 to 0x39) 0x10 to 0x19.
+    digits = words ^ _SPACES
+    is_digit = digits >> _4
+    is_digit &= _ONES
+    digits -= is_digit << _4  # a digit's byte is now its number, 0 to 9
+    # Malformed bytes show in the high nibble: 6 is added to a digit, 15 to any other byte, so a digit above 9 and a
+    # byte that is neither digit nor space both reach 16.
+    wrong = digits + (_LOW_NIBBLES - is_digit * _NINE)
+    wrong |= digits
+    wrong &= _HIGH_NIBBLES
+    # Behind a digit stands a digit, and the last character is one: no spaces inside or at the end.
+    follows_digit = (is_digit << _8) | _LAST
+    wrong |= follows_digit & ~is_digit
+    return _joined(digits, _WEIGHTS_10), wrong != 0
+
+
+def hexadecimal(words: Words) -> tuple[Words, Flags]:
+    """Read lower-case hex numbers of exactly eight digits. Returns their values, and a mask of the malformed words."""
+    # XOR with zeros makes a digit (0x30 to 0x39) its number and a letter (0x61 to 0x66) 0x51 to 0x56.
+    digits = words ^ _ZEROS
+    is_letter = digits >> _6
+    is_letter &= _ONES
+    digits -= is_letter * _LETTER_TO_NUMBER  # a letter's byte is now 10 to 15
+    # With 6 added a letter reaches 16 and a digit does not; any other high nibble is a malformed byte.
+    wrong = digits + _SIXES
+    wrong ^= is_letter << _4
+    wrong |= digits
+    wrong &= _HIGH_NIBBLES
+    return _joined(digits, _WEIGHTS_16), wrong != 0
+
+
+def first_set(words: Words) -> NDArray[np.int64]:
+    """Return the first byte (0 to 7) that is 1 in each word. All bytes are 0 or 1, and at least one is 1."""
+    # x & -x keeps the lowest set bit, 2**(8 k). The product shifts byte number 7 - k of the constant, whose value is k,
+    # to the top.
+    lowest = words & (~words + np.uint64(1))
+    return ((lowest * _BYTE_NUMBERS) >> _56).astype(np.int64)
+
+
+def _joined(digits: Words, weights: tuple[np.uint64, ...]) -> Words:
+    """Join eight digits, one per byte, to one number.
+
+    Three steps, each for all lanes of a word at once; for decimal 12345678, as lanes from the first character on:
+
+        1 2 3 4 5 6 7 8  ─►  12 34 56 78  ─►  1234 5678  ─►  12345678
+
+    A step multiplies by base * 2**bits + 1: that adds `base` times each lane to the lane above it. The shift and the
+    mask then keep every second lane, which holds first * base + second.
+    """
+    numbers = digits * weights[0]
+    numbers >>= _8
+    numbers &= _PAIRS
+    numbers *= weights[1]
+    numbers >>= _16
+    numbers &= _QUADS
+    numbers *= weights[2]
+    numbers >>= _32
+    numbers &= _HALF
+    return numbers

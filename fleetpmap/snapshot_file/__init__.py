@@ -1,11 +1,11 @@
-"""A snapshot on disk, without loss.   Snapshot ⇄ [snapshot_file] ⇄ FILE.parquet, DIR/
+"""Save and load a snapshot without loss.   Snapshot ⇄ [snapshot_file] ⇄ FILE.parquet, DIR/
 
-    document   all but the mappings ⇄ json, checked against the types when it comes back
-    frame      the mappings ⇄ a flat table, as --view mappings has it
-    parquet    both in one file: the table as its rows, the document as its metadata
-    dataset    a directory of such files, one for each run, found again by time
+    metadata   everything but the mappings ⇄ JSON, checked against the types when it is loaded
+    frame      the mappings ⇄ a flat table, like that of --view mappings
+    parquet    both in one file: the table as its rows, the JSON as its metadata
+    dataset    a directory of such files, one per run, looked up by time
 
-Needs the extra [parquet], and imports it when it is used.
+Needs the extra [parquet], which is imported on first use.
 """
 
 from fleetpmap.snapshot_file.dataset import entries, entry_at, save_in

@@ -1,9 +1,9 @@
-"""A directory of snapshots, one file a run.   Snapshot ─► [dataset] ─► DIR/, and back by time
+"""A directory of snapshots, one file per run.   Snapshot ─► [dataset] ─► DIR/, and back by time
 
-A file is called after when its run started and a random number (20261123T050000.000000Z-1a2b3c4d.parquet), so the
-order of the names is that of time and several writers do not meet. It is written aside, brought to the disk and then
-renamed: whoever lists the directory finds whole files only, whatever is killed when. What a killed writer leaves is
-hidden, and swept away a day later.
+A file's name is the start time of its run and a random number (20261123T050000.000000Z-1a2b3c4d.parquet), so the names
+sort by time and several writers do not collide. It is written under a hidden temporary name, flushed to disk and then
+renamed. So a reader finds only whole files, even if a writer is killed. The temporary file of a killed writer is
+removed a day later.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Entry(NamedTuple):
 
 
 def save_in(directory: Path, snapshot: Snapshot) -> Path:
-    """Add the snapshot to the dataset, which is made if it is not there; the file that it became.
+    """Add the snapshot to the dataset, which is created if needed, and return its file.
 
     Raises:
-        OSError: it cannot be written; the dataset is as it was.
+        OSError: it cannot be written; the dataset is unchanged.
     """
     directory.mkdir(exist_ok=True)
     _sweep(directory)
@@ -51,7 +51,7 @@ def save_in(directory: Path, snapshot: Snapshot) -> Path:
             file.flush()
             os.fsync(file.fileno())
         aside.rename(target)
-    except BaseException:  # an interrupt leaves no litter either
+    except BaseException:  # an interrupt too removes the temporary file
         aside.unlink(missing_ok=True)
         raise
     _sync(directory)
@@ -59,18 +59,18 @@ def save_in(directory: Path, snapshot: Snapshot) -> Path:
 
 
 def entries(directory: Path) -> list[Entry]:
-    """The runs of a dataset, by time.
+    """Return the runs of a dataset, in the order of time.
 
     Raises:
         OSError: the directory cannot be listed.
     """
-    found = ((path, _NAME.fullmatch(path.name)) for path in directory.iterdir())
-    timed = ((_time_of(name[1]), path) for path, name in found if name)
+    named = ((path, _NAME.fullmatch(path.name)) for path in directory.iterdir())
+    timed = ((_time_of(name[1]), path) for path, name in named if name)
     return sorted(Entry(started, path) for started, path in timed if started)
 
 
 def _time_of(stamp: str) -> datetime | None:
-    """The moment that a name says; None for a 13th month."""
+    """Parse the time in a name; None if it is not in the calendar, such as a 13th month."""
     try:
         return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
     except ValueError:
@@ -78,12 +78,12 @@ def _time_of(stamp: str) -> datetime | None:
 
 
 def entry_at(directory: Path, when: str) -> Entry:
-    """The run that `when` means: `first`, `last`, or the last one that had started by a moment in ISO 8601.
+    """Return a run by `when`: `first`, `last`, or a time in ISO 8601 for the last run that started by then.
 
-    A moment without a zone is this machine's time.
+    A time without a zone is in this machine's zone.
 
     Raises:
-        UsageError: the directory has no runs, or none by then; or `when` is no moment.
+        UsageError: the directory has no runs, or none by then; or `when` is not a time.
     """
     try:
         runs = entries(directory)
@@ -107,15 +107,15 @@ def entry_at(directory: Path, when: str) -> Entry:
 
 
 def _sweep(directory: Path) -> None:
-    """Remove what writers that were killed left, long after any could still be writing."""
+    """Remove temporary files of killed writers, so old that no writer can still be using them."""
     for path in directory.glob(f".*{_PART}"):
-        with suppress(OSError):  # another writer was faster, or it is not ours
+        with suppress(OSError):  # another writer has removed it, or another user owns it
             if _NAME.fullmatch(f"{path.stem[1:]}.parquet") and path.stat().st_mtime < time.time() - _SWEPT_AFTER_S:
                 path.unlink()
 
 
 def _sync(directory: Path) -> None:
-    """Bring the new name to the disk, where a directory can be: not every network file system does that."""
+    """Flush the new name to disk. Not every network file system can flush a directory, so a failure is ignored."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(OSError):

@@ -1,9 +1,12 @@
 """The mappings as a flat table.   MappingTable ⇄ [frame] ⇄ parquet
 
-A row per mapping: whose it is (which the document says too; here it is for polars and SQL), what it is, then a column
-for every field of any kernel we know, null where the host's kernel lacks it. So all files have the same columns, but
-for fields that nobody knows yet. Texts are escaped as everywhere, which `unescape` undoes; the sizes that are derived
-are derived again.
+    host    pid  name   …  start  end  perms  …  path          deleted  kind  rss_kib  pss_kib  …  vm_flags
+    web-01  412  nginx     0x55…  …    r-xp      /usr/sbin/…   false    file  1024     512         rd ex mr …
+
+A row per mapping: its process (stored in the metadata too; repeated here for polars and SQL), then the mapping, then a
+column for each field of any known kernel, null if the host's kernel lacks it. All files have the same columns, except
+for fields of newer kernels. Texts are escaped as in all output; `unescape` undoes it. Derived sizes are not stored but
+computed again.
 """
 
 from __future__ import annotations
@@ -32,19 +35,20 @@ _OF_A_MAPPING = ("start", "end", "perms", "offset", "device", "inode", "mapping"
 
 
 def to_frame(snapshot: Snapshot) -> polars.DataFrame:
-    """A row per mapping, in the order of the table."""
+    """Return a data frame with a row per mapping, in the order of the table."""
     import polars
 
     table, processes = snapshot.table, snapshot.processes
     unknown = np.broadcast_to(np.int64(NULL), len(table))
     return polars.DataFrame(
         [
-            _of_process("host", (one.host for one in processes), table),
-            polars.Series("pid", np.array([one.pid for one in processes], np.int64)[table.process]),
-            _of_process("name", (one.name for one in processes), table),
-            _of_process("user", (one.user for one in processes), table),
-            _of_process("command", (one.command for one in processes), table),
-            polars.Series("start_ticks", np.array([one.start_ticks for one in processes], np.uint64)[table.process]),
+            _of_process("host", (process.host for process in processes), table),
+            # table.process has the index of each row's process: [0, 0, 0, 1, 1, …].
+            polars.Series("pid", np.array([process.pid for process in processes], np.int64)[table.process]),
+            _of_process("name", (process.name for process in processes), table),
+            _of_process("user", (process.user for process in processes), table),
+            _of_process("command", (process.command for process in processes), table),
+            polars.Series("start_ticks", np.array([each.start_ticks for each in processes], np.uint64)[table.process]),
             polars.Series("start", table.start),
             polars.Series("end", table.end),
             texts("perms", table.perms),
@@ -62,19 +66,19 @@ def to_frame(snapshot: Snapshot) -> polars.DataFrame:
 
 
 def needed(columns: Mapping[str, str]) -> list[str]:
-    """The columns that `to_table` takes: the others are the document's too, or not ours."""
+    """Return the columns that `to_table` needs: all others are in the metadata too, or not fleetpmap's."""
     return list(dict.fromkeys((*_OF_A_MAPPING, *columns.values())))
 
 
 def to_table(frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequence[int]) -> MappingTable:
-    """The table that `to_frame` was given.
+    """Rebuild the table that `to_frame` was given.
 
-    `columns`: the kernel's keys, in the order of the table, and the columns that hold them. `mappings`: the rows of
-    each process, in the order of the processes.
+    `columns` maps each kernel key to its column, in the order of the table. `mappings` has the number of rows of each
+    process, in the order of the processes.
 
     Raises:
-        ValueError: the rows are not those of so many mappings.
-        polars.exceptions.PolarsError: a column is missing, or of another type.
+        ValueError: the number of rows is wrong, or a column has another type or impossible values.
+        polars.exceptions.PolarsError: a column is missing.
     """
     import polars
 
@@ -105,16 +109,17 @@ def to_table(frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequ
     )
 
 
-def _of_process(name: str, of_each: Iterable[str | None], table: MappingTable) -> polars.Series:
-    all_ = list(of_each)
-    names = tuple(dict.fromkeys(text for text in all_ if text is not None))
+def _of_process(name: str, values: Iterable[str | None], table: MappingTable) -> polars.Series:
+    """Return a column with each process's value repeated for its mappings."""
+    per_process = list(values)
+    names = tuple(dict.fromkeys(text for text in per_process if text is not None))
     slots = {text: slot for slot, text in enumerate(names)}
-    codes = np.array([-1 if text is None else slots[text] for text in all_], dtype=np.int32)
+    codes = np.array([NULL if text is None else slots[text] for text in per_process], dtype=np.int32)
     return texts(name, Coded(codes[table.process], names))
 
 
 def texts(name: str, column: Coded) -> polars.Series:
-    """A column of texts, which are escaped, from a dictionary."""
+    """Return a column of escaped texts. Each distinct text is escaped once, then looked up by its code."""
     import polars
 
     codes = polars.Series(column.codes)
@@ -123,7 +128,7 @@ def texts(name: str, column: Coded) -> polars.Series:
 
 
 def numbers(name: str, values: IntArray) -> polars.Series:
-    """A column of int64, null for NULL."""
+    """Return a column of int64, with null in place of NULL."""
     import polars
 
     series = polars.Series(name, values, dtype=polars.Int64)
@@ -154,18 +159,23 @@ def _coded(frame: polars.DataFrame, name: str, *, nullable: bool = False) -> Cod
     values, first, inverse = np.unique(physical, return_index=True, return_inverse=True)
     known = values != NULL
     names = series.gather(first[known]).to_list()
-    # A null is the smallest of the values, so the others' slots follow on it.
+    # np.unique sorts: NULL (-1), if there is one, gets the inverse 0 and becomes code -1, the first text code 0.
+    #   physical [7, -1, 3, 7]   values [-1, 3, 7]   inverse [2, 0, 1, 2]   codes [1, -1, 0, 1]
     return Coded((inverse - int(not known.all())).astype(np.int32), tuple(map(unescape, names)))
 
 
 def _with_mark(paths: Coded, deleted: NDArray[np.bool_]) -> Coded:
-    """The paths as the kernel printed them: one that is both, deleted and not, is two."""
+    """Return the paths as the kernel printed them, with ` (deleted)` at the end of those of deleted files.
+
+    A path that occurs with and without the mark becomes two names: each pair (code, deleted) is packed into the integer
+    2 * code + deleted, and each distinct integer gets a code.
+    """
     pairs, inverse = np.unique(paths.codes.astype(np.int64) * 2 + deleted, return_inverse=True)
     names = (paths.names[pair >> 1] + (DELETED if pair & 1 else "") for pair in pairs.tolist())
     return Coded(inverse.astype(np.int32), tuple(names))
 
 
 def mappings_of(processes: Sequence[Process], table: MappingTable) -> list[int]:
-    """How many rows each process has."""
+    """Return the number of rows of each process, in the order of the processes."""
     counts: list[int] = np.bincount(table.process, minlength=len(processes)).tolist()
     return counts

@@ -1,7 +1,7 @@
-"""Frozen dataclasses as json.   Snapshot ─► [document] ─► parquet's metadata, and back
+"""Convert frozen dataclasses to JSON and back.   Snapshot ⇄ [metadata] ⇄ parquet's metadata
 
-What comes back is checked against the types: a file may have been written by anybody. An attribute that has its default
-is left out, so a file from before the attribute was there still reads.
+A file may be hostile, so loaded values are checked against the types of the attributes. An attribute with its default
+value is not stored, so a file from a version without the attribute still loads.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ Json = Any
 _Type = TypeVar("_Type")
 _PLAIN = frozenset({str, bool, int, float, datetime})
 _WIDEST = 2**64
-"""No number of ours is larger, with its sign or without."""
+"""Bound of the absolute value of every number."""
 
 
 def to_json(value: object) -> Json:
-    """Dataclasses, tuples, mappings, moments and plain values as what json can hold."""
+    """Convert dataclasses, tuples, mappings, times and plain values to values that json can write."""
     if is_dataclass(value):
         named = ((field, getattr(value, field.name)) for field in fields(value))
-        return {field.name: to_json(one) for field, one in named if not _is_default(field, one)}
+        return {field.name: to_json(attribute) for field, attribute in named if not _is_default(field, attribute)}
     if isinstance(value, Mapping):
-        return {str(key): to_json(one) for key, one in value.items()}
+        return {str(key): to_json(element) for key, element in value.items()}
     if isinstance(value, tuple):
-        return [to_json(one) for one in value]
+        return [to_json(element) for element in value]
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def from_json(kind: type[_Type], value: Json) -> _Type:
-    """The dataclass of that type that `to_json` made `value` of.
+    """Rebuild a dataclass of this type from the result of `to_json`.
 
     Raises:
-        ValueError: it is none; the message says where and why.
+        ValueError: the value does not fit the type; the message gives place and fault.
     """
     made: _Type = _read(kind, value, kind.__name__)
     return made
@@ -55,17 +55,17 @@ def _read(kind: Any, value: Json, at: str) -> Any:
         return _read_dataclass(kind, value, at)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
-        (inner,) = (one for one in arguments if one is not type(None))
+        (inner,) = (argument for argument in arguments if argument is not type(None))
         return None if value is None else _read(inner, value, at)
     if origin is Literal:
         _expect(value in arguments, kind, value, at)
         return value
     if origin is tuple:
         _expect(type(value) is list, kind, value, at)
-        return tuple(_read(arguments[0], one, at) for one in value)
+        return tuple(_read(arguments[0], element, at) for element in value)
     if origin is Mapping:
         _expect(type(value) is dict, kind, value, at)
-        return {_read(arguments[0], key, at): _read(arguments[1], one, at) for key, one in value.items()}
+        return {_read(arguments[0], key, at): _read(arguments[1], element, at) for key, element in value.items()}
     raise TypeError(f"{at}: {kind} is none of the types that a document holds")
 
 
@@ -76,7 +76,7 @@ def _read_plain(kind: Any, value: Json, at: str) -> Any:
         _expect(moment.tzinfo is not None, kind, value, at)
         return moment
     _expect(type(value) is kind or (kind is float and type(value) is int), kind, value, at)
-    _expect(kind not in (int, float) or abs(value) < _WIDEST, kind, value, at)  # which NaN is not either
+    _expect(kind not in (int, float) or abs(value) < _WIDEST, kind, value, at)  # False for NaN too
     _expect(kind is not str or is_from_bytes(value), kind, value, at)
     return value
 
@@ -85,9 +85,9 @@ def _read_dataclass(kind: Any, value: Json, at: str) -> Any:
     _expect(type(value) is dict, kind, value, at)
     hints = _hints(kind)
     _expect(value.keys() <= hints.keys(), kind, [*value.keys() - hints.keys()], at)
-    given = {name: _read(hints[name], one, f"{at}.{name}") for name, one in value.items()}
+    attributes = {name: _read(hints[name], attribute, f"{at}.{name}") for name, attribute in value.items()}
     try:
-        return kind(**given)
+        return kind(**attributes)
     except TypeError as error:  # an attribute without a default is missing
         raise ValueError(f"{at}: {error}") from error
 

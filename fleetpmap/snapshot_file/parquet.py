@@ -1,13 +1,13 @@
-"""A snapshot in one file.   Snapshot ⇄ [parquet] ⇄ FILE.parquet
+"""Save and load a snapshot in one file.   Snapshot ⇄ [parquet] ⇄ FILE.parquet
 
 The rows are the mappings (see frame). The file's key-value metadata hold the rest:
 
     fleetpmap_kind        snapshot
-    fleetpmap_snapshot    json: format, version, run, hosts (each with its status, failure, capabilities, …) and
-                          columns, the kernel's keys in order and the column of each
-    fleetpmap_processes   every process that matched, with `mappings`, how many rows it has, in the order of the
-                          rows: json, packed by zlib, in base64
-    fleetpmap_sha256      of the whole file, with zeros in the place of this one; a file without it is not checked
+    fleetpmap_snapshot    JSON: format, version, run, hosts (each with its status, failure, capabilities, …) and
+                          columns, which maps the kernel's keys, in order, to the columns
+    fleetpmap_processes   every process that matched, in the order of the rows, with `mappings`, the number of its rows:
+                          JSON, packed by zlib, in base64
+    fleetpmap_sha256      checksum of the whole file with zeros in place of it; a file without one is not checked
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_p
 SHA256 = "fleetpmap_sha256"
 _UNSEALED = "0" * 64
 _SEAL = SHA256.encode() + b"\x18\x40"
-"""What stands before it in the file: its name, then in Thrift's compact protocol that a text of 64 bytes follows. No
-text of a host can hold that, since all are escaped."""
+"""Bytes before the checksum in the file: its key and, in Thrift's compact protocol, the type and length of a text of 64
+bytes. No text of a host can contain them, since all are escaped."""
 FORMAT = 1
-"""Of the file; a change that older programs cannot read adds one."""
+"""Version of the format; a change that older programs cannot read adds one."""
 _MOST_UNPACKED = 1 << 30
-"""Bytes of json that the processes may be: some millions of them."""
+"""Most bytes of the processes' JSON: some millions of processes."""
 _HOLES_FROM = 64 << 20
-"""Bytes from which on a file may have no holes: with them, a file that takes no room on the disk fills the memory."""
+"""Bytes from which on a file may have no holes: a sparse file takes no room on disk and could fill the memory."""
 _NOT_OURS = "name a file that --save wrote"
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """A process, and how many rows of the table are its."""
+    """A process, and the number of its rows in the table."""
 
     process: Process
     mappings: int
@@ -74,7 +74,7 @@ def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
         "hosts": to_json(snapshot.hosts),
         "columns": {key: columns[key] for key in snapshot.table.fields},
     }
-    whole = BytesIO()  # what goes wrong with the file itself is to be an OSError, not one of polars' errors
+    whole = BytesIO()  # so that an error of the file itself is an OSError, and not one of polars
     metadata = {KIND: "snapshot", SNAPSHOT: json.dumps(about), PROCESSES: _packed(to_json(rows)), SHA256: _UNSEALED}
     to_frame(snapshot).write_parquet(whole, metadata=metadata)
     place, checksum = _checksum(whole.getvalue())
@@ -84,11 +84,11 @@ def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
 
 
 def load_snapshot(path: str | Path) -> Snapshot:
-    """The snapshot that a file holds, equal in every view to the one that was written.
+    """Load a snapshot from a file. All views of it equal those of the snapshot that was written.
 
     Raises:
-        UsageError: there is no such file; it is damaged, torn, another program's, a report's, or of a newer fleetpmap;
-            or its parts do not fit together.
+        UsageError: there is no such file; it is damaged, truncated, of another program, a report, or of a newer
+            fleetpmap; or its parts do not fit together.
     """
     import polars
     from polars.exceptions import PanicException, PolarsError
@@ -109,10 +109,10 @@ def load_snapshot(path: str | Path) -> Snapshot:
 def snapshot_of(
     path: str | Path, metadata: Mapping[str, str], frame: Callable[[list[str]], polars.DataFrame]
 ) -> Snapshot:
-    """The snapshot that a file's metadata tells of; `frame` gives the columns that are asked for.
+    """Build the snapshot from a file's metadata; `frame` returns its rows with the requested columns.
 
     Raises:
-        UsageError: it is another program's, a report's, or of a newer fleetpmap; or its parts do not fit together.
+        UsageError: it is of another program, a report, or of a newer fleetpmap; or its parts do not fit together.
         polars.exceptions.PolarsError: the rows cannot be read, or a column is missing.
     """
     try:
@@ -122,21 +122,20 @@ def snapshot_of(
             raise ValueError("its hosts and columns are missing")
         _check_format(path, about)
         hosts = tuple(from_json(HostResult, host) for host in about["hosts"])
-        rows = [from_json(_Rows, one) for one in _unpacked(metadata[PROCESSES])]
-        processes = tuple(one.process for one in rows)
+        rows = [from_json(_Rows, entry) for entry in _unpacked(metadata[PROCESSES])]
+        processes = tuple(entry.process for entry in rows)
         run = from_json(Run, about["run"])
         _check_order(hosts, processes)
         _check_values(hosts, processes, run)
         columns = about["columns"]
-        return Snapshot(
-            hosts, processes, to_table(frame(needed(columns)), columns, [one.mappings for one in rows]), run
-        )
+        table = to_table(frame(needed(columns)), columns, [entry.mappings for entry in rows])
+        return Snapshot(hosts, processes, table, run)
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error) as error:
         raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
 
 
 def _checksum(content: bytes) -> tuple[int, bytes]:
-    """Where a file has its checksum, and what it should be; nothing, if it has no place for one."""
+    """Return the offset of a file's checksum and its expected value; (0, b"") if the file has none."""
     at = content.rfind(_SEAL)
     if at < 0:
         return 0, b""
@@ -149,7 +148,7 @@ def _checksum(content: bytes) -> tuple[int, bytes]:
 
 def _read(path: Path) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # not to wait for the writer of a pipe
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # do not wait for the writer of a pipe
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -187,7 +186,7 @@ def _check_format(path: str | Path, about: Mapping[str, Any]) -> None:
 
 
 def _check_order(hosts: tuple[HostResult, ...], processes: tuple[Process, ...]) -> None:
-    """What every report takes for granted, and no type says."""
+    """Check the order that every report relies on: each host once, and processes in the order of the hosts."""
     names = [host.name for host in hosts]
     order = iter(names)
     if len(set(names)) < len(names):
@@ -197,7 +196,11 @@ def _check_order(hosts: tuple[HostResult, ...], processes: tuple[Process, ...]) 
 
 
 def _check_values(hosts: tuple[HostResult, ...], processes: tuple[Process, ...], run: Run) -> None:
-    """What no kernel and no run of ours gives."""
+    """Check for values that neither a kernel nor a run gives.
+
+    Raises:
+        ValueError: the first one.
+    """
     statuses = {host.status for host in hosts} | {host.failure.status for host in hosts if host.failure}
     unknown = (statuses - {*HOST_STATUSES}) | ({process.status for process in processes} - {*PROCESS_STATUSES})
     if unknown:
@@ -208,9 +211,10 @@ def _check_values(hosts: tuple[HostResult, ...], processes: tuple[Process, ...],
         raise ValueError("its run's started and elapsed_s are no time that every time zone has")
 
 
-def _has_possible_numbers(one: Process) -> bool:
-    unsigned = (one.uid or 0, one.start_stack or 0, one.read_s or 0)
-    return 0 <= one.pid < 2**31 and 0 <= one.start_ticks < 2**63 and -1 <= one.rss_kib < 2**53 and min(unsigned) >= 0
+def _has_possible_numbers(process: Process) -> bool:
+    unsigned = (process.uid or 0, process.start_stack or 0, process.read_s or 0)
+    in_range = 0 <= process.pid < 2**31 and 0 <= process.start_ticks < 2**63 and -1 <= process.rss_kib < 2**53
+    return in_range and min(unsigned) >= 0
 
 
 def _packed(value: object) -> str:

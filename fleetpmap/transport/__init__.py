@@ -1,11 +1,11 @@
-"""Ways to a host.   inventory.Host ─► [open_transport: local | ssh | openssh] ─► base.Transport
+"""The way to a host.   inventory.Host ─► [open_transport: local | ssh | openssh] ─► base.Transport
 
 base          the seam: Transport, Channel, Deadline
 local         this machine, by a process                        ┐ pipes
 openssh       the system's ssh, by a process                    ┘
-bastions      what lies on the way to a host; one connection to each bastion
+bastions      the jump hosts on the way; one connection to each of them
 ssh/          inside this process, by paramiko                    tcp, known_hosts
-ssh_config    what `ssh -G` says about a host
+ssh_config/   the settings that `ssh -G` prints for a host
 """
 
 from __future__ import annotations
@@ -45,33 +45,33 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a host would be reached: nothing is contacted to know it."""
+    """The way to a host, as the inventory and ssh_config describe it. Making one contacts no host."""
 
     transport: TransportName
     settings: SshSettings | None
     """Address, user, port and the rest, from the inventory and ssh_config; None for this machine."""
     way: Way
-    """The bastions in between, or the command that connects."""
+    """The bastions in between, or the ProxyCommand."""
     note: str
-    """Why another transport than the host's own is taken; empty if none is."""
+    """Reason for another transport than the host's own; empty if its own is used."""
 
     @property
     def via(self) -> str:
-        """The bastions in between, as ssh's -J takes them, or the command that connects; empty for neither."""
+        """The bastions in between in the form of ssh's -J, or the ProxyCommand; empty for neither."""
         return ",".join(hop.jump for hop in self.way.hops) or self.way.proxy_command or ""
 
 
 def route(host: Host, options: SshOptions) -> Route:
-    """The way to a host that its `transport` names.
+    """Return the way to a host for the `transport` in its inventory entry.
 
-    A host of transport `ssh` for which ssh_config wants what only the system's ssh does goes by `openssh`, and the
-    note says so.
+    A host of transport `ssh` whose ssh_config needs something that only the system's ssh can do goes by `openssh`, and
+    the note says so.
 
     Raises:
-        UsageError: ssh does not accept its configuration.
-        HostError: ssh does not accept the name, or does not answer; or the jump hosts make no way.
+        UsageError: ssh rejects its configuration.
+        HostError: ssh rejects the name or does not reply, or the jump hosts form no valid way.
     """
-    if host.transport == "local":
+    if host.is_here:
         return Route("local", None, Way(), "")
     name = host.address or host.name
     settings = ssh_config.resolve(
@@ -85,7 +85,7 @@ def route(host: Host, options: SshOptions) -> Route:
 
 
 def get_ready(hosts: Iterable[Host]) -> None:
-    """Import what the ways to these hosts need: thirty-two threads that do so at once wait for each other."""
+    """Import the modules for these hosts now: 32 threads that import them at once would wait for each other."""
     if any(host.transport == "ssh" for host in hosts):
         import_module("fleetpmap.transport.ssh")
 
@@ -97,14 +97,14 @@ def open_transport(
     options: SshOptions = SshOptions(),  # noqa: B008 - frozen
     bastions: Bastions | None = None,
 ) -> Transport:
-    """The way to a host, open until it is closed or the deadline passes (see route).
+    """Open the way to a host (see route). It stays open until it is closed or the deadline passes.
 
-    `bastions` are the connections to jump hosts that hosts share, and stay open; without it, this host's bastions are
-    its own, and closed with it.
+    `bastions` holds the connections to jump hosts that several hosts share; they outlive the transport. Without it, the
+    transport opens its own and closes them with itself.
 
     Raises:
-        HostError: the host cannot be reached, is not the one we know, or does not let us in.
-        UsageError: ssh does not accept its configuration.
+        HostError: the host cannot be reached, shows a wrong host key, or rejects the login.
+        UsageError: ssh rejects its configuration.
     """
     taken = route(host, options)
     if taken.settings is None:
@@ -114,7 +114,7 @@ def open_transport(
     )
     if taken.transport == "openssh":
         return by_openssh(notes=(taken.note,) if taken.note else ())
-    from fleetpmap.transport import ssh  # importing paramiko takes a quarter of a second: only for who needs it
+    from fleetpmap.transport import ssh  # importing paramiko takes a quarter of a second
 
     try:
         return ssh.connect(host, taken.settings, deadline=deadline, options=options, way=taken.way, bastions=bastions)
@@ -128,7 +128,7 @@ def open_transport(
 
 
 def _turn(way: Way, bastions: Bastions | None) -> Callable[[Deadline], Turn]:
-    """The host's turn to connect through the bastion by a ssh of its own; at once where there is none."""
+    """Return the function that waits for the host's turn at its bastion; without a bastion it does not wait."""
     bastion = way.proxy_command or ",".join(hop.jump for hop in way.hops)
     if bastions is None or not bastion:
         return lambda _: Turn()
@@ -136,10 +136,10 @@ def _turn(way: Way, bastions: Bastions | None) -> Callable[[Deadline], Turn]:
 
 
 def _needs_openssh(host: Host, settings: SshSettings, way: Way, options: SshOptions) -> str:
-    """Why this host, or a bastion on its way, cannot go by paramiko; empty if all can."""
+    """Return the reason why this host, or a bastion on its way, cannot go by paramiko; empty if all can."""
     for hop in (*way.hops, Hop(host, settings)):
         for reason in hop.settings.only_openssh:
             return f"ssh_config says {reason}"
-        if reason := Lookup.of(hop.host, hop.settings, options).beyond_us():
+        if reason := Lookup.of(hop.host, hop.settings, options).openssh_reason():
             return reason
     return ""

@@ -1,8 +1,8 @@
 """The seam: run one command on one host.   inventory.Host ─► [transport] ─► bytes both ways
 
-A Transport is a way to a host; a Channel is one command running there, bytes in and bytes out. Everything blocking
-is bounded by the Deadline the transport was opened with, and everything opened is closed by `with`. What travels
-inside the channel is none of this room's business.
+A Transport is an open way to a host. A Channel is one command running there, with bytes in and bytes out. Every
+blocking call is bounded by the Deadline that the transport was opened with, and `with` closes everything that was
+opened. The bytes inside the channel mean nothing to this package.
 """
 
 from __future__ import annotations
@@ -19,32 +19,33 @@ from fleetpmap.errors import DeadlineError, ProtocolError
 from fleetpmap.transport.secret import CUT, Secret
 
 STDERR_LIMIT = 64 * 1024
-"""Bytes of stderr kept of one command; the rest is read and dropped, so that a flood can neither block nor fill us."""
+"""Bytes of stderr that are kept per command. The rest is read and dropped, so a flood neither blocks the command nor
+fills our memory."""
 
 BACKLOG_LIMIT = 1 << 20
-"""Bytes of stdout kept while we send, beside as many as the host took of us: a probe says nothing before it is asked,
-and a login script not much."""
+"""Bytes of stdout that may pile up while we send, in addition to the bytes that the host has taken from us. A probe
+prints nothing before it receives a request, and a login script little."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point on the monotonic clock after which a host gets no more of our time."""
+    """A point on the monotonic clock at which a host's time is over."""
 
     seconds: float
-    """What was granted, for the message."""
+    """The length of the time span, for the message."""
     at: float = field(default=0.0)
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """The deadline `seconds` from now."""
+        """Return the deadline `seconds` from now."""
         return cls(seconds, time.monotonic() + seconds)
 
     def remaining(self) -> float:
-        """Seconds left, never negative."""
+        """Return the seconds left, never negative."""
         return max(0.0, self.at - time.monotonic())
 
     def sooner(self, seconds: float) -> Deadline:
-        """The nearer of this deadline and one `seconds` from now (a phase's own bound)."""
+        """Return this deadline or the one `seconds` from now, whichever comes first (the bound of a single phase)."""
         other = Deadline.after(seconds)
         return other if other.at < self.at else self
 
@@ -59,11 +60,11 @@ _DOING = {
     "exec": "starting the command",
     "read": "waiting for what the command says",
 }
-"""What each stage of this room waits for, in the words of the message."""
+"""The activity of each stage in this package, as error messages name it."""
 
 
 def out_of_time(host: str, stage: str, seconds: float) -> DeadlineError:
-    """The error of a host whose `seconds` were used up while it was at `stage`."""
+    """Return the error of a host that used up its `seconds` during `stage`."""
     option = "--timeout" if stage in ("exec", "read") else "--connect-timeout"
     return DeadlineError(
         f"no time left after {seconds:g} s, while {_DOING[stage]}",
@@ -77,37 +78,37 @@ _watch: ContextVar[Callable[[str, str], None] | None] = ContextVar("watch", defa
 
 
 def watch_stages(watch: Callable[[str, str], None] | None) -> None:
-    """Have `watch(host, stage)` called for each stage that this thread gets through from now on; None: nobody."""
+    """Call `watch(host, stage)` for each stage that a host completes in this thread from now on; None stops it."""
     _watch.set(watch)
 
 
 def passed(host: str, stage: str) -> None:
-    """Tell whoever watches that `host` got through `stage` just now."""
+    """Report to the watcher of this thread, if any, that `host` has just completed `stage`."""
     if watch := _watch.get():
         watch(host, stage)
 
 
 _SHOWN_AT_MOST = 200
-"""Characters of what a server said, in a message."""
+"""Characters of a server's text that a message quotes."""
 
 
 def printable(text: str) -> str:
-    """What a server said, short and harmless on a terminal, for a message: `?` for what cannot be printed.
+    """Shorten a server's text for a message, and replace each unprintable character by `?`.
 
-    Not escaped, since a message that quotes it may be escaped as a whole when it is shown.
+    It does not escape them, because a message that quotes the text may itself be escaped when it is shown.
     """
     cut = text[:_SHOWN_AT_MOST] + CUT if len(text) > _SHOWN_AT_MOST else text
     return "".join(sign if sign.isprintable() else "?" for sign in cut)
 
 
 class Head:
-    """The first STDERR_LIMIT bytes of a stream; what follows is dropped."""
+    """The first STDERR_LIMIT bytes of a stream; the rest is dropped."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
     def add(self, piece: bytes) -> None:
-        """Keep as much of `piece` as still fits."""
+        """Append as much of `piece` as still fits."""
         self._bytes += piece[: STDERR_LIMIT - len(self._bytes)]
 
     def __bytes__(self) -> bytes:
@@ -115,33 +116,33 @@ class Head:
 
 
 class Backlog:
-    """Pieces of stdout that wait for the reader, the oldest first."""
+    """Queue of stdout pieces that have been received and not read yet."""
 
     def __init__(self) -> None:
         self._pieces: deque[bytes] = deque()
         self._size = 0
 
     def add(self, piece: bytes) -> None:
-        """Keep a piece."""
+        """Append a piece."""
         self._pieces.append(piece)
         self._size += len(piece)
 
     def take(self) -> bytes:
-        """The oldest piece."""
+        """Remove and return the oldest piece."""
         piece = self._pieces.popleft()
         self._size -= len(piece)
         return piece
 
     def clear(self) -> None:
-        """Drop them all."""
+        """Drop all pieces."""
         self._pieces.clear()
         self._size = 0
 
     def check(self, host: str, sent: int) -> None:
-        """Refuse a host that says more than it listens to; `sent` is how many bytes it took so far.
+        """Reject a host that sends without reading; `sent` is the number of bytes that it has taken so far.
 
         Raises:
-            ProtocolError: there are more than that and BACKLOG_LIMIT bytes.
+            ProtocolError: the queue holds more than `sent` plus BACKLOG_LIMIT bytes.
         """
         if self._size > sent + BACKLOG_LIMIT:
             message = f"it sent more than {BACKLOG_LIMIT:,} bytes while it was to read what it was sent"
@@ -154,52 +155,72 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class SshOptions:
-    """What the command line says about SSH for every host of the run."""
+    """SSH options of the command line, which hold for every host of the run."""
 
     host_key: Literal["strict", "accept-new"] | None = None
-    """What to do with the key of an unknown host; None: as ssh_config says, and strict if it says nothing."""
+    """Policy for the key of an unknown host. None: ssh_config's, or strict if it sets none."""
     known_hosts: tuple[str, ...] = ()
     """Files of host keys that replace the inventory's and ssh_config's; empty: theirs."""
     ssh_config: str | None = None
-    """A file instead of ~/.ssh/config and the system's; `none` for no file, as ssh -F."""
+    """File that replaces ~/.ssh/config and the system's; `none` for no file, as in ssh -F."""
     retries: int | None = None
-    """How often to try again what failed before login; None: ssh_config's ConnectionAttempts, but once at least."""
+    """Number of further attempts after a failure before the login. None: from ssh_config's ConnectionAttempts, at least
+    1."""
     password: Secret | None = None
-    """For hosts, and bastions, that take a password: by keyboard-interactive or as such, after the keys."""
+    """Password for hosts and bastions that accept one, by keyboard-interactive or by the method `password`, after the
+    keys."""
     passphrases: Mapping[str, Secret] = field(default_factory=dict, hash=False)
-    """Of encrypted key files, by their absolute path."""
+    """Passphrases of encrypted key files, by the file's absolute path."""
 
 
-class Channel(Protocol):
-    """One command running on the host. A context manager: leaving it closes the channel."""
+class Closing(Protocol):
+    """An open resource that `with` closes."""
+
+    def close(self) -> None:
+        """Release everything. Safe to call twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Channel(Closing, Protocol):
+    """One command running on the host. Leaving its `with` block closes the channel."""
 
     def send(self, data: bytes) -> None:
-        """Write all of `data` to the command's stdin, reading meanwhile so that neither side can block the other.
+        """Write all of `data` to the command's stdin. Output is read meanwhile, so neither side can block the other.
 
-        What a command that has ended, or closed its stdin, did not take is dropped: its output and status tell why.
+        If the command has ended or closed its stdin, the rest of `data` is dropped: its output and exit status tell
+        why.
 
         Raises:
             HostError: the deadline passed, or the connection broke.
         """
 
     def receive(self, until: bytes = b"") -> bytes:
-        """The next piece of stdout, at least one byte; b"" once the far side has closed it. Drains stderr meanwhile.
+        """Return the next piece of stdout, at least one byte, or b"" once the far side has closed it.
 
-        A piece may be held back until these bytes have come: for who can do nothing with less.
+        Stderr is drained meanwhile. The implementation may buffer until `until` has been received.
 
         Raises:
             HostError: the deadline passed, or the connection broke.
         """
 
-    def hear(self) -> bytes | None:
-        """As receive(), and None as soon as something came on stderr alone: for who answers a prompt.
+    def receive_any(self) -> bytes | None:
+        """Do the same as receive(), but return None as soon as only stderr has new data: for answering a prompt there.
 
         Raises:
             HostError: as receive().
         """
 
     def finish(self) -> int | None:
-        """After receive() gave b"": close stdin, wait for the command's end. Its exit status; None when there is none.
+        """Close stdin after receive() has returned b"", wait for the command's end and return its exit status.
+
+        None means that there is none, as after a signal.
 
         Raises:
             HostError: the deadline passed.
@@ -207,55 +228,39 @@ class Channel(Protocol):
 
     @property
     def stderr(self) -> bytes:
-        """What came on stderr so far, at most STDERR_LIMIT bytes, from its beginning."""
+        """Stderr so far, from its beginning, at most STDERR_LIMIT bytes."""
 
     @property
     def deadline(self) -> Deadline:
-        """What bounds whatever blocks here."""
+        """The bound of every blocking call."""
 
     def renew(self, deadline: Deadline) -> None:
-        """From now on, whatever blocks is bounded by another deadline."""
+        """Replace the deadline for all calls from now on."""
 
     def close(self) -> None:
-        """Let go of the command, running or not. Safe to call twice."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        """End the command, running or not. Safe to call twice."""
 
 
-class Transport(Protocol):
-    """A way to one host, open. A context manager: leaving it closes the connection, its threads and its sockets."""
+class Transport(Closing, Protocol):
+    """An open way to one host. Leaving its `with` block closes the connection, its threads and its sockets."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about the route that the user may want to know (went by openssh, key accepted, …)."""
+        """Remarks on the route for the user (went by openssh, accepted a host key, …)."""
 
     @property
     def is_root(self) -> bool:
-        """Whether the login is root's, so that sudo has nothing to add."""
+        """True if the login is root's, so sudo is not needed."""
 
     def run(self, command: str) -> Channel:
-        """Start `command`: plain words that any login shell takes as they are.
+        """Start `command`: plain words that every login shell takes literally.
 
         Raises:
             HostError: the command could not be started.
         """
 
     def renew(self, deadline: Deadline) -> None:
-        """From now on, whatever blocks is bounded by another deadline; a channel that is open has its own."""
+        """Replace the deadline for all calls from now on. A channel that is already open keeps its own."""
 
     def close(self) -> None:
         """Close everything. Safe to call twice."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -1,10 +1,10 @@
 """The bastions on the way to a host.   inventory.Host, ssh_config ─► [bastions: way, Bastions] ─► ssh
 
-    way         which bastions, in which order: `proxy_jump` and ProxyJump, resolved as ssh resolves them
+    way         the bastions of one host in order: `proxy_jump` and ProxyJump, resolved as ssh resolves them
     Bastions    one connection to each, shared by every host behind it
 
 As in ssh, `-J a,b,c` means: connect to a, from there to b, from there to c, from there to the host. Each hop is looked
-up in ssh_config by its own name; only the first of them follows what its own ProxyJump or ProxyCommand says.
+up in ssh_config by its own name; only the first hop follows its own ProxyJump or ProxyCommand.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Condition, Lock
-from types import TracebackType
-from typing import Protocol, Self, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from fleetpmap.errors import ConfigError, DeadlineError, HostError, UnreachableError
 from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import ssh_config
-from fleetpmap.transport.base import Deadline, SshOptions, out_of_time, printable
+from fleetpmap.transport.base import Closing, Deadline, SshOptions, out_of_time, printable
 from fleetpmap.transport.ssh_config import SshSettings
 from fleetpmap.transport.ssh_config import tokens as ssh_tokens
 
@@ -33,66 +32,68 @@ _JUMP = re.compile(
 """`[user@]host[:port]` or `ssh://[user@]host[:port]`; an IPv6 address in brackets."""
 _JUMP_HINT = "write [user@]host[:port], with commas between the hops; the tokens are %h, %n, %p and %r"
 _OPENED_AT_MOST = 2
-"""Times that one bastion is connected to in a run: a second time if the first connection broke."""
+"""Connections that a run opens to one bastion at most: the second one if the first broke."""
 _STARTUPS = 8
-"""Connections of their own that hosts make through one bastion at a time, until they are through. sshd's MaxStartups
-begins to refuse some of them at ten that have not logged in."""
+"""Hosts that may log in through one bastion at a time, each by a connection of its own. From ten pending logins on,
+sshd's default MaxStartups refuses some."""
 _TURN_S = 3.0
-"""How long a turn lasts at most: a connection that takes longer is not among those that MaxStartups counts."""
+"""Upper bound of a turn in seconds. A connection that takes longer hangs elsewhere, and MaxStartups does not count
+it."""
 _RESOLVING = Lock()
-"""Many hosts ask for few bastions at the same moment: the first asks ssh, the others find its answer."""
+"""Held while ssh is asked about a bastion: many hosts need few bastions at the same moment, and all but the first then
+find the answer in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One bastion: a host of its own, with its own settings."""
+    """One bastion: a host of its own, with settings of its own."""
 
     host: Host
-    """Named as the jump names it."""
+    """The bastion as a host, under its name in the jump."""
     settings: SshSettings
 
     @property
     def jump(self) -> str:
-        """The hop as ssh's -J takes it."""
+        """The hop in the form of ssh's -J."""
         name = f"[{self.settings.hostname}]" if ":" in self.settings.hostname else self.settings.hostname
         return f"{self.settings.user}@{name}:{self.settings.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What lies between this machine and a host; nothing, if both are empty."""
+    """The stations between this machine and a host; both fields are empty for a direct connection."""
 
     hops: tuple[Hop, ...] = ()
     """The bastions, nearest to us first."""
     proxy_command: str | None = None
-    """What carries the first connection of the way instead of TCP, before its tokens are replaced."""
+    """Command that carries the first connection instead of TCP, its tokens not yet replaced."""
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What two ways through the same bastions have in common, however those are called."""
+        """Identity of the way: equal for two ways through the same bastions, even under different names."""
         return (self.proxy_command, *(hop.settings for hop in self.hops))
 
     def before(self) -> Way:
-        """The way to the last of the hops."""
+        """Return the way to the last of the hops."""
         return Way(self.hops[:-1], self.proxy_command)
 
 
 class Connection(Protocol):
-    """An open way to a bastion, as Bastions keeps it."""
+    """An open connection to a bastion, as Bastions keeps it."""
 
     def broke(self) -> HostError | None:
-        """Why nothing can go through any more; None while something can."""
+        """Return the reason why the connection is over, or None while it works."""
 
     def close(self) -> None:
-        """Let go of it. Safe to call twice."""
+        """Close the connection. Safe to call twice."""
 
 
 def way(host: Host, settings: SshSettings, options: SshOptions) -> Way:
-    """The way to a host that the inventory names, or else ssh_config. `proxy_jump = "none"` switches both off.
+    """Return the way to a host, from the inventory or else from ssh_config. `proxy_jump = "none"` switches both off.
 
     Raises:
-        UsageError: ssh does not accept its configuration.
-        HostError: a jump host is none, or the way comes back to where it was.
+        UsageError: ssh rejects its configuration.
+        HostError: a jump host is malformed, or the way is a circle.
     """
     jump, command = settings.proxy_jump, settings.proxy_command
     if host.proxy_jump:
@@ -112,7 +113,10 @@ def way(host: Host, settings: SshSettings, options: SshOptions) -> Way:
 
 
 def seen_from(host: str, error: HostError) -> HostError:
-    """An error as this host's: one of a bastion says so, in the same words for every host behind it."""
+    """Return an error as this host's own.
+
+    If it is a bastion's, the message names the bastion, with the same text for every host behind it.
+    """
     if error.host == host:
         return error
     seen = type(error)(f"bastion {error.host}: {error.message}", host=host, stage=error.stage, hint=error.hint)
@@ -121,7 +125,7 @@ def seen_from(host: str, error: HostError) -> HostError:
 
 
 def _expanded(jump: str, before: Hop, host: Host) -> str:
-    """ProxyJump with the tokens and variables of the host (or hop) that it is set for; an IPv6 zone has a `%` too."""
+    """Replace the tokens and variables in a ProxyJump of `before`, a host or a hop; the `%` of an IPv6 zone is kept."""
     name, settings = before.host.address or before.host.name, before.settings
     tokens = {"%": "%", "h": settings.hostname, "n": name, "p": str(settings.port), "r": settings.user}
     try:
@@ -157,7 +161,7 @@ def _loop(host: Host, passed: list[Hop]) -> UnreachableError:
 
 @dataclass(slots=True)
 class _Shared:
-    """One bastion: its connection once there is one, or why there is none."""
+    """One bastion: its connection once it is open, or the error that prevents one."""
 
     lock: Lock = field(default_factory=Lock)
     connection: Connection | None = None
@@ -166,14 +170,17 @@ class _Shared:
 
 
 class _Places:
-    """The places of those that connect through one bastion at the same time, as the times when they were taken."""
+    """The places of the hosts that connect through one bastion at the same time.
+
+    A place is the monotonic time at which it was taken, in seconds.
+    """
 
     def __init__(self) -> None:
         self._taken: list[float] = []
         self._changed = Condition()
 
     def take(self, at_most_s: float) -> float:
-        """Wait for a free place, but no longer than that; the time, by which it is left again."""
+        """Wait for a free place, at most so long, and take one. Returns its time, the argument of leave()."""
         give_up = time.monotonic() + at_most_s
         with self._changed:
             while (now := time.monotonic()) < give_up and self._are_full(now):
@@ -182,7 +189,7 @@ class _Places:
             return self._taken[-1]
 
     def leave(self, taken: float) -> None:
-        """Free the place that was taken then; nothing, if it is free already."""
+        """Free that place; do nothing if it is free already."""
         with self._changed, contextlib.suppress(ValueError):
             self._taken.remove(taken)
             self._changed.notify()
@@ -193,14 +200,14 @@ class _Places:
 
 
 class Turn:
-    """One host's place among those that connect through a bastion, taken when it is made."""
+    """One host's place among those that connect through a bastion, from its construction on."""
 
     def __init__(self, places: _Places | None = None, at_most_s: float = 0.0) -> None:
         self._places = places
         self._taken = places.take(at_most_s) if places else 0.0
 
     def over(self) -> None:
-        """Leave the place to another host. Safe to call twice."""
+        """Free the place for another host. Safe to call twice."""
         if self._places:
             self._places.leave(self._taken)
 
@@ -208,11 +215,12 @@ class Turn:
 C = TypeVar("C", bound=Connection)
 
 
-class Bastions:
-    """The bastions of one run: the first host that needs one connects to it, and all the others go through.
+class Bastions(Closing):
+    """The bastions of one run, each with a connection that all hosts behind it share.
 
-    One that cannot be reached is not tried again: every host behind it gets the same error. Closing closes the
-    connections. Sent to another process it arrives as None, since no connection can follow it there.
+    The first host that needs a bastion connects to it. A bastion that cannot be reached is not tried again: every host
+    behind it gets the same error. Closing closes the connections. Pickling yields None, since a connection cannot
+    follow into another process.
     """
 
     def __init__(self) -> None:
@@ -222,19 +230,20 @@ class Bastions:
         self._places: dict[str, _Places] = {}
 
     def turn(self, bastion: str, deadline: Deadline) -> Turn:
-        """Wait until few hosts connect through this bastion, each by a connection of its own (a ProxyCommand, a ssh).
+        """Wait until few hosts are connecting through this bastion, each by a connection of its own.
 
-        A third of the host's time at most: it needs the rest.
+        Such hosts have a ProxyCommand or go by the system's ssh. The wait takes a third of the host's time at most; the
+        host needs the rest.
         """
         with self._lock:
             places = self._places.setdefault(bastion, _Places())
         return Turn(places, deadline.remaining() / 3)
 
     def connection(self, to: Way, connect: Callable[[], C], deadline: Deadline) -> C:
-        """The connection to the last bastion of a way, which `connect` opens where there is none.
+        """Return the connection to the last bastion of a way; `connect` opens it if there is none.
 
         Raises:
-            HostError: the bastion cannot be reached, or was lost twice; its `host` is the bastion that is at fault.
+            HostError: the bastion cannot be reached, or was lost twice; its `host` is the bastion at fault.
         """
         bastion = to.hops[-1]
         with self._lock:
@@ -252,7 +261,7 @@ class Bastions:
             shared.lock.release()
 
     def _connected(self, shared: _Shared, connect: Callable[[], C]) -> C:
-        """The caller holds the bastion's lock."""
+        """Return the open connection, or open one. The caller holds the bastion's lock."""
         if shared.error:
             raise shared.error
         if shared.connection:
@@ -266,8 +275,11 @@ class Bastions:
         self._opened.append(connection)
         return connection
 
-    def forgive(self) -> None:
-        """Another round: what could not be reached, or was lost twice, may be tried again. Only while nobody asks."""
+    def forget_failures(self) -> None:
+        """Allow another try for bastions that failed or were lost twice.
+
+        Call it between rounds, while no host is connecting.
+        """
         for shared in self._shared.values():
             shared.error, shared.times_opened = None, min(shared.times_opened, 1)
 
@@ -278,11 +290,3 @@ class Bastions:
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(None), ())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

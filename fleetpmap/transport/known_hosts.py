@@ -1,12 +1,12 @@
-"""Host keys that we trust.   known_hosts files ─► [known_hosts] ─► ssh, and which transport it takes
+"""Trusted host keys.   known_hosts files ─► [known_hosts] ─► ssh, and the choice of the transport
 
 Grammar: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT":
 
     [@cert-authority|@revoked] NAMES KEYTYPE BASE64 [comment]
 
-NAMES is comma-separated, each `name`, `[name]:port`, a pattern with `*` and `?`, or one of those negated by `!`; or
-it is a single hash, `|1|salt|HMAC-SHA1(salt, name)`. A line that is none of this is a warning with its number, and is
-skipped. A file is parsed once as long as it does not change, and keys are never decoded: the same key is the same text.
+NAMES is comma-separated: each is `name`, `[name]:port`, a pattern with `*` and `?`, or one of those negated by `!`. Or
+it is a single hash, `|1|salt|HMAC-SHA1(salt, name)`. Any other line is skipped with a warning that gives its number. A
+file is parsed once until it changes. Keys are compared as base64 text and never decoded.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ from fleetpmap.transport.wildcards import fits_list
 
 SSH_PORT = 22
 _OUR_TYPES = frozenset({*BUILT_IN["hostkeyalgorithms"], "ssh-rsa"})
-"""Types of the host keys that the built-in client can ask for; an RSA key's type is the old name of its signature."""
+"""Host key types that the built-in client can ask for. An RSA key's type is `ssh-rsa`, the old name of its
+signature."""
 
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
-"""HMAC's two pads (RFC 2104), to translate a key with."""
+"""Translation tables for HMAC's two pads (RFC 2104): each byte of the key xor 0x36, or xor 0x5c."""
 _SHA1_SIZE, _SHA1_BLOCK = 20, 64
 _LINE = re.compile(
     r"(?:(?P<marker>@\S+)[ \t]+)?(?P<names>[^\s@]\S*)[ \t]+(?P<type>[A-Za-z][\w@.-]*)[ \t]+"
@@ -44,12 +45,12 @@ _LINE = re.compile(
 )
 _MARKERS = (None, "@cert-authority", "@revoked")
 _lock = threading.Lock()
-"""One thread parses or appends; the others wait for its result instead of doing the same."""
+"""Held while a thread parses or appends, so the others wait for its result instead of repeating the work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line's key."""
+    """The key of one line."""
 
     where: str
     """`file:line`."""
@@ -57,12 +58,12 @@ class Entry:
     """`@cert-authority`, `@revoked` or None."""
     key_type: str
     key: str
-    """Base64, as in the file."""
+    """Base64 text, as in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the files say of a host's key."""
+    """Result of looking up a host's key."""
 
     status: Literal["known", "unknown", "changed", "revoked"]
     where: str = ""
@@ -71,20 +72,23 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Where a host's key is looked up: the name and port as known_hosts has them, and the files, in order."""
+    """Name and port under which known_hosts lists a host, and the files to search, in order."""
 
     name: str
     port: int
     files: tuple[str, ...]
     accepts_new_keys: bool
-    """Whether the key of an unknown host is written down and believed."""
+    """True if the key of an unknown host is trusted and written down."""
     own_file: str | None = None
-    """Where an accepted key is written: never one of the system's files. None: no file is the user's, so that no new
-    key can be accepted, as for ssh."""
+    """File that accepted keys are written to, never one of the system's. None: no file is the user's, so no new key can
+    be accepted, as in ssh."""
 
     @classmethod
     def of(cls, host: Host, settings: SshSettings, options: SshOptions) -> Lookup:
-        """The command line's files beat the inventory's, which beat ssh's. An alias has no port, as for ssh."""
+        """Return the lookup for a host.
+
+        The command line's files beat the inventory's, which beat ssh's. An alias has no port, as in ssh.
+        """
         own = tuple(map(os.path.expanduser, options.known_hosts or host.known_hosts))
         files = own or (*settings.user_known_hosts, *settings.global_known_hosts)
         own_file = next(iter(own or settings.user_known_hosts), None)
@@ -94,30 +98,30 @@ class Lookup:
         return cls(name, port, files, settings.accepts_new_keys, own_file)
 
     def load(self) -> KnownHosts:
-        """The files' entries as they are now."""
+        """Read the files as they are now."""
         return load(self.files)
 
-    def beyond_us(self) -> str:
-        """Why only the system's ssh can judge the host's key (see KnownHosts.beyond); empty if we can."""
-        return self.load().beyond(self.name, self.port, _OUR_TYPES)
+    def openssh_reason(self) -> str:
+        """Return the reason why only the system's ssh can judge the host's key; empty if we can."""
+        return self.load().openssh_reason(self.name, self.port, _OUR_TYPES)
 
 
 class KnownHosts:
-    """The entries of one file, or of several one after the other."""
+    """The entries of several files, in order."""
 
     def __init__(self, files: Iterable[_File]) -> None:
         self._files = tuple(files)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """One sentence for each line that was skipped, with its file and number."""
+        """One sentence for each skipped line, with its file and number."""
         return tuple(warning for file in self._files for warning in file.warnings)
 
     def check(self, name: str, port: int, key: bytes) -> Verdict:
-        """Whether `key` (the wire format's bytes) is the one to expect from `name` on `port`.
+        """Judge `key`, in wire format, as the key of `name` on `port`.
 
-        A key known for the bare name is good on any port, as for ssh. A host that is known by other keys only, be it of
-        another type, counts as changed.
+        A key known for the bare name is valid on any port, as in ssh. A host known only by other keys counts as
+        changed, even if they are of another type.
         """
         text = base64.b64encode(key).decode()
         first, *bare = lookup_names(name, port)
@@ -129,11 +133,11 @@ class KnownHosts:
         return verdict
 
     def key_types(self, name: str, port: int) -> tuple[str, ...]:
-        """Types of the keys known for the host, in the files' order: what to ask it for."""
+        """Return the types of the keys known for the host, in file order: the types to ask it for."""
         return tuple(dict.fromkeys(entry.key_type for entry in self._known(name, port, None)))
 
-    def beyond(self, name: str, port: int, ours: Collection[str]) -> str:
-        """Why only ssh can judge the host's key, where we can judge those of the types `ours`; empty if we can."""
+    def openssh_reason(self, name: str, port: int, ours: Collection[str]) -> str:
+        """Return the reason why only ssh can judge the host's key, if we can judge the types `ours`; else empty."""
         known = self._known(name, port, None)
         if any(entry.key_type in ours for entry in known):
             return ""
@@ -142,14 +146,17 @@ class KnownHosts:
         return f"{known[0].where} knows it by a key of type {known[0].key_type}" if known else ""
 
     def authority(self, name: str, port: int) -> str:
-        """`file:line` of the authority whose certificates the host may show in place of a known key; empty if none."""
+        """Return `file:line` of the authority that may certify the host's key in place of a known key; empty if
+        none."""
         authorities = self._known(name, port, "@cert-authority")
         return authorities[0].where if authorities else ""
 
     def _known(self, name: str, port: int, marker: str | None) -> list[Entry]:
-        """The entries with that marker for the host, or else for its bare name."""
-        found = ([one for one in self._entries(name) if one.marker == marker] for name in lookup_names(name, port))
-        return next(filter(None, found), [])
+        """Return the entries with that marker for the host, or if there are none, for its bare name."""
+        matches = (
+            [entry for entry in self._entries(name) if entry.marker == marker] for name in lookup_names(name, port)
+        )
+        return next(filter(None, matches), [])
 
     def _entries(self, looked_up: str) -> Iterator[Entry]:
         for file in self._files:
@@ -157,12 +164,12 @@ class KnownHosts:
 
 
 def load(paths: Iterable[str]) -> KnownHosts:
-    """The known hosts of these files; one that is missing, or may not be read, has none."""
+    """Return the known hosts of these files. A file that is missing or unreadable contributes none."""
     files = []
     with _lock:
         for path in paths:
             try:
-                stat = os.stat(path)  # noqa: PTH116 - for each host, and a Path takes ten times as long
+                stat = os.stat(path)  # noqa: PTH116 - called for each host; a Path takes ten times as long
                 files.append(_parse(path, stat.st_mtime_ns, stat.st_size))
             except OSError:
                 continue
@@ -170,14 +177,14 @@ def load(paths: Iterable[str]) -> KnownHosts:
 
 
 def parse(text: str, path: str) -> KnownHosts:
-    """The known hosts of one file's text; `path` is for what is said of it."""
+    """Return the known hosts of one file's text; `path` is its name in messages."""
     return KnownHosts([_File(path, text)])
 
 
 def append(path: str, name: str, port: int, key_type: str, key: bytes) -> None:
-    """Add one line for a host to `path`, creating the file (0600) and its directory (0700) if need be.
+    """Append one line for a host to `path`, creating the file (0600) and its directory (0700) if need be.
 
-    Never rewrites what is there; safe against other threads and other processes that append in the same way.
+    Existing lines are never rewritten. Safe against other threads and processes that append in the same way.
 
     Raises:
         OSError: the file cannot be written.
@@ -195,18 +202,18 @@ def append(path: str, name: str, port: int, key_type: str, key: bytes) -> None:
 
 
 def fingerprint(key: bytes) -> str:
-    """`SHA256:…` as ssh and ssh-keygen print it."""
+    """Return `SHA256:…` as ssh and ssh-keygen print it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
 def lookup_names(name: str, port: int) -> tuple[str, ...]:
-    """The names under which a host is looked up, the one to write first: `[name]:port` unless the port is SSH's."""
+    """Return the names under which a host is looked up, the one to write first: `[name]:port` unless the port is 22."""
     name = name.lower()
     return (name,) if port == SSH_PORT else (f"[{name}]:{port}", name)
 
 
 def _judge(entries: Iterable[Entry], key: str) -> Verdict:
-    """Revoked beats known, wherever it stands; an entry of another key makes it changed."""
+    """Return the verdict on a key. Revoked beats known, wherever it stands; an entry with another key means changed."""
     verdict = Verdict("unknown")
     for entry in entries:
         if entry.marker == "@revoked":
@@ -221,13 +228,13 @@ def _judge(entries: Iterable[Entry], key: str) -> Verdict:
 
 
 class _File:
-    """One parsed file: plain names by dict, hashes and patterns to be gone through."""
+    """One parsed file: plain names in a dict; hashes and patterns in lists that are searched."""
 
     def __init__(self, path: str, text: str) -> None:
         self._path = path
         self._plain: defaultdict[str, list[tuple[int, Entry]]] = defaultdict(list)
         self._hashed: list[tuple[bytes, bytes, bytes, int, Entry]] = []
-        """Salt xor each pad, the hash, and where it stands."""
+        """Per hashed line: the salt xor each of HMAC's pads, the hash, the line number and the entry."""
         self._patterns: list[tuple[str, int, Entry]] = []
         self._found: dict[str, tuple[Entry, ...]] = {}
         self.warnings: list[str] = []
@@ -237,23 +244,23 @@ class _File:
                 self._add(number, stripped)
 
     def entries(self, looked_up: str) -> tuple[Entry, ...]:
-        """The entries for a name, in the file's order."""
-        if looked_up not in self._found:  # going through 10,000 hashes takes 20 ms, and each host is asked for twice
+        """Return the entries for a name, in file order."""
+        if looked_up not in self._found:  # 10,000 hashes take 20 ms, and each host is looked up twice
             self._found[looked_up] = self._find(looked_up)
         return self._found[looked_up]
 
     def _find(self, looked_up: str) -> tuple[Entry, ...]:
-        found = list(self._plain.get(looked_up, ()))
+        matches = list(self._plain.get(looked_up, ()))
         # HMAC-SHA1 spelled out, with its pads made once: half the price of hmac.digest, once for each line and name.
         sha1, wanted = hashlib.sha1, looked_up.encode()
-        found += [
+        matches += [
             (number, entry)
             for inner, outer, digest, number, entry in self._hashed
             if sha1(outer + sha1(inner + wanted).digest()).digest() == digest
         ]
-        found += [(number, entry) for names, number, entry in self._patterns if fits_list(names, looked_up)]
-        found.sort(key=lambda pair: pair[0])
-        return tuple(entry for _, entry in found)
+        matches += [(number, entry) for names, number, entry in self._patterns if fits_list(names, looked_up)]
+        matches.sort(key=lambda pair: pair[0])
+        return tuple(entry for _, entry in matches)
 
     def _add(self, number: int, line: str) -> None:
         match = _LINE.fullmatch(line)
@@ -287,7 +294,7 @@ class _File:
 
 
 def _is_key(key_type: str, text: str) -> bool:
-    """Whether the base64 can be a key of that type: its first word is the type."""
+    """True if the base64 text can be a key of that type: a key begins with its type."""
     return len(text) % 4 == 0 and text.startswith(_beginning(key_type))
 
 

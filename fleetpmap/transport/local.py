@@ -1,6 +1,6 @@
-"""This machine, without SSH.   inventory.Host ─► [local] ─► pipes.PipeChannel
+"""Commands on this machine, without SSH.   inventory.Host ─► [local] ─► pipes.PipeChannel
 
-The command runs as we are, with our environment, in a session of its own; no shell reads it.
+A command runs with our user and environment, in a session of its own; no shell interprets it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fleetpmap.transport.pipes import PipeChannel
 
 
 class LocalTransport(Transport):
-    """A way to this machine. Holds nothing open between commands."""
+    """A way to this machine. It holds nothing open between commands."""
 
     def __init__(self, host: Host, *, deadline: Deadline) -> None:
         self._host = host
@@ -23,26 +23,26 @@ class LocalTransport(Transport):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Nothing to tell."""
+        """Always empty."""
         return ()
 
     @property
     def is_root(self) -> bool:
-        """Whether we are root."""
+        """True if fleetpmap itself runs as root."""
         return os.geteuid() == 0
 
     def run(self, command: str) -> Channel:
         """Start `command`.
 
         Raises:
-            RemoteError: there is no such program.
+            RemoteError: the program does not exist.
         """
         channel = PipeChannel(shlex.split(command), host=self._host.name, deadline=self._deadline)
         self._channels.append(channel)
         return channel
 
     def renew(self, deadline: Deadline) -> None:
-        """Give the commands started from now on another deadline."""
+        """Replace the deadline of the commands started from now on."""
         self._deadline = deadline
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
 """The system's ssh, in batch mode.   inventory.Host ─► [openssh] ─► pipes.PipeChannel
 
-For what paramiko does not do: GSSAPI, security keys, and whatever else ssh_config may ask for. ssh reads its own
-configuration; what the inventory and the command line say goes before it as options. Each command is a connection of
-its own, made when the command is run: ssh that fails exits 255 with a sentence on stderr, which becomes the error here.
+Used for what paramiko cannot do: GSSAPI, security keys, and other options of ssh_config. ssh reads its own
+configuration; values of the inventory and the command line are passed as options, which take precedence. Each command
+opens a connection of its own when it is run. A failing ssh exits with 255 and one sentence on stderr, which becomes the
+error here.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ from fleetpmap.transport.ssh_config import SshSettings
 
 T = TypeVar("T")
 _FAILED = 255
-"""ssh's own exit status when it could not do its work; else it is the command's."""
+"""Exit status of ssh for its own failures; any other status is the command's."""
 _GRACE_S = 0.5
-"""ssh that failed closes stdout as it exits, a moment before its status can be had."""
+"""Seconds to wait for the exit status: a failing ssh closes stdout a moment before it can be had."""
 
 
 class OpensshTransport(Transport):
-    """A way to one host by the system's ssh. Nothing is open between commands."""
+    """A way to one host by the system's ssh. It holds nothing open between commands."""
 
     def __init__(
         self,
@@ -64,19 +65,19 @@ class OpensshTransport(Transport):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Why it goes this way."""
+        """Reason for going this way."""
         return self._notes
 
     @property
     def is_root(self) -> bool:
-        """Whether ssh logs in as root."""
+        """True if ssh logs in as root."""
         return self._settings.user == "root"
 
     def run(self, command: str) -> Channel:
-        """Start ssh; that it did not get through shows at the first receive() or finish().
+        """Start ssh. A failed connection shows at the first receive() or finish().
 
         Raises:
-            RemoteError: there is no ssh on this machine.
+            RemoteError: this machine has no ssh.
         """
 
         def start(deadline: Deadline) -> _SshChannel:
@@ -95,7 +96,7 @@ class OpensshTransport(Transport):
         return channel
 
     def renew(self, deadline: Deadline) -> None:
-        """Give the commands started from now on another deadline."""
+        """Replace the deadline of the commands started from now on."""
         self._deadline = deadline
 
     def close(self) -> None:
@@ -105,11 +106,11 @@ class OpensshTransport(Transport):
 
 
 def arguments(host: Host, settings: SshSettings, options: SshOptions, deadline: Deadline) -> list[str]:
-    """The ssh command line up to and with the host's name."""
+    """Return the ssh command line up to and including the host's name."""
     seconds = min(host.connect_timeout_s or settings.connect_timeout_s, deadline.remaining())
     given = {
         "BatchMode": "yes",
-        "LogLevel": "ERROR",  # errors on stderr are what we read; banners and warnings are not ours to show
+        "LogLevel": "ERROR",  # only errors: stderr is searched for them
         "ConnectTimeout": str(max(1, round(seconds))),
         "ControlMaster": "no",  # an open master of the user's is used; none is left behind
         "ClearAllForwardings": "yes",  # a port forwarding of the user's would be refused a second time
@@ -135,22 +136,21 @@ def arguments(host: Host, settings: SshSettings, options: SshOptions, deadline: 
 
 
 def _path(path: str) -> str:
-    """For ssh, to which `%` is special and `~` is the passwd entry's home; ours is $HOME, as everywhere in Python."""
+    """Return a path for ssh: `%` doubled, and `~` expanded here, since ssh would take the passwd entry's home."""
     return str(Path(path).expanduser()).replace("%", "%%")
 
 
 class _SshChannel(PipeChannel):
-    """A command behind ssh: its failures are told from the command's."""
+    """A command behind ssh; tells failures of ssh from failures of the command."""
 
     instead_of: HostError | None = None
-    """Why another transport could not: the reason here too, if ssh fails and gives none. (With LogLevel ERROR it does
-    not say that it could not agree on an algorithm.)"""
+    """Error of the built-in client. It is also the reason here if ssh fails without one of its own."""
     turn = Turn()
-    """Is over as soon as something came, or the command ended."""
+    """Place at the bastion; freed as soon as output arrives or the command ends."""
     _received = False
 
     def receive(self, until: bytes = b"") -> bytes:
-        """The next piece of stdout (see Channel.receive)."""
+        """Return the next piece of stdout (see Channel.receive)."""
         piece = super().receive(until)
         self.turn.over()
         self._received = self._received or bool(piece)
@@ -159,7 +159,7 @@ class _SshChannel(PipeChannel):
         return piece
 
     def finish(self) -> int | None:
-        """The command's exit status (see Channel.finish)."""
+        """Return the command's exit status (see Channel.finish)."""
         status = super().finish()
         self.turn.over()
         self._raise_if_failed(0)
@@ -187,9 +187,10 @@ class _SshChannel(PipeChannel):
 
 
 class _PatientChannel(Channel):
-    """A command behind ssh, which is started again where the connection ended before the login.
+    """A command behind ssh that is started again if the connection ended before the login.
 
-    The next ssh is sent what the one before was sent. Once the command has said anything, it runs, and is not repeated.
+    The next ssh is sent the same bytes as the one before. Once the command has printed anything, it is running and is
+    never repeated.
     """
 
     def __init__(self, start: Callable[[Deadline], _SshChannel], retries: int, deadline: Deadline) -> None:
@@ -198,9 +199,9 @@ class _PatientChannel(Channel):
         self._deadline = deadline
         self._failures = 0
         self._sent: list[bytes] | None = []
-        """None: the command runs."""
+        """Bytes sent so far, for a new ssh; None once the command runs."""
         self._asked = False
-        """Something came on stderr alone, which may be a question of the command's."""
+        """True if the last thing received was stderr alone, which may be a prompt of the command."""
         self._channel = start(deadline)
 
     def send(self, data: bytes) -> None:
@@ -212,31 +213,31 @@ class _PatientChannel(Channel):
         self._channel.send(data)
 
     def receive(self, until: bytes = b"") -> bytes:
-        """The next piece of stdout (see Channel.receive)."""
+        """Return the next piece of stdout (see Channel.receive)."""
         return self._patiently(lambda: self._channel.receive(until))
 
-    def hear(self) -> bytes | None:
-        """stdout, or None for stderr (see Channel.hear)."""
-        piece = self._patiently(lambda: self._channel.hear())
+    def receive_any(self) -> bytes | None:
+        """Return a piece of stdout, or None for stderr (see Channel.receive_any)."""
+        piece = self._patiently(lambda: self._channel.receive_any())
         self._asked = piece is None
         return piece
 
     def finish(self) -> int | None:
-        """The command's exit status (see Channel.finish)."""
+        """Return the command's exit status (see Channel.finish)."""
         return self._patiently(lambda: self._channel.finish())
 
     @property
     def stderr(self) -> bytes:
-        """What the last ssh and its command said on stderr."""
+        """Stderr of the latest ssh and its command."""
         return self._channel.stderr
 
     @property
     def deadline(self) -> Deadline:
-        """What bounds the waiting (see Channel.deadline)."""
+        """The bound of every wait (see Channel.deadline)."""
         return self._deadline
 
     def renew(self, deadline: Deadline) -> None:
-        """Wait until another deadline from now on (see Channel.renew)."""
+        """Replace the deadline (see Channel.renew)."""
         self._deadline = deadline
         self._channel.renew(deadline)
 
@@ -256,10 +257,10 @@ class _PatientChannel(Channel):
             return read_now
 
     def _start_again(self, error: HostError) -> None:
-        """Start the next ssh, unless the error is one that stays.
+        """Start another ssh if a further attempt can help.
 
         Raises:
-            HostError: the error.
+            HostError: `error`, if none can.
         """
         self._failures += 1
         pause_s = jittered(self._failures)
@@ -354,9 +355,9 @@ _COMPLAINTS = (
 
 
 def classify(stderr: str, host: str, *, anything_came: bool) -> HostError | None:
-    """What ssh, which exited 255, complains of. None if it does not: then 255 is the command's own status.
+    """Return the failure that ssh, after exit status 255, reports on stderr; None if 255 is the command's own status.
 
-    Once output came, only the loss of the connection is ssh's to report; all else is the command speaking.
+    Once output has come, ssh only reports the loss of the connection; all other text is the command's.
     """
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     for complaint in (_LOST,) if anything_came else _COMPLAINTS:

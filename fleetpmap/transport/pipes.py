@@ -1,7 +1,7 @@
-"""A command in a process of ours, as a Channel.   local, openssh ─► [pipes] ─► base.Channel
+"""A local process as a Channel.   local, openssh ─► [pipes] ─► base.Channel
 
-Three pipes, one poll() loop: whatever we wait for, stdout and stderr are read meanwhile, so neither can fill up and
-stop the command. The command leads a session of its own, and close() ends all of it.
+Three pipes, one poll() loop: during every wait, stdout and stderr are read, so neither can fill up and stall the
+command. The command leads a session of its own, and close() ends the whole session.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from fleetpmap.transport.base import Backlog, Channel, Deadline, Head, out_of_ti
 from fleetpmap.unexpected import exhausted
 
 _PIECE = 1 << 18
-"""Most bytes taken from a pipe at once (a pipe holds 64 KiB unless its owner asked for more)."""
+"""Bytes taken from a pipe at once, at most (a pipe holds 64 KiB unless its owner enlarged it)."""
 _TICK_S = 0.005
-"""How often to look whether a process that closed its pipes has ended."""
+"""Seconds between two looks at a process that has closed its pipes."""
 
 
 class PipeChannel(Channel):
@@ -37,7 +37,7 @@ class PipeChannel(Channel):
         self._deadline = deadline
         self._kept_stderr = Head()
         self._waiting = Backlog()
-        """stdout that came while we were sending."""
+        """Stdout that arrived during a send."""
         try:
             self._child = subprocess.Popen(  # noqa: S603 - an argument list, no shell
                 argv,
@@ -70,15 +70,15 @@ class PipeChannel(Channel):
                     self._shut("stdin")
 
     def receive(self, until: bytes = b"") -> bytes:
-        """The next piece of stdout (see Channel.receive)."""
+        """Return the next piece of stdout (see Channel.receive)."""
         while not self._waiting and "stdout" in self._open:
             self._wait("stdout", "stderr")
         if self._deadline.remaining() == 0:
             raise self._out_of_time()
         return self._waiting.take() if self._waiting else b""
 
-    def hear(self) -> bytes | None:
-        """stdout, or None for stderr (see Channel.hear)."""
+    def receive_any(self) -> bytes | None:
+        """Return a piece of stdout, or None for stderr (see Channel.receive_any)."""
         if not self._waiting and "stdout" in self._open and "stdout" not in self._wait("stdout", "stderr"):
             return None
         return self.receive()
@@ -89,36 +89,36 @@ class PipeChannel(Channel):
         while (ended := self._ended()) is None:
             # stderr may stay open past the end, in a process that the command left behind: never wait for its EOF.
             self._wait("stdout", "stderr", at_most_s=_TICK_S)
-            self._waiting.clear()  # nobody reads it any more
+            self._waiting.clear()  # no reader is left
         self._wait("stderr", at_most_s=0)
         return ended.si_status if ended.si_code == os.CLD_EXITED else None
 
     @property
     def stderr(self) -> bytes:
-        """What came on stderr so far, at most STDERR_LIMIT bytes."""
+        """Stderr so far, at most STDERR_LIMIT bytes."""
         return bytes(self._kept_stderr)
 
     @property
     def deadline(self) -> Deadline:
-        """What bounds the waiting (see Channel.deadline)."""
+        """The bound of every wait (see Channel.deadline)."""
         return self._deadline
 
     def renew(self, deadline: Deadline) -> None:
-        """Wait until another deadline from now on (see Channel.renew)."""
+        """Replace the deadline (see Channel.renew)."""
         self._deadline = deadline
 
     def close(self) -> None:
-        """End the command and whatever it started in its session's process group."""
+        """End the command and every process in its process group."""
         for name in tuple(self._open):
             self._shut(name)
         if self._child.returncode is None:
-            # Not reaped yet, so the group's number is still its own and nobody else can be hit.
+            # Not reaped yet, so the number still belongs to this group and the signal hits no other.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait()
 
     def _wait(self, *names: str, at_most_s: float | None = None) -> tuple[str, ...]:
-        """Wait until one of these pipes is ready, read those that have something; the names that were ready.
+        """Wait until one of these pipes is ready and read the readable ones. Returns the names of the ready pipes.
 
         Raises:
             DeadlineError: the deadline passed first.
@@ -156,7 +156,7 @@ class PipeChannel(Channel):
             self._kept_stderr.add(piece)
 
     def _ended(self) -> os.waitid_result | None:
-        """How the child ended, None while it runs. Leaves it unreaped: close() still needs its number."""
+        """Return how the child ended, or None while it runs. It stays unreaped, because close() needs its number."""
         return os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
     def _shut(self, name: str) -> None:

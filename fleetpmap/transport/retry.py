@@ -1,8 +1,8 @@
-"""Once more, before anybody logged in.   session, openssh ─► [retry] ─► session, openssh
+"""Further attempts before the login.   ssh.connection, openssh ─► [retry] ─► ssh.connection, openssh
 
-Only what may pass is tried again: a host that hung up or reset the connection before the login (MaxStartups, a
-restart), a resolver that is busy. Not a refusal, nor an address without an answer: the kernel has asked those several
-times by then. Never a login: servers count the failed ones.
+Only transient failures are repeated: a host that hung up or reset the connection before the login (MaxStartups, a
+restart), or a busy resolver. A refused connection and an address without reply are final, since the kernel has tried
+those several times. A login is never repeated, because servers count failed ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FEWER_AT_ONCE = (
     "a bastion with too many new connections (MaxStartups) hangs up like this: ask fewer hosts at once with --jobs, "
     "or reach it by ProxyJump, which is one connection for all hosts behind it"
 )
-"""The hint where a host goes through a bastion by a connection of its own."""
+"""Hint for a host behind a bastion to which it opens a connection of its own."""
 _HUNG_UP = re.compile(
     r"^(kex|ssh)_exchange_identification: |[Cc]onnection (closed|reset) by|Connection closed$|Connection reset$"
 )
@@ -29,19 +29,19 @@ _OTHERWISE = re.compile(
     r"Permission denied|authentication failures|[Hh]ost key|HOST KEY|HOST IDENTIFICATION|Could not resolve|refused"
     r"|timed out|open failed|forwarding failed|no matching|No route|unreachable"
 )
-"""Reasons that do not pass, or that came from the login on: the end of the connection follows from them."""
+"""Lasting reasons, and reasons from the login or later; the end of the connection is only their consequence."""
 
 
 def jittered(number: int) -> float:
-    """Seconds to wait after the failure `number`, from 1: about half a second, and twice as long each time.
+    """Return the seconds to wait after failure `number`, counted from 1: about half a second, doubled each time.
 
-    The half of it is left to chance: hosts that fail together must not come back together.
+    Half of it is random, so hosts that failed together do not return together.
     """
-    return random.uniform(0.25, 0.75) * float(1 << (number - 1))  # noqa: S311 - no secret hangs on it
+    return random.uniform(0.25, 0.75) * float(1 << (number - 1))  # noqa: S311 - not for secrets
 
 
 def hung_up_early(complaints: str) -> bool:
-    """Whether an `ssh` complains of a connection that ended before the login, and of nothing else."""
+    """True if ssh reports a connection that ended before the login, and no other reason."""
     lines = complaints.splitlines()
     return any(map(_HUNG_UP.search, lines)) and not any(map(_OTHERWISE.search, lines))
 
@@ -49,10 +49,10 @@ def hung_up_early(complaints: str) -> bool:
 def retried(
     attempt: Callable[[], T], retries: int, deadline: Deadline, *, pause: Callable[[int], float] = jittered
 ) -> T:
-    """What `attempt` gives, tried at most `retries` times again while the pause and more fit into the deadline.
+    """Return the result of `attempt`, repeated at most `retries` times as long as the pause fits into the deadline.
 
     Raises:
-        HostError: the last one's.
+        HostError: the error of the last attempt.
     """
     for number in range(1, retries + 1):
         try:

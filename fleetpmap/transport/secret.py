@@ -1,8 +1,7 @@
-"""A text that is shown to nobody.   cli.passwords ─► [secret] ─► ssh.login, probe.sudo
+"""Passwords and passphrases that never get printed.   cli.passwords ─► [secret] ─► ssh.login, probe.sudo
 
-Passwords and passphrases travel inside this type, so that no message, log line or traceback that prints one of them by
-mistake prints more than `***`. A host that was given one may say it back, in any of its outputs: Redaction takes it out
-of all that hosts said.
+A secret travels inside the type Secret, so a message, log line or traceback that prints it by mistake shows `***`. A
+host may echo a password that it was sent, in any of its outputs: Redaction removes it from everything that hosts print.
 """
 
 from __future__ import annotations
@@ -22,16 +21,17 @@ from fleetpmap.errors import HostError
 
 _SHOWN = "***"
 _SHORT = 4
-"""A secret of fewer characters is taken out only where it stands alone, not beside a letter or digit: it is part of too
-many words."""
+"""Characters below which a secret is removed only where it stands alone, not beside a letter or digit: as a part it
+occurs in too many words."""
 _COMM = 15
-"""Bytes of a process's name, where the kernel cuts it."""
+"""Bytes of a process's name, at which the kernel cuts it."""
 CUT = "..."
-"""Stands where a text was cut."""
+"""Mark at the end of a text that was cut."""
 _CUT_SHORT = 0.75
-"""The part of a secret whose beginning is taken out as well, since a message or a name may have been cut behind it."""
+"""Share of a secret that is removed even if the rest is missing, because a message or a name may have been cut behind
+it."""
 _LINE_BREAK = r"[\r\n]{0,2}"
-"""May come between any two characters, where a terminal has a margin."""
+"""Line break between any two characters, where a terminal wrapped the text."""
 
 _END = re.compile(rf"{re.escape(CUT)}|\Z")
 
@@ -39,23 +39,23 @@ T = TypeVar("T", str, bytes)
 
 
 class Secret:
-    """A password or passphrase. Only `reveal` gives it away: look for that word to find who does."""
+    """A password or passphrase. Only `reveal` returns its text: search for that word to find every use."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Return the text itself."""
         return self._text
 
     def redact(self, text: str) -> str:
-        """`text` without the secret, for what a host echoed."""
+        """Return `text` without the secret, which the host may have echoed."""
         for pattern, form in self._forms:
             text = _redacted(text, pattern, form)
         return _ends_redacted(text, self._text)
 
     def redact_bytes(self, data: bytes) -> bytes:
-        """The same in bytes; the very same object where the secret is not in it."""
+        """Return `data` without the secret; the very same object if the secret is not in it."""
         for beginning, pattern, form in self._forms_in_bytes:
             if beginning in data:  # much quicker than a regular expression over megabytes
                 data = _redacted(data, pattern, form)
@@ -63,7 +63,7 @@ class Secret:
 
     @cached_property
     def _forms(self) -> list[tuple[re.Pattern[str], str]]:
-        """What the secret may look like, each with the pattern of its beginning; the longest first."""
+        """The possible spellings of the secret, each with the pattern of its beginning; the longest first."""
         return [
             (re.compile(_alone(_LINE_BREAK.join(map(re.escape, form[:length])), self._text)), form)
             for form, length in _forms_of(self._text)
@@ -71,13 +71,13 @@ class Secret:
 
     @cached_property
     def _forms_in_bytes(self) -> list[tuple[bytes, re.Pattern[bytes], bytes]]:
-        found = []
+        forms = []
         for form, length in _forms_of(self._text):
             whole = form.encode("utf-8", "surrogateescape")
             beginning = form[:length].encode("utf-8", "surrogateescape")
             pattern = _alone(re.escape(form[:length]), self._text).encode("utf-8", "surrogateescape")
-            found.append((beginning, re.compile(pattern), whole))
-        return found
+            forms.append((beginning, re.compile(pattern), whole))
+        return forms
 
     def __repr__(self) -> str:
         return _SHOWN
@@ -87,32 +87,32 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """Takes secrets out of what hosts said. False where there are none."""
+    """Removes secrets from host output. False if there are none."""
 
     secrets: tuple[Secret, ...] = ()
 
     @classmethod
     def of(cls, secrets: Iterable[Secret | None]) -> Redaction:
-        """Of those that there are."""
+        """Return the redaction of these secrets; None stands for no secret."""
         return cls(tuple(dict.fromkeys(filter(None, secrets))))
 
     def __bool__(self) -> bool:
         return bool(self.secrets)
 
     def text(self, text: str) -> str:
-        """The text without the secrets."""
+        """Return the text without the secrets."""
         for secret in self.secrets:
             text = secret.redact(text)
         return text
 
     def bytes(self, data: bytes) -> bytes:
-        """The same in bytes; the very same object where no secret is in it."""
+        """Return the data without the secrets; the very same object if no secret is in it."""
         for secret in self.secrets:
             data = secret.redact_bytes(data)
         return data
 
     def error(self, error: HostError) -> HostError:
-        """The same error, its words without the secrets."""
+        """Remove the secrets from the error's texts and return it."""
         error.message, error.hint = self.text(error.message), self.text(error.hint)
         error.said, error.traceback = self.text(error.said), self.text(error.traceback)
         error.args = (error.message,)
@@ -120,7 +120,7 @@ class Redaction:
 
 
 def _forms_of(secret: str) -> list[tuple[str, int]]:
-    """How a host may write the secret, and how many of the first characters give it away."""
+    """Return the spellings in which a host may print the secret, each with the length of a revealing beginning."""
     if not secret:
         return []
     forms = {secret: len(secret)}
@@ -143,14 +143,14 @@ def _forms_of(secret: str) -> list[tuple[str, int]]:
 
 
 def _ends_redacted(text: str, secret: str) -> str:
-    """The text without the secret's first characters where it was cut, or ends."""
+    """Remove the secret's first characters where the text was cut, or ends."""
     pieces, at = [], 0
-    for found in _END.finditer(text):
-        least = 2 if found[0] else _SHORT
-        for length in range(min(len(secret) - 1, found.start() - at), least - 1, -1):
-            if text.startswith(secret[:length], found.start() - length):
-                pieces += [text[at : found.start() - length], _SHOWN]
-                at = found.start()
+    for match in _END.finditer(text):
+        least = 2 if match[0] else _SHORT
+        for length in range(min(len(secret) - 1, match.start() - at), least - 1, -1):
+            if text.startswith(secret[:length], match.start() - length):
+                pieces += [text[at : match.start() - length], _SHOWN]
+                at = match.start()
                 break
     return "".join([*pieces, text[at:]])
 
@@ -160,20 +160,20 @@ def _alone(pattern: str, secret: str) -> str:
 
 
 def _redacted(text: T, pattern: re.Pattern[T], form: T) -> T:
-    """The text without what begins as the pattern says, as far as it goes on as the form does."""
+    """Remove each match of `pattern`, the beginning of `form`, and as much of the rest of `form` as follows it."""
     shown, breaks = (_SHOWN, "\r\n") if isinstance(text, str) else (_SHOWN.encode(), b"")
     pieces, at = [], 0
-    for found in pattern.finditer(text):
-        if found.start() < at:
+    for match in pattern.finditer(text):
+        if match.start() < at:
             continue
-        stop, matched = found.end(), len([one for one in found[0] if one not in breaks])
+        stop, matched = match.end(), len([sign for sign in match[0] if sign not in breaks])
         while stop < len(text) and matched < len(form):
             if text[stop] == form[matched]:
                 matched += 1
             elif text[stop : stop + 1] not in ("\r", "\n") or not breaks:
                 break
             stop += 1
-        pieces += [text[at : found.start()], shown]
+        pieces += [text[at : match.start()], shown]
         at = stop
     pieces.append(text[at:])
     return text[:0].join(pieces)

@@ -1,8 +1,8 @@
 """A TCP connection, under a deadline.   hostname, port ─► [tcp] ─► ssh
 
-Happy eyeballs (RFC 8305): a name's IPv6 and IPv4 addresses take turns, each starts a quarter of a second after the one
-before, or when that one failed, and the first to connect wins. So an address that swallows packets costs a quarter of a
-second, whatever its family.
+Happy eyeballs (RFC 8305): IPv6 and IPv4 addresses of a name take turns. Each attempt starts a quarter of a second after
+the one before, or when that one failed, and the first to connect wins. An address that swallows packets therefore costs
+a quarter of a second, of either family.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from fleetpmap.transport.base import Deadline
 
 AddressFamily = Literal["any", "inet", "inet6"]
 Address = tuple[socket.AddressFamily, Any]
-"""A family and the address in its form."""
+"""An address family, and an address in its format."""
 LookUp = Callable[[str, int, socket.AddressFamily, socket.SocketKind], list[tuple[Any, ...]]]
-"""A resolver, as socket.getaddrinfo."""
+"""A resolver with the signature of socket.getaddrinfo."""
 STAGGER_S = 0.25
-"""Until the next address is tried, as RFC 8305 recommends."""
+"""Seconds until the next address is tried, as RFC 8305 recommends."""
 
 _AHEAD = 4 << 10
-"""Bytes to read at least, if there are that many: most packets have fewer. With 64 KiB, which the interpreter asks of
-malloc and gives back but for what came, a run over 1,000 hosts has holes of 24 MB in its heap."""
+"""Bytes to request from the kernel at least: most packets are smaller. Python allocates that many and returns the
+unused part; with 64 KiB, a run over 1,000 hosts leaves holes of 24 MB in the heap."""
 _FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
 class DeadlineSocket(socket.socket):
-    """A socket for paramiko: it sends nothing after its deadline, and reads ahead.
+    """A socket for paramiko that sends nothing after its deadline, and reads ahead.
 
-    paramiko repeats a send for as long as the peer takes nothing; the deadline is what ends that. And it reads each
-    packet in two pieces, of which each would wait for the kernel twice, and for the other threads.
+    paramiko 5.1 repeats a send for as long as the peer takes nothing; only the deadline ends that. It also reads each
+    packet in two pieces, each of which would wait for the kernel and for the other threads; reading ahead makes it one.
     """
 
     deadline: Deadline
     _ahead = b""
     _taken = 0
-    """How much of what was read ahead has been handed out."""
+    """Bytes of the buffer that have been handed out."""
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """As socket.recv, for one thread."""
+        """Do the same as socket.recv, from a single thread."""
         if self._taken == len(self._ahead):
             self._ahead, self._taken = self.wait_for(max(size, _AHEAD)), 0
         piece = self._ahead[self._taken : self._taken + size]
@@ -57,11 +57,11 @@ class DeadlineSocket(socket.socket):
         return piece
 
     def wait_for(self, size: int) -> bytes:
-        """The next bytes of the peer's, `size` at most."""
+        """Wait for the peer's next bytes, at most `size`."""
         return super().recv(size)
 
     def send(self, data: bytes, flags: int = 0, /) -> int:  # type: ignore[override]  # bytes is all we are given
-        """As socket.send.
+        """Do the same as socket.send.
 
         Raises:
             ConnectionAbortedError: the deadline passed. (A TimeoutError would only make paramiko try again.)
@@ -74,19 +74,19 @@ class DeadlineSocket(socket.socket):
 def resolve(
     hostname: str, port: int, family: AddressFamily, deadline: Deadline, *, look_up: LookUp = socket.getaddrinfo
 ) -> list[Address]:
-    """The addresses of a name, in the order to try them: IPv6 and IPv4 in turns, the resolver's first choice first.
+    """Return the addresses of a name in the order to try them: families in turns, the resolver's first choice first.
 
     Raises:
-        socket.gaierror: there are none.
-        TimeoutError: the resolver did not answer in time. Its thread lives on until it gives up: getaddrinfo cannot
-            be interrupted.
+        socket.gaierror: the name has none.
+        TimeoutError: the resolver did not reply in time. Its thread lives on until the resolver gives up: getaddrinfo
+            cannot be interrupted.
     """
     answers: queue.SimpleQueue[list[Address] | OSError] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
-            found = look_up(hostname, port, _FAMILIES[family], socket.SOCK_STREAM)
-            answers.put([(kind, address) for kind, _, _, _, address in found])
+            records = look_up(hostname, port, _FAMILIES[family], socket.SOCK_STREAM)
+            answers.put([(kind, address) for kind, _, _, _, address in records])
         except OSError as error:
             answers.put(error)
         except UnicodeError:  # a label that is empty or too long for IDNA
@@ -110,15 +110,15 @@ def resolve(
 def connect(
     addresses: Sequence[Address], deadline: Deadline, *, bind_to: Sequence[Address] = (), stagger_s: float = STAGGER_S
 ) -> DeadlineSocket:
-    """A connection to the address that takes one first, with Nagle's algorithm off; all others are closed.
+    """Return a connection to the first address that accepts one, with Nagle's algorithm off. All others are closed.
 
     Args:
-        addresses: in the order to try them. The next one is tried when the last one failed, or has not answered for
-            `stagger_s`, while it goes on trying (RFC 8305).
-        bind_to: addresses of ours, of which the first of the right family is our end. Empty: the kernel's choice.
+        addresses: in the order to try them. The next one starts when the last one failed, or has not replied for
+            `stagger_s`; that one stays in the race (RFC 8305).
+        bind_to: our own addresses; the first of the right family becomes our end. Empty: the kernel's choice.
 
     Raises:
-        OSError: none did; the most telling of the addresses' errors (refused, then timed out, then the rest).
+        OSError: no address accepted; the most telling error of all (refused, then timed out, then the rest).
     """
     race = _Race(deadline, bind_to)
     try:
@@ -135,7 +135,7 @@ def connect(
 
 
 class _Race:
-    """Connections that are being made, all but the winner's closed in the end."""
+    """Connection attempts in progress. All but the winner are closed in the end."""
 
     def __init__(self, deadline: Deadline, bind_to: Sequence[Address]) -> None:
         self.errors: list[OSError] = []
@@ -145,7 +145,7 @@ class _Race:
         self._poll = select.poll()  # not select(), which ends at descriptor 1024
 
     def is_on(self) -> bool:
-        """Whether somebody may still win."""
+        """True while an attempt may still succeed."""
         if self._sockets and self._deadline.remaining() == 0:
             self.errors.append(TimeoutError())
             return False
@@ -172,7 +172,7 @@ class _Race:
             self._failed(sock, error)
 
     def winner(self, seconds: float) -> DeadlineSocket | None:
-        """Whoever connects within `seconds`. None as soon as one fails, or when nobody is left, or the time is over."""
+        """Return the attempt that connects within `seconds`; None if one fails, none is left, or the time is over."""
         seconds = min(seconds, self._deadline.remaining())
         for descriptor, _ in self._poll.poll(math.ceil(seconds * 1000)) if self._sockets else ():
             sock = self._sockets[descriptor]
@@ -186,7 +186,7 @@ class _Race:
         return None
 
     def close(self) -> None:
-        """Close all that are still at it."""
+        """Close the attempts still in progress."""
         for sock in list(self._sockets.values()):
             self._leave(sock)
             sock.close()
@@ -209,12 +209,12 @@ class _Race:
 
 
 def _error(number: int) -> OSError:
-    """OSError chooses the class that belongs to the number."""
+    """Return the error of a number; OSError chooses its own subclass."""
     return OSError(number, os.strerror(number))
 
 
 def _in_turns(addresses: list[Address]) -> list[Address]:
-    """The two families alternating, each in its order, from the family of the first."""
+    """Alternate the two families, each in its own order, beginning with the family of the first address."""
     first = [address for address in addresses if address[0] == addresses[0][0]]
     others = [address for address in addresses if address[0] != addresses[0][0]]
     pairs = zip_longest(first, others)

@@ -1,4 +1,4 @@
-"""Who runs this, as ssh sees it: by the passwd entry, whatever $HOME and $USER say.   [this_user] ─► ssh_config"""
+"""The user running fleetpmap, as ssh sees it: from the passwd entry, not $HOME or $USER.   [this_user] ─► ssh_config"""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 @lru_cache(maxsize=1)
 def home() -> Path:
-    """The home directory."""
+    """Return the home directory."""
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:  # a container that runs under a number nobody named
+    except KeyError:  # a container that runs under a number without a passwd entry
         return Path.home()
 
 
 @lru_cache(maxsize=1)
 def login_name() -> str:
-    """The name."""
+    """Return the login name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

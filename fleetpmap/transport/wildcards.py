@@ -1,6 +1,6 @@
-"""ssh's patterns: `*` and `?`, and lists of them in which `!` says no.   [wildcards] ─► ssh_config_file, known_hosts
+"""ssh's patterns: `*`, `?`, and lists in which `!` negates.   [wildcards] ─► ssh_config.config_files, known_hosts
 
-Brackets stand for themselves, as in `[host]:port`. Time grows with the text times the pattern, whatever they hold.
+Brackets are literal, as in `[host]:port`. Matching takes time proportional to text times pattern, for any input.
 Source: PATTERNS in ssh_config(5); match.c of OpenSSH.
 """
 
@@ -12,16 +12,16 @@ from functools import lru_cache
 
 
 def fits(pattern: str, text: str) -> bool:
-    """Whether the pattern means all of the text."""
+    """True if the pattern matches the whole text."""
     if "*" not in pattern and "?" not in pattern:
         return pattern == text
     pattern = re.sub(r"\*+", "*", pattern)
-    # Every other sign of a pattern is one sign of the text, so a longer one does not fit, and need not be compiled.
+    # Each other character of the pattern matches one of the text: a longer pattern cannot match, and is not compiled.
     return len(pattern) - pattern.count("*") <= len(text) and _compiled(pattern).match(text) is not None
 
 
 def fits_list(patterns: str, text: str) -> bool:
-    """Whether one of the patterns, between commas, fits, and none with a `!` before it does."""
+    """True if one of the comma-separated patterns matches and no matching pattern is negated by `!`."""
     fitted = False
     for pattern in patterns.split(","):
         if pattern.startswith("!"):

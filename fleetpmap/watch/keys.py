@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from fleetpmap.catalogue import BY_RANK, WATCHED_VIEWS
 from fleetpmap.watch.viewport import Window
 
-VIEWS = ("summary", "hosts", "merged", "processes", "compare")
-"""The views that can be watched, in the order of the keys 1 to 5."""
-SORTS = (None, "pss", "rss", "uss", "dirty", "swap", "size")
-"""What `s` goes through; None: the view's own order."""
+SORTS = (None, *(size.name for size in BY_RANK if size.is_watch_sort))
+"""The columns that `s` goes through; None: the view's own order."""
 HELP = (
-    ("1 … 5, v", f"view: {', '.join(VIEWS)}; v the next"),
+    (f"1 … {len(WATCHED_VIEWS)}, v", f"view: {', '.join(WATCHED_VIEWS)}; v the next"),
     ("s", "sort by the next size"),
     ("h, H", "only the next host, the one before; after the last, all of them"),
     ("j, k", "a line down, up; so do the arrows"),
@@ -37,6 +36,8 @@ _SAME_AS = {
 """Arrows, PageUp and PageDown, Home and End, as terminals send them."""
 _KEY = re.compile(r"\x1b+(?:[\[O][0-?]*[ -/]*[@-~]?|.)?|.", re.DOTALL)
 _BEGUN = re.compile(r"\x1b+(?:[\[O][0-?]*[ -/]*)?\Z")
+_VIEW_OF = {str(number): view for number, view in enumerate(WATCHED_VIEWS, 1)}
+"""Number keys to views."""
 _NO_ROOM = Window()
 
 T = TypeVar("T")
@@ -69,12 +70,12 @@ def is_begun(typed: str) -> bool:
 
 
 def pressed(
-    showing: Showing, key: str, hosts: Sequence[str], views: Sequence[str] = VIEWS, window: Window = _NO_ROOM
+    showing: Showing, key: str, hosts: Sequence[str], views: Sequence[str] = WATCHED_VIEWS, window: Window = _NO_ROOM
 ) -> Showing:
     """What is shown after a key; one that means nothing changes nothing, but for the help, which it ends.
 
-    `views`: those of VIEWS that there is something to show in. `window`: what is seen now. Where other rows are shown,
-    or in another order, one is at their beginning.
+    `views`: those of WATCHED_VIEWS that there is something to show in. `window`: what is seen now. Where other rows are
+    shown, or in another order, one is at their beginning.
     """
     match key:
         case "j" | "k" | " " | "b" | "g" | "G" if window.last or not showing.helping:
@@ -83,8 +84,8 @@ def pressed(
             return replace(showing, quit=True)
         case _ if showing.helping:
             return showing.helping
-        case "1" | "2" | "3" | "4" | "5" if VIEWS[int(key) - 1] in views:
-            return replace(showing, view=VIEWS[int(key) - 1], top=0)
+        case _ if (view := _VIEW_OF.get(key)) is not None and view in views:
+            return replace(showing, view=view, top=0)
         case "v":
             return replace(showing, view=_next(views, showing.view, 1), top=0)
         case "s":

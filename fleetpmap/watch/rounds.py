@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from fleetpmap.collection.collector import JOBS, Question, collect
-from fleetpmap.collection.sessions import Connections
+from fleetpmap.collection.sessions import KeptSessions
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostSnapshot, Snapshot
 
@@ -57,12 +57,12 @@ class Rounds:
         self._deadline_s = deadline_s
         self._machines_once = machines_once
         self._stop = stop or Event()
-        self._connections = Connections()
+        self._sessions = KeptSessions()
         self._threads = ThreadPoolExecutor(max(1, min(jobs, len(hosts))), thread_name_prefix="fleetpmap")
 
     def look(self) -> Round:
         """Ask every host once (see collect). One round at a time."""
-        self._connections.next_round()
+        self._sessions.next_round()
         answers: dict[str, HostSnapshot] = {}
         snapshot = collect(
             self._hosts,
@@ -73,8 +73,8 @@ class Rounds:
             machines_once=self._machines_once,
             stop=self._stop,
             executor=self._threads,
-            connections=self._connections,
-            on_host=lambda answer: answers.update({answer.host: answer}),
+            sessions=self._sessions,
+            on_host=lambda snapshot: answers.update({snapshot.name: snapshot}),
         )
         return Round(snapshot, answers)
 
@@ -99,7 +99,7 @@ class Rounds:
     def close(self) -> None:
         """Close the connections. A host that is being asked fails; nobody waits for it."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._connections.close()
+        self._sessions.close()
 
     def __enter__(self) -> Self:
         return self

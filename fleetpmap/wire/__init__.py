@@ -1,22 +1,24 @@
-"""Bytes to replies.   transport ─► [wire] ─► processes, smaps
+"""Parse a host's output into replies.   transport ─► [wire] ─► processes, smaps
 
-    frames      the stream: noise, frames, phases as they come; a cut is an error that says how much came
+    decoder          the stream: noise, frames, phases; truncated output is an error that gives the bytes received
       ▼
-    unpack      a phase's gzip, with limits; body says where its sections are
+    phase            one phase, gunzipped within limits; phase_body finds its sections
       ▼
-    sections    one section's bytes to plain values: grep's and tail's output
-    stats       the same for stat, of every process at once
-    links       the same for tar's: where a symbolic link points
+    section_readers  one section's bytes to plain values: the output of grep and tail
+    stats            the same for the stat files of all processes at once
+    links            the same for tar's output: the targets of symbolic links
       ▼
-    replies     sections to a Listing or a Reading; decides each process's status
+    replies          sections to a Listing or a Reading; decides the status of each process
       ▼
-    model       the types that leave the room
+    reply_types      the types that leave the room
 
-Knows framing, not smaps. The grammar stands at the top of probe/probe.sh, which prints it.
+memory bounds what the listings of all hosts hold together. This room parses the framing and leaves smaps as bytes.
+The grammar stands at the top of probe/probe.sh, which prints it.
 """
 
 from fleetpmap.wire.decoder import Decoder
-from fleetpmap.wire.model import (
+from fleetpmap.wire.phase import DECODED_LIMIT, PROCESS_LIMIT, Limits, PackedReading
+from fleetpmap.wire.reply_types import (
     Capabilities,
     ListedProcess,
     Listing,
@@ -25,7 +27,6 @@ from fleetpmap.wire.model import (
     Reading,
     ReadStatus,
 )
-from fleetpmap.wire.phase import DECODED_LIMIT, PROCESS_LIMIT, Limits, PackedReading
 
 __all__ = [
     "DECODED_LIMIT",

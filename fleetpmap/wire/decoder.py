@@ -1,7 +1,7 @@
-"""The stream to its phases.   transport ─► [frames] ─► unpack
+"""Split a host's output into phases.   transport ─► [decoder] ─► phase
 
-Takes the host's stdout in pieces of any size, and looks at no byte twice. A phase is kept as it comes, up to the line
-`NONCE over` behind it. No I/O.
+Input: the host's stdout in pieces of any size; no byte is searched twice. A phase is stored as received, up to the
+line `NONCE over` that closes it. No I/O.
 """
 
 from __future__ import annotations
@@ -11,77 +11,77 @@ from contextlib import ExitStack, contextmanager
 
 from fleetpmap.errors import HostError, ProtocolError, RemoteError, SudoError
 from fleetpmap.probe import Script
-from fleetpmap.wire.model import Capabilities, Listing
-from fleetpmap.wire.phase import DOING, Limits, PackedReading, Phase, Taken
+from fleetpmap.wire.memory import MemoryBudget
+from fleetpmap.wire.phase import DOING, Limits, PackedReading, Phase, Received
 from fleetpmap.wire.phase_body import FRAME_LIMIT
 from fleetpmap.wire.replies import build_listing, parse_capabilities
-from fleetpmap.wire.room import Room
+from fleetpmap.wire.reply_types import Capabilities, Listing
 from fleetpmap.wire.section_readers import MalformedError, text_of
 
 NOISE_LIMIT = 64 << 10
 """Bytes of noise kept; the rest is dropped."""
 _PIECE = 64 << 10
-"""Bytes looked at together: what follows a frame is copied, and many small frames must not copy much each."""
+"""Bytes searched at a time. The rest of a piece is copied after each frame, so small pieces keep many frames cheap."""
 DEFAULT_LIMITS = Limits()
 _LISTING_COSTS = 3
-"""Bytes of memory for each byte of a list: as it came, and as texts."""
-_LARGE_LISTS = Room(64 << 20)
-"""For the large lists of all hosts."""
+"""Bytes of memory per byte of a listing: the bytes as received, and the texts made of them."""
+_LARGE_LISTINGS = MemoryBudget(64 << 20)
+"""Memory for the large listings of all hosts."""
 
 
 class Decoder:
-    """One host's answer, as it arrives: feed() it, look at `listing` and `reading`, call eof() when the host is done.
+    """Incremental parser of one host's output: feed() it, use `listing` and `reading`, call eof() at the end.
 
-    A new `read` line's answer takes the place of the `reading` before it, which must be unpacked by then. After an
-    error the decoder is of no more use.
+    The reply to a new `read` line replaces the previous `reading`, which must be unpacked by then. Do not use a
+    decoder after it has raised an error.
     """
 
     def __init__(self, script: Script, *, host: str, limits: Limits = DEFAULT_LIMITS) -> None:
         self.listing: Listing | None = None
-        """Phase one, once it is in whole."""
+        """The list phase; None until all of it has arrived."""
         self.reading: PackedReading | None = None
-        """The latest phase two, once it is in whole; nobody has looked into it yet."""
+        """The latest read phase, still packed; None until all of it has arrived."""
         self.stuck: tuple[int, ...] = ()
-        """Processes whose files did not come back: for them the host gave the phase up that was asked for last."""
+        """Pids of processes with a file that blocked its reader; the host gave up the latest phase because of them."""
         self._script = script
         self._host = host
         self._limits = limits
         self._nonce = script.nonce.encode()
         self._phase_end = self._nonce + b" over\n"
-        self._received = 0
-        self._taken = Taken()
-        self._noise_came = 0
+        self._output_size = 0
+        self._received = Received()
+        self._noise_size = 0
         self._noise = bytearray()
-        self._pending = b""  # between phases: what may be the beginning of a frame's line
+        self._pending = b""  # the last bytes received, if a frame's line or the end of the phase may begin in them
         self._capabilities: Capabilities | None = None
         self._stage = "exec"
-        self._phase: Phase | None = None  # the one that is coming in
+        self._phase: Phase | None = None  # the phase being received
         self._done = False
 
     @property
     def begun(self) -> bool:
-        """Whether the probe has said its first word."""
+        """True once the probe's first frame has arrived."""
         return self._capabilities is not None
 
     @property
     def awaited(self) -> bytes:
-        """What has to come before there is anything to do: within a phase its end, between two the next frame."""
+        """Bytes without which feeding more has no effect: inside a phase its last line, else the nonce of a frame."""
         return self._nonce if self._phase is None else self._phase_end
 
     @property
     def noise(self) -> bytes:
-        """What came outside the frames (a banner, a login script's talk): its first NOISE_LIMIT bytes."""
+        """Output outside the frames (a banner, the output of a login script): its first NOISE_LIMIT bytes."""
         pending = b"" if self._pending.startswith(self._nonce) else self._pending
         return bytes(self._noise + pending)[:NOISE_LIMIT]
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece of the host's stdout.
+        """Parse the next piece of the host's stdout.
 
         Raises:
-            ProtocolError: this is not the wire format, or more of it than the limits allow.
-            RemoteError: the probe says that it cannot run there.
+            ProtocolError: it is not the wire format, or longer than the limits allow.
+            RemoteError: the probe reports that it cannot run there.
         """
-        self._received += len(data)
+        self._output_size += len(data)
         try:
             for start in range(0, len(data), _PIECE):
                 piece = data[start : start + _PIECE]
@@ -91,28 +91,28 @@ class Decoder:
             raise self._wrong(str(error)) from error
 
     def expect_both(self) -> None:
-        """Both phases have been asked for in one: they follow without a line of their own, and then the usual end."""
+        """Expect the reply to a `list` line with pids: both phases in one body, without a frame before them."""
         packing = "gzip" if self._capabilities and self._capabilities.compression == "gzip" else "plain"
         self._keep_noise(self._pending, len(self._pending))
         self._pending = b""
         self._enter("list", packing, read_follows=True)
 
     def begin_again(self) -> None:
-        """Both phases are over, and the next will be another list. What came is let go of; the limits count anew."""
+        """Expect another list phase: drop the previous replies and reset what counts towards the limits."""
         self.listing = self.reading = None
         self.stuck = ()
-        self._received = self._noise_came = 0
-        self._taken = Taken()
+        self._output_size = self._noise_size = 0
+        self._received = Received()
 
     def eof(self) -> None:
-        """The host has closed its stdout, which is right only after the answer to `quit`.
+        """Check that the host may close its stdout now: it may only after its reply to `quit`.
 
         Raises:
-            ProtocolError: the answer is cut; says where, and how many bytes came.
+            ProtocolError: the output is truncated; the message gives the place and the bytes received.
         """
         if self._done:
             return
-        came = f"after {self._received:,} bytes"
+        came = f"after {self._output_size:,} bytes"
         if not self.begun:
             raise self._error(
                 f"the probe did not start: the output ended {came} without a word of it",
@@ -125,7 +125,7 @@ class Decoder:
         )
 
     def _between(self, data: bytes) -> bytes:
-        """Take what lies between phases, up to the end of the next frame's line; what follows that line."""
+        """Parse text between two phases, up to the next frame's line. Return the text behind that line."""
         text = self._pending + data
         frame = self._frame_at(text)
         if frame is None:
@@ -141,16 +141,16 @@ class Decoder:
         return rest
 
     def _frame_at(self, text: bytes) -> int | None:
-        """Where the next frame's line begins."""
-        # The first is looked for with its word: a device that echoes its input would show us our own nonce.
+        """Return the offset of the next frame's line; None if there is none."""
+        # The first frame is searched with its word: a device that echoes its input would send our own nonce back.
         words = (b" ",) if self.begun else (b" begin ", b" fail ")
-        found = [at for word in words if (at := text.find(self._nonce + word)) >= 0]
-        return min(found, default=None)
+        offsets = [at for word in words if (at := text.find(self._nonce + word)) >= 0]
+        return min(offsets, default=None)
 
     def _keep_noise(self, text: bytes, stop: int) -> bytes:
-        """The text after `stop`; what is before it is noise."""
-        self._noise_came += stop
-        if self._noise_came > self._limits.noise:
+        """Store the text before `stop` as noise and return the rest."""
+        self._noise_size += stop
+        if self._noise_size > self._limits.noise:
             message = f"it sent more than {self._limits.noise:,} bytes outside the probe's frames"
             raise self._error(message, hint="-vv shows how it begins")
         self._noise += text[: min(stop, NOISE_LIMIT - len(self._noise))]
@@ -175,27 +175,27 @@ class Decoder:
                 raise MalformedError(f'this version does not know the frame "{" ".join(words)[:60]}"')
 
     def _enter(self, stage: str, packing: str, *, read_follows: bool = False) -> None:
-        """What comes next is a phase."""
+        """Begin to receive a phase."""
         self._stage, self.reading = stage, None
-        about = (self._nonce, self._host, self._limits, self._taken)
-        self._phase = Phase(stage, packing, *about, read_follows=read_follows)
+        common = (self._nonce, self._host, self._limits, self._received)
+        self._phase = Phase(stage, packing, *common, read_follows=read_follows)
 
     def _within(self, phase: Phase, data: bytes) -> bytes:
-        """Take a phase's bytes, up to the line that says it is over; what follows that line."""
+        """Store a phase's bytes, up to the line `NONCE over`. Return the text behind that line."""
         text = self._pending + data
-        found = text.find(self._phase_end)
-        stop = found if found >= 0 else max(0, len(text) - len(self._phase_end) + 1)
+        end = text.find(self._phase_end)
+        stop = end if end >= 0 else max(0, len(text) - len(self._phase_end) + 1)
         if stop:
             phase.add(text[:stop])
-        if found < 0:
+        if end < 0:
             self._pending = text[stop:]
             return b""
         self._pending, self._phase = b"", None
         self._finish(phase)
-        return text[found + len(self._phase_end) :]
+        return text[end + len(self._phase_end) :]
 
     def _finish(self, phase: Phase) -> None:
-        """A phase came in: make its reply."""
+        """Build the reply of a phase that has arrived whole."""
         if self._capabilities is None:
             raise MalformedError("a phase came before the first frame")
         self.stuck = phase.stuck()
@@ -205,14 +205,14 @@ class Decoder:
             with ExitStack() as turn:
                 body = phase.unpack(when_large=lambda: turn.enter_context(self._turn()))
                 self.listing = build_listing(self._capabilities, body, phase.malformed)
-                _LARGE_LISTS.hold(self.listing, _LISTING_COSTS * body.size)
+                _LARGE_LISTINGS.hold(self.listing, _LISTING_COSTS * body.size)
         if phase.stage == "read" and self.listing is not None:
             self.reading = PackedReading(self.listing, phase)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """This host's turn to take a large list apart."""
-        with _LARGE_LISTS.turn() as has_come:
+        """Wait until this host may build its large listing."""
+        with _LARGE_LISTINGS.turn() as has_come:
             if not has_come:
                 hint = "ask it alone, or fewer hosts at once with --jobs"
                 raise self._error("the long lists of processes of other hosts left no room for its own", hint=hint)

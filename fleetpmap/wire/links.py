@@ -1,9 +1,9 @@
-"""An archive of symbolic links to where they point.   frames ─► [links] ─► replies
+"""Parse tar archives of symbolic links into their targets.   phase_body ─► [links] ─► replies
 
-tar is what reads links in one process, GNU's and BusyBox's alike, and says where a target ends without a sign that the
-target could hold: it may have newlines in it, and anything else but a NUL. Only what tar writes for `PID/exe` is known
-here: a header of 512 bytes for each link, before it one with the target as its content where that is longer than 100
-bytes (GNU's type K). tarfile would do far more, on the word of a host that may send anything.
+tar (GNU's and BusyBox's) reads all links in one process and gives each target's length. A separator would not do: a
+target may hold any byte but NUL, newlines included. Only the archives that tar writes for `PID/exe` are understood: a
+header of 512 bytes per link and, if the target is longer than 100 bytes, a header before it with the target as content
+(GNU's type K). tarfile is not used: it understands far more, and a host may send anything.
 Source: tar(5); POSIX.1-2001, ustar; the GNU manual, "Basic Tar Format".
 """
 
@@ -18,9 +18,10 @@ _LINK, _LONG_TARGET = b"2", b"K"
 
 
 def parse_links(section: bytes, name: bytes) -> dict[int, str]:
-    """Where each `PID/NAME` points; one that could not be read is not in it. Archives may follow each other.
+    """Return the target of each `PID/NAME`, by pid. A link that could not be read is missing.
 
-    Of a process whose main thread has ended it may be another's, `PID/task/TID/NAME`.
+    The section may hold several archives. After the main thread of a process has ended, its link may be that of another
+    thread, `PID/task/TID/NAME`.
     """
     targets: dict[int, str] = {}
     long_target: bytes | None = None
@@ -29,7 +30,7 @@ def parse_links(section: bytes, name: bytes) -> dict[int, str]:
         header = section[at : at + _BLOCK]
         at += _BLOCK
         if header.count(0) == len(header):
-            continue  # what closes an archive, and fills its last record
+            continue  # zero blocks close an archive and fill its last record
         content = section[at : at + _size(header)]
         at += -(-len(content) // _BLOCK) * _BLOCK
         if header[156:157] == _LONG_TARGET:
@@ -47,7 +48,7 @@ def parse_links(section: bytes, name: bytes) -> dict[int, str]:
 
 
 def _size(header: bytes) -> int:
-    """Bytes of content behind a header: octal digits."""
+    """Return the bytes of content behind a header, which gives them in octal digits."""
     digits = header[124:136].strip(b" \0")
     if len(header) < _BLOCK or digits.strip(b"01234567"):
         raise MalformedError("the archive of links has a block that is no header")

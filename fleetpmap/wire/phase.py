@@ -1,7 +1,7 @@
-"""A phase as it came to its bytes.   frames ─► [unpack] ─► body ─► replies
+"""Store a phase as received, and unpack it later.   decoder ─► [phase] ─► phase_body ─► replies
 
-Unpacking and building take most of a host's time here, so a phase is held as it came until somebody wants it, in
-whichever thread. No I/O.
+Unpacking a phase and building its reply take most of the time that a host costs here. So a phase stays packed until
+its reply is needed, and any thread may unpack it. No I/O but a temporary file for long phases.
 """
 
 from __future__ import annotations
@@ -16,56 +16,57 @@ from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO
 
 from fleetpmap.errors import ProtocolError
-from fleetpmap.wire.model import Listing, Reading
 from fleetpmap.wire.phase_body import Body
 from fleetpmap.wire.replies import build_reading
+from fleetpmap.wire.reply_types import Listing, Reading
 from fleetpmap.wire.section_readers import MalformedError
 
 DECODED_LIMIT = 2 << 30
-"""Bytes of answer taken from one host, after gunzip."""
+"""Bytes accepted from one host, after gunzip."""
 TEXT_LIMIT = 128 << 20
-"""Bytes of smaps kept of one host: some 180,000 mappings. What comes beyond is dropped, and its processes are `cut`."""
+"""Bytes of smaps kept of one host: some 180,000 mappings. Text beyond is dropped, and its processes are `cut`."""
 PROCESS_LIMIT = TEXT_LIMIT
-"""Bytes of smaps taken of one process. A longer text is dropped, and its process is `cut`."""
+"""Bytes of smaps accepted of one process. A longer text is dropped, and its process is `cut`."""
 IN_MEMORY = 2 << 20
-"""Bytes of a phase, as it comes, that are held in memory; what is longer waits in a temporary file without a name."""
+"""Bytes of a packed phase held in memory; a longer phase is stored in a temporary file without a name."""
 _LARGE_LIST = 4 << 20
-"""Bytes of an unpacked list from which on one host's at a time is unpacked and taken apart: a list of 10,000 processes
-has two million."""
+"""Bytes of an unpacked list phase from which on only one host at a time unpacks and parses its own. A list of 10,000
+processes has two million."""
 _PIECE = 1 << 20
-"""Bytes gunzipped at a time at most: a bomb is noticed before it has gone off. Each time, other threads get the
-interpreter, and this one has to wait for it afterwards: with 64 KiB that takes longer than the unpacking."""
+"""Most bytes out of one call of gunzip, so that a bomb is noticed early. Each call releases the interpreter to other
+threads and has to wait for it afterwards: with 64 KiB the waits would take longer than the unpacking."""
 _PACKED_PIECE = 64 << 10
-"""Bytes given to gunzip at a time: it copies what it has not used yet."""
+"""Bytes given to one call of gunzip, which copies the part that it leaves unused."""
 _EXPANSION_FREE = 16 << 20
-_AMID = 1 << 20
-"""Bytes at the end of a phase that was given up, among which is the line that says for whom."""
+"""Bytes out of gunzip up to which the expansion is not checked."""
+_STUCK_LINE_WITHIN = 1 << 20
+"""Bytes at the end of a phase that was given up, in which the line with the stuck pids is searched."""
 
 DOING = {"exec": "starting", "list": "listing processes", "read": "reading smaps"}
-"""What the host does at each stage, in the words of the messages."""
+"""The work of the host at each stage, in the words of the messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is taken from one host, in bytes: as they come in, and after gunzip. More is refused."""
+    """Bytes accepted from one host, as received and after gunzip. More is an error."""
 
     host: int = DECODED_LIMIT
-    """All of the answer."""
+    """The whole output."""
     text: int = TEXT_LIMIT
-    """All of the host's smaps that is kept; this alone is no error."""
+    """The smaps of all processes; beyond it, text is dropped and no error is raised."""
     process: int = PROCESS_LIMIT
-    """One process's smaps; this alone is no error."""
+    """The smaps of one process; a longer one is dropped and no error is raised."""
     listing: int = 32 << 20
-    """Phase one."""
+    """The list phase."""
     noise: int = 16 << 20
-    """What comes outside the phases."""
+    """Output outside the phases."""
     expansion: int = 200
     """Bytes out of gunzip for each byte in, once 16 MiB are out. Smaps give 13 to 90, a gzip bomb 1,000."""
 
 
 @dataclass(slots=True)
-class Taken:
-    """Bytes taken from a host so far, in all the phases of one conversation."""
+class Received:
+    """Bytes received from a host so far, in all phases of one session."""
 
     packed: int = 0
     unpacked: int = 0
@@ -73,37 +74,39 @@ class Taken:
 
 @dataclass(slots=True, weakref_slot=True)
 class Phase:
-    """One phase as it comes, or both: it grows until the host says that it is over, and `unpack` uses it up."""
+    """One phase as received, or both in one body: it grows until the host ends it, and `unpack` consumes it."""
 
     stage: str
-    """list or read: what is in it, or comes first."""
+    """`list` or `read`; of both in one body, the one that is unpacked next."""
     packing: str
-    """gzip or plain."""
+    """`gzip` or `plain`."""
     nonce: bytes
     host: str
     limits: Limits
-    taken: Taken
+    received: Received
     read_follows: bool = False
-    """Behind the list, packed together with it, come the texts."""
+    """True if the read phase follows the list in the same body, packed together with it."""
     _packed: IO[bytes] = field(default_factory=partial(SpooledTemporaryFile, IN_MEMORY))
     _is_read: bool = False
-    """Whether unpacking has begun."""
+    """True once unpacking has begun."""
     size: int = 0
-    """Bytes that came."""
+    """Bytes received, as packed by the host."""
     _gunzip: zlib._Decompress = field(default_factory=partial(zlib.decompressobj, wbits=31))
-    _given: int = 0
-    _came_out: int = 0
+    _gunzip_in: int = 0
+    """Bytes given to gunzip so far."""
+    _gunzip_out: int = 0
+    """Bytes that came out of it so far."""
     _rest: bytes = b""
-    """What was unpacked with the list, and lies behind it."""
+    """Beginning of the read phase that was unpacked together with the end of the list."""
 
     def __post_init__(self) -> None:
-        weakref.finalize(self, self._packed.close)  # also where the conversation ends in an error
+        weakref.finalize(self, self._packed.close)  # also if the session ends in an error
 
     def add(self, piece: bytes) -> None:
-        """Take the next bytes.
+        """Store the next bytes.
 
         Raises:
-            ProtocolError: these are more than the limits allow.
+            ProtocolError: they exceed the limits, or there is no disk space to store them.
         """
         try:
             self._packed.write(piece)
@@ -111,18 +114,18 @@ class Phase:
             message = f"its answer cannot be kept in {gettempdir()}: {error.strerror}"
             raise self.error(message, hint="make room there, or name another directory in TMPDIR") from error
         self.size += len(piece)
-        self.taken.packed += len(piece)
-        self._limit(0 if self.read_follows else self.size, self.taken.packed)
+        self.received.packed += len(piece)
+        self._limit(0 if self.read_follows else self.size, self.received.packed)
 
     def stuck(self) -> tuple[int, ...]:
-        """The processes for which the host gave the phase up, which then is of no use; () if it did not.
+        """Return the pids for which the host gave up this phase, which then cannot be used; () if it did not.
 
-        The line that names them may lie amid what was still on its way then.
+        The line with the pids is not at the very end: other processes of the phase were still printing behind it.
         """
         given_up = self.nonce + b" given up\n"
         if self._last(len(given_up)) != given_up:
             return ()
-        line = re.search(self.nonce + rb" stuck ((?:\d{1,9} ?){1,999})\n", self._last(_AMID))
+        line = re.search(self.nonce + rb" stuck ((?:\d{1,9} ?){1,999})\n", self._last(_STUCK_LINE_WITHIN))
         self._packed.close()
         return tuple(map(int, line[1].split())) if line else ()
 
@@ -131,13 +134,14 @@ class Phase:
         return self._packed.read(size)
 
     def unpack(self, check: Callable[[], None] = lambda: None, when_large: Callable[[], object] = lambda: None) -> Body:
-        """The phase's bytes; of both phases in one, the list's, and the next time the other's.
+        """Return the body of the phase. If both phases are in one body, the first call returns the list.
 
-        `check` is called for each megabyte, and may raise; `when_large` before a large list is unpacked any further.
+        `check` is called for each megabyte and may raise an error that ends the unpacking. `when_large` is called
+        once, before more than 4 MiB of a list are unpacked.
 
         Raises:
-            ProtocolError: they are more than the limits allow, or not whole.
-            MalformedError: they are nothing that the probe prints.
+            ProtocolError: the body exceeds the limits or is truncated.
+            MalformedError: the probe prints no such body.
         """
         body = Body(self.nonce, self.limits.text)
         unpacked, rest, is_large = 0, None, False
@@ -148,7 +152,7 @@ class Phase:
             if not piece:
                 raise self._stopped()
             unpacked += len(piece)
-            self._limit(unpacked, self.taken.unpacked)
+            self._limit(unpacked, self.received.unpacked)
             if self.stage == "list" and unpacked > _LARGE_LIST and not is_large:
                 is_large = True
                 when_large()
@@ -162,21 +166,21 @@ class Phase:
         return body
 
     def error(self, message: str, *, hint: str) -> ProtocolError:
-        """What is wrong with this phase of this host."""
+        """Return an error about this phase of this host."""
         return ProtocolError(message, host=self.host, stage=self.stage, hint=hint)
 
     def malformed(self, what: MalformedError) -> ProtocolError:
-        """The same for what the probe does not print."""
+        """Return the error about text that the probe does not print."""
         return self.error(f"not the answer of our probe: {what}", hint="-vv shows what came")
 
     def _unpacked(self) -> bytes:
-        """The next piece; b"" at the end."""
-        piece = self._gunzipped() if self.packing == "gzip" else self._came()
-        self.taken.unpacked += len(piece)
+        """Return the next piece, unpacked; b"" at the end."""
+        piece = self._gunzipped() if self.packing == "gzip" else self._next_packed()
+        self.received.unpacked += len(piece)
         return piece
 
-    def _came(self) -> bytes:
-        """The next bytes as they came, not too many; b"" at the end."""
+    def _next_packed(self) -> bytes:
+        """Return the next bytes as received, at most 64 KiB; b"" at the end."""
         if not self._is_read:
             self._packed.seek(0)
             self._is_read = True
@@ -186,19 +190,19 @@ class Phase:
         while not self._gunzip.eof:
             packed = self._gunzip.unconsumed_tail
             if not packed:
-                packed = self._came()
-                self._given += len(packed)
+                packed = self._next_packed()
+                self._gunzip_in += len(packed)
             try:
                 piece = self._gunzip.decompress(packed, _PIECE)
             except zlib.error as error:
                 raise MalformedError(f"what came is not gzip ({error})") from error
-            self._came_out += len(piece)
+            self._gunzip_out += len(piece)
             self._check_expansion()
             if piece:
                 return piece
             if not packed:
                 raise self._stopped()
-        if self._gunzip.unused_data or self._came():
+        if self._gunzip.unused_data or self._next_packed():
             raise MalformedError("something follows the gzip")
         return b""
 
@@ -209,7 +213,7 @@ class Phase:
         )
 
     def _check_expansion(self) -> None:
-        if self._came_out > max(_EXPANSION_FREE, self.limits.expansion * self._given):
+        if self._gunzip_out > max(_EXPANSION_FREE, self.limits.expansion * self._gunzip_in):
             raise self.error(
                 f"what came unpacks to more than {self.limits.expansion} times its size: a gzip bomb",
                 hint="no smaps does that: see what runs on that host as `sh` or `gzip`",
@@ -227,26 +231,26 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class PackedReading:
-    """Phase two as it came, whole: `unpack` makes it a Reading, once, in any thread."""
+    """A complete read phase, still packed. `unpack` turns it into a Reading, once, in any thread."""
 
     listing: Listing
     phase: Phase
 
     @property
     def host(self) -> str:
-        """Whose it is."""
+        """Name of the host."""
         return self.phase.host
 
     @property
     def size(self) -> int:
-        """Bytes packed."""
+        """Size in bytes, packed."""
         return self.phase.size
 
     def unpack(self, check: Callable[[], None] = lambda: None) -> Reading:
-        """The reading; uses the packed bytes up. `check` is called now and then, and may raise.
+        """Return the reading and release the packed bytes. `check` is called for each megabyte and may raise.
 
         Raises:
-            ProtocolError: this is not the wire format, not whole, or more than the limits allow.
+            ProtocolError: the phase is not in the wire format, truncated, or longer than the limits allow.
         """
         try:
             return build_reading(self.listing, self.phase.unpack(check), self.phase.limits.process)

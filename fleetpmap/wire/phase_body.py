@@ -1,7 +1,12 @@
-"""One phase's bytes, and where its sections are.   frames ─► [body] ─► replies
+"""The unpacked bytes of a phase, indexed by section.   phase ─► [phase_body] ─► replies
 
-A section begins after a line `NONCE NAME`, the line `NONCE end` closes the phase. Nobody but the probe knows the nonce,
-so wherever it stands, it is a frame.
+    NONCE stat       each section begins after a line with its name
+    1/stat:1 (init) S 0 …
+    NONCE uid
+    1/status:Uid:   0   0   0   0
+    NONCE end        the end of the body
+
+The nonce is random and only the probe prints it, so every occurrence is a frame, even in the middle of a line.
 """
 
 from __future__ import annotations
@@ -13,64 +18,64 @@ from itertools import pairwise
 from fleetpmap.wire.section_readers import MalformedError, Span, text_of
 
 FRAME_LIMIT = 1024
-"""Bytes in a frame's line at most; the longest has less than 400."""
+"""Most bytes in a frame's line; the longest has fewer than 400."""
 FRAMES_LIMIT = 1 << 14
-"""Frames in a phase at most: some six for every 500 processes."""
+"""Most frames in a phase; 500 processes take some six."""
 
 
 class Body:
-    """A phase, as it comes in. Holds its bytes once."""
+    """The unpacked bytes of a phase, fed in pieces and held once, with the offsets of its sections."""
 
-    def __init__(self, nonce: bytes, room: int = sys.maxsize) -> None:
-        """What comes of smaps is dropped once there are `room` bytes, up to the end of its section."""
+    def __init__(self, nonce: bytes, text_limit: int = sys.maxsize) -> None:
+        """Once the body has `text_limit` bytes, the rest of each smaps section is dropped."""
         self.ended = False
-        """Whether the end frame is in."""
+        """True once the end frame has arrived."""
         self.cut: set[int] = set()
-        """Where smaps sections end whose further bytes were dropped."""
-        self._room = room
+        """End offsets of the smaps sections of which bytes were dropped."""
+        self._text_limit = text_limit
         self._nonce = nonce
         self._bytes = io.BytesIO()
-        self._unseen = b""  # the last bytes: what may be the beginning of a frame
+        self._unseen = b""  # the last bytes stored, if a frame may begin in them
         self._frames = 0
-        self._section, self._start = "", 0  # the one that is coming in, and where it begins
+        self._section, self._start = "", 0  # name and offset of the section being received
         self._spans: dict[str, list[Span]] = {}
 
     def add(self, piece: bytes) -> bytes | None:
-        """Take the next bytes; None, or once the end frame is in, those that follow it."""
+        """Store the next bytes. Return None, or once the end frame has arrived, the bytes behind it."""
         if self.ended:
             return piece
         text = self._unseen + piece
-        if self._section == "smaps" and self._bytes.tell() >= self._room:
+        if self._section == "smaps" and self._bytes.tell() >= self._text_limit:
             text = piece = self._without_smaps(text)
         before = self._bytes.tell() - len(self._unseen)
         self._bytes.write(piece)
         at = 0
-        while (found := text.find(self._nonce, at)) >= 0:
-            stop = text.find(b"\n", found, found + FRAME_LIMIT)
+        while (frame := text.find(self._nonce, at)) >= 0:
+            stop = text.find(b"\n", frame, frame + FRAME_LIMIT)
             if stop < 0:
                 break
-            name = text_of(text[found + len(self._nonce) + 1 : stop])
+            name = text_of(text[frame + len(self._nonce) + 1 : stop])
             at = stop + 1
             self._frames += 1
             if self._frames > FRAMES_LIMIT:
                 raise MalformedError(f"more than {FRAMES_LIMIT:,} frames")
             if name != "void":
-                self._spans.setdefault(self._section, []).append((self._start, before + found))
+                self._spans.setdefault(self._section, []).append((self._start, before + frame))
             self._section, self._start = name, before + at
             if name == "end":
                 self.ended = True
                 return text[at:]
-        if found >= 0 and len(text) - found >= FRAME_LIMIT:
+        if frame >= 0 and len(text) - frame >= FRAME_LIMIT:
             raise MalformedError("a frame's line has no end")
-        self._unseen = text[found if found >= 0 else max(at, len(text) - len(self._nonce) + 1) :]
+        self._unseen = text[frame if frame >= 0 else max(at, len(text) - len(self._nonce) + 1) :]
         return None
 
     def _without_smaps(self, text: bytes) -> bytes:
-        """The text from the next frame on, or from what may be the beginning of one."""
-        found = text.find(self._nonce)
-        kept = found if found >= 0 else max(0, len(text) - len(self._nonce) + 1)
+        """Return the text from the next frame on, or from bytes at its end that may begin one."""
+        frame = text.find(self._nonce)
+        kept = frame if frame >= 0 else max(0, len(text) - len(self._nonce) + 1)
         end = self._bytes.tell() - len(self._unseen)
-        if end not in self.cut:  # nothing is missing yet, so what is there already may stay
+        if end not in self.cut:  # nothing was dropped from this section yet, so the bytes stored of it may stay
             end += min(kept, len(self._unseen))
         if kept > len(self._unseen):
             self.cut.add(end)
@@ -81,15 +86,15 @@ class Body:
 
     @property
     def size(self) -> int:
-        """Bytes that it holds."""
+        """Bytes stored."""
         return self._bytes.tell()
 
     def spans(self, name: str) -> list[Span]:
-        """Where the sections of this name are, without those that the host calls void."""
+        """Return start and end of each section of this name; a section followed by a `void` frame is not valid."""
         return self._spans.get(name, [])
 
     def section(self, name: str) -> bytes:
-        """The bytes of all sections of this name; b"" if there is none."""
+        """Return the bytes of all sections of this name, joined; b"" if there is none."""
         spans = self.spans(name)
         if not spans:
             return b""
@@ -97,14 +102,14 @@ class Body:
             return b"".join([view[start:stop] for start, stop in spans])
 
     def whole(self) -> bytes:
-        """All bytes, not copied as long as the caller lets go of them before pack()."""
+        """Return all bytes, without a copy. Release them before pack(), or pack() has to copy the buffer."""
         return self._bytes.getvalue()
 
     def pack(self, spans: list[Span]) -> bytes:
-        """These parts as one bytes object; uses the body up.
+        """Return these spans as one bytes object, in this order. The body cannot be used afterwards.
 
-        If they lie in this order, as nearly always, they are moved together inside the buffer itself, which getvalue()
-        then hands out: a host's smaps can be tens of megabytes, and there should not be two of them.
+        Nearly always the spans are in ascending order. Then they are moved together inside the buffer, which
+        getvalue() returns without a copy: the smaps of a host can be tens of megabytes.
         """
         if any(following[0] < part[1] for part, following in pairwise(part for part in spans if part[0] < part[1])):
             text = self._bytes.getvalue()

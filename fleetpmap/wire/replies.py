@@ -1,6 +1,6 @@
-"""Sections to a Listing or a Reading.   sections ─► [replies] ─► model
+"""Build a Listing or a Reading from sections.   section_readers, stats, links ─► [replies] ─► reply_types
 
-Here each process that was asked for gets its one status.
+The status of each requested process is decided here, and only here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from fleetpmap.units import KIB
 from fleetpmap.wire.links import parse_links
-from fleetpmap.wire.model import (
+from fleetpmap.wire.phase_body import Body
+from fleetpmap.wire.reply_types import (
     Capabilities,
     ListedProcess,
     Listing,
@@ -19,7 +20,6 @@ from fleetpmap.wire.model import (
     Reading,
     ReadStatus,
 )
-from fleetpmap.wire.phase_body import Body
 from fleetpmap.wire.section_readers import (
     Facts,
     MalformedError,
@@ -42,13 +42,13 @@ from fleetpmap.wire.section_readers import (
 from fleetpmap.wire.stats import Stat, name_of_text, parse_stats, stat_of, stat_of_text
 
 PAGE_SIZES = range(1 << 10, (1 << 20) + 1)
-"""Bytes of a page, as far as we believe a host."""
+"""Page sizes accepted from a host, in bytes."""
 _STOPPED = "T"
-"""State of a process stopped by a signal, with all its threads; a tracer (t) may stop only one of them."""
+"""State of a process that a signal stopped, with all its threads; a tracer (t) may stop only one of them."""
 
 
 def parse_capabilities(words: list[str]) -> Capabilities:
-    """The `KEY=VALUE` words of the begin frame; keys of a later probe are ignored."""
+    """Parse the `KEY=VALUE` words of the begin frame. Keys of a later probe are ignored."""
     values = dict(word.partition("=")[::2] for word in words)
     try:
         page_size = number(bytes_of(values["page_size"]))
@@ -71,10 +71,10 @@ def parse_capabilities(words: list[str]) -> Capabilities:
 def build_listing(
     capabilities: Capabilities, body: Body, malformed: Callable[[MalformedError], Exception] = lambda error: error
 ) -> Listing:
-    """Phase one.
+    """Build the listing from a list phase.
 
-    A stat that the kernel cannot have printed is found out when somebody asks for its process: what `malformed` makes
-    of it is raised then.
+    Most stat lines are parsed when their process is first accessed. If one is malformed then, the exception that
+    `malformed` makes of the MalformedError is raised.
 
     Raises:
         MalformedError: a section that its tool cannot have printed.
@@ -119,7 +119,7 @@ def build_listing(
 
 
 def _of_thread(process: ListedProcess, facts: Facts, page_size: int) -> ListedProcess:
-    """The process with what a thread tells in place of the main one, which has ended and no longer does."""
+    """Return the process with the RSS, command line and cgroups of a living thread: its main thread has ended."""
     pid = process.pid
     rss_pages = stat_of_text(pid, facts["thread"][pid][0]).rss_pages
     process = process._replace(
@@ -131,9 +131,10 @@ def _of_thread(process: ListedProcess, facts: Facts, page_size: int) -> ListedPr
 
 
 def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
-    """Phase two; uses `body` up. A text of more than `process_limit` bytes is dropped, its process `cut`.
+    """Build the reading from a read phase; `body` cannot be used afterwards.
 
-    So are those that the body had no room for.
+    Processes are `cut` if their text has more than `process_limit` bytes or if the body reached its own limit. Their
+    texts are dropped.
     """
     raw = {name: body.section(name) for name in ("uid", "facts")}
     uids = parse_uids(raw["uid"])
@@ -171,7 +172,7 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
 
 
 def _stats(facts: Facts) -> dict[int, Stat]:
-    """Each process's stat; with a thread's state and memory where the main thread has ended."""
+    """Return the stat of each process. If its main thread has ended, all but the start time is another thread's."""
     stats = {pid: stat_of_text(pid, b"\0".join(text)) for pid, text in facts["stat"].items()}
     for pid, text in facts["thread"].items():
         if pid in stats:
@@ -179,8 +180,8 @@ def _stats(facts: Facts) -> dict[int, Stat]:
     return stats
 
 
-def _stopped(one: ListedProcess | Stat | None) -> bool:
-    return one is not None and one.state == _STOPPED
+def _stopped(process: ListedProcess | Stat | None) -> bool:
+    return process is not None and process.state == _STOPPED
 
 
 def _arguments(pid: int, facts: Facts, listing: Listing) -> tuple[str, ...] | None:
@@ -190,11 +191,11 @@ def _arguments(pid: int, facts: Facts, listing: Listing) -> tuple[str, ...] | No
 
 
 def _locate_all(body: Body) -> tuple[dict[int, Span], dict[int, Span]]:
-    """Where each process's text is, in the order printed; and those of threads whose main thread has ended."""
+    """Return the spans of the processes' own texts, by pid in the order printed, and of texts read from a thread."""
     texts: dict[int, Span] = {}
     threads: dict[int, Span] = {}
     for section in body.spans("smaps"):
-        if section[0] == section[1] in body.cut:
+        if section[0] == section[1] in body.cut:  # all of it was dropped, tail's first header included
             continue
         for pid, start, stop, of_thread in locate_texts(body.whole(), *section):
             if pid in (threads if of_thread else texts):
@@ -206,7 +207,7 @@ def _locate_all(body: Body) -> tuple[dict[int, Span], dict[int, Span]]:
 def _statuses(
     listing: Listing, verdicts: dict[int, str], stats: dict[int, Stat], texts: dict[int, Span], process_limit: int
 ) -> dict[int, ReadStatus]:
-    """What became of each process, in the order asked."""
+    """Return the status of each process, by pid in the order requested."""
     opens_denied = _opens_denied(listing.capabilities)
     return {
         pid: _status(
@@ -221,12 +222,12 @@ def _statuses(
 
 
 def _opens_denied(capabilities: Capabilities) -> bool:
-    """Whether the kernel opens a smaps that may not be read and then gives nothing, as those before 3.18 do."""
+    """Return whether open() succeeds on an smaps that the login may not read: before 3.18 it did, and read() failed."""
     return _release(capabilities.kernel) < (3, 18)
 
 
 def _cut_short(statuses: dict[int, ReadStatus], texts: dict[int, Span], cut: set[int]) -> dict[int, ReadStatus]:
-    """The processes whose text was dropped, or its end."""
+    """Return `cut` for each process with a text that the body's limit removed, in whole or at its end."""
     return {
         pid: "cut"
         for pid, status in statuses.items()
@@ -235,7 +236,7 @@ def _cut_short(statuses: dict[int, ReadStatus], texts: dict[int, Span], cut: set
 
 
 def _verdict(verdict: str, *, reached: bool, opens_denied: bool) -> str:
-    """What open() said, read with what tail did: GNU's stops at the first file that it cannot read to its end."""
+    """Combine the result of open() with the output of tail: GNU tail stops at a file that it cannot read to the end."""
     if verdict != "ok":
         return verdict
     if not reached:
@@ -244,7 +245,7 @@ def _verdict(verdict: str, *, reached: bool, opens_denied: bool) -> str:
 
 
 def _status(stat: Stat | None, listed: ListedProcess | None, *, length: int, limit: int, verdict: str) -> ReadStatus:
-    """One process's status: from its stat after the reading, what was listed before, and what open() said."""
+    """Return one process's status, from its stat after the reading, its listed stat, and the result of open()."""
     if stat is None:
         return "gone"
     if listed is not None and stat.start_ticks != listed.start_ticks:
@@ -254,7 +255,7 @@ def _status(stat: Stat | None, listed: ListedProcess | None, *, length: int, lim
     if stat.state in "ZX":
         return "zombie"
     if stat.size == 0:
-        # On its way out, it has given its memory back: a text that did come may lack its end.
+        # It is exiting and has released its memory, so a text of it may be incomplete.
         return "gone"
     if length:
         return "read" if length <= limit else "cut"
@@ -268,6 +269,6 @@ def _status(stat: Stat | None, listed: ListedProcess | None, *, length: int, lim
 
 
 def _release(kernel: str) -> tuple[int, int]:
-    """Major and minor number of a kernel release; one that has none counts as new."""
+    """Return major and minor number of a kernel release; (99, 0) for a text without them."""
     numbers = re.match(r"(\d+)\.(\d+)", kernel)
     return (int(numbers[1]), int(numbers[2])) if numbers else (99, 0)

@@ -1,10 +1,11 @@
-"""One section's bytes to plain values.   frames ─► [sections] ─► replies
+"""Parse one section's bytes into plain values.   phase_body ─► [section_readers] ─► replies
 
-It was printed by grep -H (`PID/FILE:LINE`), tail -n +1 (`==> PID/smaps <==`) and tar, run inside proc_root. The path
-before each line is grep's, so nothing a process writes into its name or arguments can pass for another process.
-Source of the fields: Documentation/filesystems/proc.rst, table 1-4. A host may send anything at all, so every number
-has a bound, and so has the count of everything that becomes an object here; and each section is read in a time that
-grows with its length and no faster.
+A section was printed by grep -H (`PID/FILE:LINE`) or tail -n +1 (`==> PID/smaps <==`), run inside proc_root. grep puts
+the path before each line, so text that a process writes into its name or arguments cannot pass for another process.
+Source of the fields: Documentation/filesystems/proc.rst, table 1-4.
+
+A host may send any bytes. So every number has a bound, every count of objects made here has one, and each function
+takes time linear in the length of its section.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ from itertools import chain, islice
 
 _HEADER_BEGINNING = b"==> "
 _HEADER = re.compile(rb"==> (?:(\d{1,9})(/task/\d{1,9})?/smaps(?:_rollup)?|/dev/null) <==\n")
-# For a section that ends with a NUL: there the expression matches wherever a path does, so no byte is looked at twice.
+# Only for a section that ends with a NUL: then every path starts a match, so no byte is searched twice.
 _COMMAND_LINE = re.compile(rb"(([1-9]\d{0,8})/cmdline:[^\0]*+\0(?:\2/cmdline:[^\0]*+\0)*+)")
 _PLACE = re.compile(rb"(\d{1,9})(/task/\d{1,9})?/(stat|cmdline|cgroup|smaps_rollup)")
-"""A file of a process, or of one of its threads."""
+"""Path of a file of a process, or of one of its threads."""
 _UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})(?: (\d{1,9}))?")
 _ROLLUP_FIELD = re.compile(rb"(\w+):\s*(\d{1,18}) kB")
 _NUMBER_DIGITS = 18
-"""Below 10**18: int64 with room to add."""
+"""Most digits of a number: below 10**18, so that sums still fit into an int64."""
 _PID_DIGITS = 9
 
 PROCESSES_LIMIT = 1 << 16
-"""Processes taken from one host; the kernel allows 2**22, and busy machines have some thousands."""
+"""Processes accepted from one host; the kernel allows 2**22, and busy machines have some thousands."""
 RECORDS_LIMIT = 1 << 19
-"""Lines or arguments taken from one section."""
+"""Lines or arguments accepted from one section."""
 
 Facts = dict[str, dict[int, list[bytes]]]
-"""Texts by the file's name and the pid: one record for each file, or for each argument of a command line."""
+"""Texts by file name and pid: one record per file, or one per argument of a command line."""
 Span = tuple[int, int]
-"""Where something begins and ends in a phase's bytes."""
+"""Start and end offset in a phase's bytes."""
 
 
 class MalformedError(Exception):
@@ -41,7 +42,7 @@ class MalformedError(Exception):
 
 
 def texts_by_pid(section: bytes, name: str) -> dict[int, bytes]:
-    """Each process's file of that name, from lines as grep prints them; a last line break is not in it."""
+    """Return each process's file of that name, from lines as grep prints them, without a final line break."""
     texts: dict[int, list[bytes]] = {}
     for pid, line in paths_and_lines(section, b"/%b:" % name.encode()):
         texts.setdefault(pid, []).append(line)
@@ -49,9 +50,9 @@ def texts_by_pid(section: bytes, name: str) -> dict[int, bytes]:
 
 
 def parse_arguments(section: bytes) -> dict[int, bytes]:
-    """Each process's records, which arguments_of() takes apart for those that somebody asks about.
+    """Return the records of each process with a command line; arguments_of() splits the records of one process.
 
-    A process without a command line is not in it.
+    Most command lines are never used, so they are not split here.
     """
     if section.endswith(b"\0"):
         records: dict[int, bytes] = {}
@@ -63,7 +64,7 @@ def parse_arguments(section: bytes) -> dict[int, bytes]:
             size += len(own)
         if size == len(section):
             return records
-    pieces: dict[int, list[bytes]] = {}  # in some other order, or something else lies between them
+    pieces: dict[int, list[bytes]] = {}  # the records of a process are not adjacent, or other text lies between them
     for pid, argument in paths_and_lines(section, b"/cmdline:", end=b"\0"):
         pieces.setdefault(pid, []).append(b"%d/cmdline:%b\0" % (pid, argument))
         if len(pieces) > PROCESSES_LIMIT:
@@ -72,13 +73,13 @@ def parse_arguments(section: bytes) -> dict[int, bytes]:
 
 
 def arguments_of(pid: int, records: bytes) -> tuple[str, ...]:
-    """One process's command line, from its records `PID/cmdline:ARGUMENT` and a NUL."""
+    """Split one process's records, `PID/cmdline:ARGUMENT` and a NUL each, into its arguments."""
     path = b"%d/cmdline:" % pid
     return tuple(map(text_of, records[len(path) : -1].split(b"\0" + path)))
 
 
 def parse_uids(section: bytes) -> dict[int, int]:
-    """Each process's effective uid, from the `Uid:` line of its status: real, effective, saved, filesystem."""
+    """Parse each process's effective uid, from the `Uid:` line of its status: real, effective, saved, filesystem."""
     uids: dict[int, int] = {}
     for pid, line in paths_and_lines(section, b"/status:"):
         words = line.split(maxsplit=5)
@@ -89,7 +90,7 @@ def parse_uids(section: bytes) -> dict[int, int]:
 
 
 def parse_cgroups(section: bytes) -> dict[int, tuple[str, ...]]:
-    """Each process's paths, from the lines `ID:CONTROLLERS:PATH` of its cgroup; no path holds a newline."""
+    """Parse each process's paths, from the lines `ID:CONTROLLERS:PATH` of its cgroup; no path holds a newline."""
     lines: dict[int, list[bytes]] = {}
     for pid, line in paths_and_lines(section, b"/cgroup:"):
         lines.setdefault(pid, []).append(line)
@@ -97,7 +98,7 @@ def parse_cgroups(section: bytes) -> dict[int, tuple[str, ...]]:
 
 
 def cgroup_paths(pid: int, lines: Iterable[bytes]) -> tuple[str, ...]:
-    """The paths in one process's lines, each once."""
+    """Return the paths in one process's lines, each once."""
     paths: dict[str, None] = {}
     for line in lines:
         _, _, rest = line.partition(b":")
@@ -109,13 +110,13 @@ def cgroup_paths(pid: int, lines: Iterable[bytes]) -> tuple[str, ...]:
 
 
 def parse_rollup(text: bytes) -> dict[str, int]:
-    """A smaps_rollup, kernel key to KiB: its lines but for the header, which is a mapping's."""
+    """Parse an smaps_rollup, kernel key to KiB. Its first line is skipped: it has the form of a mapping's header."""
     matches = map(_ROLLUP_FIELD.fullmatch, lines_of(text, "smaps_rollup"))
     return {text_of(match[1]): int(match[2]) for match in matches if match}
 
 
 def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
-    """The names of these uids in lines of passwd(5); the first line of a uid counts, as in getpwuid(3)."""
+    """Return the names of these uids, from lines of passwd(5); the first line of a uid counts, as in getpwuid(3)."""
     wanted = set(uids)
     users: dict[int, str] = {}
     for line in lines_of(section, "passwd"):
@@ -126,9 +127,10 @@ def parse_users(section: bytes, uids: Iterable[int]) -> dict[int, str]:
 
 
 def parse_times(section: bytes) -> tuple[float | None, dict[int, float]]:
-    """Seconds from the uptimes at the begin and the end of each group: of all, and of each process alone in its own.
+    """Return the seconds that reading took: in total, and by pid for each process that was read in its own group.
 
-    None where the host has no uptime.
+    Each line has the uptimes before and after a group, and the pid if it was alone: `BEFORE AFTER [PID]`. The total is
+    None if the host has no uptime.
     """
     seconds, alone = 0.0, {}
     for line in lines_of(section, "time"):
@@ -143,9 +145,10 @@ def parse_times(section: bytes) -> tuple[float | None, dict[int, float]]:
 
 
 def parse_facts(section: bytes) -> Facts:
-    """Records `PID/NAME:TEXT`, each closed by a NUL as grep -z prints them, by name and pid.
+    """Parse records `PID/NAME:TEXT`, each closed by a NUL as grep -z prints them, by name and pid.
 
-    A process whose main thread has ended has them of another, too: that one's stat is under `thread`.
+    After the main thread of a process has ended, it also has the records of another thread. The stat of that thread is
+    under the name `thread`.
     """
     facts: Facts = {"stat": {}, "thread": {}, "cmdline": {}, "cgroup": {}, "smaps_rollup": {}}
     if section.count(b"\0") > RECORDS_LIMIT:
@@ -164,7 +167,7 @@ def parse_facts(section: bytes) -> Facts:
 
 
 def parse_access(section: bytes) -> dict[int, str]:
-    """What open() said to each process's smaps, in the order asked: ok, denied, unsupported or gone."""
+    """Parse the result of open() on each process's smaps, in the order requested: ok, denied, unsupported or gone."""
     verdicts: dict[int, str] = {}
     for line in lines_of(section, "access"):
         pid, _, verdict = line.partition(b" ")
@@ -175,25 +178,27 @@ def parse_access(section: bytes) -> dict[int, str]:
 
 
 def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int, bool]]:
-    """(pid, start, stop) of each smaps text in tail's output at body[start:stop], as offsets into body; and whether it
-    is that of a thread, in place of a main thread that has ended."""
+    """Return (pid, start, stop, of_thread) of each smaps text in tail's output at body[start:stop].
+
+    The offsets are into body. `of_thread` is True for the text of a thread, read because the main thread has ended.
+    """
     headers: list[re.Match[bytes]] = []
-    looked = 0
+    candidates = 0
     at = start
-    # One line break and four bytes: the search skips over all other lines, and most files have no such text in them.
+    # bytes.find on a line break and four bytes skips all other lines: that is much faster than a search with _HEADER.
     while at >= 0:
         header = _HEADER.match(body, at, stop)
         if header is not None:
             headers.append(header)
-        looked += 1
-        if looked > 2 * PROCESSES_LIMIT:  # each process's, and tail's /dev/null now and then
+        candidates += 1
+        if candidates > 2 * PROCESSES_LIMIT:  # one header per process, and one of /dev/null for each call of tail
             raise MalformedError(f"smaps of more than {PROCESSES_LIMIT:,} processes")
-        # Only at the start of a line: a mapped file may be called anything, but the kernel prints its newlines as \012.
-        found = body.find(b"\n" + _HEADER_BEGINNING, max(start, at), stop)
-        at = found + 1 if found >= 0 else -1
+        # Only at the start of a line: a mapped file may have any name, but the kernel prints its newlines as \012.
+        line_break = body.find(b"\n" + _HEADER_BEGINNING, max(start, at), stop)
+        at = line_break + 1 if line_break >= 0 else -1
     if not headers or headers[0].start() != start:
         raise MalformedError("smaps came without tail's first header")
-    # tail puts an empty line before each header but the first: its newline is not the text's.
+    # tail prints an empty line before each header but the first; its newline does not belong to the text before it.
     ends = [header.start() - 1 for header in headers[1:]] + [stop]
     return [
         (number(header[1]), header.end(), end, header[2] is not None)
@@ -203,35 +208,38 @@ def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int
 
 
 def text_of(raw: bytes) -> str:
-    """Text as it came; undecodable bytes as surrogates."""
+    """Decode UTF-8; undecodable bytes become surrogates (surrogateescape)."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def bytes_of(text: str) -> bytes:
-    """What text_of() was given."""
+    """Encode a text of text_of() back to the same bytes."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def number(raw: bytes) -> int:
-    """A whole number that is not negative and fits into 64 bits with room to spare."""
-    if not raw.isdigit() or len(raw) > _NUMBER_DIGITS:  # bytes: only 0 to 9 are digits
+    """Parse a whole number from 0 to 10**18 - 1."""
+    if not raw.isdigit() or len(raw) > _NUMBER_DIGITS:  # in bytes, unlike str, only 0 to 9 are digits
         raise MalformedError(f"{raw[:40]!r} is not a number")
     return int(raw)
 
 
 def paths_and_lines(section: bytes, name: bytes, end: bytes = b"\n") -> list[tuple[int, bytes]]:
-    """(pid, line) of grep's records `PID/NAME:line`, each closed by `end`; empty records are echo's, not grep's."""
+    """Return (pid, line) of grep's records `PID/NAME:line`, each closed by `end`. Skips empty records, left by echo.
+
+    `name` is the part between pid and line: `/status:`.
+    """
     if section.count(end) > RECORDS_LIMIT:
         raise MalformedError(f"more than {RECORDS_LIMIT:,} records of {text_of(name)[1:-1]}")
-    if section.endswith(end):  # then the expression matches wherever a path does, and looks at no byte twice
+    if section.endswith(end):  # then every path starts a match, so no byte is searched twice
         records = re.findall(rb"(\d{1,9})%b([^%b]*)%b" % (name, end, end), section)
         if sum(map(len, chain.from_iterable(records))) + len(records) * len(name + end) == len(section):
             return [(int(path), line) for path, line in records]
-    return list(_records_one_by_one(section, name, end))  # something else lies between them
+    return list(_records_one_by_one(section, name, end))  # other text lies between the records
 
 
 def lines_of(section: bytes, name: str) -> list[bytes]:
-    """The lines of a section without their ends."""
+    """Return the lines of a section, without their line breaks."""
     if section.count(b"\n") > RECORDS_LIMIT:
         raise MalformedError(f"more than {RECORDS_LIMIT:,} lines of {name}")
     lines = section.split(b"\n")
@@ -243,14 +251,14 @@ def _records_one_by_one(section: bytes, name: bytes, end: bytes) -> Iterator[tup
     if rest:
         raise MalformedError(f"a record of {text_of(name)[1:-1]} is not closed")
     for record in filter(None, records):
-        path, found, line = record.partition(name)
-        if not found:
+        path, separator, line = record.partition(name)
+        if not separator:
             raise MalformedError(f"{record[:40]!r} is not a line of {text_of(name)[1:-1]}")
         yield pid_of(path, record), line
 
 
 def pid_of(word: bytes, record: bytes) -> int:
-    """The pid that `record` begins with."""
+    """Parse the pid; `record` is quoted in the error."""
     if not word.isdigit() or len(word) > _PID_DIGITS:
         raise MalformedError(f"{record[:40]!r} does not begin with a pid")
     return int(word)

@@ -1,10 +1,11 @@
-"""stat texts to columns, and one at a time to values.   frames ─► [stats] ─► replies
+"""Parse stat files: all processes into columns, one process into values.   phase_body ─► [stats] ─► replies
 
-    columns     each process's pid, name, and what follows it: one regular expression for the whole section
-    Stat        the values of one process, read and checked for those that somebody asks about
+    1/stat:1 (systemd) S 0 1 1 0 -1 4194560 …        pid, name in parentheses, then the fields
 
-If a line is not like that, or a name ends elsewhere (it has a newline or a parenthesis inside, or the host lies), all
-are read line by line instead: the same columns, or the error that says what is wrong.
+parse_stats splits a whole section into three columns (pid, name, fields) with one regular expression. stat_of parses
+and checks the fields of one process; most processes of a host never need it. If a line does not match, or a name holds
+a newline or a parenthesis, or the host sends something else, the section is parsed line by line instead. That gives
+the same columns, or the error.
 Source: Documentation/filesystems/proc.rst, table 1-4.
 """
 
@@ -26,21 +27,23 @@ _FIELDS = re.compile(
             *(r"\s*(\S+)", _NUMBER, _ANY, rf"-?{_NUMBER}", _ANY, _ANY, _NUMBER),  # state, ppid, session, flags
             *(_ANY,) * 10,
             *(_NUMBER, _ANY),  # num_threads
-            *(_NUMBER, _NUMBER, rf"{_NUMBER}\b"),  # starttime, vsize, rss; here ends what the probe's list has
+            *(_NUMBER, _NUMBER, rf"{_NUMBER}\b"),  # starttime, vsize, rss; a stat of the list phase ends here
         )
     )
     + rf"(?: {_ANY} {_ANY} {_ANY} {_NUMBER}\b)?"  # startstack
 )
-# It is systemd that calls a process `(sd-pam)`. What follows a name is taken as it is: that is the quickest by far.
-# (A newline in a name is found by the count of lines: without it among the forbidden bytes, the expression is a quarter
-# quicker. No name is longer than 64 bytes, those of workqueues; without a bound, a host could make it look very far.)
+# `\)?` is for a name that ends in a parenthesis: systemd calls a process `(sd-pam)`. The fields are not split here,
+# which is by far the fastest. The name may match a newline, which the count of lines detects: to exclude it in the
+# expression would make it a quarter slower. No name is longer than 64 bytes (those of workqueues). Without that bound,
+# a hostile name would make the expression search far for each line.
 _LINE = re.compile(r"^([1-9][0-9]{0,8})/stat:[0-9]+ \(([^)]{0,64}\)?)\) (.*)\n", re.MULTILINE)
 _SPLIT_LIMIT = 4096
-"""Bytes of a stat that comes in several lines; a name has 64 at most. A host could make us join them for ever."""
+"""Most bytes of a stat that arrives in several lines. A name has at most 64; without a limit, a hostile host could have
+lines joined for as long as it sends them."""
 
 
 class Stat(NamedTuple):
-    """What /proc/PID/stat says of a process, but for its name."""
+    """Values of one process's /proc/PID/stat, without its name."""
 
     state: str
     ppid: int
@@ -48,29 +51,29 @@ class Stat(NamedTuple):
     kernel_thread: bool
     start_ticks: int
     size: int
-    """Bytes of address space; 0 once a process has given its memory back on the way out."""
+    """Bytes of address space; 0 once an exiting process has released its memory."""
     rss_pages: int
     start_stack: int | None = None
-    """Address at which its stack begins; 0 where the login may not know, None in a stat without the field."""
+    """Address of the beginning of its stack; 0 if the kernel hides it from the login, None in a stat without it."""
     threads: int = 1
-    """How many it has; a process that has ended has one until its parent has waited for it."""
+    """Number of its threads; a process that has ended counts one until its parent has waited for it."""
 
 
 class Stats(NamedTuple):
-    """Columns, one slot for each process, in the host's order."""
+    """Stat files as columns, one slot per process, in the host's order."""
 
     slots: dict[str, int]
-    """By pid, as the host wrote it: of the hundreds that are here, few are ever needed as numbers."""
+    """Slot by pid. The pid is the host's text: a host has hundreds, and few are needed as numbers."""
     names: Sequence[str]
     fields: Sequence[str]
-    """What follows the name: `stat_of` makes it a Stat."""
+    """The text behind the name; `stat_of` parses it into a Stat."""
 
 
 def parse_stats(section: bytes) -> Stats:
-    """Every process's stat, from lines as grep -H prints them.
+    """Parse the stat of every process, from lines as grep -H prints them.
 
     Raises:
-        MalformedError: there is a line in it that grep cannot have printed of a stat.
+        MalformedError: grep cannot have printed one of the lines.
     """
     lines = section.count(b"\n")
     if lines <= PROCESSES_LIMIT and section.endswith(b"\n"):
@@ -82,11 +85,11 @@ def parse_stats(section: bytes) -> Stats:
 
 
 def parse_stats_one_by_one(section: bytes) -> Stats:
-    """As parse_stats, for any section."""
+    """Parse as parse_stats does, for any section, line by line."""
     texts: dict[int, bytes] = {}
     for pid, line in paths_and_lines(section, b"/stat:"):
-        # The kernel prints the name raw: one with newlines in it comes as several lines, each behind the same path.
-        # Behind a whole one it is another, as of a host that lies.
+        # The kernel prints the name raw, so a name with newlines arrives as several lines, each behind the same path.
+        # A line behind a complete stat is a second stat of that pid. Only a lying host sends one; the last counts.
         before = texts.get(pid)
         is_more = before is not None and not _FIELDS.match(text_of(before.rpartition(b")")[2]))
         texts[pid] = b"\n".join((texts[pid], line)) if is_more else line
@@ -98,12 +101,12 @@ def parse_stats_one_by_one(section: bytes) -> Stats:
 
 
 def stat_of_text(pid: int, text: bytes) -> Stat:
-    """A whole stat (see stat_of)."""
+    """Parse a whole stat, as stat_of parses its fields."""
     return stat_of(pid, _name_and_fields(pid, text)[1])
 
 
 def stat_of(pid: int, fields: str) -> Stat:
-    """What follows the name, as it is in Stats.
+    """Parse the text behind a name, as in Stats.fields.
 
     Raises:
         MalformedError: the kernel prints no such fields.
@@ -126,7 +129,7 @@ def stat_of(pid: int, fields: str) -> Stat:
 
 
 def name_of_text(pid: int, text: bytes) -> str:
-    """The name in a whole stat."""
+    """Return the name in a whole stat."""
     return _name_and_fields(pid, text)[0]
 
 
@@ -136,7 +139,7 @@ def _columns(rows: Iterable[tuple[str, str, str]]) -> Stats:
 
 
 def _name_and_fields(pid: int, text: bytes) -> tuple[str, str]:
-    """The name may hold parentheses and spaces; it ends at the last parenthesis of all."""
+    """Split a whole stat. The name may hold parentheses and spaces; it ends at the last closing parenthesis."""
     before, parenthesis, fields = text_of(text).rpartition(")")
     if not parenthesis:
         raise MalformedError(f"{pid}/stat is not a stat line")

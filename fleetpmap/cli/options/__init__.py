@@ -1,10 +1,10 @@
-"""The options, each written once.   command line ─► [options] ─► the commands
+"""The options, each written once.   command line ─► [options] ─► commands
 
-Options come in groups, one dataclass each; a command names the groups it takes, and `groups.with_groups` gives it their
-options.
+Options come in groups, one dataclass each. A command names the groups it takes, and `option_groups.with_groups` gives
+it their options.
 
-    which      hosts and processes        show    views and tables        where    formats and files
-    how        SSH, time, talk            over_time    watch, show, diff
+    which      hosts and processes        show         views and tables      where    formats and files
+    how        SSH, times, notes          over_time    watch, show, diff     panels   the helper `option`
 """
 
 from fleetpmap.cli.options.how import RunningOptions, TalkOptions

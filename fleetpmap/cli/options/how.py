@@ -1,36 +1,33 @@
-"""How it runs, and how much it says.   command line ─► [options.how] ─► the commands"""
+"""Options of the run: SSH, limits of time, notes on stderr.   command line ─► [options.how] ─► commands"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated
 
-import typer
-
+from fleetpmap.catalogue import ROLLUP_VIEWS
 from fleetpmap.cli.option_values import HostKey, TransportChoice, seconds, whole_number
-from fleetpmap.cli.options.panels import RUNNING
+from fleetpmap.cli.options.panels import RUNNING, option
+
+_running = partial(option, RUNNING)
 
 _Verbose = Annotated[
     int,
-    typer.Option(
-        "-v",
-        "--verbose",
+    _running(
+        "-v --verbose",
+        "Print how each host was read, and the self-check. -vv: also check the sums against smaps_rollup (the kernel "
+        "walks the page tables a second time), and print the other output of the hosts.",
         count=True,
-        metavar="",
         show_default=False,
-        rich_help_panel=RUNNING,
-        help="Say how each host was read, and the self-check. -vv: check the sums too, against smaps_rollup (the "
-        "kernel walks the page tables a second time), and show what else the hosts said.",
     ),
 ]
-_Quiet = Annotated[
-    bool, typer.Option("--quiet", metavar="", rich_help_panel=RUNNING, help="No notes on stderr, only errors.")
-]
+_Quiet = Annotated[bool, _running("--quiet", "No notes on stderr, only errors.")]
 
 
 @dataclass(frozen=True, slots=True)
 class TalkOptions:
-    """What is said besides, where nobody is asked."""
+    """Options for notes on stderr, for commands that ask no host."""
 
     verbose: _Verbose = 0
     quiet: _Quiet = False
@@ -38,141 +35,75 @@ class TalkOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunningOptions:
-    """How it runs."""
+    """Options of commands that ask hosts."""
 
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "-j", "--jobs", metavar="N", parser=whole_number(1), rich_help_panel=RUNNING, help="Hosts at once."
-        ),
-    ] = 32
+    jobs: Annotated[int, _running("-j --jobs N", "Hosts at once.", parser=whole_number(1))] = 32
     connect_timeout: Annotated[
         float | None,
-        typer.Option(
-            "--connect-timeout",
-            metavar="S",
+        _running(
+            "--connect-timeout S",
+            "Seconds until the login is done. Default: the inventory's, ssh_config's, else 10.",
             parser=seconds,
-            rich_help_panel=RUNNING,
-            help="Seconds until the login is done. Default: the inventory's, ssh_config's, else 10.",
-            show_default=False,
         ),
     ] = None
     timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout",
-            metavar="S",
-            parser=seconds,
-            rich_help_panel=RUNNING,
-            help="Seconds for all of one host. Default: 60.",
-            show_default=False,
-        ),
+        float | None, _running("--timeout S", "Seconds for everything on one host. Default: 60.", parser=seconds)
     ] = None
     retries: Annotated[
         int | None,
-        typer.Option(
-            "--retries",
-            metavar="N",
+        _running(
+            "--retries N",
+            "Retries of what fails before the login and may pass: a host that hangs up or resets. Default: 1.",
             parser=whole_number(0),
-            rich_help_panel=RUNNING,
-            help="Try again what fails before login and may pass: a host that hangs up or resets. Default: 1.",
-            show_default=False,
         ),
     ] = None
     deadline: Annotated[
         float | None,
-        typer.Option(
-            "--deadline",
-            metavar="S",
+        _running(
+            "--deadline S",
+            "Seconds for the whole run; then it reports the hosts that answered and exits with 124. Default: none.",
             parser=seconds,
-            rich_help_panel=RUNNING,
-            help="Seconds for the whole run; then it reports what came and exits 124. Default: none.",
-            show_default=False,
         ),
     ] = None
     sudo: Annotated[
-        bool | None,
-        typer.Option(
-            "--sudo/--no-sudo",
-            metavar="",
-            rich_help_panel=RUNNING,
-            help="Read as root by sudo, or doas. Default: the inventory's.",
-            show_default=False,
-        ),
+        bool | None, _running("--sudo/--no-sudo", "Read as root by sudo, or doas. Default: the inventory's.")
     ] = None
     ask_pass: Annotated[
-        bool,
-        typer.Option(
-            "--ask-pass",
-            metavar="",
-            rich_help_panel=RUNNING,
-            help="Ask, once, for the password to log in with where no key will do.",
-        ),
+        bool, _running("--ask-pass", "Ask once for the login password, used where no key is accepted.")
     ] = False
-    ask_become_pass: Annotated[
-        bool,
-        typer.Option(
-            "--ask-become-pass",
-            metavar="",
-            rich_help_panel=RUNNING,
-            help="Ask, once, for the password that sudo wants.",
-        ),
-    ] = False
+    ask_become_pass: Annotated[bool, _running("--ask-become-pass", "Ask once for the password of sudo.")] = False
     password_command: Annotated[
         str | None,
-        typer.Option(
-            "--password-command",
-            metavar="CMD",
-            rich_help_panel=RUNNING,
-            help="Instead of asking, run this (no shell) and take the first line that it prints: the login password, "
-            "or what --ask-pass and --ask-become-pass would ask for.",
+        _running(
+            "--password-command CMD",
+            "Run this program (no shell) instead of asking, and take the first line of its output: the login password, "
+            "or the one that --ask-pass and --ask-become-pass would ask for.",
         ),
     ] = None
     host_key: Annotated[
         HostKey | None,
-        typer.Option(
-            "--host-key",
-            metavar="POLICY",
-            rich_help_panel=RUNNING,
-            help="An unknown host's key: strict refuses it, accept-new trusts it. Default: ssh_config's, else strict.",
-            show_default=False,
+        _running(
+            "--host-key POLICY",
+            "For an unknown host key: strict refuses it, accept-new trusts it. Default: ssh_config's, else strict.",
         ),
     ] = None
-    known_hosts: Annotated[
-        list[str],
-        typer.Option("--known-hosts", metavar="FILE", rich_help_panel=RUNNING, help="Host keys, instead of ssh's."),
-    ] = field(default_factory=list)
-    ssh_config: Annotated[
-        str | None,
-        typer.Option("--ssh-config", metavar="FILE", rich_help_panel=RUNNING, help="As ssh -F; none: no file."),
-    ] = None
+    known_hosts: Annotated[list[str], _running("--known-hosts FILE", "File of host keys, instead of ssh's.")] = field(
+        default_factory=list
+    )
+    ssh_config: Annotated[str | None, _running("--ssh-config FILE", "As ssh -F; none: no file.")] = None
     transport: Annotated[
         TransportChoice | None,
-        typer.Option(
-            "--transport",
-            metavar="NAME",
-            rich_help_panel=RUNNING,
-            help="ssh is our own SSH client, openssh the system's. Default: the inventory's.",
-            show_default=False,
-        ),
+        _running("--transport NAME", "ssh: the built-in client; openssh: the system's. Default: the inventory's."),
     ] = None
     once_per_machine: Annotated[
-        bool,
-        typer.Option(
-            "--once-per-machine",
-            metavar="",
-            rich_help_panel=RUNNING,
-            help="Count a machine that answers under several names once, under the first.",
-        ),
+        bool, _running("--once-per-machine", "Count a machine that answers under several names once, under the first.")
     ] = False
     rollup: Annotated[
         bool,
-        typer.Option(
+        _running(
             "--rollup",
-            metavar="",
-            rich_help_panel=RUNNING,
-            help="Read smaps_rollup, a sum for each process: fewer bytes, but the kernel walks no less. Only for the "
-            "views hosts and processes.",
+            f"Read smaps_rollup, one sum for each process: fewer bytes, but the same work for the kernel. Only for the "
+            f"views {' and '.join(ROLLUP_VIEWS)}.",
         ),
     ] = False
     verbose: _Verbose = 0

@@ -1,44 +1,36 @@
-"""Several runs: watch, show and diff.   command line ─► [options.over_time] ─► the commands"""
+"""Options of several runs: watch, show and diff.   command line ─► [options.over_time] ─► commands"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from fleetpmap.catalogue import BY_RANK
 from fleetpmap.cli.option_values import Growing, Metric, seconds, whole_number
-from fleetpmap.cli.options.panels import RUNNING, SHOW
+from fleetpmap.cli.options.panels import RUNNING, SHOW, option
 from fleetpmap.cli.options.where import Save
+
+_show = partial(option, SHOW)
+_running = partial(option, RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
-    """How often, and what is kept of it."""
+    """Options of watch: interval, number of rounds, and where the rounds are saved."""
 
-    interval: Annotated[
-        float,
-        typer.Option(
-            "--interval", metavar="S", parser=seconds, rich_help_panel=RUNNING, help="Seconds from round to round."
-        ),
-    ] = 5.0
+    interval: Annotated[float, _running("--interval S", "Seconds from round to round.", parser=seconds)] = 5.0
     count: Annotated[
-        int | None,
-        typer.Option(
-            "--count",
-            metavar="N",
-            parser=whole_number(1),
-            rich_help_panel=RUNNING,
-            help="End after so many rounds. Default: never.",
-            show_default=False,
-        ),
+        int | None, _running("--count N", "End after this many rounds. Default: never.", parser=whole_number(1))
     ] = None
     save: Save = None
 
 
 @dataclass(frozen=True, slots=True)
 class TwoArguments:
-    """What was kept, twice."""
+    """The two stored runs of diff."""
 
     old: Annotated[
         str, typer.Argument(metavar="OLD", help="FILE.parquet, a capture, or DIR@first, DIR@TIME of --save DIR/.")
@@ -48,21 +40,17 @@ class TwoArguments:
 
 @dataclass(frozen=True, slots=True)
 class DiffOptions:
-    """What to show of a difference."""
+    """Options of diff: the rows and the size that it compares."""
 
-    by: Annotated[
-        Growing,
-        typer.Option("--by", metavar="WHAT", rich_help_panel=SHOW, help=f"What grew: {', '.join(Growing)}."),
-    ] = Growing.mapping
+    by: Annotated[Growing, _show("--by WHAT", f"The rows to compare: {', '.join(Growing)}.")] = Growing.mapping
     metric: Annotated[
-        Metric,
-        typer.Option("--metric", metavar="METRIC", rich_help_panel=SHOW, help=f"In what: {', '.join(Metric)}."),
-    ] = Metric.pss
+        Metric, _show("--metric METRIC", f"The size to compare: {', '.join(size.name for size in BY_RANK)}.")
+    ] = "pss"
 
 
 @dataclass(frozen=True, slots=True)
 class PathArguments:
-    """What was kept."""
+    """The stored runs of show."""
 
     paths: Annotated[
         list[str],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
+from fleetpmap.catalogue import REPORTS
 from fleetpmap.export.as_html.heat import STEPS_MIB, heat, host_columns, shown_hosts
 from fleetpmap.export.as_html.tables import UNKNOWN, Bar, Part, ShownTable, at_most, shown
 from fleetpmap.export.as_html.treemap import NARROW, WIDE, Tile, rules, tree
@@ -16,19 +17,7 @@ from fleetpmap.report.model import Report, Table
 from fleetpmap.report.notes import check_sentences, coverage_sentence, freed_sentence
 from fleetpmap.units import human
 
-_TITLES = {
-    "merged": "Mappings",
-    "hosts": "Hosts",
-    "compare": "Hosts side by side",
-    "processes": "Processes",
-    "stale": "Deleted files still mapped",
-    "mappings": "Every mapping",
-    "ps": "Processes that would be read",
-    "routes": "Hosts and how each is reached",
-    "doctor": "Steps to each host",
-    "fields": "The kernel's fields",
-    "diff": "What changed",
-}
+_TITLES = {report.name: report.title for report in REPORTS if report.title}
 _OF_VIEW = {"summary": "merged"}
 """Views to the section that shows their table, if it is that of another view."""
 _HEADLINES = ("pss_kib", "uss_kib", "rss_kib", "swap_kib", "hugetlb_kib")

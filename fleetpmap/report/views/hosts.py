@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.report.grouping import (
     HUGETLB,
     WHOLE,
@@ -85,3 +86,8 @@ def _error(host: HostResult) -> str:
     if host.same_as:
         return f"the same machine as {host.same_as}"
     return host.failure.message.removeprefix(f"{host.name}: ") if host.failure else ""
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return hosts(snapshot, Shape.of(options))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.report.grouping import HexTexts, by_process, known_total, plain_paths, replaced, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
@@ -85,3 +86,8 @@ def _field_column(key: str, name: str, values: IntArray, snapshot: Snapshot, rea
     if field is None or field.totals == "none":
         return Column(name, unit, values)
     return Column(name, unit, values, rule_over(read, field.totals), known_total(values, snapshot))
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return mappings(snapshot, Shape.of(options))

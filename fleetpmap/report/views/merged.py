@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.catalogue import merge_keys_of
+from fleetpmap.catalogue import ViewOptions, merge_keys_of
 from fleetpmap.report.grouping import (
     HUGETLB,
     by_process,
@@ -140,3 +140,8 @@ def _order(sizes: dict[str, IntArray], names: Sequence[Coded]) -> NDArray[np.int
     rss = sizes["rss_kib"].tolist()
     order = sorted(range(len(texts)), key=lambda row: (-held[row], -rss[row], texts[row]))
     return np.array(order, dtype=np.intp)
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return merged(snapshot, options.by, Shape.of(options))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.report.grouping import HUGETLB, identity_columns, mapping_counts, share_metric, size_columns, sums_by
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
@@ -39,3 +40,8 @@ def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
         coverage=snapshot.coverage,
         run=snapshot.run,
     )
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return processes(snapshot, Shape.of(options))

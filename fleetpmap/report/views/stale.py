@@ -18,6 +18,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.naming import is_temporary
 from fleetpmap.report.grouping import by_process, known_total, owner, proper_paths, replaced, rule_over
@@ -142,3 +143,8 @@ def _sentences(table: Table) -> tuple[str, ...]:
         f"{fold(host for host, _ in processes)} until restarted"
         for path, processes in ranked[:MOST]
     )
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return stale(snapshot, all_deleted=options.all_deleted, shape=Shape.of(options))

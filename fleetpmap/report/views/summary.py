@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.model import Report, Table
 from fleetpmap.report.notes import notes_on
@@ -60,3 +61,8 @@ def _without_a_match(snapshot: Snapshot) -> list[str]:
     """Return a sentence that names the hosts without a match: a service may be down where it should run."""
     names = [host.name for host in snapshot.hosts if host.status == "no-match"]
     return [f"no process matched on {fold(names)}"] if names and len(names) < len(snapshot.hosts) else []
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return summary(snapshot, options.by, Shape.of(options))

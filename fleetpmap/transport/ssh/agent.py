@@ -1,8 +1,8 @@
-"""The agent's keys.   IdentityAgent ─► [agent] ─► keys
+"""The keys of an ssh-agent.   IdentityAgent ─► [agent] ─► keys
 
-The agent's protocol (draft-ietf-sshm-ssh-agent) is spoken here, not by paramiko, whose agent knows no deadline, and
-fails as a whole over one key that it does not know. Each request has a connection of its own, and few are open at once:
-gpg-agent resets connections when more sign than it has room for.
+This module speaks the agent's protocol (draft-ietf-sshm-ssh-agent) itself: paramiko's agent has no deadline, and one
+key of an unknown type makes it fail as a whole. Each request has a connection of its own, and few are open at once,
+since gpg-agent resets connections when more requests to sign arrive than it has room for.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from fleetpmap.transport.base import Deadline
 from fleetpmap.transport.ssh.translate import FOREIGN
 
 AT_ONCE = 4
-"""Requests to one agent at a time, of the whole run."""
+"""Requests to one agent at a time, over the whole run."""
 _TRIES = 5
-"""How often to ask an agent that hangs up, or has no room."""
+"""Attempts at a request to an agent that hangs up or has no room."""
 _PAUSE_S = 0.05
 _LIMIT = 256 << 10
-"""Bytes of an answer at most, as for ssh."""
+"""Bytes of a reply, at most, as in ssh."""
 _REQUEST_IDENTITIES, _IDENTITIES_ANSWER = 11, 12
 _SIGN_REQUEST, _SIGN_RESPONSE = 13, 14
 _FLAGS = {"rsa-sha2-256": 2, "rsa-sha2-512": 4}
-"""Of a signing request: which hash an RSA key signs with; SHA-1 without."""
+"""Flag of a signing request: the hash of an RSA key's signature. SHA-1 without a flag."""
 
 _ROOM: defaultdict[str, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(AT_ONCE))
 _MAKING_ROOM = Lock()
 
 
 class AgentError(paramiko.SSHException):
-    """The agent did not do what it was asked for; the message begins with a verb."""
+    """The agent failed at a request; the message begins with a verb."""
 
 
 class AgentKey(NamedTuple):
     """A key or certificate that the agent holds."""
 
     blob: bytes
-    """Its public half, as it travels."""
+    """The public half, in wire format."""
     comment: str
 
 
 class Agent:
-    """The agent at a socket. `path` is empty where there is none."""
+    """The agent at a socket; `path` is empty if there is none."""
 
     def __init__(self, path: str, deadline: Deadline) -> None:
         self.path = path
@@ -57,10 +57,11 @@ class Agent:
             self._room = _ROOM[path]
 
     def fetch(self) -> tuple[AgentKey, ...]:
-        """Its keys and certificates, in its order.
+        """Return the agent's keys and certificates, in its order.
 
         Raises:
-            AgentError: it did not answer as an agent. A socket that is not there is no agent, and no error.
+            AgentError: the reply is missing or malformed. A missing socket means that there is no agent, and is no
+                error.
         """
         if not self.path:
             return ()
@@ -81,10 +82,10 @@ class Agent:
         return tuple(keys)
 
     def sign(self, blob: bytes, data: bytes, algorithm: str) -> bytes:
-        """A signature by the key of this public half.
+        """Return a signature by the key with this public half.
 
         Raises:
-            AgentError: it would not sign, or did not answer.
+            AgentError: the agent refused or did not reply.
         """
         message = paramiko.Message()
         message.add_byte(bytes([_SIGN_REQUEST]))
@@ -97,7 +98,7 @@ class Agent:
             raise AgentError(f"did not sign: {_words(error)}") from error
 
     def _ask(self, message: paramiko.Message, expected: int) -> paramiko.Message:
-        """One request and its answer, tried again where the agent hangs up on it or has no room."""
+        """Return the reply to a request, which is repeated if the agent hangs up or has no room."""
         if not self._room.acquire(timeout=self._deadline.remaining()):
             raise TimeoutError
         try:

@@ -1,8 +1,7 @@
-"""Login requests and their answers.   login ─► [auth_handler] ─► paramiko, session
+"""Login requests and their replies.   login ─► [auth_handler] ─► paramiko, session
 
-paramiko's handler with some mends: it cannot miss a quick answer, it remembers which methods the host would take, it
-asks whether the host would take a key before anything is signed, and a question that is not answered is a refusal of
-the method rather than the end of the connection.
+paramiko's handler (5.1) with four mends: it cannot miss a quick reply, it records the methods that the host accepts, it
+queries a key before signing with it, and a prompt without an answer ends the method rather than the connection.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ from paramiko.common import (
 )
 
 Prompt = tuple[str, bool]
-"""What the host asks, and whether the answer may be seen while it is typed."""
+"""A prompt of the host, and True if the answer may be echoed while it is typed."""
 _SERVICE = "ssh-connection"
 _ROUNDS = 32
-"""Questions of one login by keyboard-interactive that are answered; a host that goes on asking is refused."""
+"""Rounds of keyboard-interactive that are answered per login. The next one is left unanswered."""
 _BANNER = 4 << 10
-"""Bytes of a banner that are kept."""
+"""Bytes kept of a banner."""
 _PROMPTS = 64
-"""Prompts of one question at most; their number comes from the host."""
+"""Prompts per round, at most; the host chooses their number."""
 
 
 class UnansweredError(paramiko.AuthenticationException):
-    """The host asked something that we have no answer for: `question`."""
+    """The host asked a `question` that has no answer."""
 
     def __init__(self, question: str) -> None:
         super().__init__(f"no answer to: {question}")
@@ -40,41 +39,41 @@ class UnansweredError(paramiko.AuthenticationException):
 
 
 class WouldTakeError(paramiko.AuthenticationException):
-    """The answer to a query: the host would take this key, and waits for its signature."""
+    """The reply to a query: the host accepts this key and waits for its signature."""
 
 
 class AuthHandler(AuthOnlyHandler):
-    """The handler of one connection's login."""
+    """The login of one connection."""
 
     allowed: tuple[str, ...] | None = None
-    """The methods that the host takes, or after a first factor still wants; None until it has said so."""
+    """Methods that the host accepts, or still requires after a first factor; None before its first reply."""
     answers: Callable[[Sequence[Prompt]], list[str] | None] = staticmethod(lambda prompts: None)
-    """Answers keyboard-interactive's prompts; None for a question that it does not answer."""
+    """Function that answers keyboard-interactive's prompts; it returns None for prompts that it cannot answer."""
     was_hasty = False
-    """A key went out right behind `none`, to a host which takes no keys, as its answer to `none` said."""
+    """True if a key was sent right behind `none` and the reply to `none` said that the host accepts no keys."""
     banner_text = ""
-    """The last banner's text."""
+    """Text of the last banner."""
     banner_answers = False
-    """Whether it came after the first refusal, and so is about this login."""
+    """True if the banner came after the first refusal, so it is about this login."""
     _none_is_ahead = False
     _queried = b""
-    """The key that was asked about."""
+    """Public half of the key that was queried."""
     _rounds = 0
 
     def send_none_ahead(self, username: str) -> None:
-        """Ask for the method `none`, and leave its answer to the next request, which goes out right behind.
+        """Request the method `none` and leave its reply to the next request, which follows at once.
 
-        Only for a host that ignores the request behind where it grants `none`, as OpenSSH does.
+        Only for a host that ignores the second request if it grants `none`, as OpenSSH does.
         """
         self._none_is_ahead = True
         self._send(username, "none", None)
 
     def query_key(self, username: str, algorithm: str, blob: bytes) -> list[str]:
-        """Ask whether the host would take this key, before it is signed with.
+        """Query whether the host accepts this key, before signing with it.
 
         Raises:
-            WouldTakeError: it would.
-            AuthenticationException: it would not.
+            WouldTakeError: it accepts the key.
+            AuthenticationException: it does not.
         """
 
         def finish(message: paramiko.Message) -> None:
@@ -89,7 +88,7 @@ class AuthHandler(AuthOnlyHandler):
             self._queried = b""
 
     def auth_signed(self, username: str, algorithm: str, blob: bytes, sign: Callable[[bytes, str], bytes]) -> list[str]:
-        """Log in with a key or certificate and its signature: what the host still wants, [] for nothing."""
+        """Log in with a key or certificate and its signature. Returns the methods still required, [] for none."""
         fields = paramiko.Message()
         fields.add_boolean(True)
         fields.add_string(algorithm)
@@ -110,9 +109,10 @@ class AuthHandler(AuthOnlyHandler):
     def send_auth_request(
         self, username: str, method: str, finish_message: Callable[[paramiko.Message], None] | None = None
     ) -> list[str]:
-        """Send one login request and wait for the answer: what the host still wants, [] for nothing.
+        """Send one login request and wait for the reply. Returns the methods still required, [] for none.
 
-        paramiko 5.1 makes its event after sending: a quick host answers in between, and the login hangs.
+        paramiko 5.1 creates its event after sending. A quick host replies in between, the reply sets no event, and the
+        login hangs.
         """
         self.auth_event = event = threading.Event()
         self._rounds = 0
@@ -129,7 +129,7 @@ class AuthHandler(AuthOnlyHandler):
         message.add_string(method)
         if finish_message is not None:
             finish_message(message)
-        with self.transport.lock:
+        with self.transport.lock:  # as in paramiko's send_auth_request
             self.transport._send_message(message)  # type: ignore[attr-defined]  # private, so not in the stubs
 
     @property
@@ -137,42 +137,43 @@ class AuthHandler(AuthOnlyHandler):
         table = super()._client_handler_table  # type: ignore[misc]  # private, so not in the stubs
         return {
             **table,
-            MSG_USERAUTH_BANNER: self._heed_banner,
-            MSG_USERAUTH_FAILURE: self._heed_failure,
-            MSG_USERAUTH_INFO_REQUEST: self._heed_question,
+            MSG_USERAUTH_BANNER: self._handle_banner,
+            MSG_USERAUTH_FAILURE: self._handle_failure,
+            MSG_USERAUTH_INFO_REQUEST: self._handle_question,
         }
 
-    def _heed_banner(self, message: paramiko.Message) -> None:
+    def _handle_banner(self, message: paramiko.Message) -> None:
         self.banner_text = message.get_binary()[:_BANNER].decode(errors="replace")
         self.banner_answers = self.allowed is not None
 
-    def _heed_failure(self, message: paramiko.Message) -> None:
+    def _handle_failure(self, message: paramiko.Message) -> None:
         self.allowed = tuple(message.get_list())
         if self._none_is_ahead:
             self._none_is_ahead = False
             self.was_hasty = "publickey" not in self.allowed
             return
-        message.rewind()
+        message.rewind()  # paramiko reads the list again
         super()._parse_userauth_failure(message)  # type: ignore[misc]  # private, so not in the stubs
 
-    def _heed_question(self, message: paramiko.Message) -> None:
-        """The same number has three meanings, by the method asked for."""
+    def _handle_question(self, message: paramiko.Message) -> None:
+        """Dispatch message 60, which has three meanings, depending on the method in progress."""
         if self.auth_method == "publickey":
-            self._heed_query(message)
+            self._handle_query(message)
         elif self.auth_method == "keyboard-interactive":
-            self._heed_prompts(message)
+            self._handle_prompts(message)
         else:  # the password has expired
             self._leave_unanswered(message.get_text())
 
-    def _heed_query(self, message: paramiko.Message) -> None:
+    def _handle_query(self, message: paramiko.Message) -> None:
         message.get_text()
         if not self._queried or message.get_binary() != self._queried:
             raise paramiko.SSHException("it would take a key that it was not asked about")
+        # wait_for_response(), in the thread that logs in, raises the saved exception once auth_event is set.
         self.transport.saved_exception = WouldTakeError("the host would take the key")
         if self.auth_event is not None:
             self.auth_event.set()
 
-    def _heed_prompts(self, message: paramiko.Message) -> None:
+    def _handle_prompts(self, message: paramiko.Message) -> None:
         title, instructions, _ = message.get_text(), message.get_text(), message.get_binary()
         count = message.get_int()
         if count > _PROMPTS:
@@ -191,7 +192,7 @@ class AuthHandler(AuthOnlyHandler):
         self.transport._send_message(reply)  # type: ignore[attr-defined]  # private, so not in the stubs
 
     def _leave_unanswered(self, question: str) -> None:
-        """End the method without a reply; RFC 4256 lets the next request take its place."""
+        """End the method without a reply; RFC 4256 allows the next request in its place."""
         self.transport.saved_exception = UnansweredError(" ".join(question.split()))
         if self.auth_event is not None:
             self.auth_event.set()

@@ -1,6 +1,6 @@
-"""Until when a certificate is valid.   a certificate as it travels ─► [certificate] ─► keys
+"""Validity of a certificate.   a certificate in wire format ─► [certificate] ─► keys
 
-Source: PROTOCOL.certkeys of OpenSSH. A server refuses one that is out of its time without saying so.
+Source: PROTOCOL.certkeys of OpenSSH. A server rejects an expired certificate without giving the reason.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import time
 import paramiko
 
 _KEY_FIELDS = {"ssh-rsa": 2, "ssh-dss": 4, "ssh-ed25519": 1, "sk-ssh-ed25519": 2, "sk-ecdsa-sha2-nistp256": 3}
-"""How many fields the key itself has, by the type in front of `-cert-`; those of ecdsa have 2."""
+"""Number of fields of the key itself, by the type in front of `-cert-`; ecdsa keys have 2."""
 _VALIDITY_BYTES = 16
 _UNITS = ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "min"), (0, 1, "s"))
-"""From how many seconds on a unit is used, and how many it has."""
+"""Seconds from which a unit is used, seconds in the unit, and its name."""
 
 
 def validity(blob: bytes, now: float | None = None) -> str:
-    """`expired 3 h ago`, or `not valid for another 5 min`; empty for a key, and for a certificate that is valid."""
+    """Return `expired 3 h ago` or `not valid for another 5 min`; empty for a valid certificate and for a plain key."""
     with contextlib.suppress(paramiko.SSHException, ValueError, struct.error, IndexError):
         message = paramiko.Message(blob)
         kind, is_certificate, _ = message.get_text().partition("-cert-")
@@ -28,9 +28,9 @@ def validity(blob: bytes, now: float | None = None) -> str:
         for _ in range(1 + _KEY_FIELDS.get(kind, 2)):  # a nonce comes first
             message.get_binary()
         message.get_int64()  # serial number
-        message.get_int()  # for a user, or for a host
-        message.get_binary()  # its name
-        message.get_binary()  # for whom
+        message.get_int()  # kind: user or host
+        message.get_binary()  # its identifier
+        message.get_binary()  # the principals
         if len(message.get_remainder()) < _VALIDITY_BYTES:  # it is cut, and paramiko would read zeros
             return ""
         after, before = message.get_int64(), message.get_int64()

@@ -1,7 +1,7 @@
 """One command over SSH.   session ─► [channel] ─► base.Channel
 
-paramiko's thread fills two buffers, stdout's and stderr's, which share one window: whoever reads one to its end first
-hangs as soon as the other has filled the window. So one loop empties both.
+paramiko's thread fills two buffers, stdout's and stderr's. They share one flow-control window, so reading one of them
+to its end hangs as soon as the other has filled the window. Therefore a single loop empties both.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import paramiko
 from paramiko.buffered_pipe import BufferedPipe
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
-from fleetpmap.errors import HostError, RemoteError, UnreachableError
+from fleetpmap.errors import HostError, ProtocolError, RemoteError, UnreachableError
 from fleetpmap.transport.base import Backlog, Channel, Deadline, Head, out_of_time
 from fleetpmap.transport.bastions import seen_from
 from fleetpmap.transport.ssh.packets import PACKET_LIMIT, LimitError
 from fleetpmap.transport.ssh.translate import FOREIGN, Peer, translated
 
 WINDOW = 4 << 20
-"""Bytes on their way to us before the host waits: at 100 ms round trip 35 MB/s, packed, against 17 with the usual
-2 MiB. So much is held of each host that is not read from, as between two rounds of `watch`. Packets larger than the
-usual 32 KiB gain nothing."""
+"""Bytes that a host may send before it waits for us: 35 MB/s of packed data at a round trip of 100 ms, against 17 with
+paramiko's 2 MiB. Up to this much is held for each host that is not being read, as between two rounds of `watch`.
+Packets larger than the usual 32 KiB gain nothing."""
 _PIECE = 32 << 10
 _PLENTY = 256 << 10
-"""Bytes that are not kept from the reader, whatever it waits for."""
-LAST_BREATH_S = 0.5
-"""How long a session that is over may take to say so: its thread closes the channels a moment before."""
-_UNSEEN = 64
-"""Bytes that are looked at again with what follows: more than the longest text has that a reader waits for."""
+"""Bytes after which the reader is woken even if it waits for more."""
+END_GRACE_S = 0.5
+"""Seconds that an ended session may take to report so: its thread closes the channels a moment before."""
+_TAIL = 64
+"""Bytes searched again together with the next piece: longer than any text that a reader waits for."""
 _TICK_S = 0.01
-"""How often to look at what paramiko has no event for: room to send, the exit status."""
+"""Seconds between two looks at conditions that paramiko has no event for: room to send, the exit status."""
 
 
 class SshChannel(Channel):
@@ -54,19 +54,23 @@ class SshChannel(Channel):
         self._session = session
         self._peer = peer
         self._broke = broke
-        """Tells why the session is over, once it is."""
+        """Returns the reason why the session is over; None while it is open."""
         self._deadline = deadline
         self._kept_stderr = Head()
         self._waiting = Backlog()
-        """stdout that came while we were sending."""
-        self._news = threading.Event()
-        self._stdout, self._stderr = _Inbox(self._news), _Inbox(self._news)
-        with translated(peer, stage="exec", deadline=deadline):
-            self._channel = session.open_session(window_size=WINDOW, timeout=deadline.remaining())
-            self._channel.settimeout(0.0)
-            self._channel.in_buffer = self._stdout
-            self._channel.in_stderr_buffer = self._stderr
-            started = self._exec(command)
+        """Stdout that arrived during a send."""
+        self._arrived = threading.Event()
+        self._stdout, self._stderr = _Inbox(self._arrived), _Inbox(self._arrived)
+        try:
+            with translated(peer, stage="exec", deadline=deadline):
+                self._channel = session.open_session(window_size=WINDOW, timeout=deadline.remaining())
+                self._channel.settimeout(0.0)
+                # Our own buffers, before the command starts: until then no data of this channel can have arrived.
+                self._channel.in_buffer = self._stdout
+                self._channel.in_stderr_buffer = self._stderr
+                started = self._exec(command)
+        except UnreachableError as error:
+            raise self._fault(error) from error.__cause__
         if not started:
             raise self._not_started()
 
@@ -75,7 +79,7 @@ class SshChannel(Channel):
         sent = 0
         while sent < len(data):
             self._check_deadline()
-            self._news.clear()
+            self._arrived.clear()
             self._drain()
             self._waiting.check(self._peer.host, sent)
             if self._channel.closed:
@@ -85,76 +89,79 @@ class SshChannel(Channel):
                 with translated(self._peer, stage="read", deadline=self._deadline):
                     sent += self._send_piece(data[sent : sent + _PIECE])
             else:
-                self._news.wait(min(_TICK_S, self._deadline.remaining()))
+                self._arrived.wait(min(_TICK_S, self._deadline.remaining()))
 
     def receive(self, until: bytes = b"") -> bytes:
-        """The next piece of stdout (see Channel.receive)."""
+        """Return the next piece of stdout (see Channel.receive)."""
         self._stdout.until = until
-        while (piece := self._hear()) is None:
+        while (piece := self._receive_any()) is None:
             pass
         return piece
 
-    def hear(self) -> bytes | None:
-        """stdout, or None for stderr (see Channel.hear)."""
+    def receive_any(self) -> bytes | None:
+        """Return a piece of stdout, or None for stderr (see Channel.receive_any)."""
         self._stdout.until = b""
-        return self._hear()
+        return self._receive_any()
 
-    def _hear(self) -> bytes | None:
+    def _receive_any(self) -> bytes | None:
         while True:
             self._check_deadline()
-            self._news.clear()
-            at_end = self._channel.eof_received or self._channel.closed  # before the last look at the buffers
-            heard_stderr = self._drain()
+            self._arrived.clear()
+            # In this order: an end seen before the buffers are emptied has all of its data in them.
+            at_end = self._channel.eof_received or self._channel.closed
+            stderr_arrived = self._drain()
             if self._waiting:
                 return self._waiting.take()
             if at_end:
                 self._check_connection()
                 return b""
-            if heard_stderr:
+            if stderr_arrived:
                 return None
-            if not self._news.wait(self._deadline.remaining()):
+            if not self._arrived.wait(self._deadline.remaining()):
                 self._drain()
-                if self._waiting:  # not what was waited for, but it may tell why
+                if self._waiting:  # not `until`, but it may hold the reason
                     return self._waiting.take()
 
     def finish(self) -> int | None:
-        """Close stdin and wait; None if a signal ended the command or the host does not say."""
-        with contextlib.suppress(*FOREIGN):  # a channel that the far side has closed needs no end of ours
+        """Close stdin and wait; None if a signal ended the command or the host sends no status."""
+        with contextlib.suppress(*FOREIGN):  # the far side may have closed the channel
             self._channel.shutdown_write()
         while not self._channel.status_event.wait(min(_TICK_S, self._deadline.remaining())):
             self._check_deadline()
             self._drain()
-            self._waiting.clear()  # nobody reads it any more
+            self._waiting.clear()  # no reader is left
         self._drain()
         return self._channel.exit_status if self._channel.exit_status >= 0 else None
 
     @property
     def stderr(self) -> bytes:
-        """What came on stderr so far, at most STDERR_LIMIT bytes."""
+        """Stderr so far, at most STDERR_LIMIT bytes."""
         return bytes(self._kept_stderr)
 
     @property
     def deadline(self) -> Deadline:
-        """What bounds the waiting (see Channel.deadline)."""
+        """The bound of every wait (see Channel.deadline)."""
         return self._deadline
 
     def renew(self, deadline: Deadline) -> None:
-        """Wait until another deadline from now on (see Channel.renew)."""
+        """Replace the deadline (see Channel.renew)."""
         self._deadline = deadline
 
     def close(self) -> None:
-        """Tell the host that we are done with the command."""
+        """Close the channel, which the host learns at once."""
         with contextlib.suppress(*FOREIGN):
             self._channel.close()
 
     def _exec(self, command: str) -> bool:
-        """Ask for the command; whether the host agreed. As Channel.exec_command, which waits for ever."""
+        """Request the command; returns True if the host starts it. paramiko's exec_command waits without a bound."""
         message = paramiko.Message()
         message.add_byte(cMSG_CHANNEL_REQUEST)
         message.add_int(self._channel.remote_chanid)
         message.add_string("exec")
         message.add_boolean(True)
         message.add_string(command)
+        # paramiko 5.1 sets `event` for a granted and for a refused request, `event_ready` for a granted one only. The
+        # event has to be cleared before the request is sent, since the reply arrives in another thread.
         self._channel._event_pending()  # type: ignore[attr-defined]  # private, so not in the stubs
         self._session._send_user_message(message)  # type: ignore[attr-defined]  # the same
         if not self._channel.event.wait(self._deadline.remaining()):
@@ -164,7 +171,7 @@ class SshChannel(Channel):
     def _send_piece(self, piece: bytes) -> int:
         try:
             return self._channel.send(piece)
-        except TimeoutError:  # the window closed in between
+        except TimeoutError:  # the window has filled up since send_ready()
             return 0
         except OSError:
             if self._channel.closed:
@@ -172,31 +179,38 @@ class SshChannel(Channel):
             raise
 
     def _drain(self) -> bool:
-        """Take what has come on both streams; whether there was anything on stderr."""
-        heard_stderr = self._stderr.read_ready()
+        """Move the data of both streams out of paramiko's buffers; returns True if there was any stderr."""
+        stderr_arrived = self._stderr.read_ready()
         with translated(self._peer, stage="read", deadline=self._deadline):
-            if heard_stderr:
+            if stderr_arrived:
                 self._kept_stderr.add(self._channel.recv_stderr(WINDOW))
             if self._stdout.read_ready():
                 self._waiting.add(self._channel.recv(WINDOW))
-        return heard_stderr
+        return stderr_arrived
 
     def _check_deadline(self) -> None:
         if self._deadline.remaining() == 0:
             raise out_of_time(self._peer.host, "read", self._deadline.seconds)
 
     def _check_connection(self) -> None:
+        # When its thread ends, paramiko 5.1 closes the channels before it marks the session as inactive: broke() would
+        # find it open, so wait for the thread.
         if self._channel.eof_received:
             return
-        self._session.join(LAST_BREATH_S)
+        self._session.join(END_GRACE_S)
         if error := self._broke():
             raise seen_from(self._peer.host, error)
 
+    def _fault(self, error: HostError) -> HostError:
+        """The fault of the host that ended the connection, where all that we saw was its end."""
+        self._session.join(END_GRACE_S)
+        found = self._broke()
+        return found if isinstance(found, ProtocolError) else error
+
     def _not_started(self) -> HostError:
         if not self._session.is_active():
-            return UnreachableError(
-                f"{self._peer.where} hung up instead of starting the command", host=self._peer.host, stage="exec"
-            )
+            message = f"{self._peer.where} hung up instead of starting the command"
+            return self._fault(UnreachableError(message, host=self._peer.host, stage="exec"))
         return RemoteError(
             f"{self._peer.where} does not run commands for this account",
             host=self._peer.host,
@@ -206,31 +220,35 @@ class SshChannel(Channel):
 
 
 class _Inbox(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs only
-    """What came on one stream. It has news for the reader once `until` is in it, or a lot, or the end.
+    """Buffer of one stream. It wakes the reader once `until` has arrived, or a lot of data, or the end.
 
-    Each message has a thread of paramiko's to wake; this spares the reader's. And paramiko's own buffer clears the
-    event when it is emptied, which would lose what the other stream had to tell.
+    paramiko's thread is woken for every message anyway; this spares the reader's thread. paramiko's own buffer also
+    clears its event when it is emptied, so a shared event would lose the arrival of the other stream.
     """
 
     until = b""
 
-    def __init__(self, news: threading.Event) -> None:
+    def __init__(self, arrived: threading.Event) -> None:
         super().__init__()
-        self._news = news
-        self._unseen = b""
-        """The last bytes, which may be the beginning of what is waited for, or will be waited for next."""
+        self._arrived = arrived
+        self._tail = b""
+        """The last bytes, which may be the beginning of `until`, or of the next one."""
 
     def feed(self, data: bytes) -> None:
-        """Take more, from paramiko's thread, which ends with the error of a host that ignores its window."""
+        """Append data, in paramiko's thread.
+
+        Raises:
+            LimitError: the host exceeds its window. paramiko 5.1 does not check that; the error ends the connection.
+        """
         if len(self) + len(data) > WINDOW + PACKET_LIMIT:
             raise LimitError("more data than its window allows")
         super().feed(data)
-        text = self._unseen + data
+        text = self._tail + data
         if self.until in text or len(self) > _PLENTY:
-            self._news.set()
-        self._unseen = text[-_UNSEEN:]
+            self._arrived.set()
+        self._tail = text[-_TAIL:]
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Mark the end of the stream."""
         super().close()
-        self._news.set()
+        self._arrived.set()

@@ -1,7 +1,8 @@
-"""Is it the right host?   a host's key, known_hosts ─► [host_keys] ─► nothing, or HostKeyError
+"""The check of a host key.   a host's key, known_hosts ─► [host_keys] ─► nothing, or HostKeyError
 
-Asked after the key exchange and before anything about us is said. Strict: only a known key will do. accept-new: a host
-nobody knows is written down and believed; one that is known by another key is refused all the same.
+It runs after the key exchange and before the login, so an impostor gets neither user name nor key. Strict mode accepts
+only a known key. accept-new also trusts and stores the key of an unknown host, and still rejects a host that is known
+by another key.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ __all__ = ["Lookup", "verify"]
 
 
 def verify(lookup: Lookup, peer: Peer, key_type: str, key: bytes) -> tuple[str, ...]:
-    """Check the key that the host showed; notes for the user.
+    """Check the host's key. Returns notes for the user.
 
     Raises:
-        HostKeyError: it is unknown (and not accepted), another than expected, or revoked.
+        HostKeyError: the key is unknown (and not accepted), another than expected, or revoked.
     """
     known = lookup.load()
     verdict = known.check(lookup.name, lookup.port, key)
@@ -63,13 +64,13 @@ def _accept(lookup: Lookup, own_file: str, key_type: str, key: bytes, shown: str
     try:
         known_hosts.append(own_file, lookup.name, lookup.port, key_type, key)
     except OSError as error:
-        # ssh goes on as well: the user asked to believe new hosts, and will be told that this one was not remembered.
+        # ssh continues as well: the user chose to trust new hosts, and the note says that this one was not stored.
         return f"accepted the new host key {shown}, but could not write it down: {error}"
     return f"accepted the new host key {shown}, written to {own_file}"
 
 
 def _trust(lookup: Lookup, peer: Peer) -> str:
-    """How to write the host's key down. Behind a bastion, and of an alias, ssh-keyscan knows nothing."""
+    """Return the hint for storing the host's key. Behind a bastion, and for an alias, ssh-keyscan cannot fetch it."""
     if lookup.own_file is None:
         return f"have it added to {' or '.join(lookup.files)}" if lookup.files else "add it to a file of --known-hosts"
     if peer.jump or lookup.name != peer.hostname:

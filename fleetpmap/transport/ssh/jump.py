@@ -1,7 +1,7 @@
-"""Through a bastion.   a logged-in session ─► [jump] ─► the socket of the next session
+"""A connection through a bastion.   a logged-in session ─► [jump] ─► the socket of the next session
 
-A direct-tcpip channel (RFC 4254, 7.2), which paramiko's next Transport takes for a socket. The bastion's own thread
-puts the pieces into a queue as they come, and the next session's thread takes them out: no pump in between.
+A direct-tcpip channel (RFC 4254, 7.2), which paramiko's next Transport uses as a socket. The thread of the bastion's
+session queues the pieces as they arrive, and the next session's thread takes them out; no third thread copies.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from paramiko.common import cMSG_CHANNEL_OPEN, cMSG_CHANNEL_WINDOW_ADJUST
 
 from fleetpmap.errors import HostError, RefusedError, ResolveError, UnreachableError
 from fleetpmap.transport.base import Deadline, printable
-from fleetpmap.transport.ssh.channel import LAST_BREATH_S
+from fleetpmap.transport.ssh.channel import END_GRACE_S
 from fleetpmap.transport.ssh.packets import LimitError
 from fleetpmap.transport.ssh.translate import Peer
 
 _WINDOW = 4 << 20
-"""Bytes on their way from the bastion before it waits: at 100 ms round trip 40 MB/s for each host behind it."""
+"""Bytes that a bastion may send before it waits: at a round trip of 100 ms, 40 MB/s for each host behind it."""
 _PIECE_COSTS = 128
-"""Bytes of memory that a piece takes beside its own: a bastion may send them one by one."""
+"""Bytes of memory per piece besides its data: a bastion may send bytes one by one."""
 _PACKET = 32 << 10
 _PROHIBITED = 1
 """SSH_OPEN_ADMINISTRATIVELY_PROHIBITED."""
@@ -33,25 +33,25 @@ _NO_ADDRESS = re.compile(r"[Nn]ame .*not known|name resolution|[Nn]o address|nod
 
 
 class Refusal(NamedTuple):
-    """Why the bastion did not connect us, in its own words."""
+    """The bastion's reason for not opening the connection, in its own words."""
 
     code: int
     text: str
 
 
 class Tunnel(paramiko.Channel):
-    """A connection from the bastion to somewhere, with as much of a socket's interface as paramiko uses."""
+    """A connection from the bastion onward, with the part of a socket's interface that paramiko uses."""
 
     deadline: Deadline
     refusal: Refusal | None = None
-    """Set instead of opening, by the session's thread."""
+    """Set by the session's thread if the bastion does not open the channel."""
     cut = False
-    """Whether it ended because the bastion's connection did."""
+    """True if the channel ended because the bastion's connection did."""
 
     def __init__(self, chanid: int, session: paramiko.Transport, broke: Callable[[], HostError | None]) -> None:
         super().__init__(chanid)
         self._pieces = _Pieces()
-        self.in_buffer = self._pieces  # type: ignore[assignment]  # as much of BufferedPipe as a channel uses
+        self.in_buffer = self._pieces  # type: ignore[assignment]  # the part of BufferedPipe that a channel uses
         self.in_stderr_buffer = _Dropped()  # type: ignore[assignment]  # the same
         self._session = session
         self._sending = threading.Lock()
@@ -59,14 +59,14 @@ class Tunnel(paramiko.Channel):
         self._broke = broke
 
     def send(self, s: bytes | bytearray) -> int:
-        """As DeadlineSocket.send: paramiko would go on for ever where the bastion takes nothing."""
+        """Send as DeadlineSocket.send does: paramiko 5.1 would repeat for ever while the bastion takes nothing."""
         if self.deadline.remaining() == 0:
             raise ConnectionAbortedError("the deadline passed")
         with self._busy():
             return super().send(s)
 
     def recv(self, nbytes: int) -> bytes:
-        """As Channel.recv."""
+        """Receive as Channel.recv does."""
         try:
             piece = self._pieces.read(nbytes, self.timeout)
         except queue.Empty:
@@ -81,7 +81,7 @@ class Tunnel(paramiko.Channel):
         return piece
 
     def close(self) -> None:
-        """Close it at once, or when whoever is sending has done so: that thread does it then."""
+        """Close the channel at once, or if a thread is sending, leave it to that thread."""
         self._to_close = True
         if self._sending.acquire(blocking=False):
             try:
@@ -90,23 +90,23 @@ class Tunnel(paramiko.Channel):
                 self._sending.release()
 
     def shutdown(self, how: int) -> None:
-        """Wake whoever waits in recv(); close(), which follows, tells the bastion."""
+        """Wake the thread that waits in recv(); the close() that follows notifies the bastion."""
         self._pieces.close()
 
     def failure(self) -> HostError | None:
-        """The bastion's error, if that is what ended this."""
+        """Return the bastion's error, if that ended the channel."""
         if not self.cut:
             return None
-        self._session.join(LAST_BREATH_S)
+        self._session.join(END_GRACE_S)
         return self._broke()
 
     @contextlib.contextmanager
     def _busy(self) -> Iterator[None]:
-        """Keeps close() away while something is sent.
+        """Hold close() off during a send.
 
-        paramiko looks whether the channel is open and sends a moment later. What then comes after the close makes sshd
-        hang up on the whole connection, and so on everybody who goes through. close() must not wait for its turn: the
-        session's thread, which calls it too, is the one that ends a key exchange that a send may be waiting for.
+        paramiko 5.1 checks that the channel is open and sends a moment later. Data that follows the close message makes
+        sshd hang up the whole connection, and with it every other host behind the bastion. close() must not block here:
+        the session's thread calls it too, and only that thread can end a key exchange that the send may be waiting for.
         """
         try:
             with self._sending:
@@ -116,56 +116,65 @@ class Tunnel(paramiko.Channel):
                 self.close()
 
     def _handle_close(self, m: paramiko.Message) -> None:
+        # paramiko's version replies with a close of its own at once, even in the middle of a send (see _busy).
         self._session._unlink_channel(self.chanid)  # type: ignore[attr-defined]  # private, so not in the stubs
         self.close()
 
     def _unlink(self) -> None:
-        # Called when the session ends, where _handle_close is called when the far side closes the channel.
+        # Called if the session ends, while _handle_close is called if the far side closes this channel.
         self.cut = True
         super()._unlink()  # type: ignore[misc]  # private, so not in the stubs
 
 
 class _Pieces:
-    """What came and was not read. paramiko's own buffer moves all that is left with each small read of a packet."""
+    """Queue of received pieces. paramiko's own buffer moves all remaining bytes at each small read of a packet."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._rest = memoryview(b"")
-        self._came = self._taken = 0
-        """Bytes that were put into the queue and taken out of it, ever, with what each piece costs besides. Either is
-        changed by one thread alone."""
+        self._bytes_in = self._bytes_out = 0
+        """Bytes ever put into the queue and taken out of it, with the cost of each piece. Each of the two is changed by
+        one thread alone."""
 
     def feed(self, piece: bytes) -> None:
-        """Called by the bastion's thread, which ends with the error of one that ignores its window."""
+        """Append a piece, in the thread of the bastion's session.
+
+        Raises:
+            LimitError: the bastion exceeds its window. paramiko 5.1 does not check that; the error ends the connection.
+        """
         if piece:
-            self._came += len(piece) + _PIECE_COSTS
-            if self._came - self._taken > 2 * _WINDOW:
+            self._bytes_in += len(piece) + _PIECE_COSTS
+            if self._bytes_in - self._bytes_out > 2 * _WINDOW:
                 raise LimitError("more data than a tunnel's window allows")
             self._queue.put(piece)
 
     def read(self, nbytes: int, timeout: float | None = None) -> bytes:
-        """Called by the one thread that reads; b"" at the end; queue.Empty where nothing comes in time."""
+        """Return up to `nbytes`, or b"" at the end. Only one thread may call it.
+
+        Raises:
+            queue.Empty: nothing arrived in time.
+        """
         if not self._rest:
             self._rest = memoryview(self._queue.get(timeout=timeout))
-            self._taken += len(self._rest) + _PIECE_COSTS
+            self._bytes_out += len(self._rest) + _PIECE_COSTS
             if not self._rest:
-                self.close()  # for the next read
+                self.close()  # queue the end once more, for the next read
         piece, self._rest = self._rest[:nbytes], self._rest[nbytes:]
         return bytes(piece)
 
     def close(self) -> None:
-        """The end, after what came before it."""
+        """Mark the end, behind all pieces so far."""
         self._queue.put(b"")
 
 
 class _Dropped:
-    """The stderr of a tunnel, which has none."""
+    """The unused stderr of a tunnel."""
 
     def feed(self, piece: bytes) -> None:
-        """Drop it."""
+        """Drop the piece."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Do nothing."""
 
 
 def open_tunnel(
@@ -176,16 +185,18 @@ def open_tunnel(
     broke: Callable[[], HostError | None],
     deadline: Deadline,
 ) -> Tunnel:
-    """Have the bastion connect to the peer. As Transport.open_channel, with a channel of our own.
+    """Have the bastion connect to the peer: Transport.open_channel with a channel class of our own.
 
     Args:
-        broke: tells why the session is over, once it is.
+        broke: returns the reason why the session is over; None while it is open.
 
     Raises:
-        TimeoutError: the bastion did not get through in time.
-        HostError: it refuses, or cannot; or its own connection broke.
+        TimeoutError: the bastion did not connect in time.
+        HostError: the bastion refuses or fails to connect, or its own connection broke.
     """
     opened = threading.Event()
+    # What Transport.open_channel of paramiko 5.1 does, with a Tunnel in place of its Channel. All is registered before
+    # the request is sent, since the reply comes in the session's thread, which sets the event.
     with session.lock:
         number = session._next_channel()  # type: ignore[attr-defined]  # private, so not in the stubs
         tunnel = Tunnel(number, session, broke)
@@ -215,28 +226,28 @@ def _request(number: int, peer: Peer) -> paramiko.Message:
     message.add_int(_PACKET)
     message.add_string(peer.hostname)
     message.add_int(peer.port)
-    message.add_string("127.0.0.1")  # where the connection came from: nowhere, as with ssh -W
+    message.add_string("127.0.0.1")  # the originator (RFC 4254, 7.2); ssh -W sends this too
     message.add_int(0)
     return message
 
 
 def _refused(peer: Peer, bastion: str, refusal: Refusal) -> HostError:
-    said = printable(refusal.text)
+    text = printable(refusal.text)
     if refusal.code == _PROHIBITED:
         return UnreachableError(
-            f"bastion {bastion} refuses to forward to {peer.where}: {said}",
+            f"bastion {bastion} refuses to forward to {peer.where}: {text}",
             host=peer.host,
             stage="tcp",
             hint=f"set AllowTcpForwarding yes (and see PermitOpen) in the sshd_config of {bastion}",
         )
-    if "refused" in said:
+    if "refused" in text:
         message, hint = f"{peer.where} refused the connection", "is sshd running there, and on that port?"
         return RefusedError(f"{message}, seen from {bastion}", host=peer.host, stage="tcp", hint=hint)
-    if _NO_ADDRESS.search(said):
+    if _NO_ADDRESS.search(text):
         message, hint = f"no address for {peer.hostname}", f"check the name: {bastion} has to know it"
-        return ResolveError(f"{message}, seen from {bastion}: {said}", host=peer.host, stage="dns", hint=hint)
+        return ResolveError(f"{message}, seen from {bastion}: {text}", host=peer.host, stage="dns", hint=hint)
     return UnreachableError(
-        f"no connection to {peer.where}, seen from {bastion}: {said}",
+        f"no connection to {peer.where}, seen from {bastion}: {text}",
         host=peer.host,
         stage="tcp",
         hint=f"check the address, the route and the firewall, from {bastion} on",

@@ -1,8 +1,8 @@
 """A private key file.   path, passphrase ─► [key_file] ─► keys
 
-OpenSSH's own format, PKCS#8 and PEM, with or without a passphrase, whatever text stands before the key. cryptography
-reads them and signs; this module puts its signatures into the form of RFC 4253 section 6.6, RFC 5656 and RFC 8332. A
-file is loaded once and shared by the whole run: deriving a key from a passphrase takes a tenth of a second.
+OpenSSH's own format, PKCS#8 and PEM, with or without a passphrase; text before the key is skipped. cryptography reads
+the files and signs; this module puts its signatures into the form of RFC 4253 section 6.6, RFC 5656 and RFC 8332. A
+file is loaded once and shared by the whole run, since deriving a key from a passphrase takes a tenth of a second.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from fleetpmap.transport.ssh.translate import FOREIGN
 
 LOCKED = "needs its passphrase (ssh-add it)"
 CERTIFICATE = "-cert-v01@openssh.com"
-"""What the type of a certificate, and the algorithm of a signature for it, ends in."""
+"""End of a certificate's type, and of the signature algorithms for it."""
 _LIMIT = 1 << 20
-"""Bytes of a key file at most, as for ssh."""
+"""Bytes of a key file, at most, as in ssh."""
 _KEY = re.compile(rb"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL)
 _PUTTY = b"PuTTY-User-Key-File"
 _MAGIC = b"openssh-key-v1\0"
@@ -44,10 +44,10 @@ _Loaded = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 
 
 class PrivateKey:
-    """A private key at hand.
+    """A private key in this process.
 
     Attributes:
-        blob: its public half, as it travels.
+        blob: its public half, in wire format.
     """
 
     def __init__(self, key: _Loaded) -> None:
@@ -56,7 +56,7 @@ class PrivateKey:
         self.blob = base64.b64decode(line.split()[1])
 
     def sign(self, data: bytes, algorithm: str) -> bytes:
-        """The signature of `data` by this algorithm, which may be a certificate's.
+        """Return the signature of `data` by this algorithm, which may be a certificate's.
 
         Raises:
             UnsupportedAlgorithm: this machine's policy forbids it.
@@ -79,7 +79,7 @@ class PrivateKey:
 
 
 def load_key(path: str, passphrase: Secret | None = None) -> PrivateKey | str:
-    """The private key in a file; or in a few words why it cannot be used ("" if there is no such file)."""
+    """Return the private key in a file, or the reason why it cannot be used ("" if the file does not exist)."""
     file = os.path.expanduser(path)  # noqa: PTH111 - for each host, and a Path takes ten times as long
     try:
         stat = os.stat(file)  # noqa: PTH116 - the same
@@ -99,9 +99,9 @@ def _load_key(file: str, mtime_ns: int, size: int, passphrase: Secret | None) ->
         return error.strerror or "cannot be read"
     if text.startswith(_PUTTY):
         return "a key of PuTTY's; puttygen FILE -O private-openssh turns it into one of OpenSSH's"
-    found = _KEY.search(text)
+    match = _KEY.search(text)
     try:
-        key = _loaded(found[0], passphrase.reveal().encode() if passphrase else None) if found else None
+        key = _loaded(match[0], passphrase.reveal().encode() if passphrase else None) if match else None
     except TypeError:  # cryptography says so of a missing passphrase
         return LOCKED
     except (UnsupportedAlgorithm, *FOREIGN):
@@ -128,7 +128,7 @@ def _hash_for(key: EllipticCurvePrivateKey) -> hashes.HashAlgorithm:
 
 
 def public_half(path: str) -> bytes | None:
-    """The public key beside a private one, or in the file itself; None if there is none to read."""
+    """Return the public key beside a private one, or in the file itself; None if neither can be read."""
     private = Path(path).expanduser()
     for file in (Path(str(private).removesuffix(".pub") + ".pub"), private):
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -139,7 +139,7 @@ def public_half(path: str) -> bytes | None:
 
 
 def _embedded(text: str) -> bytes | None:
-    """OpenSSH's own format keeps the public half in the clear (PROTOCOL.key)."""
+    """Return the public half that OpenSSH's own format stores in the clear (PROTOCOL.key)."""
     body = base64.b64decode("".join(text.split("-----")[2].split()))
     if not body.startswith(_MAGIC):
         return None

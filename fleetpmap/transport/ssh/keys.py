@@ -7,7 +7,7 @@ In the order of OpenSSH's client (pubkey_prepare in sshconnect2.c):
     3. the agent's other keys, unless IdentitiesOnly
     4. the other identity files, in their order; where no CertificateFile is named, each before its KEY-cert.pub
 
-and without those whose algorithm PubkeyAcceptedAlgorithms leaves out.
+and without those whose algorithm PubkeyAcceptedAlgorithms excludes.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from fleetpmap.transport.ssh_config.keywords import RSA_SIGNATURES
 __all__ = ["LOCKED", "Key", "Keys", "load_key", "locked_files"]
 
 Sign = Callable[[bytes, str], bytes]
-"""Signs bytes by an algorithm."""
+"""Function that signs bytes by an algorithm."""
 _SECURITY_KEY = "sk-"
-"""What the type of a security key (FIDO) begins with."""
+"""Beginning of a security key's type (FIDO)."""
 _USUAL_NAMES = frozenset({"id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa"})
 _AGENT_S = 2.0
-"""How long to wait for an agent before the run, where no host's deadline counts yet."""
+"""Seconds to wait for an agent before the run, when no host's deadline has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +48,28 @@ class Key:
     """A key or certificate that can be offered."""
 
     name: str
-    """As the user knows it."""
+    """Name in messages, as the user wrote it."""
     blob: bytes
-    """The public key or certificate, as it travels."""
+    """The public key or certificate, in wire format."""
     sign: Sign | None
-    """None where its private half cannot be used here."""
+    """Function that signs; None if the private half cannot be used here."""
     at_hand: bool = False
-    """Its private half is in this process: signing asks nobody, neither an agent nor a human."""
+    """True if the private half is in this process, so signing needs neither an agent nor a confirmation by the user."""
     obstacle: str = ""
-    """Why it cannot sign."""
+    """Reason why it cannot sign."""
 
     @property
     def type(self) -> str:
-        """Its type's name, as `ssh-rsa-cert-v01@openssh.com`."""
+        """Name of the type, as `ssh-rsa-cert-v01@openssh.com`."""
         return paramiko.Message(self.blob).get_text()
 
     @property
     def is_in_security_key_file(self) -> bool:
-        """Whether only a library for security keys could sign with it."""
+        """True if only a library for security keys could sign with it."""
         return self.sign is None and self.type.startswith(_SECURITY_KEY)
 
     def algorithms(self, accepted: Sequence[str]) -> tuple[str, ...]:
-        """The signature algorithms that it may sign by, of those accepted by ssh_config (empty: ssh's own choice)."""
+        """Return its signature algorithms among those that ssh_config accepts (empty: ssh's own choice)."""
         bare, certificate, _ = self.type.partition(CERTIFICATE)
         if not bare.endswith("ssh-rsa"):
             own: tuple[str, ...] = (self.type,)
@@ -82,8 +82,8 @@ class Keys:
     """The keys for one host, in the order in which to offer them.
 
     Attributes:
-        left_out: what cannot be offered and why.
-        agent_failure: why the agent's keys are not known; empty if they are.
+        left_out: keys that cannot be offered, each with the reason.
+        agent_failure: reason why the agent's keys are unknown; empty if they are known.
     """
 
     agent_failure = ""
@@ -95,14 +95,14 @@ class Keys:
         self._named_by_inventory = bool(host.identity_file)
         self._only_files = settings.identities_only or self._named_by_inventory
         self._agent = Agent(settings.identity_agent, deadline)
-        found = [(name, self._file(name, passphrases)) for name in host.identity_file or settings.identity_files]
-        files = [key for _, key in found if key]
+        named_files = [(name, self._file(name, passphrases)) for name in host.identity_file or settings.identity_files]
+        files = [key for _, key in named_files if key]
         held = self._held()
         signers = {key.blob: key for key in (*held, *files) if key.sign}  # a file before the agent, which may ask
         pool = [*files, *held]
         named = [self._certified(path, signers, pool, is_named=True) for path in settings.certificate_files]
         if not named:
-            pairs = ((key, self._certified(f"{name}-cert.pub", signers, pool)) for name, key in found)
+            pairs = ((key, self._certified(f"{name}-cert.pub", signers, pool)) for name, key in named_files)
             files = [key for pair in pairs for key in pair if key]
         in_order = [*filter(None, named), *self._agents_and_files(held, files)]
         once: dict[bytes, Key] = {}
@@ -114,7 +114,7 @@ class Keys:
         return iter(self._keys)
 
     def _file(self, name: str, passphrases: Mapping[str, Secret]) -> Key | None:
-        """The key in an identity file, if as much as its public half can be had."""
+        """Return the key in an identity file, if at least its public half can be read."""
         key = load_key(name, passphrases.get(str(Path(name).expanduser())))
         if isinstance(key, PrivateKey):
             return Key(name, key.blob, key.sign, at_hand=True)
@@ -127,7 +127,7 @@ class Keys:
         return None
 
     def _held(self) -> list[Key]:
-        """The agent's keys."""
+        """Return the agent's keys."""
         try:
             return [
                 Key(
@@ -146,10 +146,10 @@ class Keys:
     def _certified(
         self, path: str, signers: Mapping[bytes, Key], keys: Sequence[Key], *, is_named: bool = False
     ) -> Key | None:
-        """The certificate in a file, with what signs for it; what is none is passed over, as by ssh."""
+        """Return the certificate in a file with the key that signs for it. Other files are skipped, as in ssh."""
         certificate = _certificate(path)
-        of = [key for key in keys if certificate and certifies(certificate, key.blob)]
-        key = next((signers[one.blob] for one in of if one.blob in signers), of[0] if of else None)
+        certified = [key for key in keys if certificate and certifies(certificate, key.blob)]
+        key = next((signers[key.blob] for key in certified if key.blob in signers), certified[0] if certified else None)
         if certificate and key:
             return Key(f"{key.name} with {path}{_when(certificate)}", certificate, key.sign, key.at_hand, key.obstacle)
         if certificate and is_named:
@@ -157,7 +157,7 @@ class Keys:
         return None
 
     def _agents_and_files(self, held: Sequence[Key], files: Sequence[Key]) -> Iterator[Key]:
-        """The agent's keys that are in files, its others, and the files that it does not hold."""
+        """Return the agent's keys that are in files, its other keys, and the files that the agent does not hold."""
         in_file = {file.blob: file for file in reversed(files)}
         for key in held:
             if key.blob in in_file:
@@ -176,7 +176,7 @@ class Keys:
 
 
 def certifies(certificate: bytes, key: bytes) -> bool:
-    """Whether a certificate is for this public key: it holds the type, a nonce, and then the key's own fields."""
+    """True if the certificate is for this public key: it holds the type, a nonce, and then the key's own fields."""
     signed, bare = paramiko.Message(certificate), paramiko.Message(key)
     signed_type, _ = signed.get_text(), signed.get_binary()
     bare_type = bare.get_text().removesuffix("@openssh.com")  # of a security key
@@ -184,7 +184,7 @@ def certifies(certificate: bytes, key: bytes) -> bool:
 
 
 def _certificate(path: str) -> bytes | None:
-    """The certificate in a file."""
+    """Return the certificate in a file."""
     with contextlib.suppress(OSError, *FOREIGN):
         certificate = PublicBlob.from_file(os.path.expanduser(path))  # noqa: PTH111 - for each host
         if certificate.key_type.endswith(CERTIFICATE):
@@ -193,23 +193,23 @@ def _certificate(path: str) -> bytes | None:
 
 
 def _when(blob: bytes) -> str:
-    """For a certificate's name: ` (expired 3 h ago)`; empty where that is no trouble."""
+    """Return the suffix of a certificate's name, such as ` (expired 3 h ago)`; empty if it is valid."""
     trouble = validity(blob)
     return f" ({trouble})" if trouble else ""
 
 
 def _type_of(blob: bytes) -> str:
-    """The type's name; empty for what is no public key."""
+    """Return the type's name; empty if the blob is no public key."""
     with contextlib.suppress(*FOREIGN):
         return paramiko.Message(blob).get_text()
     return ""
 
 
 def locked_files(ways: Iterable[tuple[Host, SshSettings]]) -> tuple[str, ...]:
-    """Encrypted key files, by absolute path, that a login needs: no agent holds them, and nothing else is at hand.
+    """Return the encrypted key files, by absolute path, whose passphrases a login needs.
 
-    A file that the inventory or ssh_config names is needed. Of ssh's usual names the first is, where the host has
-    neither an open file nor a key in the agent.
+    A file counts if no agent holds its key. If the inventory or ssh_config names it, it is needed. Of ssh's default
+    names only the first is, and only for a host with neither an unencrypted file nor a key in the agent.
     """
     held_by: dict[str, tuple[AgentKey, ...]] = {}
     needed: dict[str, None] = {}
@@ -230,7 +230,7 @@ def locked_files(ways: Iterable[tuple[Host, SshSettings]]) -> tuple[str, ...]:
 
 
 def _are_ssh_own(files: Sequence[str]) -> bool:
-    """Whether these are the names that ssh tries where nobody names one."""
+    """True if these are the names that ssh tries by default."""
     return len(files) > 2 and all(Path(file).name in _USUAL_NAMES for file in files)
 
 

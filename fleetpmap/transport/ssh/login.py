@@ -1,12 +1,13 @@
-"""Who we are.   keys, password ─► [login] ─► an authenticated session, or AuthError
+"""The login.   keys, password ─► [login] ─► an authenticated session, or AuthError
 
-As OpenSSH's client: first the method `none`, which tells what the host takes and lets some in; then publickey,
-keyboard-interactive and password, or as PreferredAuthentications has them. Keys are offered one after the other until
-the host takes one, or hangs up. A key is signed with after the host said that it would take it, so that no agent asks
-its user for nothing. Nothing is tried twice, and a password that was refused is not sent by another method.
+It follows OpenSSH's client. The method `none` comes first: its reply lists the methods that the host accepts, and some
+hosts grant it. Then come publickey, keyboard-interactive and password, or the order of PreferredAuthentications. Keys
+are offered one after the other until the host accepts one or hangs up. A key signs only after the host has accepted it,
+so an agent asks its user for no signature in vain. Nothing is tried twice, and a rejected password is not sent by
+another method.
 
-The first key is signed with at once where nobody has to be asked for that, and goes out right behind `none` to a host
-that allows it: an ordinary login takes one round trip.
+The first key signs at once if that needs no confirmation, and is sent right behind `none` to a host that allows it, so
+an ordinary login takes one round trip.
 """
 
 from __future__ import annotations
@@ -34,31 +35,31 @@ from fleetpmap.transport.ssh_config import SshSettings
 _METHODS = ("publickey", "keyboard-interactive", "password")
 _BY_PASSWORD = frozenset({"password", "keyboard-interactive"})
 _NAMED_AT_MOST = 8
-"""Keys that an error names; of the others it gives the number."""
+"""Keys that an error names; the others are counted."""
 _FACTORS = 8
-"""Methods one after the other at most: a host may go on asking for another for ever."""
+"""Methods that may follow each other, at most: a host could require another one for ever."""
 
 
 class LoginSession(Protocol):
-    """What a login needs of the connection."""
+    """The part of a session that a login uses."""
 
     auth_handler: paramiko.auth_handler.AuthHandler | None
     auth_timeout: float
     """Seconds until a request is given up."""
-    farewell: str
-    """What the host said when it hung up."""
+    disconnect_reason: str
+    """The host's reason for hanging up."""
     server_extensions: dict[str, bytes]
-    """What it sent in EXT_INFO (RFC 8308)."""
+    """Content of the host's EXT_INFO (RFC 8308)."""
 
     @property
     def takes_requests_ahead(self) -> bool:
-        """Whether a request may follow `none` before that is answered."""
+        """True if a request may follow `none` before its reply."""
 
     def ensure_session(self) -> None:
-        """Ask for the login service, and make the handler."""
+        """Request the login service, and create the handler."""
 
     def is_active(self) -> bool:
-        """Whether the connection is there."""
+        """True while the connection is open."""
 
 
 def login(
@@ -69,16 +70,16 @@ def login(
     deadline: Deadline,
     options: SshOptions,
 ) -> None:
-    """Log in as ssh would, with a first factor and a second where the host wants both.
+    """Log in as ssh would, with a second factor if the host requires one.
 
     Raises:
-        AuthError: it takes none of ours; the message says what was tried. Its `openssh_can` is set where the system's
-            ssh could use a key that this client cannot.
+        AuthError: the host accepts none of our methods; the message lists what was tried. Its `openssh_can` is set if
+            the system's ssh could use a key that this client cannot.
         HostError: the connection broke, or the deadline passed.
     """
     by_key = "publickey" in _methods(settings)
     keys = Keys(host, settings, options.passphrases, deadline) if by_key else None
-    if deadline.remaining() == 0:  # an agent that did not answer
+    if deadline.remaining() == 0:  # the agent did not reply in time
         raise _out_of_time(peer, deadline, keys.agent_failure if keys else "")
     with translated(peer, stage="auth", deadline=deadline):
         session.auth_timeout = deadline.remaining()
@@ -89,7 +90,7 @@ def login(
 
 
 class _Attempt:
-    """One login, with what was tried and what was left out, for the error."""
+    """One login, with the tried and the excluded keys and methods for the error."""
 
     def __init__(
         self,
@@ -110,9 +111,9 @@ class _Attempt:
         self._password = password
         self._answers = Answers(password)
         self._methods = list(_methods(settings))
-        """Those that are not used up yet, in the order of preference."""
+        """Methods not used up yet, in order of preference."""
         self._keys = list(keys or ())
-        """Those that were not offered yet."""
+        """Keys not offered yet."""
         self._offered: list[Key] = []
         self._tried: list[str] = []
         self._left_out = [f"{name}: ssh_config switches it off" for name in _switched_off(settings, password)]
@@ -120,16 +121,16 @@ class _Attempt:
         self._agent_failure = keys.agent_failure if keys else ""
         self._openssh_can = ""
         self._would_take = False
-        """The last request asked about a key, and the host would take it."""
+        """True if the last request queried a key and the host accepts it."""
         self._half_in = False
-        """The last request was granted, and the host wants another method besides."""
+        """True if the last request was granted and the host requires another method besides."""
         self._factors = 0
-        """How many requests were granted so far."""
+        """Number of granted requests so far."""
         self._asked_for_password = False
-        """The host asked for the password that we do not have."""
+        """True if the host asked for a password and we have none."""
 
     def run(self) -> bool:
-        """Whether we are in."""
+        """Try the methods one after the other; returns True once logged in."""
         if self._ask_none():
             return True
         ways = {"publickey": self._by_key, "keyboard-interactive": self._by_prompts, "password": self._by_password}
@@ -146,7 +147,7 @@ class _Attempt:
         return False
 
     def error(self) -> AuthError | DeadlineError:
-        """What was tried, what was not, and what the host would take besides."""
+        """Return the error, with the tried and untried keys and methods and those that the host accepts besides."""
         if self._deadline.remaining() == 0:
             return _out_of_time(self._peer, self._deadline, self._agent_failure)
         others = [method for method in self._handler.allowed or () if method != "publickey"]
@@ -170,13 +171,13 @@ class _Attempt:
 
     def _hung_up(self) -> str:
         untried = _listed([key.name for key in self._keys], 3) or "any other"
-        why = printable(self._session.farewell) or "without a word"
+        why = printable(self._session.disconnect_reason) or "without a word"
         if "oo many authentication" in why:
             why += "; its MaxAuthTries allows no more"
         return f"{untried}: the host hung up after {len(self._tried)} ({why})"
 
     def _ask_none(self) -> bool:
-        """Whether the host lets us in without anything. If not, it says what it takes."""
+        """Request `none`; returns True if the host grants it. The reply lists the methods that it accepts."""
         first = self._keys[0] if self._keys and self._methods[0] == "publickey" else None
         if first and self._session.takes_requests_ahead and self._knows_algorithm(first):
             self._handler.send_none_ahead(self._peer.user)
@@ -184,7 +185,7 @@ class _Attempt:
         return self._request("", lambda: self._handler.send_auth_request(self._peer.user, "none"))
 
     def _by_key(self) -> bool:
-        """Whether the next key, and nothing else, lets us in."""
+        """Offer the next key; returns True if the login is complete."""
         if not self._keys:
             self._methods.remove("publickey")
             return False
@@ -196,13 +197,13 @@ class _Attempt:
             return False
         if self._tried or not key.at_hand:
             query = partial(self._handler.query_key, self._peer.user, algorithm, key.blob)
-            granted = self._request(key.name, query)  # by `none`, which went ahead
+            granted = self._request(key.name, query)  # True only for a `none` that was sent ahead
             if not self._would_take:
                 return granted
         return self._sign(key, algorithm)
 
     def _sign(self, key: Key, algorithm: str) -> bool:
-        """Whether this key lets us in, which the host takes, or which nobody has to be asked for."""
+        """Log in by a signature of this key; returns True if the login is complete."""
         if key.sign is None:
             self._left_out.append(key.obstacle)
             if key.is_in_security_key_file:
@@ -219,45 +220,45 @@ class _Attempt:
         return False
 
     def _knows_algorithm(self, key: Key) -> bool:
-        """Whether the choice of an algorithm can be made before the host has answered anything."""
+        """True if the algorithm can be chosen before any reply of the host."""
         return bool(self._signatures()) or "ssh-rsa" not in self._algorithm(key)
 
     def _algorithm(self, key: Key) -> str:
-        """What the key signs by, as ssh chooses it (key_sig_algorithm); empty where the host takes none of ours."""
+        """Return the key's signature algorithm, chosen as in ssh (key_sig_algorithm); empty without a common one."""
         ours = key.algorithms(self._accepted)
         if "ssh-rsa" not in key.type:
             return ours[0]
         if theirs := self._signatures():
             return next((name for name in ours if name.removesuffix(CERTIFICATE) in theirs), "")
-        # Of servers that do not say, the old ones know SHA-1 only.
+        # Servers that list none may be old, and the old ones know SHA-1 only.
         return next((name for name in ours if name.startswith("ssh-rsa")), ours[0])
 
     def _signatures(self) -> list[str]:
-        """The signatures that the host takes, where it says so."""
+        """Return the signature algorithms that the host accepts, if it lists them."""
         named = self._session.server_extensions.get("server-sig-algs", b"").decode(errors="replace")
         return named.split(",") if named else []
 
     def _instead(self) -> str:
-        """What the host takes where a key of ours can make no signature for it."""
+        """Describe the signatures that the host accepts, for a key that can make none of them."""
         theirs = self._signatures()
         if "ssh-rsa" in theirs:
             return "signatures of RSA keys by SHA-1 only; `PubkeyAcceptedAlgorithms +ssh-rsa` in ssh_config allows it"
         return f"no signature that this key can make, only {printable(_listed(theirs))}"
 
     def _by_prompts(self) -> bool:
-        """Whether keyboard-interactive lets us in: by the password, or without a question."""
+        """Log in by keyboard-interactive, with the password or without a prompt; returns True if that completes it."""
         self._methods.remove("keyboard-interactive")
-        request = partial(self._handler.auth_interactive, self._peer.user, _nobody)
+        request = partial(self._handler.auth_interactive, self._peer.user, _never_called)
         granted = self._request("keyboard-interactive", request)
         if self._password is None and not granted and not self._half_in:
-            # Only a host without a question lets us in so: that this one does not is no news.
+            # Without a password it could only succeed without a prompt; not worth naming among the tried methods.
             self._tried = [name for name in self._tried if name != "keyboard-interactive"]
         if self._answers.given and not self._half_in and "password" in self._methods:
             self._methods.remove("password")  # it would be refused again
         return granted
 
     def _by_password(self) -> bool:
-        """Whether the password as such lets us in."""
+        """Log in by the method `password`; returns True if the login is complete."""
         self._methods.remove("password")
         if self._password is None:
             return False
@@ -269,7 +270,7 @@ class _Attempt:
         return self._answers(prompts)
 
     def _request(self, name: str, request: Callable[[], Sequence[str]]) -> bool:
-        """Whether this request lets us in; False too where it was only the first of two factors."""
+        """Send a request; returns True if the login is complete, False also if it was only the first of two factors."""
         if name and name not in self._tried[-1:]:
             self._tried.append(name)
         self._session.auth_timeout = self._deadline.remaining()
@@ -285,12 +286,12 @@ class _Attempt:
             self._tried = self._tried[:-1] if name else self._tried
             return False
         except UnansweredError as error:
-            if not self._asked_for_password:  # that we have none is said by what the host takes
+            if not self._asked_for_password:  # the methods that the host takes show that
                 self._left_out.append(f'an answer to "{printable(error.question)}"')
             return False
         except FOREIGN as error:
             refused = isinstance(error, paramiko.SSHException) and self._session.is_active()
-            hung_up_on_us = not self._session.is_active() and (len(self._tried) > 1 or self._session.farewell)
+            hung_up_on_us = not self._session.is_active() and (len(self._tried) > 1 or self._session.disconnect_reason)
             if self._deadline.remaining() > 0 and (refused or hung_up_on_us):
                 return False
             raise translate(error, self._peer, stage="auth", deadline=self._deadline) from error
@@ -311,7 +312,7 @@ def _out_of_time(peer: Peer, deadline: Deadline, agent_failure: str) -> Deadline
 
 
 def _methods(settings: SshSettings) -> Iterator[str]:
-    """The methods to use, in this order."""
+    """Return the methods to use, in order."""
     allowed = {
         "publickey": settings.pubkey_authentication,
         "keyboard-interactive": settings.kbd_interactive_authentication,
@@ -321,7 +322,7 @@ def _methods(settings: SshSettings) -> Iterator[str]:
 
 
 def _switched_off(settings: SshSettings, password: Secret | None) -> list[str]:
-    """The methods that we could have used, and ssh_config forbids."""
+    """Return the methods that we could use and ssh_config forbids."""
     ours = _METHODS if password else _METHODS[:1]
     return [name for name in ours if name not in _methods(settings)]
 
@@ -331,6 +332,6 @@ def _listed(names: Sequence[str], at_most: int = _NAMED_AT_MOST) -> str:
     return ", ".join(names[:at_most]) + more
 
 
-def _nobody(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
-    """What paramiko's own handler of prompts would call; ours asks `answers`."""
+def _never_called(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
+    """Satisfy paramiko's signature of a prompt handler; never called, since our handler calls `answers`."""
     return []

@@ -1,8 +1,9 @@
-"""Bounds on what a host sends, before paramiko takes it apart.   tcp | jump | proxy_command ─► [packets] ─► session
+"""Bounds on a host's messages, before paramiko parses them.   tcp | jump | proxy_command ─► [packets] ─► session
 
-paramiko allocates what a packet announces, runs through as many items as a message announces, whether it has them or
-not, and reads a banner until its line ends: 4 GiB, an hour, and for ever. Each is an error here, which ends the
-connection. Source of the numbers: OpenSSH's packet.c and sshconnect.c; RFC 4253, sections 4.2 and 6.1.
+paramiko 5.1 allocates the length that a packet announces (up to 4 GiB), iterates over as many items as a message
+announces, even if they are missing (up to an hour), and reads a banner until its line ends (for ever). Here each of
+these is an error that ends the connection. Source of the numbers: OpenSSH's packet.c and sshconnect.c; RFC 4253,
+sections 4.2 and 6.1.
 """
 
 from __future__ import annotations
@@ -22,37 +23,37 @@ from paramiko.common import (
 from paramiko.packet import Packetizer
 
 PACKET_LIMIT = 256 << 10
-"""Bytes of a packet, as OpenSSH has it (PACKET_MAX_SIZE). We ask for channel data in packets of 32 KiB."""
+"""Bytes of a packet, as in OpenSSH (PACKET_MAX_SIZE). We request channel data in packets of 32 KiB."""
 HANDSHAKE_LIMIT = 64 << 10
-"""Bytes of a packet of a key exchange, and of all that comes before it: banner and what a server says ahead of that.
-The longest that RFC 4253 wants supported has 35,000. paramiko's reading of large numbers is quadratic."""
+"""Bytes of a packet during a key exchange, and of everything before it: the banner and the lines ahead of it. The
+longest that RFC 4253 requires has 35,000. paramiko takes quadratic time to read large numbers."""
 _PAST_END = 64
-"""Reads behind a message's end that are answered with zeros, as paramiko answers all: old servers leave fields out."""
+"""Reads beyond a message's end that yield zeros, as all do in paramiko: old servers leave fields out."""
 
 FREE = 4000
 FREE_PER_S = 50
 FREE_PER_SENT = 8
-"""Messages without data that a connection takes: at its beginning, for each second since, and for each of ours with
-data or a new channel in it. A login takes some twenty, a keepalive is one now and then."""
+"""Messages without data that a connection accepts: at its start, per second since then, and per message of ours with
+data or a new channel. A login takes about twenty, and a keepalive is one now and then."""
 _REKEYS = 8
 _REKEY_S = 10.0
 _REKEY_BYTES = 1 << 20
-"""Key exchanges after the first that a connection takes, beside those that come so many seconds or so many bytes after
-the one before. Each costs us up to a second, in which no other thread runs."""
+"""Key exchanges that a connection accepts besides the first one and those that follow the previous one by so many
+seconds or bytes. Each costs us up to a second, in which no other thread runs."""
 
 _DATA = frozenset({MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA})
 _OURS = frozenset({MSG_CHANNEL_DATA, MSG_CHANNEL_OPEN})
 _OF_KEX = range(MSG_KEXINIT, 50)
 _EMPTY = 12
-"""Bytes of a data message without data, at most: the channel, perhaps the kind, the length."""
+"""Upper bound of the size of a data message without data: the channel, perhaps the kind, and the length."""
 
 
 class LimitError(paramiko.SSHException):
-    """The host sent more than a connection takes."""
+    """The host exceeded a limit of the connection."""
 
 
 class BoundedMessage(paramiko.Message):
-    """A message whose end is an end, so that nothing is read from it a billion times."""
+    """A message that cannot be read far beyond its end."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
@@ -60,23 +61,24 @@ class BoundedMessage(paramiko.Message):
         self._past_end = 0
 
     def get_bytes(self, n: int) -> bytes:
-        """As paramiko's: what is missing is zeros, but not again and again."""
-        found = super().get_bytes(n)
+        """Return the next bytes. Like paramiko, fill up with zeros at the end, but only _PAST_END times."""
+        content = super().get_bytes(n)
         if n and self.packet.tell() == self._length:
             self._past_end += 1
             if self._past_end > _PAST_END:
                 raise LimitError("a message has less in it than it announces")
-        return found
+        return content
 
     def get_mpint(self) -> int:
-        """As paramiko's, whose time grows with the square of the length."""
+        """Return the next number. paramiko's version takes quadratic time."""
         return int.from_bytes(self.get_binary(), "big", signed=True)
 
 
 class BoundedPacketizer(Packetizer):
-    """paramiko's, with bounds. It remembers the first line, and keeps no time of its own.
+    """paramiko's Packetizer with bounds, which also keeps the first line.
 
-    paramiko's handshake timer is a thread that outlives a failed handshake; our deadline does its work.
+    paramiko's handshake timer is a thread that outlives a failed handshake; it is not started, since our deadline
+    covers it.
     """
 
     first_line = ""
@@ -85,44 +87,48 @@ class BoundedPacketizer(Packetizer):
     def __init__(self, socket: socket.socket) -> None:
         super().__init__(socket)
         self._before_banner = 0
-        """Bytes that came up to the end of the banner."""
+        """Bytes received up to the end of the banner."""
         self._free = float(FREE)
-        """Messages without data that are still taken."""
+        """Number of messages without data that are still accepted."""
         self._counted_at = time.monotonic()
         self._rekeys = -1
-        """Key exchanges that came too soon after the one before; the first is none of them."""
+        """Number of key exchanges that followed the previous one too soon; the first does not count."""
         self._rekeyed_at = -_REKEY_S
         self._since_rekey = 0
         """Bytes of data since then."""
 
     @property
     def is_flooded(self) -> bool:
-        """Whether more came before the banner than is taken."""
+        """True if more arrived before the banner than the limit."""
         return self._before_banner > HANDSHAKE_LIMIT
 
     def start_handshake(self, timeout: float) -> None:
-        """Start no timer."""
+        """Start no timer (see the class)."""
 
     def readline(self, timeout: float) -> str:
-        """One line of the banner phase."""
+        """Read one line of the banner phase."""
         line = super().readline(timeout)
         self.first_line = self.first_line or line
         return line
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """So many bytes, if a packet may have them."""
+        """Read `n` bytes, if a packet may have that many."""
         if n > PACKET_LIMIT or (n > HANDSHAKE_LIMIT and not self._initial_kex_done):
             raise LimitError(f"a packet of {n:,} bytes")
         return super().read_all(n, check_rekey)
 
     def send_message(self, data: paramiko.Message) -> None:
-        """Send a message; data and new channels are answered with some that have no data in them."""
+        """Send a message. One with data or a new channel allows the host some more messages without data."""
         if data.asbytes()[0] in _OURS:
             self._free += FREE_PER_SENT
         super().send_message(data)
 
     def read_message(self) -> tuple[int, paramiko.Message]:
-        """The next message of a kind that paramiko knows; the host is told of any other (RFC 4253, section 11.4)."""
+        """Return the next message of a kind that paramiko has a name for.
+
+        A message of another kind is answered with UNIMPLEMENTED (RFC 4253 section 11.4). paramiko 5.1 would look the
+        kind up in MSG_NAMES for its log, and fail with a KeyError.
+        """
         while True:
             kind, read = super().read_message()
             content = read.asbytes()
@@ -139,7 +145,7 @@ class BoundedPacketizer(Packetizer):
             self.send_message(reply)
 
     def _read_timeout(self, timeout: float) -> bytes:
-        """The next bytes of the banner phase."""
+        """Read the next bytes of the banner phase."""
         piece: bytes = super()._read_timeout(timeout)  # type: ignore[misc]  # private, so not in the stubs
         self._before_banner += len(piece)
         if self._before_banner > HANDSHAKE_LIMIT:
@@ -147,10 +153,10 @@ class BoundedPacketizer(Packetizer):
         return piece
 
     def _count(self, kind: int, size: int) -> None:
-        """Take a message into account.
+        """Count a message against the limits.
 
         Raises:
-            LimitError: it is one too many of those that bring nothing.
+            LimitError: a message without data, or a key exchange, too many.
         """
         if kind in _DATA and size > _EMPTY:
             self._since_rekey += size

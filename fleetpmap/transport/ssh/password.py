@@ -1,4 +1,4 @@
-"""What is answered.   keyboard-interactive's prompts ─► [password] ─► auth_handler"""
+"""Answers to prompts.   keyboard-interactive's prompts ─► [password] ─► auth_handler"""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fleetpmap.transport.secret import Secret
 from fleetpmap.transport.ssh.auth_handler import Prompt
 
 _OTHER_FACTOR = re.compile(r"code|token|otp\b|one.?time|\bpin\b|verif|challenge|factor|new password", re.IGNORECASE)
-"""A second factor is asked for without echo as well; its prompt is told by its words."""
+"""Words of a prompt for a second factor, which is asked for without echo like a password."""
 
 
 class Answers:
-    """Answers one prompt, once: a single one without echo that does not ask for something else.
+    """Answers a password prompt, once: a single prompt without echo that asks for no other factor.
 
     Attributes:
-        given: whether the password was sent.
+        given: True if the password was sent.
     """
 
     def __init__(self, password: Secret | None) -> None:
@@ -24,7 +24,7 @@ class Answers:
         self.given = False
 
     def __call__(self, prompts: Sequence[Prompt]) -> list[str] | None:
-        """The answers to these prompts (none where the host only tells something); None: not ours to answer."""
+        """Return the answers to these prompts ([] if the host only displays a text), or None if they are not for us."""
         if not prompts:
             return []
         if self._password is None or self.given or not asks_for_password(prompts):
@@ -34,5 +34,5 @@ class Answers:
 
 
 def asks_for_password(prompts: Sequence[Prompt]) -> bool:
-    """Whether this is one prompt, without echo, by its words for no other factor."""
+    """True for a single prompt without echo whose words name no other factor."""
     return len(prompts) == 1 and not prompts[0][1] and not _OTHER_FACTOR.search(prompts[0][0])

@@ -1,8 +1,8 @@
 """A command in place of TCP.   ssh_config's ProxyCommand ─► [proxy_command] ─► the socket of a session
 
-Its stdin and stdout are one end of a pair of sockets, and the session has the other: nothing is copied in between, and
-a command that has ended is an end of file. (paramiko's own ProxyCommand spins then, leaves a zombie, and breaks at
-descriptor 1024.)
+The command's stdin and stdout are one end of a pair of sockets, and the session has the other end: no data is copied in
+between, and a command that has ended reads as an end of file. (paramiko's own ProxyCommand then spins, leaves a zombie,
+and fails for descriptors above 1024.)
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from fleetpmap.transport.ssh_config import tokens as ssh_tokens
 from fleetpmap.transport.tcp import DeadlineSocket
 
 _GRACE_S = 0.5
-"""How long a command may take to end once it is told to."""
+"""Seconds that a command may take to end after the signal to do so."""
 _TICK_S = 0.005
 _DANGEROUS = re.compile(r"[\s`'\"$\\;&<>|(){}!*?#\x00-\x1f\x7f]|^-")
-"""What no name in a shell command may hold, as OpenSSH has it since 9.6 (CVE-2023-51385)."""
+"""Characters that no name in a shell command may hold, as in OpenSSH since 9.6 (CVE-2023-51385)."""
 
 
 class CommandSocket(DeadlineSocket):
-    """Our end of the pair; end() ends the command and all of its process group.
+    """Our end of the pair. end() ends the command and its whole process group.
 
     Args:
-        turn: is over as soon as the command brings something, or ends.
+        turn: place at the bastion, freed as soon as the command sends something or ends.
 
     Raises:
         HostError: the command could not be started.
@@ -46,7 +46,7 @@ class CommandSocket(DeadlineSocket):
         super().__init__(fileno=ours.detach())
         self.deadline = deadline
         self._peer = peer
-        self._said = Head()
+        self._stderr_head = Head()
         self._turn = turn
         shell = os.environ.get("SHELL") or "/bin/sh"
         try:
@@ -74,11 +74,11 @@ class CommandSocket(DeadlineSocket):
         self._poll.register(self._stderr, select.POLLIN)
 
     def wait_for(self, size: int) -> bytes:
-        """The next bytes; meanwhile what the command complains of is read, so that it never waits for us."""
+        """Wait for the next bytes. The command's stderr is read meanwhile, so the command never blocks on it."""
         give_up = time.monotonic() + (self.gettimeout() or 0)
         complaint = self._stderr.fileno()
         while ready := [number for number, _ in self._poll.poll(max(give_up - time.monotonic(), 0) * 1000)]:
-            if complaint in ready and not self._hear():
+            if complaint in ready and not self._read_stderr():
                 self._poll.unregister(complaint)
             if ready != [complaint]:
                 self._turn.over()
@@ -86,20 +86,20 @@ class CommandSocket(DeadlineSocket):
         raise TimeoutError
 
     def failure(self, stage: str) -> HostError | None:
-        """Why nothing comes any more, if the command's end is the reason.
+        """Return the reason why no more data comes, if it is the command's end.
 
-        Before the banner any end is; later, the far side may as well have hung up, unless the command complains.
+        Before the banner every end counts. Later the far side may have hung up, unless the command reports an error.
         """
         if self._child.returncode is not None:  # ended by end()
             return None
-        give_up = time.monotonic() + _GRACE_S  # it closes its output a moment before it can be waited for
+        give_up = time.monotonic() + _GRACE_S  # the output closes a moment before the exit status can be had
         while (how := self._ended()) is None:
             if time.monotonic() > give_up:
                 return None
             time.sleep(_TICK_S)
-        self._hear()  # a pipe holds no more than that
-        said = bytes(self._said).decode(errors="replace")
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        self._read_stderr()  # a pipe holds no more than that
+        stderr = bytes(self._stderr_head).decode(errors="replace")
+        lines = [line.strip() for line in stderr.splitlines() if line.strip()]
         if stage != "banner" and (how.si_status == 0 or not lines):
             return None
         ended = "with exit status" if how.si_code == os.CLD_EXITED else "by signal"
@@ -109,16 +109,16 @@ class CommandSocket(DeadlineSocket):
             f"the ProxyCommand for {self._peer.where} ended {ended} {how.si_status}: {last_words}",
             host=self._peer.host,
             stage=stage,
-            hint=f"{FEWER_AT_ONCE}; or {by_hand}" if hung_up_early(said) else by_hand,
+            hint=f"{FEWER_AT_ONCE}; or {by_hand}" if hung_up_early(stderr) else by_hand,
         )
         silent = not lines and how.si_code == os.CLD_EXITED  # what nc does when the host hangs up
-        error.may_pass = stage in ("banner", "kex") and (silent or hung_up_early(said))
+        error.may_pass = stage in ("banner", "kex") and (silent or hung_up_early(stderr))
         return error
 
     def end(self) -> None:
-        """After close(), by which the command sees the end of its input: end it by SIGHUP as ssh does, then SIGKILL.
+        """End the command after close(), which closed its input: by SIGHUP as ssh does, then by SIGKILL.
 
-        Safe to call twice. (close() itself is paramiko's to call, before anybody has asked for the failure.)
+        Safe to call twice. (close() alone does not end it, because paramiko calls that before failure() can be called.)
         """
         self._turn.over()
         if self._child.returncode is None:
@@ -126,35 +126,35 @@ class CommandSocket(DeadlineSocket):
             give_up = time.monotonic() + _GRACE_S
             while self._ended() is None and time.monotonic() < give_up:
                 time.sleep(_TICK_S)
-            # Also where the command itself has ended: what it started may not listen to SIGHUP, as under nohup.
+            # Even if the command has ended: its children may ignore SIGHUP, as under nohup.
             self._signal(signal.SIGKILL)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(_GRACE_S)
         self._stderr.close()
 
     def _signal(self, number: signal.Signals) -> None:
-        """Send it to the command's group. Not reaped yet, so the number is still its own and nobody else can be hit."""
+        """Send a signal to the command's group. It is not reaped yet, so its number still belongs to it."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, number)
 
     def _ended(self) -> os.waitid_result | None:
-        """How the command ended, None while it runs. Leaves it unreaped: end() still needs its number."""
+        """Return how the command ended, or None while it runs. It stays unreaped, because end() needs its number."""
         return os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
-    def _hear(self) -> bool:
-        """Keep what is on stderr; whether there was anything."""
+    def _read_stderr(self) -> bool:
+        """Keep what stderr holds; returns True if it held anything."""
         with contextlib.suppress(BlockingIOError):
             piece = os.read(self._stderr.fileno(), STDERR_LIMIT)
-            self._said.add(piece)
+            self._stderr_head.add(piece)
             return bool(piece)
         return False
 
 
 def expand(command: str, peer: Peer, name: str) -> str:
-    """The command with its tokens replaced: %h %p %r as resolved, %n as the user calls the host.
+    """Replace the command's tokens: %h %p %r as resolved, %n as the user names the host.
 
     Raises:
-        HostError: a name holds what a shell would act on, or a token means nothing there.
+        HostError: a name holds a character that a shell would interpret, or a token is unknown there.
     """
     tokens = {"%": "%", "h": peer.hostname, "n": name, "p": str(peer.port), "r": peer.user}
     for letter in re.findall("%(.)", command):

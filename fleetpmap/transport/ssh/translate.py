@@ -1,7 +1,7 @@
-"""Foreign exceptions into ours.   paramiko, socket ─► [translate] ─► errors.HostError
+"""Foreign exceptions to ours.   paramiko, socket ─► [translate] ─► errors.HostError
 
-The first row of the table that fits decides. Whatever a hostile or broken server makes paramiko raise ends up here as
-well, so that one host cannot end the run.
+The first matching row of the table decides. Every exception that a hostile or broken server causes in paramiko ends
+here too, so one host cannot end the run.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ FOREIGN = (
     ValueError,  # text that is not UTF-8, numbers out of range
     IndexError,  # an empty message
 )
-"""What paramiko and the socket module raise because of what a network or a server does."""
+"""Exceptions of paramiko and of sockets that a network or a server can cause."""
 
 
 _HUNG_UP = "the host hung up"
 
 
 class NothingInCommonError(IncompatiblePeer):
-    """The two sides have no algorithm of a kind in common: `advice` says which side has what."""
+    """The two sides have no algorithm of a kind in common; `advice` lists those of each side."""
 
     def __init__(self, words: str, advice: str) -> None:
         super().__init__(words)
@@ -61,13 +61,13 @@ _KINDS = {
     "cipher": ("Ciphers", "server_encrypt_algo_list", "preferred_ciphers"),
     "mac": ("MACs", "server_mac_algo_list", "preferred_macs"),
 }
-"""By a word of paramiko's message: the option of ssh_config, and where paramiko keeps their names and ours."""
+"""By a word of paramiko's message: the option of ssh_config, and paramiko's names for the host's list and for ours."""
 
 
 def nothing_in_common(
     error: IncompatiblePeer, theirs: Mapping[str, Sequence[str]], session: object
 ) -> IncompatiblePeer:
-    """The same with the algorithms that each side has; `theirs` by paramiko's name of the list."""
+    """Return the error with the algorithms of both sides; `theirs` is keyed by paramiko's name of the list."""
     kind = next((kind for kind in _KINDS if kind in str(error)), None)
     if kind is None:
         return error
@@ -86,24 +86,24 @@ _BEFORE_LOGIN = frozenset({"dns", "tcp", "banner", "kex"})
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The other end, for messages."""
+    """The other end of a connection, for messages."""
 
     host: str
-    """The inventory's name."""
+    """Name in the inventory."""
     hostname: str
     port: int
     user: str
     jump: str = ""
-    """The bastions on the way, as ssh's -J takes them; empty if there are none."""
+    """The bastions on the way in the form of ssh's -J; empty if there are none."""
 
     @property
     def where(self) -> str:
-        """`10.0.0.13 port 22`, as ssh says it."""
+        """The address as ssh prints it: `10.0.0.13 port 22`."""
         return f"{self.hostname} port {self.port}"
 
     @property
     def ssh_command(self) -> str:
-        """What to type to try the same by hand."""
+        """The command that tries the same by hand."""
         jump = f"-J {self.jump} " if self.jump else ""
         port = "" if self.port == 22 else f"-p {self.port} "
         return f"ssh {jump}{port}{self.user}@{self.hostname} true"
@@ -171,28 +171,28 @@ _TABLE = (
 
 
 def translate(error: BaseException, peer: Peer, *, stage: str, deadline: Deadline) -> HostError:
-    """Our error for a foreign one that came up at `stage`. When the time is up, that is the reason."""
+    """Return our error for a foreign one raised at `stage`. If the time is over, that is the reason."""
     if isinstance(error, HostError):
         return error
     # The kernel's own ETIMEDOUT has an errno: it gave the connection up before our deadline did.
     timed_out = isinstance(error, TimeoutError) and error.errno is None
     if timed_out or deadline.remaining() == 0:
         return out_of_time(peer.host, stage, deadline.seconds)
-    if ours := exhausted(error, peer.host, stage):
-        return ours
+    if out_of_resources := exhausted(error, peer.host, stage):
+        return out_of_resources
     row = next((row for row in _TABLE if isinstance(error, row.foreign)), _TABLE[-1])
     message = row.message.format(peer=peer, error=_words(error))
-    found = row.ours(message, host=peer.host, stage=stage, hint=row.hint.format(peer=peer))
-    found.may_pass = stage in _BEFORE_LOGIN and _may_pass(error)
+    ours = row.ours(message, host=peer.host, stage=stage, hint=row.hint.format(peer=peer))
+    ours.may_pass = stage in _BEFORE_LOGIN and _may_pass(error)
     if isinstance(error, IncompatiblePeer):
-        found.hint = error.advice if isinstance(error, NothingInCommonError) else found.hint
-        found.openssh_can = "knows other algorithms"
-    return found
+        ours.hint = error.advice if isinstance(error, NothingInCommonError) else ours.hint
+        ours.openssh_can = "knows other algorithms"
+    return ours
 
 
-def quoted(error: HostError, said: Sequence[str]) -> HostError:
-    """The error of a login with what the host said about it: a banner, or its reason to hang up."""
-    words = [printable(" ".join(text.split())) for text in said]
+def quoted(error: HostError, texts: Sequence[str]) -> HostError:
+    """Append the host's messages on the login to its error: a banner, or its reason for hanging up."""
+    words = [printable(" ".join(text.split())) for text in texts]
     new = [f'"{text}"' for text in words if text and text not in error.message]
     if new:
         how = ", and said" if error.message.endswith(_HUNG_UP) else "; the host said"
@@ -206,7 +206,7 @@ def quoted(error: HostError, said: Sequence[str]) -> HostError:
 
 @contextlib.contextmanager
 def translated(peer: Peer, *, stage: str, deadline: Deadline) -> Iterator[None]:
-    """A block in which only paramiko and sockets are at work, and whose exceptions are theirs."""
+    """Translate the exceptions of a block that calls only paramiko and sockets."""
     try:
         yield
     except FOREIGN as error:

@@ -1,8 +1,8 @@
-"""ssh_config without ssh.   ~/.ssh/config, /etc/ssh/ssh_config ─► [ssh_config_file] ─► ssh_config
+"""ssh_config without ssh.   ~/.ssh/config, /etc/ssh/ssh_config ─► [config_files] ─► host_settings
 
-`everything` is every line of the files, to see what they are about. `read` is what they say of one host, in the form
-of `ssh -G`, for machines that have no ssh to ask: the first value of an option counts, `Host` and `Match` decide which
-lines do. What this reader cannot know is an error with file and line, never a guess.
+`everything` yields every line of the files, to see which options occur. `read` returns the options for one host in the
+form of `ssh -G`, for machines without ssh: the first value of an option counts, and `Host` and `Match` select the
+lines. An option that only ssh can evaluate is an error with file and line, never a guess.
 Source: readconf.c and argv_split() in misc.c of OpenSSH.
 """
 
@@ -24,14 +24,14 @@ from fleetpmap.transport.this_user import home, login_name
 from fleetpmap.transport.wildcards import fits, fits_list
 
 SYSTEM_CONFIG = "/etc/ssh/ssh_config"
-Said = dict[str, tuple[str, ...]]
-"""The values of each option, whose name is in lower case."""
+OptionValues = dict[str, tuple[str, ...]]
+"""Values of each option, by its name in lower case."""
 
 _MAX_DEPTH = 16
 _MOST_KEYS = 100
-"""Of ssh too: SSH_MAX_IDENTITY_FILES, SSH_MAX_CERTIFICATE_FILES."""
+"""Files of each kind at most, as in ssh: SSH_MAX_IDENTITY_FILES, SSH_MAX_CERTIFICATE_FILES."""
 _OPTION = re.compile(r'([^\s="#]+)(?:\s*=\s*|\s+|$)')
-# Nothing is gone back for (`++`, `*+`): the time grows with the line, whatever it holds.
+# Possessive (`++`, `*+`), so nothing is tried twice: the time is proportional to the line's length.
 _WORD = re.compile(r"""((?:[^\s'"\\]++|\\.|\\$|'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+")++)\s*+""", re.DOTALL)
 _QUOTED = re.compile(r"""['"\\]""")
 _PIECE = re.compile(r"""\\(['"\\ ])|'((?:[^'\\]++|\\.)*+)'|"((?:[^"\\]++|\\.)*+)"|[^\\'"]++|\\""", re.DOTALL)
@@ -39,7 +39,7 @@ _REPEATED = frozenset({"identityfile", "certificatefile"})
 _ALL_WORDS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
 _REST_OF_LINE = frozenset({"proxycommand", "proxyjump"})
 _EITHER = {"proxycommand": "proxyjump", "proxyjump": "proxycommand"}
-"""Where one is set, the other is not looked at any more."""
+"""Pairs of options of which the first to be set disables the other."""
 _SWITCH = re.compile(r"yes|no|true|false", re.IGNORECASE)
 _ALLOWED = {
     "port": re.compile(r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"),
@@ -54,23 +54,23 @@ _ALLOWED = {
     "stricthostkeychecking": re.compile(r"yes|no|true|false|off|ask|accept-new", re.IGNORECASE),
     "user": re.compile(r"[^%$]+"),  # newer versions of ssh expand them, older ones do not
 }
-"""What is understood of an option's value, all of it."""
+"""Pattern of each option's supported values."""
 
 
 class Line(NamedTuple):
-    """One option with its value, and where it stands."""
+    """One option with its value and its place."""
 
     keyword: str
-    """In lower case, by its present name."""
+    """Name of the option in lower case, in its present spelling."""
     rest: str
-    """The value as it is written."""
+    """The value as written."""
     words: tuple[str, ...]
-    """The value's words, unquoted, without a comment."""
+    """Words of the value, unquoted and without a comment."""
     where: str
     """`FILE line N`."""
 
     def refuse(self, why: str, host: str | None = None) -> NoReturn:
-        """Raise the error that names this line: the host's where the line is only about that one."""
+        """Raise the error that names this line: for `host` alone if given, else for the whole run."""
         message = f"{self.where}: {why}"
         hint = "install ssh, which knows, or choose another file with --ssh-config (none for no file)"
         if host is not None:
@@ -79,10 +79,10 @@ class Line(NamedTuple):
 
 
 def everything(config: str | None) -> Iterator[Line]:
-    """Every line of the files that hold for `--ssh-config config`, included ones too, for whichever host it is.
+    """Yield every line of the files that apply for `--ssh-config config`, included ones too, for all hosts.
 
     Raises:
-        UsageError: a file or a line that cannot be read.
+        UsageError: a file or a line cannot be read.
     """
     for path, base in _files(config):
         yield from _with_included(path, base, depth=0)
@@ -90,41 +90,41 @@ def everything(config: str | None) -> Iterator[Line]:
 
 def read(
     name: str, config: str | None, *, user: str | None = None, port: int | None = None, host: str | None = None
-) -> Said:
-    """What the files say of `ssh [-l user] [-p port] name`, as ssh -G would print it; only what they set.
+) -> OptionValues:
+    """Return the options that the files set for `ssh [-l user] [-p port] name`, in the form of ssh -G.
 
     Args:
-        host: what errors call it; None: its name.
+        host: the host's name in errors; None: `name`.
 
     Raises:
-        UsageError: a file or a line that cannot be read.
-        HostError: a line that holds for this host and needs ssh to be understood.
+        UsageError: a file or a line cannot be read.
+        HostError: a line that applies to this host needs ssh.
     """
-    said: Said = {}
+    values: OptionValues = {}
     if user is not None:
-        said["user"] = (user,)
+        values["user"] = (user,)
     if port is not None:
-        said["port"] = (str(port),)
-    reader = _Reader(name, said, host if host is not None else name)
+        values["port"] = (str(port),)
+    reader = _Reader(name, values, host if host is not None else name)
     for path, base in _files(config):
         reader.read(_lines(path), base)
-    said["hostname"] = (reader.hostname().lower(),)
-    return said
+    values["hostname"] = (reader.hostname().lower(),)
+    return values
 
 
-def parse(name: str, text: str, path: str) -> Said:
-    """As read, of one file's text; `path` is for what is said of it.
+def parse(name: str, text: str, path: str) -> OptionValues:
+    """Return the options of one file's text (see read); `path` is its name in errors.
 
     Raises:
         UsageError, HostError: as read.
     """
     reader = _Reader(name, {}, name)
     reader.read(_parsed(text, path), Path(path).parent)
-    return reader.said | {"hostname": (reader.hostname().lower(),)}
+    return reader.values | {"hostname": (reader.hostname().lower(),)}
 
 
 def _files(config: str | None) -> list[tuple[str, Path]]:
-    """The files that there are (one that was asked for has to be), each with the directory of what it includes."""
+    """Return the existing files, each with the directory for its includes. A file named explicitly must exist."""
     own = home() / ".ssh"
     if config is not None:
         return [] if config == "none" else [(config, own)]
@@ -135,21 +135,22 @@ def _files(config: str | None) -> list[tuple[str, Path]]:
 @dataclass(slots=True)
 class _Reader:
     name: str
-    said: Said
+    values: OptionValues
     host: str
-    """What errors call it."""
+    """Name of the host in errors."""
     ignored: dict[str, bool] = field(default_factory=dict)
-    """Unknown options, and whether IgnoreUnknown has them."""
+    """Unknown options, each with True if IgnoreUnknown lists it."""
 
     def hostname(self) -> str:
-        """The name as far as it is known by now."""
-        if "hostname" not in self.said:
+        """Return the host name as set by the lines read so far."""
+        if "hostname" not in self.values:
             return self.name
         tokens = {"%h": self.name, "%%": "%"}
-        return re.sub("%.", lambda token: tokens[token[0]], self.said["hostname"][0])
+        return re.sub("%.", lambda token: tokens[token[0]], self.values["hostname"][0])
 
     def read(self, lines: Iterable[Line], base: Path, *, active: bool = True, depth: int = 0) -> None:
-        """Take over what one file says. In a file that is included where it does not hold, nothing ever holds."""
+        """Apply the lines of one file; with active=False, none of them (it is included from a block that does not
+        apply)."""
         holds = active
         for line in lines:
             if line.keyword == "host":
@@ -179,20 +180,20 @@ class _Reader:
             return
         values = self._values(line)
         if keyword in _REPEATED:
-            self.said[keyword] = tuple(dict.fromkeys((*self.said.get(keyword, ()), *values)))
-            if len(self.said[keyword]) > _MOST_KEYS:
+            self.values[keyword] = tuple(dict.fromkeys((*self.values.get(keyword, ()), *values)))
+            if len(self.values[keyword]) > _MOST_KEYS:
                 line.refuse(f"more than {_MOST_KEYS} of {SPELLING[keyword]}", self.host)
-        elif keyword not in self.said and _EITHER.get(keyword) not in self.said:
-            self.said[keyword] = values
+        elif keyword not in self.values and _EITHER.get(keyword) not in self.values:
+            self.values[keyword] = values
 
     def _is_ignored(self, keyword: str) -> bool:
-        """Whether IgnoreUnknown, which counts for what follows it, has the option."""
+        """True if the IgnoreUnknown of an earlier line lists the option."""
         if keyword not in self.ignored:
-            self.ignored[keyword] = fits_list(self.said.get("ignoreunknown", ("",))[0].lower(), keyword)
+            self.ignored[keyword] = fits_list(self.values.get("ignoreunknown", ("",))[0].lower(), keyword)
         return self.ignored[keyword]
 
     def _match(self, line: Line) -> bool:
-        """Whether every criterion holds. Those behind one that does not are not looked at, as ssh runs no exec then."""
+        """True if every criterion holds. It stops at the first that does not, as ssh does, which then runs no exec."""
         words = [part for word in line.words for part in word.split("=", 1)]
         if len(words) == 1 and words[0].lower() == "all":
             return True
@@ -208,14 +209,14 @@ class _Reader:
         return bool(words)
 
     def _value(self, criterion: str) -> str | None:
-        """What a criterion of Match looks at, as far as it is known by now; None where only ssh knows."""
+        """Return the value that a criterion of Match compares, from the lines read so far; None if only ssh has it."""
         match criterion:
             case "host":
                 return self.hostname()
             case "originalhost":
                 return self.name
             case "user":
-                return self.said.get("user", (login_name(),))[0]
+                return self.values.get("user", (login_name(),))[0]
             case "localuser":
                 return login_name()
             case _:
@@ -239,7 +240,7 @@ class _Reader:
 
 
 UNSET = frozenset({"", "no", "none", "false", "ask", "internal"})
-"""Values, in lower case, with which an option that only ssh knows changes nothing."""
+"""Values, in lower case, with which an option that only ssh supports has no effect."""
 
 
 def _host(line: Line, name: str) -> bool:
@@ -264,7 +265,7 @@ def _with_included(path: str, base: Path, depth: int) -> Iterator[Line]:
 
 
 def _included(line: Line, base: Path, depth: int) -> Iterator[str]:
-    """The files that a line includes, in order."""
+    """Yield the files that a line includes, in order."""
     if depth >= _MAX_DEPTH:
         line.refuse("too many files that include each other")
     for word in line.words:
@@ -286,7 +287,7 @@ def _lines(path: str) -> Iterator[Line]:
 
 
 def _parsed(text: str, path: str) -> Iterator[Line]:
-    """The lines with an option, each with its value."""
+    """Yield the lines with an option, each with its value."""
     for number, full in enumerate(text.split("\n"), start=1):
         stripped = full.strip()
         if not stripped or stripped.startswith("#"):
@@ -304,7 +305,7 @@ def _parsed(text: str, path: str) -> Iterator[Line]:
 
 
 def _words(keyword: str, text: str) -> tuple[str, ...] | None:
-    """The words of a value; None where a quotation does not end."""
+    """Return the words of a value; None if a quotation does not end."""
     if keyword in _REST_OF_LINE:
         return (text,) if text else ()
     if not _QUOTED.search(text):

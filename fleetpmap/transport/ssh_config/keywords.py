@@ -1,7 +1,7 @@
-"""What each option of ssh_config does here.   [ssh_keywords] ─► ssh_config, ssh_config_file, docs
+"""Every option of ssh_config, with its effect here.   [keywords] ─► host_settings, config_files, docs
 
-One row for each option or group of options, as data: the settings that only the system's ssh can honour, the options
-that the reader for machines without ssh takes, and the table of the documentation all come from it.
+A table with one row for each option or group of options. It defines the settings that only the system's ssh supports,
+the options that the reader for machines without ssh accepts, and the table in the documentation.
 Source: ssh_config(5) of OpenSSH 9.2, and what later versions added.
 """
 
@@ -15,14 +15,14 @@ WithoutSsh = Literal["works", "refused", "no effect"]
 
 
 class Row(NamedTuple):
-    """Options that are treated alike."""
+    """Options with the same effect."""
 
     names: tuple[str, ...]
-    """In the manual's spelling."""
+    """Names in the manual's spelling."""
     with_ssh: WithSsh
-    """`openssh`: the host goes by the system's ssh, and a note says so."""
+    """Effect on a machine with ssh. `openssh`: the host goes by the system's ssh, with a note."""
     without_ssh: WithoutSsh
-    """On a machine without ssh; `refused` with file and line."""
+    """Effect on a machine without ssh. `refused`: an error with file and line."""
     meaning: str
 
 
@@ -171,10 +171,10 @@ OTHER_NAMES: Mapping[str, str] = {
     "dsaauthentication": "pubkeyauthentication",
     "smartcarddevice": "pkcs11provider",
 }
-"""Older spellings, in lower case."""
+"""Present names of older spellings, both in lower case."""
 
 SPELLING = {name.lower(): name for row in ROWS for name in row.names}
-"""The manual's spelling of every option, by its lower case."""
+"""Spelling of every option in the manual, by its lower case."""
 ONLY_OPENSSH = tuple(name.lower() for row in ROWS if row.with_ssh == "openssh" for name in row.names)
 WITHOUT_SSH: Mapping[str, WithoutSsh] = {name.lower(): row.without_ssh for row in ROWS for name in row.names}
 
@@ -185,7 +185,7 @@ CIPHERS = (
     "aes192-ctr",
     "aes256-ctr",
 )
-"""What the built-in client offers unless ssh_config says otherwise."""
+"""Ciphers that the built-in client offers unless ssh_config sets others."""
 BUILT_IN: Mapping[str, tuple[str, ...]] = {
     "ciphers": (*CIPHERS, "aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc"),
     "kexalgorithms": (
@@ -216,10 +216,11 @@ BUILT_IN: Mapping[str, tuple[str, ...]] = {
         *("rsa-sha2-512", "rsa-sha2-256"),
     ),
 }
-"""What the built-in client knows, by option, in its order. Here, since the choice of transport must not import it."""
+"""Algorithms of the built-in client, by option, in its order. Listed here because the choice of a transport must not
+import paramiko."""
 SHA1_SIGNATURES = ("ssh-rsa", "ssh-rsa-cert-v01@openssh.com")
-"""Signatures of RSA keys by SHA-1: known, and made only where ssh_config asks for them, as by ssh."""
+"""Signatures of RSA keys by SHA-1: supported, but made only if ssh_config asks for them, as in ssh."""
 RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
-"""What a key of the type ssh-rsa signs with."""
+"""Signature algorithms of a key of the type ssh-rsa."""
 SAME_ALGORITHM: Mapping[str, str] = {"curve25519-sha256": "curve25519-sha256@libssh.org"}
-"""Names of which the built-in client has only the other."""
+"""Names of an algorithm that the built-in client has under another name only."""

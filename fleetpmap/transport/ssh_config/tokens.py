@@ -1,7 +1,7 @@
-"""`%` tokens and `${VARIABLES}` in values of ssh_config.   [ssh_tokens] ─► ssh_config, bastions, proxy_command
+"""`%` tokens and `${VARIABLES}` in values of ssh_config.   [tokens] ─► host_settings, bastions, ssh.proxy_command
 
-Each option takes its own tokens (`PATH`, `COMMAND`), and a token that it does not take is an error, as for ssh. Only
-paths take variables: a `$` in a ProxyCommand is the shell's, and one anywhere else stands for itself.
+Each option has its own set of tokens (`PATH`, `COMMAND`), and a token outside of it is an error, as in ssh. Only paths
+take variables: a `$` in a ProxyCommand belongs to the shell, and elsewhere it is literal.
 Source: TOKENS and ENVIRONMENT VARIABLES in ssh_config(5); vdollar_percent_expand() in misc.c of OpenSSH.
 """
 
@@ -15,19 +15,19 @@ from collections.abc import Mapping
 from fleetpmap.transport.this_user import home, login_name
 
 PATH = "%CLdhijklnpru"
-"""What IdentityFile, CertificateFile, IdentityAgent and UserKnownHostsFile take."""
+"""Tokens of IdentityFile, CertificateFile, IdentityAgent and UserKnownHostsFile."""
 COMMAND = "%hnpr"
-"""What ProxyCommand and ProxyJump take."""
+"""Tokens of ProxyCommand and ProxyJump."""
 
 _TOKEN = re.compile(r"%(.?)", re.DOTALL)
 _TOKEN_OR_VARIABLE = re.compile(r"%(.?)|\$\{([^}]*)(\}?)", re.DOTALL)
 
 
 def of_host(name: str, *, hostname: str, port: str, user: str, alias: str, jump: str) -> dict[str, str]:
-    """The tokens of one host, without %C: how that is made up differs between versions of ssh.
+    """Return the tokens of one host, without %C, whose definition differs between versions of ssh.
 
     Args:
-        name: as the user calls the host.
+        name: the host's name as the user wrote it.
         alias: its HostKeyAlias, or empty.
         jump: its ProxyJump, or empty.
     """
@@ -49,10 +49,10 @@ def of_host(name: str, *, hostname: str, port: str, user: str, alias: str, jump:
 
 
 def expand(text: str, tokens: Mapping[str, str], *, variables: bool = False) -> str:
-    """The text with its tokens and, if wanted, variables replaced.
+    """Replace the tokens in a text and, on request, its variables.
 
     Raises:
-        ValueError: a token or a variable that stands for nothing; the message is half a sentence.
+        ValueError: a token or a variable has no value; the message is half a sentence.
     """
 
     def meaning(match: re.Match[str]) -> str:
@@ -70,6 +70,6 @@ def expand(text: str, tokens: Mapping[str, str], *, variables: bool = False) -> 
 
 
 def _last_hop(jump: str) -> str:
-    """The host of the last jump, without user and port: ssh's %j."""
+    """Return the host of the last jump, without user and port: ssh's %j."""
     last = jump.rpartition(",")[2].removeprefix("ssh://").rpartition("@")[2].rstrip("/")
     return last[1:].partition("]")[0] if last.startswith("[") else last.partition(":")[0]

@@ -9,6 +9,6 @@ comparison_findings   the sentences about differences between hosts
 
 from __future__ import annotations
 
-from fleetpmap.report.views.compare.comparison import compare
+from fleetpmap.report.views.compare.comparison import compare, from_options
 
-__all__ = ["compare"]
+__all__ = ["compare", "from_options"]

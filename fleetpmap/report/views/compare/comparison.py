@@ -14,6 +14,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.escape import escape_word
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.grouping import HUGETLB, coded, rule_over
@@ -287,3 +288,14 @@ def _with_first(column: Column, cell: Cell) -> Column:
     """Return the column with one more cell above it."""
     below = frozenset(row + 1 for row in column.outliers)
     return replace(column, values=[cell, *column.cells()], outliers=below)
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return compare(
+        snapshot,
+        options.metric,
+        per_process=options.per_process,
+        baseline=options.baseline,
+        shape=Shape.of(options),
+    )

@@ -10,6 +10,6 @@ Byte for byte the output of pmap of procps-ng 4.0.2 on a 64-bit machine; docs/pm
 
 from __future__ import annotations
 
-from fleetpmap.report.views.pmap.process_blocks import pmap
+from fleetpmap.report.views.pmap.process_blocks import from_options, pmap
 
-__all__ = ["pmap"]
+__all__ = ["from_options", "pmap"]

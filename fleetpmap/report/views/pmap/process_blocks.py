@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.catalogue import Letters
+from fleetpmap.catalogue import Letters, ViewOptions
 from fleetpmap.report.grouping import HexTexts, by_process, known_total, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
@@ -100,3 +100,8 @@ def _rows_of_processes(snapshot: Snapshot) -> Iterator[NDArray[np.intp]]:
     bounds = np.searchsorted(snapshot.table.process, np.arange(len(snapshot.processes) + 1), sorter=order)
     for begin, end in pairwise(bounds.tolist()):
         yield order[begin:end]
+
+
+def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report as the options of the command line describe it."""
+    return pmap(snapshot, options.letters)

@@ -1,0 +1,34 @@
+"""fleetpmap show.   PATH… ─► storage ─► [show] ─► report, files, exit status"""
+
+from __future__ import annotations
+
+from fleetpmap.cli.inputs import selection_from
+from fleetpmap.cli.options import (
+    OutputOptions,
+    PathArguments,
+    ProcessOptions,
+    RunningOptions,
+    ShapeOptions,
+    ShowOptions,
+    TalkOptions,
+)
+from fleetpmap.cli.outputs import check_hosts, output_from
+from fleetpmap.cli.pipeline import command_line, show_snapshot
+
+
+def show(
+    stored: PathArguments,
+    matching: ProcessOptions,
+    what: ShowOptions,
+    shape: ShapeOptions,
+    to: OutputOptions,
+    talk: TalkOptions,
+) -> int:
+    """Show a stored run (a capture, a copy of /proc, a saved snapshot) in any view, without a network."""
+    from fleetpmap.cli.confined import reader
+    from fleetpmap.cli.storage import snapshot_from
+
+    plan = output_from(what, shape, to)
+    snapshot = snapshot_from(stored.paths, selection_from(matching, required=False), command_line(), reader())
+    check_hosts(plan, [host.name for host in snapshot.hosts])
+    return show_snapshot(snapshot, plan, to, RunningOptions(verbose=talk.verbose, quiet=talk.quiet))

@@ -1,0 +1,168 @@
+"""Steps that commands share.   options ─► [pipeline] ─► hosts ─► Question ─► Snapshot ─► report, exit status"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from fleetpmap.cli.deliver import deliver, exit_status, export, print_notes, print_stderr
+from fleetpmap.cli.inputs import hosts_from, inventory_from, notes_about, ssh_options_from
+from fleetpmap.cli.interrupt import interruptible
+from fleetpmap.cli.option_values import Format, View
+from fleetpmap.cli.options import (
+    HostOptions,
+    KeepOptions,
+    OutputOptions,
+    RunningOptions,
+    ShapeOptions,
+    ShowOptions,
+)
+from fleetpmap.cli.outputs import OutputPlan, check_rollup, output_from
+from fleetpmap.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleetpmap.collection.collector import Question
+    from fleetpmap.collection.interpret import Keep
+    from fleetpmap.inventory import Host
+    from fleetpmap.processes import Selection
+    from fleetpmap.report import Report, ViewOptions
+    from fleetpmap.snapshot import HostSnapshot, Snapshot
+
+
+def command_line() -> str:
+    """Return the command line of this process, as a shell would read it."""
+    return shlex.join(["fleetpmap", *sys.argv[1:]])
+
+
+def plan_of_run(
+    what: ShowOptions, shape: ShapeOptions, to: OutputOptions, keep: KeepOptions, how: RunningOptions
+) -> OutputPlan:
+    """Return the output plan of a command that reads memory.
+
+    Raises:
+        UsageError: options that exclude each other, --rollup and a view of mappings among them.
+    """
+    plan = output_from(what, shape, to)
+    if how.rollup:
+        check_rollup(plan, kept=bool(keep.save or keep.capture))
+    return plan
+
+
+def refuse_rollup(how: RunningOptions, command: str) -> None:
+    """Refuse --rollup for a command that reads no memory.
+
+    Raises:
+        UsageError: --rollup was given.
+    """
+    if how.rollup:
+        raise UsageError(f"--rollup says how memory is read, and {command} reads none", hint="leave out --rollup")
+
+
+def fleet_from(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
+    """Return the hosts that the options select, and print the notes on their inventory."""
+    inventory = inventory_from(which)
+    if inventory is None and not (which.host or which.group or which.hosts_from) and not how.quiet:
+        print_stderr("no inventory and no -H: this machine, without SSH")
+    fleet = hosts_from(inventory, which, how)
+    if inventory is not None and not how.quiet:
+        for note in notes_about(inventory, fleet):
+            print_stderr(note)
+    return fleet
+
+
+def question_from(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Question:
+    """Return what to ask of every host. Asks the user for passwords, and tunes this process for many hosts."""
+    from fleetpmap.cli.passwords import with_secrets
+    from fleetpmap.cli.tuning import trim_footprint
+    from fleetpmap.collection.collector import Question
+
+    trim_footprint()
+    ssh, become_password = with_secrets(ssh_options_from(how), fleet, how)
+    return Question(
+        selection,
+        smaps=smaps,
+        rollups=how.verbose > 1,
+        rollup_only=how.rollup,
+        ssh=ssh,
+        become_password=become_password,
+    )
+
+
+def collect_fleet(
+    fleet: Sequence[Host],
+    selection: Selection,
+    how: RunningOptions,
+    *,
+    smaps: bool = True,
+    sums: Collection[str] | None = None,
+    on_start: Callable[[Host], None] = lambda host: None,
+    on_answer: Callable[[HostSnapshot], None] | None = None,
+    keep: Keep | None = None,
+) -> Snapshot:
+    """Ask every host, with a progress line and ^C handled; the arguments are those of `collect`."""
+    from fleetpmap.cli.progress import Progress
+    from fleetpmap.collection.collector import collect
+
+    question = question_from(fleet, selection, how, smaps=smaps)
+
+    def started(host: Host) -> None:
+        on_start(host)
+        progress.started(host.name)
+
+    def answered(answer: HostSnapshot) -> None:
+        progress.done(answer.name, answer.status)
+        if on_answer:
+            on_answer(answer)
+
+    # Rows that are printed as hosts answer would run into the progress line.
+    quiet = how.quiet or (on_answer is not None and sys.stdout.isatty())
+    with interruptible() as stop, Progress(len(fleet), stop, quiet=quiet) as progress:
+        return collect(
+            fleet,
+            question,
+            command=command_line(),
+            jobs=how.jobs,
+            deadline_s=how.deadline,
+            machines_once=how.once_per_machine,
+            stop=stop,
+            sums=sums,
+            on_start=started,
+            on_host=answered,
+            keep=keep,
+        )
+
+
+def show_snapshot(
+    snapshot: Snapshot, plan: OutputPlan, to: OutputOptions, how: RunningOptions, *, rows_written: bool = False
+) -> int:
+    """Write the files of --export, then the main report; return the exit status, 2 if a file could not be written."""
+    from fleetpmap.report import VIEWS, page
+
+    @cache
+    def report_of(view: View, options: ViewOptions, format_: Format) -> Report:
+        return page(VIEWS[view], snapshot, options) if format_ == "html" else VIEWS[view](snapshot, options)
+
+    whole = replace(plan.options, columns=None, sort=None, top=None)
+    exported = export(lambda view, format_: report_of(view, whole, format_), plan, quiet=how.quiet)
+    report = report_of(plan.view, plan.options, plan.format)
+    status = show_report(report, snapshot, plan, to, how, rows_written=rows_written)
+    return status if exported else 2
+
+
+def show_report(
+    report: Report,
+    snapshot: Snapshot,
+    plan: OutputPlan,
+    to: OutputOptions,
+    how: RunningOptions,
+    *,
+    rows_written: bool = False,
+) -> int:
+    """Write the main report, print its notes on stderr, and return the exit status of the run."""
+    deliver(report, plan, to.color, quiet=how.quiet, rows_written=rows_written)
+    print_notes(report, snapshot, plan, how)
+    return exit_status(snapshot)

@@ -1,0 +1,239 @@
+"""Runs on disk: --save and --capture write them, show and diff read them.   [storage] ─► capture, snapshot_file
+
+FILE.parquet        a snapshot
+DIR/                a dataset: each run adds a file
+DIR, DIR@last       its last run;   DIR@first its first;   DIR@2026-11-23T05:00 the last that had started by then
+anything else       a capture
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetpmap.cli import files
+from fleetpmap.cli.deliver import print_stderr
+from fleetpmap.cli.inputs import selection_from
+from fleetpmap.cli.options import KeepOptions, ProcessOptions, RunningOptions
+from fleetpmap.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleetpmap.capture import CaptureWriter
+    from fleetpmap.cli.confined import Reader
+    from fleetpmap.collection.interpret import Keep
+    from fleetpmap.processes import Selection
+    from fleetpmap.snapshot import Snapshot
+
+_SUFFIX = ".parquet"
+_MAGIC = b"PAR1"
+"""The first bytes of a parquet file."""
+Save = Callable[["Snapshot"], None]
+"""Writes a snapshot; raises UsageError if that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """The open capture of --capture and the destination of --save."""
+
+    capture: CaptureWriter | None
+    save: Save | None
+
+    @property
+    def host(self) -> Keep | None:
+        """The `keep` of `collect`: called for every host that answers; None without --capture."""
+        return self.capture.keep if self.capture else None
+
+    def finish(self, snapshot: Snapshot, how: RunningOptions) -> bool:
+        """Write what --capture and --save asked for. Returns False if any of it failed.
+
+        Failures are printed on stderr, and do not stop the report.
+        """
+        steps: list[Callable[[], None]] = []
+        if self.capture is not None:
+            once = how.once_per_machine
+            steps.append(partial(self.capture.finish, snapshot, rollups=how.verbose > 1, machines_once=once))
+        if self.save is not None:
+            steps.append(partial(self.save, snapshot))
+        done = [_done(step) for step in steps]
+        return all(done)
+
+
+def _done(step: Callable[[], None]) -> bool:
+    try:
+        step()
+    except UsageError as error:
+        for line in str(error).splitlines():
+            print_stderr(line)
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def keeping(options: KeepOptions) -> Iterator[Keeping]:
+    """Open the files that the options name, before any host is asked; an unfinished capture is removed at the end.
+
+    Raises:
+        UsageError: one of them cannot be written.
+    """
+    save = save_to(options.save)
+    if options.capture is None:
+        yield Keeping(None, save)
+        return
+    from fleetpmap.capture import CaptureWriter
+
+    with CaptureWriter(Path(options.capture)) as capture:
+        yield Keeping(capture, save)
+
+
+def save_to(text: str | None) -> Save | None:
+    """Return the function that saves a snapshot as --save FILE.parquet or DIR/ says; None without --save.
+
+    Raises:
+        UsageError: the name fits neither, it cannot be written, or the extra [parquet] is not installed.
+    """
+    if text is None:
+        return None
+    needs_polars(f"--save {text}")
+    path = Path(text)
+    try:
+        is_there, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise files.unwritable("--save", text, error) from error
+    if text.endswith("/") and is_file:
+        raise UsageError(f"--save {text}: is a file", hint="leave out the / to replace it, or name a directory")
+    if is_there and not os.access(path, os.W_OK | os.X_OK):
+        raise files.unwritable("--save", text, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    if text.endswith("/") or is_there:
+        if not is_there:
+            files.writable("--save", text)
+        return partial(_save_in, text, path)
+    if path.suffix.lower() != _SUFFIX:
+        raise UsageError(
+            f"--save {text}: is neither a parquet file nor a directory",
+            hint="write --save FILE.parquet for one run, or --save DIR/ to add each run to a directory",
+        )
+    return partial(_save_as, text, files.writable("--save", text))
+
+
+def needs_polars(what: str) -> None:
+    """Check that polars is installed.
+
+    Raises:
+        UsageError: it is not; the hint says how to install it.
+    """
+    if find_spec("polars") is None:
+        raise UsageError(f"{what}: needs polars, not installed here", hint="run `pip install 'fleetpmap[parquet]'`")
+
+
+def _save_as(text: str, path: Path, snapshot: Snapshot) -> None:
+    from fleetpmap.snapshot_file import write_snapshot
+
+    try:
+        files.write(path, partial(write_snapshot, snapshot))
+    except OSError as error:
+        raise files.unwritable("--save", text, error) from error
+
+
+def _save_in(text: str, directory: Path, snapshot: Snapshot) -> None:
+    from fleetpmap.snapshot_file import save_in
+
+    try:
+        save_in(directory, snapshot)
+    except OSError as error:
+        raise files.unwritable("--save", text, error) from error
+
+
+def snapshot_from(paths: Sequence[str], selection: Selection, command: str, reader: Reader) -> Snapshot:
+    """Read captures and saved snapshots into one snapshot; `reader` enforces the limits of each.
+
+    Raises:
+        UsageError: one of them cannot be read, or two hold the same host.
+    """
+    from fleetpmap.snapshot import Snapshot
+
+    snapshot = Snapshot.joined([_loaded(path, selection, command, reader) for path in paths])
+    names = Counter(host.name for host in snapshot.hosts)
+    if twice := next((name for name, count in names.items() if count > 1), None):
+        hint = "show them one by one, or see what grew from one to the other with diff"
+        raise UsageError(f"{twice} is in more than one of them", hint=hint)
+    return snapshot
+
+
+def _loaded(path: str, selection: Selection, command: str, reader: Reader) -> Snapshot:
+    # Imports, and polars' threads, come first: their memory must not count as the file's.
+    if not is_saved(path):
+        from fleetpmap.capture import load
+
+        with reader.reading(path):
+            return load(Path(path), selection, command=command)
+    if selection != selection_from(ProcessOptions(), required=False):
+        raise UsageError(
+            f"{path}: a saved snapshot is shown whole", hint="leave out the process options: only a capture takes them"
+        )
+    file = saved_path(path)
+    import polars
+
+    from fleetpmap.snapshot_file import load_snapshot
+
+    polars.thread_pool_size()  # starts the threads
+    if file == Path(path):
+        with reader.reading(path):
+            return load_snapshot(file)
+    beside = f"the other runs of {file.parent} are as they were: show one with {file.parent}@TIME"
+    try:
+        with reader.reading(str(file), beside):
+            return load_snapshot(file)
+    except UsageError as error:
+        raise UsageError(error.message, hint=beside) from error
+
+
+def is_saved(text: str) -> bool:
+    """Return whether the text names a snapshot's file or a run of a dataset; otherwise it names a capture.
+
+    Raises:
+        UsageError: the file cannot be opened.
+    """
+    from fleetpmap.snapshot_file import entries
+
+    try:
+        path, at, _ = _parted(text)
+        if path.is_dir():
+            return bool(at or entries(path))
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False  # opening a pipe would wait for its writer
+        with path.open("rb") as file:
+            return path.suffix.lower() == _SUFFIX or file.read(len(_MAGIC)) == _MAGIC
+    except OSError as error:
+        raise UsageError(f"{text}: {error.strerror}", hint="name a capture, or what --save wrote") from error
+
+
+def saved_path(text: str) -> Path:
+    """Return the file of the snapshot that FILE.parquet, DIR or DIR@WHEN names.
+
+    Raises:
+        UsageError: there is no such run, or the extra [parquet] is not installed.
+    """
+    from fleetpmap.snapshot_file import entry_at
+
+    needs_polars(text)
+    path, at, when = _parted(text)
+    if path.is_dir():
+        return entry_at(path, when or "last").path
+    if at:
+        raise UsageError(f"{text}: {path} is a single run", hint=f"leave out {at}{when}, which is for a directory")
+    return path
+
+
+def _parted(text: str) -> tuple[Path, str, str]:
+    """Split `DIR@WHEN` into path, `@` and time; a path that exists as it is written has no time."""
+    before, at, when = text.rpartition("@")
+    return (Path(before), at, when) if at and not Path(text).exists() else (Path(text), "", "")

@@ -1,0 +1,198 @@
+"""The types of a host's replies.   decoder ─► replies ─► [reply_types] ─► processes, smaps"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, NamedTuple, overload
+
+ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "cut", "unread"]
+"""Status of a process after the read phase.
+
+read: its text is there. denied: the login may not open its smaps. gone: it exited. reused: it exited and another
+process has its pid now, or it runs another program, which the selection does not match. kernel, zombie: it has no
+memory of its own. empty: its smaps can be read but holds nothing. unsupported: this kernel has no smaps. cut: its text
+exceeds the limit and was dropped. unread: the host stopped before it, because another process's text could not be read
+to the end; request it again.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Facts about the host and the probe, from the frame before the first phase."""
+
+    uid: int
+    """The uid the script runs as (0 after sudo)."""
+    kernel: str
+    """Release as uname -r gives it, read below proc_root where that has it."""
+    page_size: int
+    boot_id: str
+    """Together with pid_namespace it identifies a machine that has two names. Empty if unknown."""
+    pid_namespace: str
+    reader: str
+    """Program that read /proc there: `gnu` or `busybox` tools, or `sh`, the shell alone."""
+    compression: str
+    """gzip or none."""
+    probe_pid: int | None
+    """The script's own pid as proc_root sees it; None in a recorded tree."""
+
+
+class ListedProcess(NamedTuple):  # made for processes of every host: a frozen dataclass takes four times as long
+    """One process of the list phase, from its stat and cmdline.
+
+    If its main thread has ended while others run, the RSS, command line, cgroups and exe come from one of those, since
+    all threads share them.
+    """
+
+    pid: int
+    name: str
+    """comm: at most 15 bytes, as the kernel cut it; undecodable bytes as surrogates (surrogateescape)."""
+    state: str
+    ppid: int
+    session: int
+    start_ticks: int
+    """Clock ticks after boot at which it started: with the pid, its identity."""
+    rss_kib: int
+    arguments: tuple[str, ...]
+    """The command line. () for a kernel thread, a zombie, a process that erased it, and where a plain sh is the reader.
+    Unless the request has `words`, also () for most others: then it is there only for truncated names and for the
+    ancestors of the probe."""
+    kernel_thread: bool
+    uid: int | None = None
+    """Effective uid; None unless the request asked for owners."""
+    cgroups: tuple[str, ...] | None = None
+    """Its path in each hierarchy, v1 and v2, each path once; None unless the request asked for cgroups."""
+    exe: str | None = None
+    """Target of its exe, as the kernel prints it; None unless the request asked for exes and the link may be read."""
+    threads: int = 1
+    """Number of its threads. A main thread that has ended (state Z) counts as long as others run."""
+
+    @property
+    def has_ended(self) -> bool:
+        """True if none of its threads runs any more. Others can run after the main thread has ended (pthread_exit)."""
+        return self.state in "ZX" and self.threads < 2
+
+
+class Processes(Sequence[ListedProcess]):
+    """All processes of a host, sorted by pid. Each object is made on first access, since few are ever used."""
+
+    def __init__(self, slots: Mapping[str, int], names: Sequence[str], make: Callable[[int], ListedProcess]) -> None:
+        """`slots` maps each pid to its slot, in any order; `make` builds the process of a slot."""
+        self.names = names
+        """The name of each slot; reading names makes no process."""
+        self._slots = slots
+        self._make = make
+        self._made: dict[int, ListedProcess] = {}
+
+    @classmethod
+    def of(cls, processes: Sequence[ListedProcess]) -> Processes:
+        """Return a sequence of processes that are made already."""
+        slots = {str(process.pid): slot for slot, process in enumerate(processes)}
+        return cls(slots, [process.name for process in processes], processes.__getitem__)
+
+    def get(self, pid: int) -> ListedProcess | None:
+        """Return the process with this pid; None if there is none."""
+        slot = self._slots.get(str(pid))
+        return None if slot is None else self.at(slot)
+
+    def at(self, slot: int) -> ListedProcess:
+        """Return the process of a slot."""
+        if slot not in self._made:
+            self._made[slot] = self._make(slot)
+        return self._made[slot]
+
+    @overload
+    def __getitem__(self, slot: int) -> ListedProcess: ...
+    @overload
+    def __getitem__(self, slot: slice) -> list[ListedProcess]: ...
+    def __getitem__(self, slot: int | slice) -> ListedProcess | list[ListedProcess]:
+        if isinstance(slot, slice):
+            return [self.at(each) for each in self._by_pid[slot]]
+        return self.at(self._by_pid[slot])
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @cached_property
+    def _by_pid(self) -> list[int]:
+        return [self._slots[pid] for pid in sorted(self._slots, key=int)]
+
+    def __contains__(self, process: object) -> bool:
+        return isinstance(process, ListedProcess) and self.get(process.pid) == process
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # a sequence that compares by its elements, as a list does
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Listing:
+    """Result of the list phase: the processes of a host, sorted by pid."""
+
+    capabilities: Capabilities
+    processes: Processes
+    users: dict[int, str]
+    """User names by uid; a uid without a name on the host is missing."""
+    has_arguments: bool = True
+    """False if the reader there cannot read command lines."""
+    access: Mapping[int, str] = field(default_factory=dict)
+    """`denied` or `unsupported` by pid, for processes with an smaps that cannot be opened; empty unless requested."""
+    raw: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """Sections as received (stat, uid, cgroup), for a capture: lines `PID/FILE:LINE`, as grep -H prints them; each stat
+    ends at its rss."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReading:
+    """One process of the read phase: the place of its text in Reading.smaps, or the reason for its absence."""
+
+    pid: int
+    status: ReadStatus
+    start: int
+    """Offset of its text in Reading.smaps; start == stop unless status is `read`."""
+    stop: int
+    """Offset of the end of its text."""
+    uid: int | None
+    """Effective uid; None if it was gone."""
+    stopped: bool = False
+    """True if it was stopped both before and after its smaps was read."""
+    rollup: Mapping[str, int] | None = None
+    """Its smaps_rollup, kernel key to KiB; None if there was none, or the request did not ask for it."""
+    start_stack: int | None = None
+    """Address of the beginning of its stack; 0 if the kernel hides it from the login, None if its stat lacks it."""
+    arguments: tuple[str, ...] | None = None
+    """Its command line after the reading, () if it erased it; None if it was gone or cannot be read there."""
+    seconds: float | None = None
+    """Time that reading it took, if it was requested in a group of its own; else None."""
+    name: str | None = field(default=None, compare=False)
+    """Its name after the reading; None if it was gone. Not the listed name if it has called exec in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Result of the read phase: the smaps texts of the requested processes in one buffer, each with its status."""
+
+    smaps: bytes
+    processes: tuple[ProcessReading, ...]
+    """One per requested pid, in the order requested; the texts in `smaps` follow the same order without gaps."""
+    users: dict[int, str]
+    """As in Listing."""
+    raw: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """Sections as received: uid, as in Listing, and facts (stat, cmdline, smaps_rollup): `PID/FILE:TEXT` and a NUL."""
+    seconds: float | None = field(default=None, compare=False)
+    """Time that it took on the host, by the host's clock, to hundredths of a second; None if the host has no uptime."""
+
+    def reused(self, pids: Collection[int]) -> Reading:
+        """Return this reading with these processes marked `reused` and without their texts."""
+        texts: list[bytes] = []
+        processes: list[ProcessReading] = []
+        at = 0
+        for process in self.processes:
+            gone = process.pid in pids
+            texts.append(b"" if gone else self.smaps[process.start : process.stop])
+            end = at + len(texts[-1])
+            processes.append(replace(process, status="reused" if gone else process.status, start=at, stop=end))
+            at = end
+        return replace(self, smaps=b"".join(texts), processes=tuple(processes))

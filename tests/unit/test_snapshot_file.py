@@ -1,0 +1,326 @@
+"""A saved snapshot: every view of what comes back is the view of what was saved; what is none is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fleet_of_twenty import twenty_hosts
+from fleetpmap.check import Checks, Finding
+from fleetpmap.collection.collector import Question, collect
+from fleetpmap.demo import lay_out, trees
+from fleetpmap.errors import UsageError
+from fleetpmap.export import EXPORTERS
+from fleetpmap.inventory import Host
+from fleetpmap.render import plain
+from fleetpmap.report import VIEWS, ViewOptions, hosts, mappings, page
+from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot
+from fleetpmap.snapshot_file import load_snapshot, write_snapshot
+from snapshots import RUN, host, mapping, process, small_fleet, snapshot
+from test_mixed_fleet import fleet as mixed_fleet  # noqa: F401  # a fixture: one host of each kernel
+
+pl = pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
+duckdb = pytest.importorskip("duckdb", reason="duckdb is in the dev group: pip install --group dev")
+
+
+def _written(fleet: Snapshot) -> bytes:
+    file = io.BytesIO()
+    write_snapshot(fleet, file)
+    return file.getvalue()
+
+
+@pytest.fixture
+def reloaded(tmp_path: Path) -> Callable[[Snapshot], Snapshot]:
+    """Saves a snapshot and loads it."""
+
+    def reload(fleet: Snapshot) -> Snapshot:
+        path = tmp_path / "saved.parquet"
+        path.write_bytes(_written(fleet))
+        return load_snapshot(path)
+
+    return reload
+
+
+@pytest.fixture
+def refusal(tmp_path: Path) -> Callable[[bytes], str]:
+    """What the user is told of a file with these bytes."""
+
+    def told(content: bytes) -> str:
+        path = tmp_path / "saved.parquet"
+        path.write_bytes(content)
+        with pytest.raises(UsageError) as error:
+            load_snapshot(path)
+        assert error.value.hint
+        return error.value.message.removeprefix(f"{path}: ")
+
+    return told
+
+
+def _everything(fleet: Snapshot) -> Iterator[tuple[str, str, bytes]]:
+    """Every view in every format that holds it."""
+    for name, view in VIEWS.items():
+        report = view(fleet, ViewOptions())
+        yield name, "plain", plain(report).encode("utf-8", "surrogateescape")
+        for format_, exporter in EXPORTERS.items():
+            if not exporter.format.holds or name in exporter.format.holds:
+                file = io.BytesIO()
+                exporter.write(page(view, fleet, ViewOptions()) if format_ == "html" else report, file)
+                yield name, format_, file.getvalue()
+
+
+def _check(fleet: Snapshot, again: Snapshot) -> None:
+    assert (again.hosts, again.processes, again.run) == (fleet.hosts, fleet.processes, fleet.run)
+    for (view, format_, before), (_, _, after) in zip(_everything(fleet), _everything(again), strict=True):
+        assert after == before, f"{view} as {format_}"
+
+
+def test_hosts_by_hand(reloaded):
+    """Denied, vanished and failed; an old kernel; a host without a match."""
+    _check(small_fleet(), reloaded(small_fleet()))
+
+
+def test_twenty_hosts(reloaded):
+    """A fleet that runs one service."""
+    _check(twenty_hosts(), reloaded(twenty_hosts()))
+
+
+def test_recorded_hosts(reloaded, tmp_path: Path):
+    """Three recorded hosts as the probe reads them, with capabilities, checks and what they lack."""
+    names = lay_out(trees(), tmp_path / "trees")
+    fleet = collect(
+        [Host(name, transport="local", proc_root=str(tmp_path / "trees" / name)) for name in names],
+        Question(rollups=True),
+    )
+    assert fleet.coverage.processes["read"] > 5
+    _check(fleet, reloaded(fleet))
+
+
+def test_kernels_of_twenty_years(reloaded, mixed_fleet):  # noqa: F811  # the fixture
+    """A field that only some hosts have stays null on the others."""
+    _check(mixed_fleet, reloaded(mixed_fleet))
+
+
+def test_nobody(reloaded):
+    """No host, no process, no mapping."""
+    _check(snapshot(), reloaded(snapshot()))
+
+
+def test_all_that_a_host_can_say(reloaded):
+    """Notes, talk, a failure with all its parts, another name of a machine, the self-check, an interrupted run."""
+    checks = Checks({"rss_identity": "failed"}, (Finding("rss_identity", "failed", "Rss is 4, and not 3"),))
+    one = host("a", process(1, "x", mapping(Rss=4), start_stack=0x7FFF00000000), local=True)
+    one = replace(one, processes=(replace(one.processes[0], checks=checks),), notes=("slow",), said="welcome\nto a")
+    failure = HostFailure("c", "auth", "auth", "c: no", "try a key", "c's banner")
+    fleet = Snapshot.assemble(
+        [one, host("b", process(2, "y")).counted_as("a"), HostSnapshot.failed(failure)],
+        Run(RUN.started, 0.25, "fleetpmap run --match 'a b'", "interrupted"),
+    )
+    again = reloaded(fleet)
+    assert again.hosts == fleet.hosts
+    assert again.processes == fleet.processes
+    assert again.run == fleet.run
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/x\udcff\udc80.so",
+        "/a\x1b[2J\u202e",
+        r"/by\x2duuid",
+        r"/\\x41\u0041",
+        "/x (deleted)",
+        "/\x85\\",
+        "/é\U0010ff00",
+    ],
+)
+def test_any_path(reloaded, path):
+    """Bytes that are no UTF-8, control characters, backslashes that look like an escape, the mark of deletion."""
+    named = process(1, path[1:], mapping(path, Rss=1), mapping(path.removesuffix(" (deleted)"), start=0x90000))
+    again = reloaded(snapshot(host("a", named)))
+    assert again.table.path.texts() == [path, path.removesuffix(" (deleted)")]
+    assert again.processes[0].name == path[1:]
+
+
+def test_two_fields_of_one_name(reloaded):
+    """Keys of a kernel that we do not know stay apart, also from those that we do."""
+    fleet = snapshot(host("a", process(1, "x", mapping(Foo_Bar=3, FooBar=5, Rss=7, rss=9))))
+    again = reloaded(fleet)
+    assert {key: values.tolist() for key, values in again.table.fields.items()} == {
+        "Foo_Bar": [3],
+        "FooBar": [5],
+        "Rss": [7],
+        "rss": [9],
+    }
+
+
+def test_numbers_of_64_bits(reloaded):
+    """vsyscall's address, the highest inode, a size beyond 32 bits."""
+    one = mapping("[vsyscall]", start=0xFFFFFFFFFF600000, inode=2**64 - 1, Rss=2**40)
+    again = reloaded(snapshot(host("a", process(1, "x", one)))).table
+    assert (int(again.start[0]), int(again.inode[0]), int(again.fields["Rss"][0])) == (
+        0xFFFFFFFFFF600000,
+        2**64 - 1,
+        2**40,
+    )
+
+
+def test_polars_reads_it(tmp_path: Path):
+    """The columns of --view mappings, whose they are, and a column for each field that any kernel has."""
+    (tmp_path / "saved.parquet").write_bytes(_written(small_fleet()))
+    frame = pl.read_parquet(tmp_path / "saved.parquet")
+    assert {column.name for column in mappings(small_fleet()).tables[0].columns} < set(frame.columns)
+    assert {"user", "command", "start_ticks", "ksm_kib"} < set(frame.columns)
+    pss = frame.group_by(pl.col("host").cast(pl.String)).agg(pl.col("pss_kib").sum()).sort("host")
+    assert pss.rows() == [("old-01", 0), ("web-01", 2610), ("web-02", 202)]
+    assert frame["ksm_kib"].null_count() == frame.height
+
+
+def test_duckdb_reads_several(tmp_path: Path):
+    """Files of kernels that differ have the same columns, so a directory of them is one table."""
+    (tmp_path / "a.parquet").write_bytes(_written(small_fleet()))
+    (tmp_path / "b.parquet").write_bytes(_written(snapshot(host("c", process(1, "x", mapping(Rss=5))))))
+    rows = duckdb.sql(f"SELECT host, sum(rss_kib) FROM '{tmp_path}/*.parquet' GROUP BY host ORDER BY host").fetchall()
+    assert rows == [("c", 5), ("old-01", 640), ("web-01", 3719), ("web-02", 1313)]
+
+
+def test_what_a_file_says_of_itself():
+    """Anybody can read when, how and on which hosts it was taken, without fleetpmap."""
+    about = json.loads(pl.read_parquet_metadata(io.BytesIO(_written(small_fleet())))["fleetpmap_snapshot"])
+    assert about["format"] == 1
+    assert about["run"]["command"] == "fleetpmap run --match nginx"
+    assert {one["name"]: one["status"] for one in about["hosts"]}["web-03"] == "auth"
+    assert about["columns"]["Pss"] == "pss_kib"
+
+
+def test_a_report_is_not_a_snapshot(refusal):
+    """It says of which view, and what to save instead."""
+    file = io.BytesIO()
+    EXPORTERS["parquet"].write(hosts(small_fleet()), file)
+    assert refusal(file.getvalue()) == "is a report, the view hosts, which does not hold what the others need"
+
+
+def test_a_file_of_another_program(refusal):
+    """Parquet, but none of ours."""
+    file = io.BytesIO()
+    pl.DataFrame({"host": ["a"]}).write_parquet(file)
+    assert refusal(file.getvalue()) == "is a parquet file of another program"
+
+
+@pytest.mark.parametrize("content", [b"", b"host,pid\n", b"PAR1", b"PAR1" + bytes(64) + b"PAR1"], ids=repr)
+def test_no_parquet(refusal, content):
+    """Empty, text, or nothing but the mark."""
+    assert refusal(content).startswith("is torn, or not parquet")
+
+
+@pytest.mark.parametrize("kept", [0.01, 0.5, 0.9, 0.999])
+def test_a_torn_file(refusal, kept):
+    """Cut anywhere it is refused, since what parquet begins with stands at its end."""
+    whole = _written(small_fleet())
+    why = refusal(whole[: int(len(whole) * kept)])
+    assert why.startswith(("is torn, or not parquet", "is damaged: its checksum is wrong"))
+
+
+@pytest.mark.parametrize("place", [4, 500, 3000, -500, -9])
+def test_a_damaged_file(refusal, place):
+    """One bit anywhere, also where parquet would read another number: it is refused before it is read."""
+    content = bytearray(_written(small_fleet()))
+    content[place] ^= 1
+    assert refusal(bytes(content)) == "is damaged: its checksum is wrong"
+
+
+def test_a_file_from_before_there_were_checksums(tmp_path: Path):
+    """It is read as it is."""
+    file = io.BytesIO(_written(small_fleet()))
+    pl.read_parquet(file).write_parquet(tmp_path / "old.parquet", metadata=_ours(file))
+    assert load_snapshot(tmp_path / "old.parquet").processes == small_fleet().processes
+
+
+def test_no_file(tmp_path: Path):
+    """It says which."""
+    with pytest.raises(UsageError, match=r"gone\.parquet: No such file"):
+        load_snapshot(tmp_path / "gone.parquet")
+
+
+def _forged(about: Callable[[dict], object] = id, processes: Callable[[list], object] = id, rows: int = 5) -> bytes:
+    """The small fleet's file after these have changed its metadata, or with fewer rows."""
+    file = io.BytesIO(_written(small_fleet()))
+    metadata = pl.read_parquet_metadata(file)
+    one = json.loads(metadata["fleetpmap_snapshot"])
+    all_ = json.loads(zlib.decompress(b64decode(metadata["fleetpmap_processes"])))
+    about(one)
+    processes(all_)
+    packed = b64encode(zlib.compress(json.dumps(all_).encode())).decode()
+    out = io.BytesIO()
+    pl.read_parquet(file).head(rows).write_parquet(
+        out,
+        metadata={
+            "fleetpmap_kind": "snapshot",
+            "fleetpmap_snapshot": json.dumps(one),
+            "fleetpmap_processes": packed,
+        },
+    )
+    return out.getvalue()
+
+
+def test_a_newer_format(refusal):
+    """It says by which program it was written."""
+    told = refusal(_forged(lambda about: about.update(format=2, version="9.0")))
+    assert told.startswith("is of format 2, written by fleetpmap 9.0")
+
+
+@pytest.mark.parametrize(
+    ("forged", "why"),
+    [
+        (_forged(rows=4), "4 rows for 5 mappings"),
+        (_forged(lambda about: about.pop("hosts")), "hosts"),
+        (_forged(lambda about: about.update(format="1")), "no format 1"),
+        (_forged(lambda about: about["hosts"][0].update(status="fine")), "no status fine"),
+        (_forged(lambda about: about["hosts"][0].update(name=7)), "HostResult.name: '7' is no str"),
+        (_forged(lambda about: about["hosts"][0].update(color="red")), "color"),
+        (_forged(lambda about: about["hosts"][0].pop("name")), "name"),
+        (_forged(lambda about: about["hosts"].append(about["hosts"][0])), "a host comes twice"),
+        (_forged(lambda about: about["hosts"].reverse()), "do not follow the order"),
+        (_forged(lambda about: about["run"].update(started="2026-03-14T15:09:26")), "Run.started"),
+        (_forged(lambda about: about["run"].update(ended="later")), "Run.ended"),
+        (_forged(lambda about: about["columns"].update(Rss="host")), "column host"),
+        (_forged(processes=lambda all_: all_[0]["process"].update(pid=2**40)), "no kernel gives"),
+        (_forged(processes=lambda all_: all_[0]["process"].update(uid=2**70)), "_Rows.process.uid"),
+        (_forged(processes=lambda all_: (all_[0].update(mappings=-1), all_[1].update(mappings=3))), "negative"),
+        (_forged(processes=lambda all_: all_.append(3)), "_Rows: '3'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_parts_that_do_not_fit(refusal, forged, why):
+    """Whatever is amiss in the metadata is one sentence, and no view ever sees it."""
+    told = refusal(forged)
+    assert told.startswith("is not a whole snapshot (")
+    assert why in told
+
+
+def test_a_column_that_is_missing(refusal):
+    """The rows are looked at too."""
+    file = io.BytesIO(_written(small_fleet()))
+    out = io.BytesIO()
+    pl.read_parquet(file).drop("inode").write_parquet(out, metadata=_ours(file))
+    assert "inode" in refusal(out.getvalue())
+
+
+def test_an_unknown_address(refusal):
+    """A null where the kernel always has a number."""
+    file = io.BytesIO(_written(small_fleet()))
+    out = io.BytesIO()
+    frame = pl.read_parquet(file).with_columns(start=pl.lit(None, dtype=pl.UInt64))
+    frame.write_parquet(out, metadata=_ours(file))
+    assert refusal(out.getvalue()) == "is not a whole snapshot (its column start has nulls)"
+
+
+def _ours(file: io.BytesIO) -> dict[str, str]:
+    metadata = pl.read_parquet_metadata(file)
+    return {key: value for key, value in metadata.items() if key.startswith("fleetpmap_") and "sha256" not in key}
