@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fleetpmap.errors import UsageError
-from fleetpmap.inventory.names import nearest
 
 PmapFormat = Literal["plain", "extended", "device", "wide", "widest"]
 """pmap without an option, -x, -d, -X and -XX."""
@@ -301,6 +300,8 @@ def merge_keys_of(keys: Iterable[str]) -> tuple[str, ...]:
     distinct = tuple(dict.fromkeys(keys))
     for key in distinct or ("",):
         if key not in KEYS:
+            from fleetpmap.inventory.names import nearest  # imports the whole inventory, which --help need not
+
             near = nearest(key, KEYS)
             known = f"the keys are {', '.join(KEYS)}"
             raise UsageError(f'--by: there is no key "{key}"', hint=f"did you mean {near}? {known}" if near else known)

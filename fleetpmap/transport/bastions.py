@@ -141,7 +141,9 @@ def _expanded(jump: str, before: Hop, host: Host) -> str:
 def _hop(spec: str, host: Host, options: SshOptions) -> Hop:
     match = _JUMP.fullmatch(spec.strip())
     if match is None or not 0 < int(match["port"] or 22) < 65536:
-        raise UnreachableError(f'"{printable(spec)}" is no jump host', host=host.name, stage="config", hint=_JUMP_HINT)
+        raise UnreachableError(
+            f'"{printable(spec)}" is not a jump host', host=host.name, stage="config", hint=_JUMP_HINT
+        )
     name, port = match["ipv6"] or match["name"], int(match["port"]) if match["port"] else None
     with _RESOLVING:
         settings = ssh_config.resolve(name, options, user=match["user"], port=port, host=host.name)

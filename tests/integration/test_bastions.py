@@ -78,7 +78,7 @@ def test_first_hop_may_have_a_proxy_command(config):
 
 @pytest.mark.parametrize("line", ["ProxyJump gate", "ProxyCommand nc %h %p"])
 def test_none_in_the_inventory_is_a_direct_way(config, line):
-    """Whatever ssh_config says."""
+    """The inventory's `none` beats ssh_config."""
     assert route(Host("web-01", proxy_jump="none"), config("Host web-*", f"  {line}")).way == Way()
 
 
@@ -110,7 +110,7 @@ def test_what_is_no_jump_host(config, jump):
     """A word that ssh would not take, or would take for something else."""
     with pytest.raises(UnreachableError) as caught:
         route(Host("web-01", proxy_jump=jump), config())
-    assert caught.value.message.endswith('" is no jump host')
+    assert caught.value.message.endswith('" is not a jump host')
 
 
 def test_connections_stay_in_their_process():
@@ -133,7 +133,7 @@ class Site:
         return self.inner.host(name, **(settings | changes))
 
     def options(self, *lines: str, wrong: str = "", **changes) -> SshOptions:
-        """With an ssh_config that knows the gates; `wrong` is an address whose known key is another."""
+        """Options with an ssh_config that has the gates; `wrong` is an address whose known key is another."""
         gates = (
             *lines,
             *("Host gate-1", f"HostName {self.gate.addresses[0]}", f"Port {self.gate.port}"),
@@ -157,7 +157,7 @@ class Site:
         return SshOptions(**({"ssh_config": f"{self._directory}/config"} | changes))
 
     def logins(self) -> int:
-        """How often anybody has logged in to gate-1."""
+        """The number of logins to gate-1 so far."""
         log = Path(self.gate.identity_file).with_name(f"sshd_{self.gate.addresses[0]}.log")
         return log.read_text().count("Accepted publickey")
 
@@ -170,7 +170,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def gate(sshd) -> Iterator[Sshd]:
-    """A bastion that drops who comes in crowds, and opens one session for each connection."""
+    """A bastion that drops connections when many come at once, and opens one session for each connection."""
     assert sshd  # where it cannot run, this one cannot either
     settings = "MaxStartups 10:30:100\nMaxSessions 1"
     with (
@@ -224,7 +224,7 @@ def test_nine_megabytes_come_through_two_bastions(site):
 
 
 def test_nothing_is_left_of_a_way_of_ones_own(site):
-    """Who opens one transport gets bastions that are closed with it."""
+    """A transport opened without bastions has its own, which are closed with it."""
     before = threading.active_count()
     _says(site.host(proxy_jump="gate-2"), site.options())
     assert threading.active_count() == before
@@ -260,7 +260,7 @@ def test_gates_share_their_way_too(site):
     ids=["hop 1", "hop 2", "host"],
 )
 def test_host_key_of_every_hop_is_checked(site, wrong, said):
-    """The one with the wrong key is named, and nobody logs in behind it."""
+    """The error names the bastion with the wrong key, and no host behind it is logged in to."""
     error = _fails(site.host(proxy_jump="gate-2"), site.options(wrong=wrong))
     assert (type(error), error.stage, error.host) == (HostKeyError, "host-key", "web-01")
     assert error.message.startswith(said)
@@ -275,7 +275,7 @@ def test_bastion_that_does_not_let_us_in(site):
 
 
 def test_host_that_does_not_let_us_in_names_the_way(site):
-    """What to type to try the same by hand goes by the bastion too."""
+    """The command to try by hand goes through the bastion too."""
     error = _fails(site.host(user="nobody-of-that-name"), site.options())
     assert error.message.startswith('cannot log in as "nobody-of-that-name"')
     assert f"`ssh -J {site.gate.user}@127.0.0.1:{site.gate.port} -p " in error.hint
@@ -400,7 +400,7 @@ def _refusal(host: Host, options: SshOptions, bastions: Bastions) -> HostError:
 
 
 def test_closing_while_somebody_sends_does_no_harm_to_the_others(site):
-    """sshd hangs up on everybody if anything comes after a channel's end: what is being sent goes first."""
+    """sshd hangs up the whole connection if data follows a channel's close, so a send in progress is finished first."""
     host, options = Host("gate-1", connect_timeout_s=20.0), site.options()
     settings = route(host, options).settings
     assert settings is not None

@@ -75,12 +75,16 @@ class Copy:
         assert count == 1, f"no line in {file} begins with {before}"
         path.write_text(text)
 
-    def run(self, *words: str) -> str:
+    def run(self, *words: str, **environment: str) -> str:
         """Return what the copy's `fleetpmap WORDS…` prints."""
+        return self.python("-m", "fleetpmap", *words, **environment)
+
+    def python(self, *words: str, **environment: str) -> str:
+        """Return what Python prints where the copy is the package."""
         done = subprocess.run(
-            [sys.executable, "-m", "fleetpmap", *words],
+            [sys.executable, *words],
             cwd=self._directory,
-            env=BARE | {"COLUMNS": "200"},
+            env=BARE | {"COLUMNS": "200"} | environment,
             capture_output=True,
             text=True,
             timeout=120,
@@ -105,12 +109,20 @@ def copy(tmp_path: Path) -> Copy:
 
 
 def test_a_view_is_a_module_and_a_row(copy: Copy) -> None:
-    """--help names it, and it prints its rows in every format."""
+    """--help, Tab, every format, a page's heading and the keys of watch take it from the row."""
     copy.add("report/views/users.py", VIEW)
-    copy.insert("catalogue.py", 'ReportKind("users", "one user"),', before=r'ReportKind\("stale"')
+    row = 'ReportKind("users", "one user", "Users only", columns=("user",), watch_key=6, streams=True),'
+    copy.insert("catalogue.py", row, before=r'ReportKind\("stale"')
     assert re.search(r"--view .*\busers\b", copy.run("run", "--help"))
-    assert copy.run("demo", "--match", "gunicorn", "--view", "users", "--format", "csv") == "user\napp\n"
-    assert json.loads(copy.run("demo", "--match", "gunicorn", "--view", "users", "--format", "json"))["view"] == "users"
+    words = ("demo", "--match", "gunicorn", "--view", "users", "--format")
+    assert copy.run(*words, "csv") == "user\napp\n"
+    assert json.loads(copy.run(*words, "json"))["rows"] == [{"user": "app"}]
+    assert copy.run(*words, "jsonl").startswith('{"user":')
+    assert "Users only" in copy.run(*words, "html")
+    asked = {"_FLEETPMAP_COMPLETE": "complete_bash", "COMP_CWORD": "5"}
+    assert copy.run(COMP_WORDS="fleetpmap run --view users --columns u", **asked) == "user\n"
+    code = "from fleetpmap.watch import Showing, pressed; print(pressed(Showing('summary'), '6', ()).view)"
+    assert copy.python("-c", code) == "users\n"
     copy.assert_listed("a view")
 
 
@@ -159,7 +171,7 @@ def test_a_transport_is_a_module_and_two_places(copy: Copy) -> None:
     copy.insert(
         "transport/__init__.py",
         'if host.transport == "jail": return Route("jail", None, Way(), "")',
-        before=r'if host\.transport == "local"',
+        before=r"if host\.is_here",
     )
     copy.insert("transport/__init__.py", "from fleetpmap.transport.jail import JailTransport", before="from fleetpmap")
     copy.insert(

@@ -16,7 +16,7 @@ from fleetpmap.transport.base import Deadline, SshOptions
 from sshd import Sshd
 
 _OTHER = "AAAAC3NzaC1lZDI1NTE5AAAAIJ4Ws2nqtgy4cqQ5HfZTPbrRZ3x9JhBRWd4NUBnLu7vA"
-"""An ed25519 key that nobody has."""
+"""An ed25519 key of no host."""
 
 # What stands in known_hosts: {at} is [127.0.0.1]:PORT, {ed}, {ecdsa} and {rsa} the server's keys with their types.
 CASES = {
@@ -66,7 +66,7 @@ def _known(sshd: Sshd, text: str, path: Path) -> SshOptions:
 
 
 def _says(host: Host, options: SshOptions) -> tuple[bytes, tuple[str, ...]]:
-    """What a command there prints, and the notes about the way."""
+    """The output of a command there, and the notes about the way."""
     transport = open_transport(host, deadline=Deadline.after(30), options=options)
     with transport, transport.run("echo here") as channel:
         return b"".join(iter(channel.receive, b"")), transport.notes
@@ -92,7 +92,7 @@ def _ssh_goes_on(sshd: Sshd, options: SshOptions, *more: str) -> bool:
 
 @pytest.mark.parametrize("case", CASES)
 def test_same_verdict_as_openssh(sshd, tmp_path, case):
-    """Strict: who is let in, and who is not."""
+    """In strict mode, the verdict on each kind of host key."""
     text, trusted = CASES[case]
     options = _known(sshd, text, tmp_path / "known_hosts")
     assert (_we_go_on(sshd.host(), options), _ssh_goes_on(sshd, options)) == (trusted, trusted)
@@ -141,7 +141,7 @@ def test_unknown_key_says_how_to_trust_it(sshd, tmp_path):
 
 
 def test_unknown_alias_is_for_ssh_to_ask(sshd, tmp_path):
-    """ssh-keyscan would write down the address, which nobody looks up."""
+    """ssh-keyscan would write down the address, under which no lookup is made."""
     config = tmp_path / "config"
     config.write_text("HostKeyAlias fleet\n")
     options = replace(_known(sshd, "", tmp_path / "known"), ssh_config=str(config))
@@ -210,7 +210,7 @@ _AUTHORITY_CASES = {
 
 @pytest.mark.parametrize("case", _AUTHORITY_CASES)
 def test_same_verdict_on_an_authority_beside_an_old_key(certified, sshd, tmp_path, case):
-    """A certificate is good whatever plain key was known before; ssh checks it, and the note says so."""
+    """A certificate is valid even if another plain key was known before; ssh checks it, and the note says so."""
     text, trusted = _AUTHORITY_CASES[case]
     stale = {kind: sshd.public_key(sshd.host_keys[kind]) for kind in ("ed25519", "rsa")}
     keys = {"ca": certified.public_key(certified.authority), "stale": stale["ed25519"], "stale_rsa": stale["rsa"]}
@@ -297,7 +297,7 @@ _OLD = "KexAlgorithms diffie-hellman-group1-sha1"
 
 
 def test_server_too_old_goes_by_openssh(sshd, tmp_path):
-    """Where ssh_config lets ssh talk to it, so do we, and a note says why it took that way."""
+    """If ssh_config allows the algorithm, we use it too, and a note gives the reason for the way."""
     assert sshd  # where it cannot run, this one cannot either
     tmp_path.chmod(0o755)
     with contextlib.closing(Sshd(tmp_path, settings=_OLD)) as server:
@@ -309,7 +309,7 @@ def test_server_too_old_goes_by_openssh(sshd, tmp_path):
 
 
 def test_server_too_old_for_ssh_too(sshd, tmp_path):
-    """What they cannot agree on, and how ssh_config allows it."""
+    """The message names the algorithms of both sides, and how ssh_config allows the host's."""
     assert sshd  # where it cannot run, this one cannot either
     tmp_path.chmod(0o755)
     with contextlib.closing(Sshd(tmp_path, settings=_OLD)) as server, pytest.raises(ProtocolError) as caught:

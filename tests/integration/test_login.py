@@ -78,7 +78,7 @@ def test_wrong_password_is_named_as_tried(server: Sshd, accounts: dict[str, str]
 
 
 def test_refused_password_is_not_sent_again(account: Callable[..., str], server: Sshd, tmp_path: Path):
-    """What keyboard-interactive refused would be refused as a password too, and count as another failure."""
+    """A password refused by keyboard-interactive would be refused by `password` too, and count as another failure."""
     user = account("either")
     set_password(user, PASSWORD)
     methods = {"PasswordAuthentication": "yes", "KbdInteractiveAuthentication": "yes"}
@@ -276,7 +276,7 @@ class _Asking(paramiko.ServerInterface):
 
 
 def ask_for(prompt: str, tmp_path: Path, *, echo: bool) -> tuple[list[str], FleetpmapError]:
-    """What a server with this prompt was answered, and our error."""
+    """The answer that a server with this prompt got, and our error."""
     asking = _Asking(prompt, echo=echo)
     with _serving(asking) as port:
         host = Host("box", address="127.0.0.1", port=port, user="ops", identity_file=("/none",))
@@ -288,7 +288,7 @@ def ask_for(prompt: str, tmp_path: Path, *, echo: bool) -> tuple[list[str], Flee
 
 
 def test_password_prompt_is_answered(tmp_path: Path):
-    """One prompt without echo, in whatever language."""
+    """One prompt without echo, in any language."""
     answers, _ = ask_for("Kennwort: ", tmp_path, echo=False)
     assert answers == [PASSWORD]
 

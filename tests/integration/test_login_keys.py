@@ -106,7 +106,7 @@ def test_order_is_that_of_ssh(sshd: Sshd, agent: Callable[[Path], None], tmp_pat
 
 
 def test_key_that_the_host_does_not_take_is_not_signed_with(sshd: Sshd, tmp_path: Path, monkeypatch):
-    """Nobody touches a security key, or confirms, for a host that would not take it."""
+    """No touch and no confirmation is asked of the user for a host that would not accept the key."""
     wanted, other = security_key(), security_key()
     with (Path(sshd.identity_file).parent / "authorized_keys" / sshd.user).open("a") as authorized:
         authorized.write(f"sk-ssh-ed25519@openssh.com {base64.b64encode(wanted[0]).decode()}\n")
@@ -185,7 +185,7 @@ def as_pkcs8(text: bytes, passphrase: bytes | None) -> bytes:
     ids=["plain", "encrypted", "behind-text"],
 )
 def test_pkcs8_key_file_logs_in(sshd: Sshd, tmp_path: Path, kind: str, before: bytes, passphrase: bytes | None):
-    """As openssl, Terraform and cloud consoles write them, whatever stands before the key."""
+    """Keys as openssl, Terraform and cloud consoles write them, also with text before the key."""
     key = sshd.host_keys[kind]
     sshd.authorize(sshd.user, str(key))
     file = tmp_path / "key"

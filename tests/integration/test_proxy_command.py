@@ -163,7 +163,7 @@ def test_command_that_complains_without_end_blocks_nothing(sshd, options, netcat
 
 
 def test_command_that_dies_in_the_middle(sshd, options, netcat, tmp_path):
-    """What it was killed by is in the error."""
+    """The error names the signal that killed it."""
     number = tmp_path / "pid"
     host, trusted = sshd.host("box"), options(f"sh -c 'echo $$ >{number}; exec {netcat}'")
     with _open(host, trusted) as transport, transport.run("sh -s") as channel:
@@ -219,7 +219,7 @@ def test_command_that_was_refused_is_not_tried_again(sshd, options, first_fails,
 
 
 def test_command_that_ends_without_a_word_is_tried_again(sshd, options, tmp_path):
-    """What nc does when the host hangs up."""
+    """nc exits like this if the host hangs up."""
     log = tmp_path / "starts"
     _fails(sshd.host(), replace(options(f"sh -c 'echo >>{log}'"), retries=1))
     assert log.read_text() == "\n\n"
@@ -276,7 +276,7 @@ def test_nothing_is_left_of_the_command(sshd, options, netcat, tmp_path):
 
 
 def _has_ended(pid: int) -> bool:
-    """Within a few seconds. A child of somebody else's may stay a zombie, and the number may be another's by then."""
+    """Within a few seconds. A child of another process may stay a zombie, and its number may be reused by then."""
     for _ in range(500):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
             if "sleep" in " ".join(psutil.Process(pid).cmdline()):

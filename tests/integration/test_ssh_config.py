@@ -1,4 +1,4 @@
-"""What `ssh -G` says of a host, when it is asked, and what its words come to."""
+"""The settings of a host by `ssh -G`: when ssh is asked, and how its values are read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def config(tmp_path):
 
 @pytest.fixture
 def calls(monkeypatch, tmp_path):
-    """How often ssh was run so far."""
+    """The number of times that ssh was run so far."""
     log, wrapper = tmp_path / "calls", tmp_path / "bin" / "ssh"
     wrapper.parent.mkdir()
     wrapper.write_text(f'#!/bin/sh\necho >>{log}\nsleep 0.05\nexec {shutil.which("ssh")} "$@"\n')
@@ -84,7 +84,7 @@ def test_other_hosts_have_the_defaults(config):
 
 @needs_ssh
 def test_user_and_port_beat_the_file(config):
-    """What the inventory says goes before, also into the tokens."""
+    """The inventory's values take precedence, also in the tokens."""
     options = config("User ops", "Port 2222", "IdentityFile /keys/%r-%p")
     settings = ssh_config.resolve("web", options, user="alice", port=2200)
     assert (settings.user, settings.port) == ("alice", 2200)
@@ -110,7 +110,7 @@ def test_known_hosts_files_with_blanks(config):
 
 @needs_ssh
 def test_proxies_and_certificates_are_told(config):
-    """What this process cannot do itself is passed on as it stands."""
+    """Options that this process cannot honour are passed on as written."""
     options = config(
         "Host a", "  ProxyJump ops@bastion:2222", "Host b", "  ProxyCommand nc %h %p", "Host c", "  ProxyJump none"
     )
@@ -157,7 +157,7 @@ def test_threads_that_want_the_same_share_one_call(config, calls):
 
 @needs_ssh
 def test_a_failed_call_is_not_remembered(config, calls):
-    """Who corrects the file and asks again gets the new answer."""
+    """A second try after correcting the file gets the new values."""
     options = config("Host web", "  Port many")
     with pytest.raises(UsageError):
         ssh_config.resolve("web", options)
@@ -281,7 +281,7 @@ def test_connect_timeout(config, line, seconds):
 
 @needs_ssh
 def test_algorithms_in_the_order_of_the_file(config):
-    """What paramiko does not have is left out, another name of the same algorithm is replaced."""
+    """Algorithms that paramiko does not have are dropped; another name of the same algorithm is replaced."""
     settings = ssh_config.resolve(
         "web",
         config(
@@ -376,7 +376,7 @@ VALUES_THAT_MEAN_NOTHING = {
     "HostName %n.example": "ssh refuses what its configuration says of it: vdollar_percent_expand: unknown key %n",
     "ProxyJump ${FLEET_UNSET}": 'ProxyJump cannot be "${FLEET_UNSET}": the variable FLEET_UNSET is not set',
     "ProxyJump gate-%x": 'ProxyJump cannot be "gate-%x": %x means nothing there',
-    "ProxyJump ${HOME}": f'"{HOME}" is no jump host',
+    "ProxyJump ${HOME}": f'"{HOME}" is not a jump host',
 }
 
 
@@ -410,7 +410,7 @@ def test_policy_of_a_distribution_keeps_every_name(config):
 
 
 def test_the_built_in_client_has_what_we_say_it_has():
-    """The table stands in for asking paramiko, whose import the choice of transport must not cost."""
+    """The table replaces a question to paramiko, whose import the choice of a transport must not cost."""
     has = paramiko.Transport
     assert set(BUILT_IN["ciphers"]) <= set(has._cipher_info)
     assert set(BUILT_IN["macs"]) <= set(has._mac_info)

@@ -119,14 +119,14 @@ def config(sshd: Sshd, tmp_path: Path) -> Write:
 
 @pytest.fixture(scope="module")
 def old_sshd(tmp_path_factory: pytest.TempPathFactory, sshd: Sshd) -> Iterator[Sshd]:
-    """A server with a cipher that nobody offers unless told to."""
+    """A server with a cipher that no client offers by default."""
     server = Sshd(tmp_path_factory.mktemp("old"), settings="Ciphers aes256-cbc")
     yield server
     server.close()
 
 
 def _says(options: SshOptions, command: str = "echo done") -> tuple[str, tuple[str, ...]]:
-    """What the command says on `box`, and the route's notes."""
+    """The output of a command on `box`, and the route's notes."""
     with (
         open_transport(Host("box"), deadline=Deadline.after(30), options=options) as transport,
         transport.run(command) as channel,
@@ -151,7 +151,7 @@ def test_works_or_has_no_effect(config: Write, row: Row):
 
 @pytest.mark.parametrize("name", [name for row in ROWS if row.with_ssh == "openssh" for name in row.names])
 def test_goes_by_openssh_with_a_note(config: Write, name: str):
-    """What only ssh can honour: ssh runs the command, and the note names the option."""
+    """An option that only ssh can honour: ssh runs the command, and the note names the option."""
     said, notes = _says(config(f"{name} {VALUES[name]}" if name in VALUES else f"{name} yes"))
     assert said == "done"
     assert [note.startswith(f"goes by the system's ssh: ssh_config says {name}") for note in notes] == [True]
@@ -175,7 +175,7 @@ def test_match_and_include(config: Write, sshd: Sshd, tmp_path: Path):
 
 
 def test_certificate_file(config: Write, sshd: Sshd, tmp_path: Path):
-    """A key that nobody knows, with a certificate of an authority that the account trusts."""
+    """A key that is not in known_hosts, with a certificate of an authority that the account trusts."""
     authority, key = sshd.new_key("authority"), sshd.new_key("certified")
     sshd.authorize(sshd.user, str(authority), "cert-authority")
     argv = ["ssh-keygen", "-q", "-s", str(authority), "-I", "test", "-n", sshd.user, f"{key}.pub"]

@@ -42,7 +42,7 @@ def test_local_is_this_machine():
 
 
 def test_openssh_on_request_needs_no_note():
-    """Who asked for it knows."""
+    """No note, since the user chose the way."""
     with _open(Host("web-01", transport="openssh")) as transport:
         assert isinstance(transport, OpensshTransport)
         assert transport.notes == ()
@@ -74,7 +74,7 @@ def test_what_paramiko_does_stays_with_it(config, line):
 
 
 def test_inventory_switches_the_jump_host_off(sshd, config):
-    """proxy_jump = none is a direct connection, whatever ssh_config says."""
+    """proxy_jump = none is a direct connection, even if ssh_config has a jump."""
     options = config("ProxyJump bastion.invalid", f"UserKnownHostsFile {sshd.known_hosts}")
     with _open(sshd.host(proxy_jump="none"), options) as transport:
         assert not isinstance(transport, OpensshTransport)

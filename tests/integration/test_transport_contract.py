@@ -1,4 +1,4 @@
-"""What every transport does alike.   A further one adds a fixture and its name to ROUTES.
+"""The behaviour that all transports share.   A new one adds a fixture and its name to ROUTES.
 
 A route is a Host and the SshOptions to open it with.
 """
@@ -170,7 +170,7 @@ def test_input_that_nobody_reads_is_dropped(connect):
 
 
 def test_dialogue_on_one_channel(connect):
-    """What was sent is answered before more is sent: the two phases of a probe."""
+    """The bytes sent are answered before more are sent: the two phases of a probe."""
     with connect() as transport, transport.run("sh -s") as channel:
         channel.send(b"echo one\n")
         assert channel.receive() == b"one\n"
@@ -190,7 +190,8 @@ CAME = {"never": b"one\ntwo\n", "behind a lot": bytes(1_000_000) + b"end\n", "be
 
 @pytest.mark.parametrize("when", SLOWLY)
 def test_waiting_for_an_end_loses_nothing(connect, when):
-    """Who waits for certain bytes gets all up to them, in one piece or more; and what there is if they do not come."""
+    """receive(until) gives everything up to those bytes, in one piece or more, and what there is if they do not
+    come."""
     with connect() as transport, transport.run("sh -s") as channel:
         channel.send(SLOWLY[when] + b"\n")
         came = b""
@@ -279,7 +280,7 @@ def test_deadline_ends_the_wait_for_the_end(connect):
 
 @pytest.mark.usefixtures("nothing_left")
 def test_closing_in_the_middle_leaves_nothing(connect):
-    """Whoever has seen enough closes: no thread, descriptor or child is left, and closing twice is safe."""
+    """Closing early leaves no thread, descriptor or child, and closing twice is safe."""
     with connect() as transport:
         channel = transport.run("yes")
         assert channel.receive().startswith(b"y\n")

@@ -57,7 +57,7 @@ def _belongings() -> tuple[set[threading.Thread], list[str]]:
 
 @contextlib.contextmanager
 def _server(behave: Behaviour) -> Iterator[int]:
-    """The port of a server on loopback that does `behave(connection, over)` with whoever comes."""
+    """The port of a server on loopback that calls `behave(connection, over)` for each connection."""
     over = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.02)
@@ -241,7 +241,7 @@ def test_address_that_has_a_penalty():
 
 
 def test_full_max_startups(sshd, tmp_path):
-    """A real sshd that is busy with somebody who does not log in; the hint names the setting."""
+    """A real sshd that is busy with clients that do not log in; the hint names the setting."""
     assert sshd  # where it cannot run, this one cannot either
     with contextlib.closing(Sshd(tmp_path, settings="MaxStartups 1:100:1")) as full, contextlib.ExitStack() as others:
         greeted = False
@@ -259,7 +259,7 @@ def test_full_max_startups(sshd, tmp_path):
 
 
 def test_host_that_hung_up_is_asked_again(sshd):
-    """What fails before the login may be a passing crowd: one more try, a moment later."""
+    """A failure before the login may be a passing crowd: one more try, a moment later."""
     came = []
 
     def second_time_lucky(connection: socket.socket, over: threading.Event) -> None:
@@ -298,7 +298,7 @@ def _shut(connection: socket.socket, farewell: bytes) -> None:
 
 
 def test_server_that_speaks_http(kind):
-    """What is not SSH is quoted, without its control characters."""
+    """A text that is not SSH is quoted, without its control characters."""
     with _server(lambda connection, _: _shut(connection, b"HTTP/1.1 400 \x1b[31mBad\r\n\r\n")) as port:
         error = _fail(_host(port, transport=kind), NO_CONFIG)
     assert type(error) is ProtocolError
@@ -318,7 +318,7 @@ def test_server_that_hangs_up_at_once():
 
 
 def test_server_that_sends_noise_after_its_banner():
-    """Packets that are none become a protocol error, whatever they make paramiko raise."""
+    """Malformed packets become a protocol error, with any exception of paramiko's."""
     with _server(lambda connection, _: _shut(connection, b"SSH-2.0-Noise\r\n" + b"\0\0\0\x0c\x04\xff" * 20)) as port:
         error = _fail(_host(port), NO_CONFIG)
     assert type(error) in (ProtocolError, UnreachableError)
@@ -456,7 +456,7 @@ sys.stdout.flush()
 
 
 def test_every_fault_at_once_beside_good_hosts(sshd, tmp_path):
-    """Each host is reported by what is wrong with it, the good ones are whole, and nobody waits for the others."""
+    """Each host is reported with its own fault, the good ones are complete, and no host waits for another."""
     stranger = sshd.public_key(sshd.new_key("stranger-of-all"))
     changed = tmp_path / "changed"
     changed.write_text(f"[127.0.0.1]:{sshd.port} {stranger}\n")

@@ -58,7 +58,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_status_is_there_without_reading_everything():
-    """finish() reads away what nobody asked for, so that the command can end."""
+    """finish() discards unread output, so that the command can end."""
     with _local() as transport, transport.run("head -c 1000000 /dev/zero") as channel:
         assert channel.receive()
         assert channel.finish() == 0

@@ -50,7 +50,7 @@ def test_logs_in_as_the_user_of_the_host(connect, sshd):
 
 
 def test_logs_in_to_another_account(connect, sshd, account):
-    """Another user than the one who runs this."""
+    """Another user than the one running the tests."""
     ops = account("ops")
     sshd.authorize(ops, sshd.identity_file)
     transport = connect(user=ops)
@@ -138,7 +138,7 @@ def test_sixth_key_logs_in(connect, sshd):
 
 
 def test_locked_key_that_the_host_takes_is_named(connect, sshd):
-    """Nobody asks for a passphrase in the middle of a fleet; the error says which key needs one."""
+    """No passphrase is asked for in the middle of a run; the error names the key that needs one."""
     locked = str(sshd.new_key("locked", passphrase="secret"))
     sshd.authorize(sshd.user, locked)
     with pytest.raises(AuthError) as caught:
@@ -255,7 +255,7 @@ def test_fifty_new_hosts_at_once_are_all_written_down(sshd_of_fifty, tmp_path):
 
 
 def test_frozen_host_ends_with_the_deadline(sshd):
-    """A host whose sshd stops in the middle, so that TCP takes no more, holds nobody past the deadline."""
+    """A host whose sshd is stopped, so that TCP takes no more, delays a run no longer than the deadline."""
     deadline = Deadline.after(3)
     transport = open_transport(sshd.host(), deadline=deadline, options=sshd.options)
     with transport, transport.run("sh -s") as channel:
@@ -272,7 +272,7 @@ def test_frozen_host_ends_with_the_deadline(sshd):
 
 
 def test_reader_sleeps_until_the_end_has_come(connect):
-    """What is of no use alone is not handed out alone: the messages in between wake paramiko's thread only."""
+    """Data that is useless alone is not handed out alone: the messages in between wake paramiko's thread only."""
     with connect() as transport, transport.run("sh -s") as channel:
         channel.send(b"for word in one two three; do echo $word; sleep 0.2; done; echo end; cat\n")
         assert channel.receive(b"end\n") == b"one\ntwo\nthree\nend\n"
@@ -307,7 +307,7 @@ def test_host_that_opens_no_session(sshd, tmp_path):
 
 
 class _Refusing(paramiko.ServerInterface):
-    """Lets everybody in and runs nothing."""
+    """Accepts every login and runs nothing."""
 
     def check_auth_publickey(self, username, key):
         return paramiko.AUTH_SUCCESSFUL

@@ -152,7 +152,7 @@ def test_negation_wins(load):
 
 
 def test_negation_alone_means_nobody(load):
-    """!name does not mean everybody else."""
+    """!name does not match every other name."""
     assert _verdict(load("!bad.lab " + ED_ONE), "good.lab") == ("unknown", "")
 
 
@@ -180,7 +180,7 @@ def test_certificate_authority_is_no_host_key(load):
 
 
 def test_bad_lines_are_warnings_with_their_number(load):
-    """What cannot be read is skipped and told; the rest holds."""
+    """An unreadable line is skipped with a warning; the rest counts."""
     hosts = load(
         "web-01",
         "web-02 ssh-ed25519 not-base64!",
@@ -204,7 +204,7 @@ def test_windows_line_ends_are_fine(load):
 
 
 def test_key_types_are_those_known_in_their_order(load):
-    """What to ask the host for, so that it shows the key we know."""
+    """The types to ask the host for, so that it shows the key we know."""
     rsa = f"ssh-rsa {_text(_key('r', 'ssh-rsa'))}"
     hosts = load("web-01 " + rsa, "[web-01]:2222 " + ED_ONE, "@revoked web-01 " + ED_TWO)
     assert hosts.key_types("web-01", 22) == ("ssh-rsa",)
@@ -283,7 +283,7 @@ def test_ten_thousand_lines_are_quick(load):
     ids=["stars", "many stars", "list", "signs"],
 )
 def test_patterns_are_matched_in_linear_time(names):
-    """Whatever a line holds: backtracking through stars would take the age of the universe."""
+    """Any line is matched in time: backtracking through stars would take the age of the universe."""
     began = time.process_time()
     known = known_hosts.parse(f"{names} {ED_ONE}\n", "known_hosts")
     assert known.check("a" * 250, 22, ONE).status == "unknown"

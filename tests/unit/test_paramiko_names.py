@@ -45,7 +45,7 @@ CLASSES: list[tuple[type, tuple[str, ...]]] = [
     (AuthOnlyHandler, ("_client_handler_table", "_parse_userauth_failure")),
     (Packetizer, ("_read_timeout",)),
 ]
-"""Of each class, the attributes that the class itself has."""
+"""Per class, the attributes that the class itself has."""
 OF_INSTANCES = {"_channels": ServiceRequestingTransport, "_initial_kex_done": Packetizer}
 """Attributes that an instance gets when it is made."""
 PUBLIC = [
@@ -70,7 +70,7 @@ def private_names(tree: ast.AST) -> set[str]:
 
 
 def test_every_private_name_in_use_is_listed() -> None:
-    """What our files define or use, and paramiko has, stands in the list: an override by accident, too."""
+    """Every name that our files define or use and that paramiko has is in the list, accidental overrides too."""
     ours = set().union(*(private_names(ast.parse(file.read_text())) for file in FILES))
     theirs: set[str] = set()
     for file in Path(paramiko.__file__).parent.glob("*.py"):
@@ -83,7 +83,7 @@ def test_every_private_name_in_use_is_listed() -> None:
 
 @pytest.mark.parametrize(("owner", "names"), CLASSES + PUBLIC)
 def test_every_listed_name_is_there(owner: type, names: tuple[str, ...]) -> None:
-    """In the class whose instances we use, or that ours inherits from."""
+    """Each name is in the class that we use or inherit from."""
     assert [name for name in names if not hasattr(owner, name)] == []
 
 

@@ -40,7 +40,7 @@ def test_a_packet_of_four_gibibytes_is_refused_before_it_is_read(ends: tuple[Bou
 
 
 def test_a_banner_without_end_is_refused(ends: tuple[BoundedPacketizer, socket.socket]) -> None:
-    """After 64 KiB, whatever time is left."""
+    """After 64 KiB, with time left."""
     packetizer, theirs = ends
     flood = threading.Thread(target=theirs.sendall, args=(b"x" * 70_000,))
     flood.start()
@@ -90,7 +90,7 @@ def test_key_exchanges_without_data_between_them_are_counted(ends: tuple[Bounded
 
 
 def test_data_beyond_the_window_is_an_error() -> None:
-    """Of a host that nobody reads from, as between two rounds of watch."""
+    """For a host that is not being read from, as between two rounds of watch."""
     inbox = _Inbox(threading.Event())
     with pytest.raises(LimitError, match="more data than its window allows"):
         repeat(1000, inbox.feed, bytes(32 << 10))
@@ -106,7 +106,7 @@ def test_data_beyond_a_tunnels_window_is_an_error(size: int) -> None:
 
 
 def test_a_tunnel_that_is_read_from_takes_any_amount() -> None:
-    """What was taken out makes room."""
+    """Data that was taken out makes room."""
     pieces = _Pieces()
     for _ in range(3000):
         pieces.feed(bytes(32 << 10))

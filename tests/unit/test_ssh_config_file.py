@@ -150,7 +150,7 @@ REFUSED = {
     "AddressFamily inet4": 'AddressFamily cannot be "inet4" without ssh',
 }
 UNREADABLE = {
-    "HostNaem web.example": "nobody here knows the option hostnaem",
+    "HostNaem web.example": "there is no option hostnaem",
     "Port": "Port has no value",
     "=": "not an option with a value",
     "User a\0b": "not an option with a value",
@@ -196,7 +196,7 @@ def test_a_line_that_nobody_can_read_is_the_file_s_fault(config, line, why):
     ids=["backslashes", "words", "blanks", "time", "stars", "list", "keys"],
 )
 def test_a_line_is_read_in_linear_time(line):
-    """Whatever it holds, refused or not: these took minutes, or the age of the universe."""
+    """Any line is read or refused in time: these took minutes, or the age of the universe."""
     began = time.process_time()
     with contextlib.suppress(HostError, UsageError):
         ssh_config_file.parse("a" * 200, line, "config")

@@ -1,4 +1,4 @@
-"""Once more, before anybody logged in: what is tried again, how often, and when."""
+"""Further attempts before the login: for which failures, how many, and when."""
 
 from __future__ import annotations
 

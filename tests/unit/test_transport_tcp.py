@@ -77,7 +77,7 @@ def test_family_is_honoured():
 
 
 def test_families_take_turns():
-    """Whatever the resolver's order within a family, the other family is never far behind (RFC 8305)."""
+    """In any order within a family, the other family is never far behind (RFC 8305)."""
     answer = [(V6, "a"), (V6, "b"), (V6, "c"), (V4, "d"), (V4, "e")]
 
     def look_up(*_: object) -> list[tuple]:
@@ -88,7 +88,7 @@ def test_families_take_turns():
 
 
 def test_resolver_that_hangs_ends_with_the_deadline():
-    """Its thread stays until the resolver gives up, but nobody waits for it, not even at the end of the program."""
+    """The resolver's thread stays until the resolver gives up, but nothing waits for it, not even the program's end."""
     over = threading.Event()
 
     def look_up(*_: object) -> list[tuple]:
@@ -146,7 +146,7 @@ def test_silent_address_ends_with_the_deadline():
 
 
 def test_refusal_is_more_telling_than_silence():
-    """Of several failures the one that says most is told."""
+    """Of several failures the most telling one is raised."""
     with _black_hole() as silent, pytest.raises(ConnectionRefusedError):
         tcp.connect([silent, _refusing()], Deadline.after(0.4), stagger_s=0.01)
 
@@ -177,7 +177,7 @@ def test_descriptors_beyond_1024(listener):
 
 
 def test_nothing_is_sent_after_the_deadline(listener):
-    """What keeps paramiko from repeating a send for ever."""
+    """This keeps paramiko from repeating a send for ever."""
     with tcp.connect([(V4, listener.getsockname())], Deadline.after(5)) as sock:
         assert sock.send(b"in time") == 7
         sock.deadline = Deadline.after(0)

@@ -75,7 +75,7 @@ CASES = [
 
 @pytest.mark.parametrize(("foreign", "ours"), CASES, ids=lambda case: getattr(case, "__name__", type(case).__name__))
 def test_every_foreign_exception_is_translated(foreign, ours):
-    """The class says whose fault it is; host, stage, a message and a hint are there; the cause is chained."""
+    """The class gives the blame; host, stage, a message and a hint are there; the cause is chained."""
     with pytest.raises(ours) as caught, translated(PEER, stage="kex", deadline=Deadline.after(60)):
         raise foreign
     error = caught.value
@@ -88,7 +88,7 @@ def test_every_foreign_exception_is_translated(foreign, ours):
 
 
 def test_every_exception_of_paramiko_is_in_the_list():
-    """A new paramiko with a new exception makes this fail, so that somebody thinks about it."""
+    """A new exception in a new paramiko makes this fail, so that a developer decides on its row."""
     tested = {type(foreign) for foreign, _ in CASES}
     exceptions = {
         thing
@@ -106,7 +106,7 @@ def test_time_that_is_up_is_the_reason():
 
 
 def test_our_own_error_passes():
-    """What is already ours is not wrapped."""
+    """An error of ours is returned as it is."""
     ours = HostKeyError("no", host="web-03", stage="host-key")
     assert translate(ours, PEER, stage="kex", deadline=Deadline.after(60)) is ours
 

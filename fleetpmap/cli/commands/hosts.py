@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -42,6 +41,8 @@ def routes(hosts: Sequence[Host], options: SshOptions, command: str) -> Report:
     Raises:
         UsageError: ssh rejects its configuration.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from fleetpmap.report import Column, Report, Table
     from fleetpmap.snapshot import Coverage, Run
 

@@ -169,7 +169,7 @@ class _Reader:
         if known is None:
             if self._is_ignored(keyword):
                 return
-            line.refuse(f"nobody here knows the option {printable(keyword)}")
+            line.refuse(f"there is no option {printable(keyword)}")
         if not line.words:
             line.refuse(f"{SPELLING[keyword]} has no value")
         if not holds or known == "no effect":

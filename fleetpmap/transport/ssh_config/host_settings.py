@@ -134,8 +134,8 @@ def settings_from(
         HostError: a value is invalid, such as one with an unknown token or an unset variable.
     """
 
-    def one(keyword: str, default: str = "") -> str:
-        return _one(values, keyword, default)
+    def first(keyword: str, default: str = "") -> str:
+        return _first(values, keyword, default)
 
     tokens = _tokens(name, values)
 
@@ -151,36 +151,36 @@ def settings_from(
 
     user_known_hosts = _split(values.get("userknownhostsfile", _DEFAULT_USER_KNOWN_HOSTS))
     global_known_hosts = _split(values.get("globalknownhostsfile", _DEFAULT_GLOBAL_KNOWN_HOSTS))
-    checking = {"strict": "yes", "accept-new": "accept-new", None: one("stricthostkeychecking", "ask")}
+    checking = {"strict": "yes", "accept-new": "accept-new", None: first("stricthostkeychecking", "ask")}
     return SshSettings(
         hostname=tokens["h"],
         user=tokens["r"],
         port=int(tokens["p"]),
         identity_files=paths("identityfile", _DEFAULT_KEYS),
-        identities_only=one("identitiesonly").lower() in ("yes", "true"),
+        identities_only=first("identitiesonly").lower() in ("yes", "true"),
         identity_agent=_agent(values.get("identityagent", ("SSH_AUTH_SOCK",))[0], path),
         user_known_hosts=tuple(path("userknownhostsfile", value) for value in user_known_hosts),
         global_known_hosts=tuple(map(_from_home, global_known_hosts)),  # ssh expands no token in these
-        host_key_alias=one("hostkeyalias") or None,
-        address_family=_FAMILIES.get(one("addressfamily").lower(), "any"),
-        proxy_jump=one("proxyjump") or None,
-        proxy_command=one("proxycommand") or None,
+        host_key_alias=first("hostkeyalias") or None,
+        address_family=_FAMILIES.get(first("addressfamily").lower(), "any"),
+        proxy_jump=first("proxyjump") or None,
+        proxy_command=first("proxycommand") or None,
         certificate_files=paths("certificatefile"),
         strict_host_key_checking=_CHECKING[checking[options.host_key].lower()],
-        control_path=one("controlpath"),
-        connect_timeout_s=_seconds(one("connecttimeout")) or CONNECT_TIMEOUT_S,
-        retries=max(1, int(one("connectionattempts", "1")) - 1) if options.retries is None else options.retries,
-        bind_address=one("bindaddress") or None,
+        control_path=first("controlpath"),
+        connect_timeout_s=_seconds(first("connecttimeout")) or CONNECT_TIMEOUT_S,
+        retries=max(1, int(first("connectionattempts", "1")) - 1) if options.retries is None else options.retries,
+        bind_address=first("bindaddress") or None,
         ciphers=_algorithms(values, "ciphers"),
         kex_algorithms=_algorithms(values, "kexalgorithms"),
         macs=_algorithms(values, "macs"),
         host_key_algorithms=_algorithms(values, "hostkeyalgorithms"),
         pubkey_algorithms=_algorithms(values, "pubkeyacceptedalgorithms"),
-        pubkey_authentication=one("pubkeyauthentication").lower() not in _OFF,  # newer versions print `unbound` too
-        password_authentication=one("passwordauthentication").lower() not in _OFF,
-        kbd_interactive_authentication=one("kbdinteractiveauthentication").lower() not in _OFF,
+        pubkey_authentication=first("pubkeyauthentication").lower() not in _OFF,  # newer versions print `unbound` too
+        password_authentication=first("passwordauthentication").lower() not in _OFF,
+        kbd_interactive_authentication=first("kbdinteractiveauthentication").lower() not in _OFF,
         preferred_authentications=_methods(values),
-        password_prompts=int(one("numberofpasswordprompts", "3")),
+        password_prompts=int(first("numberofpasswordprompts", "3")),
         only_openssh=_only_openssh(values),
     )
 
@@ -191,7 +191,7 @@ def _methods(values: OptionValues) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, value.split(","))))
 
 
-def _one(values: OptionValues, keyword: str, default: str = "") -> str:
+def _first(values: OptionValues, keyword: str, default: str = "") -> str:
     """Return the first value of an option; empty for `none`."""
     value = values.get(keyword, (default,))[0]
     return "" if value == "none" else value
@@ -199,8 +199,8 @@ def _one(values: OptionValues, keyword: str, default: str = "") -> str:
 
 def _only_openssh(values: OptionValues) -> tuple[str, ...]:
     """Return the settings that only the system's ssh supports, among them lists of algorithms that it alone has."""
-    other = [option for option in ONLY_OPENSSH if _one(values, option).lower() not in config_files.UNSET]
-    algorithms = [option for option in BUILT_IN if _one(values, option) and not _algorithms(values, option)]
+    other = [option for option in ONLY_OPENSSH if _first(values, option).lower() not in config_files.UNSET]
+    algorithms = [option for option in BUILT_IN if _first(values, option) and not _algorithms(values, option)]
     return tuple(f"{SPELLING[option]} {values[option][0]}" for option in (*other, *algorithms))
 
 
@@ -213,7 +213,7 @@ def _algorithms(values: OptionValues, option: str) -> tuple[str, ...]:
 
     A list that begins with `+`, `-` or `^` adds to the client's own choice, removes from it, or moves to its front.
     """
-    return _chosen(_one(values, option), option)
+    return _chosen(_first(values, option), option)
 
 
 @lru_cache(maxsize=64)
@@ -251,11 +251,11 @@ def _tokens(name: str, values: OptionValues) -> dict[str, str]:
     """Return the tokens for paths (see ssh_tokens.PATH), with %C if ssh was asked for it."""
     tokens = ssh_tokens.of_host(
         name,
-        hostname=_one(values, "hostname"),
-        port=_one(values, "port", str(_SSH_PORT)),
-        user=_one(values, "user", login_name()),
-        alias=_one(values, "hostkeyalias"),
-        jump=_one(values, "proxyjump"),
+        hostname=_first(values, "hostname"),
+        port=_first(values, "port", str(_SSH_PORT)),
+        user=_first(values, "user", login_name()),
+        alias=_first(values, "hostkeyalias"),
+        jump=_first(values, "proxyjump"),
     )
     return tokens | {"C": values["%C"][0]} if "%C" in values else tokens
 

@@ -56,7 +56,7 @@ ROWS = (
         "works",
         "works",
         "`yes` and `ask` are strict; `accept-new` and `no` accept the key of a host that is new, with a note. "
-        "A key that changed is refused, whatever this says. `--host-key` beats it",
+        "A changed key is always refused. `--host-key` beats it",
     ),
     Row(
         ("ProxyJump", "ProxyCommand"),
@@ -100,7 +100,7 @@ ROWS = (
         ),
         "works",
         "works",
-        "the password is what `--ask-pass` or `--password-command` gives; nobody is asked for one during the run",
+        "the password is what `--ask-pass` or `--password-command` gives; no prompt appears during the run",
     ),
     Row(("KbdInteractiveDevices", "BatchMode"), "no effect", "no effect", "no question is ever asked"),
     Row(

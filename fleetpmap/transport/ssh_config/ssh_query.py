@@ -181,7 +181,7 @@ def _refusal(complaint: str, name: str, host: str) -> UsageError | HostError:
     """Return the error for ssh's complaint: an unreadable line concerns every host, all else this host alone."""
     if "invalid characters" in complaint:
         return ResolveError(
-            f'ssh takes no host of the name "{name}"', host=host, stage="dns", hint="set address for this host"
+            f'ssh does not accept the host name "{name}"', host=host, stage="dns", hint="set address for this host"
         )
     lines = complaint.splitlines() or ["no reason given"]
     if of_file := next(filter(_OF_FILE.search, lines), None):
