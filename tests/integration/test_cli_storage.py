@@ -133,7 +133,7 @@ def test_diff_of_two_selections(tmp_path: Path):
     done = fleetpmap("diff", f"{tmp_path}/a.parquet", f"{tmp_path}/b.parquet", "--format", "json")
     assert json.loads(done.stdout)["notes"][0] == (
         f"the old run looked for --pid {os.getpid()}, the new one for --pid {os.getpid()} --newest: "
-        "whom only one of them looked for counts as new or gone, whether anything changed or not"
+        "processes that only one of them looked for are listed as new or gone, even if nothing changed"
     )
 
 
