@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from types import TracebackType
 from typing import Self, TypeVar
 
 from fleetpmap import probe
@@ -27,7 +26,7 @@ from fleetpmap.probe import Script, startup
 from fleetpmap.probe.sudo import explain_refusal, second_way
 from fleetpmap.processes import Choice, Selection, choose
 from fleetpmap.transport import Channel, Deadline, Transport
-from fleetpmap.transport.base import passed
+from fleetpmap.transport.base import Closing, passed
 from fleetpmap.transport.secret import Redaction
 from fleetpmap.units import KIB
 from fleetpmap.wire import Decoder, ListedProcess, Listing, PackedReading
@@ -77,7 +76,7 @@ def open_session(transport: Transport, host: Host, question: Question) -> ProbeS
     return ProbeSession(transport, channel, script, host, question.redaction).started()
 
 
-class ProbeSession:
+class ProbeSession(Closing):
     """The probe on one host, over one channel. After an error it is of no more use.
 
     A context manager: leaving it closes the channel and the transport, and the probe ends.
@@ -270,14 +269,6 @@ class ProbeSession:
         """Close the channel and the transport; the probe then ends. Safe to call twice."""
         self._channel.close()
         self._transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _check_whole(listing: Listing, host: str) -> None:

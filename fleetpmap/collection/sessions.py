@@ -10,14 +10,14 @@ import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from fleetpmap.collection.question import Question
 from fleetpmap.collection.session import ProbeSession, open_session
 from fleetpmap.errors import AuthError, DeadlineError, HostError, HostKeyError, SudoError
 from fleetpmap.inventory import Host
 from fleetpmap.transport import Bastions, Deadline, SshOptions, Transport, open_transport
+from fleetpmap.transport.base import Closing
 
 _FINAL = (AuthError, HostKeyError, SudoError)
 """Errors that the next round would meet again. A try every few seconds locks accounts, and sshd bans its source."""
@@ -62,7 +62,7 @@ class OneShotSessions:
             yield session
 
 
-class KeptSessions:
+class KeptSessions(Closing):
     """Keeps each session open until it breaks. A context manager: leaving it closes all of them.
 
     All rounds ask the same hosts the same question. A host that refused the login, or sudo, is not tried again: it has
@@ -128,11 +128,3 @@ class KeptSessions:
         while self._waiting:
             self._waiting.popitem()[1].close()
         self._bastions.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

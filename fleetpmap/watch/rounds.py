@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
-from types import TracebackType
-from typing import Self
 
 from fleetpmap.collection.collector import JOBS, Question, collect
 from fleetpmap.collection.sessions import KeptSessions
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostSnapshot, Snapshot
+from fleetpmap.transport.base import Closing
 
 _PAUSE_S = 0.2
 """Seconds between two looks at `paused`."""
@@ -35,7 +34,7 @@ class Round:
         return self.snapshot if host is None else Snapshot.assemble([self.answers[host]], self.snapshot.run)
 
 
-class Rounds:
+class Rounds(Closing):
     """Asks the same hosts the same question again and again. A context manager: leaving it closes the sessions."""
 
     def __init__(
@@ -100,11 +99,3 @@ class Rounds:
         """Close the sessions, without waiting: a host that is being asked then fails."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._sessions.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
