@@ -1,7 +1,7 @@
 """The generated parts of the documentation.   the code ─► [generate] ─► docs/**/*.md
 
     python docs/generate.py            rewrite what is between the marks in every page
-    python docs/generate.py --check    only say which pages are not current; exit status 1 if any is
+    python docs/generate.py --check    only list the pages that are not current; exit status 1 if any is
 
 A part stands in a page between these marks; the prose around them is written by hand.
 
@@ -52,7 +52,7 @@ from fleetpmap.wire.section_readers import PROCESSES_LIMIT
 DOCS = Path(__file__).parent
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-# What the model leaves to the key's name.
+# Keys without a docstring in the model.
 _PLAIN_KEYS = {
     "user": "Login name. Without it ssh_config's, else yours.",
     "port": "Port of its sshd. Without it ssh_config's, else 22.",
@@ -166,7 +166,7 @@ def options() -> str:
 
 
 def _commands() -> dict[str, Any]:
-    """typer's own command objects, whose types its versions do not agree on."""
+    """typer's command objects by name; their types differ between its versions."""
     return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # an app with commands is a group
 
 
@@ -183,7 +183,7 @@ def _panel(option: Any) -> str:
 
 
 def _option_row(option: Any, context: typer.Context) -> tuple[str, str, str]:
-    """Spelling, default and help, of which the first two are as --help prints them."""
+    """Spelling and default as --help prints them, and the help."""
     spelling, text = option.get_help_record(context)
     spelling = re.sub(r"[<\[](\w[\w|-]*\|[\w|-]*)[>\]]", r"\1", spelling)  # the brackets depend on typer's version
     default = re.search(r"\[.*?\bdefault: ([^;\]]+)", text)
@@ -202,14 +202,14 @@ def _panel_section(panel: str, rows: Mapping[tuple[str, str, str], list[str]]) -
 
 def inventory_keys() -> str:
     """Every key of an inventory."""
-    told, types = _attribute_docs(Host), get_type_hints(Host)
+    docs, types = _attribute_docs(Host), get_type_hints(Host)
     defaults = Host(name="")
     rows = [
         (
             f"`{key}`",
             _TOML_TYPES[types[key]],
             _toml(getattr(defaults, key)),
-            _PLAIN_KEYS.get(key) or told[key].replace("None:", "without it"),
+            _PLAIN_KEYS.get(key) or docs[key].replace("None:", "without it"),
         )
         for key in SETTINGS
     ]
@@ -221,15 +221,15 @@ def _attribute_docs(kind: type) -> dict[str, str]:
     """The strings under a dataclass's attributes, each on one line."""
     (definition,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(definition, ast.ClassDef)  # noqa: S101 - what getsource gives for a class
-    found = {}
+    docs = {}
     for attribute, after in pairwise(definition.body):
         if (
             isinstance(attribute, ast.AnnAssign)
             and isinstance(after, ast.Expr)
             and isinstance(after.value, ast.Constant)
         ):
-            found[ast.unparse(attribute.target)] = " ".join(str(after.value.value).split())
-    return found
+            docs[ast.unparse(attribute.target)] = " ".join(str(after.value.value).split())
+    return docs
 
 
 def _toml(value: object) -> str:
@@ -244,20 +244,20 @@ def kernel_fields() -> str:
     """The table of kernel fields."""
     rows = (
         (
-            f"`{one.key}`",
-            f"`{one.column}`",
-            one.unit,
-            one.since,
-            "–" if one.totals == "none" else one.totals,
-            one.meaning,
+            f"`{kernel_field.key}`",
+            f"`{kernel_field.column}`",
+            kernel_field.unit,
+            kernel_field.since,
+            "–" if kernel_field.totals == "none" else kernel_field.totals,
+            kernel_field.meaning,
         )
-        for one in FIELDS
+        for kernel_field in FIELDS
     )
     return _table(("kernel's name", "column", "unit", "since", "over processes", "meaning"), rows)
 
 
 def views() -> str:
-    """What a row of each view is, and its columns in order."""
+    """The meaning of a row of each view, and its columns in order."""
     rows = []
     reports = _reports()
     for kind in REPORTS:
@@ -268,7 +268,7 @@ def views() -> str:
 
 
 def _shortened(names: str) -> str:
-    """The sizes, which stand together, as the first and the last of them."""
+    """Shorten the columns of the sizes to the first and the last of them."""
     first, *between, last = METRICS
     return names.replace(_codes((first, *between, last), " "), f"`{first}` … `{last}`")
 
@@ -317,7 +317,7 @@ def statuses() -> str:
 
 
 def limits() -> str:
-    """What bounds a host's answer, and our patience."""
+    """The limits of size and time for one host."""
     host = Host(name="")
     rows = (
         ("answer of one host, after gunzip", f"{DECODED_LIMIT >> 30} GiB"),
@@ -342,7 +342,7 @@ def limits() -> str:
 
 
 def ssh_options() -> str:
-    """What becomes of every option of ssh_config."""
+    """The effect of every option of ssh_config."""
     verdicts = {"openssh": "by the system's ssh, with a note", "no effect": "no effect here"}
     rows = (
         (
@@ -369,7 +369,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "limits": limits,
     "ssh-options": ssh_options,
 }
-"""Name of a mark to what stands there."""
+"""Names of marks to the functions that write the text between them."""
 
 
 def _codes(words: Iterable[str], between: str) -> str:
@@ -396,7 +396,7 @@ def current_pages() -> Iterator[tuple[Path, str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Rewrite the pages, or with --check only name those that are not current."""
+    """Rewrite the pages, or with --check only list those that are not current."""
     stale = [(page, text) for page, text in current_pages() if page.read_text(encoding="utf-8") != text]
     for page, text in stale:
         if "--check" not in arguments:

@@ -5,15 +5,14 @@
     snapshot = collect(hosts, Question(Selection(match=compile_match("gunicorn"))))
     print(plain(report.hosts(snapshot)))
 
-What stands here is the library; everything else may change between versions. It is imported when it is first used, so
-that `fleetpmap --help` need not wait for numpy.
+The names of this module are the library; everything else may change between versions. Each is imported on first use,
+so that `fleetpmap --help` need not wait for numpy.
 """
-
-from importlib import import_module
-from typing import TYPE_CHECKING
 
 from fleetpmap.version import __version__
 
+# Not from typing: until cli.main handles ^C, each import is a moment in which ^C would end in a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fleetpmap import report
     from fleetpmap.collection.collector import Question, collect, collect_host
@@ -87,6 +86,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     if name == "report":
         return import_module("fleetpmap.report")
     if name not in _HOMES:

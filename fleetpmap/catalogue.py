@@ -49,15 +49,17 @@ class Size:
 SIZES = (
     Size("size", "upper bound", (), "Address space that is mapped.", rank=8),
     Size("rss", "upper bound", ("Rss",), "Resident set size.", rank=2),
-    Size("pss", "sum", ("Pss",), "Proportional set size: what is shared is divided by its users.", rank=1),
-    Size("uss", "sum", ("Private_Clean", "Private_Dirty"), "Unique set size: what only one process maps.", rank=3),
+    Size("pss", "sum", ("Pss",), "Proportional set size: shared memory is divided by its users.", rank=1),
+    Size(
+        "uss", "sum", ("Private_Clean", "Private_Dirty"), "Unique set size: memory that only one process maps.", rank=3
+    ),
     Size("dirty", "upper bound", ("Shared_Dirty", "Private_Dirty"), "Resident memory that was written to.", rank=4),
     Size("swap", "upper bound", ("Swap",), "Memory in swap.", rank=5),
     Size(
         "swap_pss",
         "sum",
         ("SwapPss",),
-        "Memory in swap: what is shared is divided by its users.",
+        "Memory in swap: shared memory is divided by its users.",
         rank=6,
         is_watch_sort=False,
     ),

@@ -1,17 +1,17 @@
-"""Whether what a host sent hangs together.   smaps columns, rollups ─► [check] ─► snapshot
+"""Consistency checks of the data a host sent.   smaps columns, rollups ─► [check] ─► snapshot
 
-Every process whose smaps came is checked; no check changes a number.
+Every process of which smaps was received is checked; no check changes a number.
 
     rss_identity           in each mapping Rss is Shared_Clean + Shared_Dirty + Private_Clean + Private_Dirty
     mappings_apart         no mapping begins before the one in front of it ends
-    last_block_whole       its text is not cut off; else the parser said so, and the process is `cut`
-    start_time_unchanged   it started when the process that was chosen did; else the wire said so, and it is `reused`
-    rollup                 the sum of each field over the mappings is what smaps_rollup says, if that was read too
+    last_block_whole       the text is not cut off; if it is, the parser reports it, and the process is `cut`
+    start_time_unchanged   the process is still the listed one; if not, the wire reports it, and it is `reused`
+    rollup                 the sum of each field over the mappings equals smaps_rollup, if that was read too
 
-The kernel lets go of a process every few mappings: one that grows meanwhile is printed once more, larger, and what was
-printed before is counted twice. smaps_rollup is read a moment after smaps, and a process moves in between. So a sum
-that is off is a failure only in a process that is `still`, and only in a field that others cannot change for it;
-everywhere else it merely differs.
+The kernel releases a process's lock every few mappings: a mapping that grows meanwhile is printed again, larger, and
+the part printed before is counted twice. smaps_rollup is read a moment after smaps, and a process runs on in between.
+So an unequal sum is a failure only in a process that is `still`, and only in a field that other processes cannot
+change; everywhere else it merely differs.
 Source: fs/proc/task_mmu.c, smap_gather_stats(), show_smap() and show_smaps_rollup().
 """
 
@@ -31,35 +31,35 @@ from fleetpmap.units import KIB
 Check = Literal["rss_identity", "mappings_apart", "last_block_whole", "start_time_unchanged", "rollup"]
 ALWAYS_CHECKED: tuple[Check, ...] = ("rss_identity", "mappings_apart", "last_block_whole", "start_time_unchanged")
 Verdict = Literal["held", "failed", "differs", "unknown"]
-"""differs: off, which a process that ran on explains. unknown: its kernel does not print what the check takes."""
+"""differs: unequal, as the process ran on meanwhile. unknown: the kernel does not print the fields that it takes."""
 
 _HELD: Mapping[Check, Verdict] = {"last_block_whole": "held", "start_time_unchanged": "held"}
-"""Of every process that has mappings here: without them it would be `cut` or `reused`."""
+"""Verdicts of every process that has mappings here; one that failed these checks is `cut` or `reused`, without any."""
 _PARTS = ("Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty")
 _SHARES = frozenset({"Pss", "Pss_Dirty", "SwapPss", "Locked"})
-"""Page by page a fraction, which smaps cuts to whole kB in each mapping and the rollup only in the end."""
+"""Sums of fractions of pages. smaps rounds them down to whole kB in each mapping, smaps_rollup only at the end."""
 _MOVED_BY_OTHERS = _SHARES.union(_PARTS, ("Shared_Hugetlb", "Private_Hugetlb"))
-"""What another process changes by mapping the same pages or leaving them, even while this one is stopped."""
+"""Fields that another process changes by mapping or unmapping the same pages, even while this one is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """What smaps_rollup said of one process."""
+    """The smaps_rollup of one process."""
 
     fields: Mapping[str, int]
-    """Kernel key to KiB."""
+    """Sizes in KiB, by kernel key."""
     still: bool
-    """It is stopped, and was before its smaps was read."""
+    """True if it is stopped, and was so before its smaps was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found amiss in one process."""
+    """An inconsistency that a check found in one process."""
 
     check: Check
     verdict: Verdict
     message: str
-    """Which mapping or field, and the figures."""
+    """The mapping or field, and the figures."""
 
 
 _Result = Verdict | Finding
@@ -68,24 +68,26 @@ _Rows = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """The checks of one process."""
+    """The results of the checks of one process."""
 
     verdicts: Mapping[Check, Verdict]
-    """Of each check that was made."""
+    """Verdict of each check that was made."""
     findings: tuple[Finding, ...] = ()
-    """One for each verdict of failed or differs."""
+    """One finding for each verdict of failed or differs."""
 
 
 def not_passed(check: Check, message: str) -> Checks:
-    """The checks of a process that for this reason was not read."""
+    """Make the results of a process that was not read because it failed this check."""
     return Checks({check: "failed"}, (Finding(check, "failed", message),))
 
 
 def check_processes(columns: SmapsColumns, rollups: Mapping[int, Rollup] | None = None) -> dict[int, Checks]:
-    """The checks of every process that has mappings, by its number in `columns.process`.
+    """Check every process that has mappings. Returns the results by the process's number in `columns.process`.
 
-    `rollups` are by that number too, without those that had none; None: they were not asked for.
+    `rollups` are by the same number, and lack processes without one; None if rollups were not requested.
     """
+    # `first` holds the first row of each process: where the process number changes. The `reduceat` calls below reduce
+    # from each first row up to the next, that is, over each process's rows.
     first = np.flatnonzero(np.diff(columns.process, prepend=-1))
     if not len(first):
         return {}
@@ -108,7 +110,7 @@ def _checks(identity: _Result, apart: _Result, rollup: _Result | None) -> Checks
 
 
 def _check_identity(columns: SmapsColumns, first: _Rows) -> list[_Result]:
-    """One result for each process; `first` are their first rows."""
+    """Compare Rss with its four parts. Returns one result for each process; `first` are their first rows."""
     if not {"Rss", *_PARTS} <= columns.fields.keys():
         return ["unknown"] * len(first)
     rss, *parts = (columns.fields[key] for key in ("Rss", *_PARTS))
@@ -124,9 +126,9 @@ def _check_identity(columns: SmapsColumns, first: _Rows) -> list[_Result]:
 
 
 def _check_apart(columns: SmapsColumns, first: _Rows) -> list[_Result]:
-    """One result for each process; `first` are their first rows."""
+    """Look for overlapping mappings. Returns one result for each process; `first` are their first rows."""
     overlaps = columns.start[1:] < columns.end[:-1]
-    overlaps[first[1:] - 1] = False  # between two processes
+    overlaps[first[1:] - 1] = False  # neighbours of two processes
     results: list[_Result] = ["held"] * len(first)
     rows = np.flatnonzero(overlaps) + 1
     places = np.searchsorted(first, rows, "right") - 1
@@ -139,19 +141,21 @@ def _check_apart(columns: SmapsColumns, first: _Rows) -> list[_Result]:
 
 
 def _check_sums(columns: SmapsColumns, first: _Rows, rollups: Sequence[Rollup | None]) -> list[_Result]:
-    """One result for each process; `first` are their first rows."""
+    """Compare sums with the rollups. Returns one result for each process; `first` are their first rows."""
     mappings = np.diff(first, append=len(columns.process))
     compared = np.zeros(len(first), dtype=np.bool_)
     off: dict[int, list[tuple[str, int, int]]] = {}
     for key, column in columns.fields.items():
-        told = np.array([rollup.fields.get(key, NULL) if rollup else NULL for rollup in rollups], dtype=np.int64)
-        known = (told != NULL) & (np.minimum.reduceat(column, first) != NULL)
+        rolled_up = np.array([rollup.fields.get(key, NULL) if rollup else NULL for rollup in rollups], dtype=np.int64)
+        # NULL is the least value, so a process's minimum is NULL if one of its mappings lacks the field.
+        known = (rolled_up != NULL) & (np.minimum.reduceat(column, first) != NULL)
         added = np.add.reduceat(column, first)
-        excess = told - added
+        excess = rolled_up - added
+        # Each mapping's share is rounded down by less than 1 kB, so the rollup is larger by less than their number.
         agrees = (excess >= 0) & (excess < (mappings if key in _SHARES else 1))
         compared |= known
         for place in np.flatnonzero(known & ~agrees).tolist():
-            off.setdefault(place, []).append((key, int(told[place]), int(added[place])))
+            off.setdefault(place, []).append((key, int(rolled_up[place]), int(added[place])))
     results: list[_Result] = _held(compared)
     for place, fields in off.items():
         rollup = rollups[place]
@@ -160,14 +164,14 @@ def _check_sums(columns: SmapsColumns, first: _Rows, rollups: Sequence[Rollup | 
 
 
 def _held(checked: NDArray[np.bool_]) -> list[_Result]:
-    return ["held" if one else "unknown" for one in checked.tolist()]
+    return ["held" if was_checked else "unknown" for was_checked in checked.tolist()]
 
 
 def _disagreement(fields: Sequence[tuple[str, int, int]], *, still: bool) -> Finding:
-    """What to say of fields (key, in the rollup, in the sum) that are off."""
+    """Make the finding of a process from its unequal fields (key, in the rollup, in the sum)."""
     own = [field for field in fields if still and field[0] not in _MOVED_BY_OTHERS]
-    key, told, added = (own or fields)[0]
-    message = f"{key} is {told} kB in smaps_rollup, {added} kB in the sum of its mappings"
+    key, rolled_up, added = (own or fields)[0]
+    message = f"{key} is {rolled_up} kB in smaps_rollup, {added} kB in the sum of its mappings"
     message += _and_more(len(fields), "field")
     if own:
         return Finding("rollup", "failed", f"{message}, though the process is stopped")
@@ -175,5 +179,5 @@ def _disagreement(fields: Sequence[tuple[str, int, int]], *, still: bool) -> Fin
 
 
 def _and_more(count: int, noun: str) -> str:
-    """What a message about the first of `count` leaves out."""
+    """Return the end of a message about the first of `count` findings."""
     return "" if count == 1 else f", and {count - 1} more {noun}{'' if count == 2 else 's'}"

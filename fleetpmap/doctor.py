@@ -1,9 +1,9 @@
-"""The steps to each host: which were taken, how long each took, where it ended.   collector ─► [doctor] ─► Report
+"""The steps to each host: the time that each took, and the one that failed.   collector ─► [doctor] ─► Report
 
     resolve ─► tcp ─► banner ─► key ─► login ─► shell ─► sudo ─► tools ─► proc
 
-Nothing is tried that a run does not do: `collect` asks the hosts, a failure's stage says where one ended, and what the
-transport and the conversation tell of the stages they pass says when. The Stopwatch listens to that.
+Nothing is tried that a run does not do: `collect` asks the hosts. A failure's stage gives the step that failed; the
+times are those at which transport and session report a stage as passed, to the Stopwatch.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ _STEP_OF = {
     "sudo": "sudo",
     "list": "tools",
     "read": "proc",
-    "ask": "proc",  # or an earlier one, as far as it passed
+    "ask": "proc",  # or an earlier one: see _states
 }
-"""The step that each stage of a HostError belongs to."""
+"""The step of each stage of a HostError."""
 _TIMED = {"resolve": "dns", "tcp": "tcp", "banner": "kex", "login": "auth", "shell": "list", "proc": "read"}
-"""The stage whose end is the step's; the others take no time of their own."""
+"""Steps with a time, and the stage that ends each; the other steps take no time of their own."""
 
 Times = Mapping[str, float]
-"""Seconds from the beginning to the end of each stage that a host passed."""
+"""Seconds from the beginning to the end of each stage that a host passed, by stage."""
 
 
 class Stopwatch:
-    """When each host passed each stage. `start` is for `on_start` of collect."""
+    """Records the times at which hosts pass stages. `start` is for `on_start` of collect."""
 
     def __init__(self) -> None:
         self.times: dict[str, dict[str, float]] = {}
 
     def start(self, host: Host) -> None:
-        """Watch the host that this thread is going to ask."""
+        """Watch the host that this thread asks next."""
         self.times[host.name] = {}
         watch_stages(partial(self._passed, host.name, time.monotonic()))
 
@@ -68,22 +68,23 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One host: every step with its state, and what a person wants to know besides."""
+    """One host: the state of every step, and facts that explain it."""
 
     result: HostResult
     states: Mapping[str, State]
     seconds: Mapping[str, float]
-    """Of the timed steps that were passed."""
+    """Duration of each timed step that was passed."""
     transport: str
     via: str
     """The bastions or the command in between; empty for neither."""
     matched: int
+    """Number of processes that matched."""
     readable: int
-    """How many of them this login may read: tried, or where nobody was read, as far as their owners tell."""
+    """Number of these that this login may read: by a try, or where none was read, as far as their owners show."""
 
     @property
     def error(self) -> str:
-        """What is wrong, and the fix; empty when all is well."""
+        """Sentence that names the problem and the fix; empty if there is no problem."""
         if failure := self.result.failure:
             message = failure.message.removeprefix(f"{failure.host}: ")
             return f"{message}; {failure.hint}" if failure.hint else message
@@ -94,7 +95,7 @@ class Diagnosis:
 def diagnose(
     snapshot: Snapshot, fleet: Sequence[Host], times: Mapping[str, Times], options: SshOptions, *, listed_only: bool
 ) -> list[Diagnosis]:
-    """What the hosts' answers say of each step. `listed_only`: nobody's smaps was read."""
+    """Return each host's steps, derived from its result and times. `listed_only`: no smaps was read."""
     processes: dict[str, list[Process]] = {}
     for process in snapshot.processes:
         processes.setdefault(process.host, []).append(process)
@@ -114,7 +115,7 @@ def diagnose(
 
 
 def _route(host: Host, options: SshOptions) -> Route | None:
-    """The way that was taken; None where there is none."""
+    """Return the way to the host; None where there is none."""
     try:
         return route(host, options)
     except FleetpmapError:
@@ -126,21 +127,24 @@ def _not_needed(host: Host, way: Route | None) -> set[str]:
     if not host.is_ssh:
         steps.update(_CONNECTING)
     elif way and (way.way.hops or way.way.proxy_command):
-        steps.add("resolve")  # the bastion's business
+        steps.add("resolve")  # the bastion does it
     if not host.sudo or (way and way.settings and way.settings.user == "root"):
         steps.add("sudo")
     return steps
 
 
 def _states(result: HostResult, passed: Times, not_needed: set[str], *, watched: bool) -> dict[str, State]:
-    """The state of every step. `watched`: the transport tells of the stages it passes, so others were not passed."""
+    """Return the state of every step.
+
+    `watched`: the transport reports each stage that it passes, so a step without a time was not passed.
+    """
     states: dict[str, State] = {step: "not-needed" if step in not_needed else "ok" for step in STEPS}
     if result.failure is None:
         return states
     needed = [step for step in STEPS if step not in not_needed]
     ended = _STEP_OF.get(result.failure.stage, "")
     if ended == "proc" and "list" not in passed:
-        ended = "shell"  # time ran out, or the connection broke, before it had said anything
+        ended = "shell"  # time ran out, or the connection broke, before the first output
     failed = needed.index(ended) if ended in needed else len(needed) if result.status == "not-asked" else 0
     if watched:
         # A bastion's failure has the stage at which that one ended: for the host behind it, it is the next step.
@@ -155,7 +159,7 @@ def _states(result: HostResult, passed: Times, not_needed: set[str], *, watched:
 
 
 def _seconds(states: Mapping[str, State], passed: Times) -> dict[str, float]:
-    """What each timed step took, from the end of the one before it."""
+    """Return the duration of each timed step, from the end of the timed step before it."""
     seconds: dict[str, float] = {}
     before = passed.get("config", 0.0)
     for step, stage in _TIMED.items():
@@ -174,12 +178,12 @@ def doctor(
     listed_only: bool,
     full: bool,
 ) -> Report:
-    """A row for each host, in the order asked.
+    """Return a report with a row for each host, in the order asked.
 
     Args:
-        fleet: the hosts that `snapshot` is of.
-        times: of a Stopwatch that ran meanwhile.
-        full: a column for each step and for each time, for programs; else one for each step, for eyes.
+        fleet: the hosts of `snapshot`.
+        times: those of a Stopwatch that ran meanwhile.
+        full: for programs: a column for each step and one for each time; else for people: a column for each step.
     """
     diagnoses = diagnose(snapshot, fleet, times, options, listed_only=listed_only)
     columns = _full(diagnoses) if full else _brief(diagnoses)
@@ -219,7 +223,7 @@ def _full(diagnoses: Sequence[Diagnosis]) -> list[Column]:
 
 
 def _brief(diagnoses: Sequence[Diagnosis]) -> list[Column]:
-    """For eyes: a time or a word for each step, without those that no host needs."""
+    """Return columns for people: a time or a word for each step, without the steps that no host needs."""
     steps = [step for step in STEPS if any(one.states[step] != "not-needed" for one in diagnoses)]
     cans = [one.result.capabilities for one in diagnoses]
     return [
@@ -246,14 +250,14 @@ def _milliseconds(one: Diagnosis, step: str) -> int | None:
 
 
 def _shown(seconds: float) -> str:
-    """`0.4ms`, `31ms`, `2.5s`."""
+    """Format seconds: `0.4ms`, `31ms`, `2.5s`."""
     if seconds >= 1:
         return f"{seconds:.1f}s"
     return f"{seconds * 1000:.0f}ms" if seconds >= 0.01 else f"{seconds * 1000:.1f}ms"
 
 
 def _notes(diagnoses: Sequence[Diagnosis], *, listed_only: bool) -> list[str]:
-    """What the answers leave to be done, with the fix."""
+    """Return notes about processes that cannot be read, with the fix."""
     denied = [one.result.name for one in diagnoses if one.matched > one.readable]
     if not denied:
         return []

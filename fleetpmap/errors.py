@@ -1,10 +1,10 @@
-"""What can go wrong.   [errors] ─► everything
+"""The tree of errors.   [errors] ─► everything
 
     FleetpmapError                  message, hint
     ├── UsageError                  an option, a regex, a node set, a column: exit 2
     │   └── InventoryError          every mistake of one inventory file, each with its address
     ├── SmapsError                  a text that is not smaps, or is torn: byte offset
-    └── HostError                   one host could not be asked: host, stage, and the status it gets
+    └── HostError                   one host gave no reply: host, stage, and the status it gets
         ├── ResolveError            dns
         ├── RefusedError            refused
         ├── UnreachableError        unreachable
@@ -18,8 +18,8 @@
         ├── ExhaustedError          error: this machine has no descriptor or memory left
         └── UnexpectedError         error: a bug
 
-The class says whose fault it is, the attributes hold the facts, `message` is one sentence of what and where, and `hint`
-what to do. A HostError is a value in a snapshot (the host's failure); everything else ends the run.
+The class places the blame, the attributes hold the facts, `message` is one sentence of what and where, and `hint` says
+what to do. A HostError becomes a value in a snapshot (the host's failure); every other error ends the run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import ClassVar, Literal
 
 
 class FleetpmapError(Exception):
-    """The root of the tree: one sentence of what and where, and what to do about it."""
+    """Root of the tree: one sentence of what and where, and a hint what to do."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class FleetpmapError(Exception):
 
 
 class UsageError(FleetpmapError):
-    """The user asked for something that cannot be: exit status 2."""
+    """The command or the call is wrong: exit status 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +73,24 @@ class SmapsError(FleetpmapError):
 
 
 class HostError(FleetpmapError):
-    """A host could not be asked.
+    """A host gave no reply.
 
-    `stage` is the step that failed: config, dns, tcp, banner, kex, host-key, auth, exec, sudo, list or read; `ask`
-    where it is one of these and not known which.
+    `stage` is the step that failed: config, dns, tcp, banner, kex, host-key, auth, exec, sudo, list or read; `ask` if
+    it is unknown which of them.
     """
 
     status: ClassVar[str]
     """The host's status in every report."""
     said = ""
-    """What the host printed that is not ours (a banner, a login script, stderr), where the failure came in between."""
+    """Other output of the host than the probe's (a banner, a login script's output, stderr) up to the failure."""
     traceback = ""
-    """Where in the code it came up; empty for what is known to happen."""
+    """Stack trace of an unexpected error; empty for an expected one."""
     may_pass = False
-    """Whether the same may go well in a moment: the host hung up before anybody logged in, or the resolver was busy."""
+    """True if a second attempt may succeed: the host hung up before the login, or the resolver was busy."""
 
     openssh_can = ""
-    """What the system's ssh does that the built-in client does not, where that may get us in, as `knows older
-    algorithms`. Empty: it would not get further either."""
+    """Ability of the system's ssh that the built-in client lacks and that may help here, as a clause (`knows older
+    algorithms`). Empty if ssh would get no further."""
 
     def __init__(self, message: str, *, host: str, stage: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -107,7 +107,7 @@ def _rebuild(kind: type[HostError], message: str, host: str, stage: str, hint: s
 
 
 class NotAskedError(HostError):
-    """The host had no turn: the run was interrupted, or its time was over."""
+    """The host was not asked: the run was interrupted, or its time was over."""
 
     status = "not-asked"
 
@@ -119,7 +119,7 @@ class ResolveError(HostError):
 
 
 class RefusedError(HostError):
-    """The host answers, but nothing listens on that port."""
+    """The host is up, but nothing listens on that port."""
 
     status = "refused"
 
@@ -131,7 +131,7 @@ class UnreachableError(HostError):
 
 
 class DeadlineError(HostError):
-    """The host's time is used up; `stage` says where it went."""
+    """The host's time is used up; `stage` is the step that it was used up in."""
 
     status = "timeout"
 
@@ -143,44 +143,44 @@ class HostKeyError(HostError):
 
 
 class AuthError(HostError):
-    """The host is the right one and lets us not in."""
+    """The host key is right, but the login was rejected."""
 
     status = "auth"
 
 
 class SudoError(HostError):
-    """Logged in, but sudo says no."""
+    """The login succeeded, but sudo refused."""
 
     status = "sudo"
     needs: Literal["", "password", "program"] = ""
-    """What could help: a password that sudo asks for, or another program where there is no sudo."""
+    """Remedy: a password if sudo asks for one, another program if there is no sudo; empty if there is none."""
 
 
 class ProtocolError(HostError):
-    """What came back is not the wire format, or not all of it."""
+    """The reply is not in the wire format, or is cut off."""
 
     status = "protocol"
 
 
 class RemoteError(HostError):
-    """The far side could not run the probe."""
+    """The host could not run the probe."""
 
     status = "remote-error"
 
 
 class ConfigError(HostError):
-    """A setting that concerns this host alone cannot be used, as an unset variable in its part of ssh_config."""
+    """A setting of this host alone cannot be used, such as an unset variable in its part of ssh_config."""
 
     status = "error"
 
 
 class ExhaustedError(HostError):
-    """This machine gave the program no more descriptors, processes or memory: nothing is wrong with the host."""
+    """This machine has no more descriptors, processes or memory for the program; nothing is wrong with the host."""
 
     status = "error"
 
 
 class UnexpectedError(HostError):
-    """An exception that nothing here expects came up at this host: a bug of ours or of a library."""
+    """An unexpected exception was raised for this host: a bug of fleetpmap or of a library."""
 
     status = "error"

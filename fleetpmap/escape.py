@@ -1,14 +1,14 @@
 r"""A host's text made safe to show.   [escape] ─► render, export, cli
 
-A process may call itself anything: a name can move the cursor, turn the line around or look like another name. So every
-text that came from a host passes here on its way out, and comes out printable:
+A process can choose any name: one that moves the cursor, reverses the line or looks like another name. So every text
+from a host passes through here on its way out, and becomes printable:
 
     a control character below U+0080, or a byte that is not UTF-8     \xNN
     a control above, a bidi mark, a zero-width or private character   \uNNNN or \UNNNNNNNN
     a backslash that would read as one of these, or as a pair         \\
 
-Printable is what `str.isprintable` says. Different texts stay different, and any other backslash stays single, so that
-the kernel's own `\012` in a path looks as it does in smaps.
+`str.isprintable` decides what is printable. Different texts stay different, and any other backslash stays single, so
+that the kernel's own `\012` in a path looks as it does in smaps.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _CODES = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
 
 
 def escape(text: str) -> str:
-    """The text on one line, printable, spaces kept."""
+    """Return the text on one line, printable, with its spaces."""
     if text.isprintable() and "\\" not in text:
         return text
     return _escape([char if char.isprintable() else _code(char) for char in text])
 
 
 def escape_word(text: str) -> str:
-    r"""As `escape`, and spaces as `\x20`: one field to awk."""
+    r"""Return the escaped text with spaces as `\x20`, so that it is one field to awk."""
     if " " not in text:
         return escape(text)
     return _escape([char if char.isprintable() and char != " " else _code(char) for char in text])
 
 
 def unescape(text: str) -> str:
-    """The text that `escape` or `escape_word` was given."""
+    """Return the text from which `escape` or `escape_word` made this one."""
     return _CODES.sub(_character, text) if "\\" in text else text
 
 
 def is_from_bytes(text: str) -> bool:
-    """Whether bytes can have been decoded to this text: it has no surrogates but those that stand for a byte each."""
+    """Return True if the text can be decoded bytes: its only surrogates are those that surrogateescape makes."""
     if text.isascii():
         return True
     try:
@@ -53,7 +53,7 @@ _IN_ASCII = {"≤": "<=", "…": "...", "–": "-", "—": "-", "−": "-", "×"
 
 
 def in_ascii(text: str) -> str:
-    """A safe text for a terminal or a locale that knows ASCII only."""
+    """Return a safe text in ASCII, for a terminal or a locale that has nothing else."""
     if text.isascii():
         return text
     for sign, ascii_ in _IN_ASCII.items():

@@ -1,10 +1,10 @@
-r"""The --match pattern on many texts, in bounded time.   processes ─► [matching] ─► processes
+r"""Search many texts for the --match pattern, in bounded time.   processes ─► [matching] ─► processes
 
-A host decides what its command lines are, and a backtracking search can take years on one of them: `java.*kafka` on a
+A host writes its command lines, and a backtracking search can take years on one of them: `java.*kafka` on a
 megabyte of `java`, `(a+)+$` on forty a's. Python's `re` cannot be stopped and holds the interpreter meanwhile, so the
 search is done by the `regex` package, which has a time limit and lets other threads run.
 
-The pattern stays Python's: `translated` rewrites what `regex` reads otherwise.
+The pattern keeps its meaning in `re`: `translated` rewrites the parts that `regex` reads differently.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ TEXT_LIMIT_S = 0.5
 HOST_LIMIT_S = 2.0
 """Seconds of CPU for all the texts of one host."""
 _FIRST_TRY_S = 0.01
-"""A search this short does not let go of the interpreter: to get it back may take longer than the search."""
+"""Seconds for which a search holds the interpreter: to release it and get it back may take longer than the search."""
 _SHORT = 64
-"""Characters of a text whose result is kept: most names are found on many hosts."""
+"""Length up to which a text's result is cached: most names are found on many hosts."""
 _FLAGS = ("I", "M", "S", "X", "A")
 _WORD, _SPACE = r"\p{L}\p{N}_", r"\s\x1c-\x1f"
 _OUTSIDE = {
@@ -51,27 +51,27 @@ _IN_SET = re.compile(r"\\.|.", re.DOTALL)
 
 
 class TooSlowError(Exception):
-    """The pattern took too long on a text; the message is a clause that says so."""
+    """The pattern took too long on a text; the message is a clause for the user."""
 
 
 class Matcher:
     """A pattern for the processes of one host. Not for several threads at once."""
 
     def __init__(self, pattern: re.Pattern[str], *, exact: bool = False) -> None:
-        """`exact`: it has to match the whole text, and not just to be found in it.
+        """`exact`: the pattern has to match the whole text, and not a part of it.
 
         Raises:
-            UsageError: `regex` does not take the pattern.
+            UsageError: `regex` refuses the pattern.
         """
         self._regex = _compiled(pattern.pattern, pattern.flags)
         self._exact = exact
         self._left_s = HOST_LIMIT_S
 
     def matches(self, text: str) -> bool:
-        """Whether the pattern matches.
+        """Return whether the pattern matches.
 
         Raises:
-            TooSlowError: it took too long on this text, or on those before it.
+            TooSlowError: the search took too long on this text, or on those before it.
         """
         if self._left_s <= 0:
             raise TooSlowError(f"--match took more than {HOST_LIMIT_S:g} s on this host, and did not come to it")
@@ -110,11 +110,11 @@ def _compiled(pattern: str, flags: int) -> regex.Pattern[str]:
 
 
 def translated(pattern: str, *, verbose: bool = False) -> str:
-    r"""A pattern of `re` so that `regex` takes it for the same.
+    r"""Rewrite a pattern of `re` so that it means the same to `regex`.
 
-    `regex` takes braces that are no quantifier for fuzzy matching, and a bracket inside a set for a class; its \w has
+    To `regex`, braces that are no quantifier mean fuzzy matching, and a bracket inside a set a class; its \w includes
     combining marks and lacks superscripts, its \s lacks the four separators at 0x1c. With `verbose` the pattern stays
-    as it is, since a comment may hold anything.
+    as it is, since a comment may contain anything.
     """
     return pattern if verbose else _TOKEN.sub(_part, pattern)
 
@@ -129,7 +129,10 @@ def _part(token: re.Match[str]) -> str:
 
 
 def _set(content: str, *, negated: bool) -> str:
-    """A set of characters. Whatever is complemented in it stands beside it, since a set of `regex` holds no set."""
+    r"""Rewrite a set of characters. A complement in it becomes an alternative, since a set of `regex` holds no set.
+
+    `[a\W]` becomes `(?:[a]|[^\p{L}\p{N}_])`.
+    """
     members = _IN_SET.findall(content)
     plain = "".join(_INSIDE.get(member, member) for member in members)
     complements = [_OUTSIDE[member] for member in (r"\W", r"\S") if member in members]

@@ -1,19 +1,19 @@
-"""What a mapping is called, and what it is.   smaps ─► [naming] ─► table
+"""Names and kinds of mappings.   smaps ─► [naming] ─► table
 
-The kernel prints a path; a person who compares hosts wants one name for the same thing everywhere: a library or a
-program is its basename, another file its full path, never with ` (deleted)`; the kernel's own names stay.
+The kernel prints a path; a comparison of hosts needs one name for the same thing everywhere. The name of a library or
+a program is its basename, that of another file its full path, always without ` (deleted)`; the kernel's own names stay.
 
 Two rules keep one thing from having many names:
 
-    proper_path   A package manager renames a file before it deletes it, and adds something to the name. That is taken
-                  off: libcrypto.so.1.0.2k;5a384735 is libcrypto.so.1.0.2k.
-    steady_path   A program that unpacks a library, or makes a temporary file, makes up a part of its name. `*` stands
-                  for that part: /tmp/libzstd-jni-1.5.5-51234567890.so is /tmp/libzstd-jni-1.5.5-*.so.
+    proper_path   A package manager renames a file before it deletes it, and appends something to the name. This is
+                  removed: libcrypto.so.1.0.2k;5a384735 is libcrypto.so.1.0.2k.
+    steady_path   A program that unpacks a library, or creates a temporary file, generates a part of its name. `*`
+                  replaces that part: /tmp/libzstd-jni-1.5.5-51234567890.so is /tmp/libzstd-jni-1.5.5-*.so.
 
-What counts as made up, behind a temporary folder (_TEMPORARY): a UUID; 8 or more hex digits with a number among them; 5
-or more digits, such as a pid or a random number; the end of a name that mktemp and its kin make up: 6 to 16 letters and
-digits in no order. Elsewhere only what is never chosen by a person: names that the kernel, NFS and apk make up for a
-file without one (_NAMELESS) and, in the name of a library or program, a UUID or 16 digits.
+These parts count as generated behind a temporary folder (_TEMPORARY): a UUID; 8 or more hex digits with a digit among
+them; 5 or more digits, such as a pid or a random number; the 6 to 16 random letters and digits that mktemp and its kin
+put at the end of a name. Elsewhere only parts that nothing but a program generates: names that the kernel, NFS and apk
+give a file without one (_NAMELESS) and, in the name of a library or program, a UUID or 16 digits.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ _PATH_MAX = 4096
 _SHARED_OBJECT = re.compile(r"\.so(?![A-Za-z0-9_])")
 # Linux 3.4 to 4.4; bionic; glibc 2.39 with the tunable decorate_maps.
 _THREAD_STACK = re.compile(r"\A\[(stack:|anon:stack_and_tls:|anon: glibc: pthread (?:user )?stack: )\d+\]\Z")
-# Names that the kernel makes up for memory that no file on disk stands behind.
+# Names that the kernel gives to memory without a file on disk.
 _KERNEL_MEMORY = re.compile(r"/SYSV[0-9a-f]{8}\Z|/memfd:|/(?:dev/zero|secretmem|anon_hugepage)\Z")
 _SHARED_MEMORY = re.compile(_KERNEL_MEMORY.pattern + r"|/(?:dev|run)/shm/|/dev/ashmem(?:/|\Z)")
 _HUGETLB = re.compile(r"/anon_hugepage\Z|/dev/hugepages/")
 # A file's path begins with a slash; `anon_inode:…` and `socket:…` do not.
 _DEVICE = re.compile(r"/dev/|(?!/)|/dmabuf:|/(?:drm mm object|i915)\Z")
-# rpm, dpkg, rpm's and pacman's copies of what an administrator changed, prelink.
+# rpm, dpkg, rpm's and pacman's copies of files that an administrator changed, prelink.
 _MOVED_ASIDE = re.compile(
     r"(?:;[0-9a-f]{8}|\.dpkg-(?:new|tmp|old|dist|bak)|\.(?:rpm|pac)(?:new|save|orig)|\.#prelink#(?:\.\w{1,16})?)\Z"
 )
-# What install, cp, patch and administrators add to the name of a shared object.
+# Suffixes that install, cp, patch and administrators append to the name of a shared object.
 _COPIED_ASIDE = re.compile(r"(\.so(?:\.\w{1,8}){0,4}?)(?:\.(?:te?mp|old|bak|orig|new|save)|~)\Z")
 
 _TEMPORARY = re.compile(r"/\.?te?mp/|\A/(?:dev/shm|run/shm|run/user/\d+)/|\A/memfd:")
@@ -70,9 +70,9 @@ _TEMPORARY = re.compile(r"/\.?te?mp/|\A/(?:dev/shm|run/shm|run/user/\d+)/|\A/mem
 _NAMELESS = re.compile(r"\A(#|\.nfs|\.apk\.)(?:\d+|[0-9a-f]{16,})\Z")
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _NEVER_CHOSEN = re.compile(rf"{_UUID}|\d{{16,}}")
-_MADE_UP = re.compile(rf"{_UUID}|(?<![0-9A-Za-z])(?=[a-fA-F]*\d)[0-9a-fA-F]{{8,}}(?![0-9A-Za-z])|\d{{5,}}|\A\d+\Z")
-# What PyInstaller, libffi, orc, Mesa, Python, R, pip and Chromium put before six or more made-up characters.
-_BEFORE_MADE_UP = re.compile(
+_GENERATED = re.compile(rf"{_UUID}|(?<![0-9A-Za-z])(?=[a-fA-F]*\d)[0-9a-fA-F]{{8,}}(?![0-9A-Za-z])|\d{{5,}}|\A\d+\Z")
+# Prefixes that PyInstaller, libffi, orc, Mesa, Python, R, pip and Chromium put before six or more random characters.
+_BEFORE_RANDOM = re.compile(
     r"\A(_MEI|ffi|orcexec\.|\.gl|tmp|Rtmp|pip-[a-z-]{1,40}-|\.org\.chromium\.\w{1,20}\.)\w{6,10}(?!\w)"
 )
 _LAST_WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{6,16}\Z")
@@ -87,25 +87,26 @@ class Names:
     mapping: Coded
     kind: Coded
     deleted: NDArray[np.bool_]
-    """The path ends in ` (deleted)`: the kernel's mark of an unlinked file, or a real name that ends so."""
+    """True if the path ends in ` (deleted)`: the kernel's mark of an unlinked file, or a real name that ends so."""
 
 
 class _Facts(NamedTuple):
-    """What the kind of a mapping depends on beside its path."""
+    """Facts beside the path that the kind of a mapping depends on."""
 
     executable: bool
-    """The process maps some part of the same path executable."""
+    """True if the process maps some part of the same path executable."""
     shared: bool
     hugetlb: bool
     page_frames: bool
-    """Raw memory of a device, not pages that the kernel manages."""
+    """True for raw memory of a device, which the kernel does not manage as pages."""
     grows_down: bool
 
 
 def name_mappings(columns: SmapsColumns) -> Names:
-    """The name, kind and deleted mark of every mapping of `columns`."""
+    """Return the name, kind and deleted mark of every mapping."""
     paths = columns.path.names
-    # The answer depends only on the path and the facts, so it is worked out once for each combination that occurs.
+    # Name and kind depend only on the path and the facts, so they are found once for each combination that occurs.
+    # `code` packs both: the path's code, then one bit for each fact, the last fact lowest.
     code = columns.path.codes.astype(np.int64)
     for fact in _facts(columns):
         code = code * 2 + fact
@@ -121,22 +122,22 @@ def name_mappings(columns: SmapsColumns) -> Names:
 
 
 def _cached(path: str, bits: int) -> tuple[str, Kind]:
-    """As _named. The hosts of a fleet map much the same files; what no kernel prints is not kept."""
-    return _of_a_fleet(path, bits) if len(path) <= _PATH_MAX else _named(path, bits)
+    """Return _named(), cached: the hosts of a fleet map much the same files. Impossibly long paths are not kept."""
+    return _named_once(path, bits) if len(path) <= _PATH_MAX else _named(path, bits)
 
 
 def _named(path: str, bits: int) -> tuple[str, Kind]:
-    """Name and kind of a path as the kernel prints it; `bits`: the facts, the last one lowest."""
+    """Return the name and kind of a path as the kernel prints it. `bits` are the facts, the last one lowest."""
     facts = _Facts(*(bool(bits >> bit & 1) for bit in reversed(range(len(_Facts._fields)))))
     proper = proper_path(path)
     return mapping_name(proper, executable=facts.executable), _kind(proper, facts)
 
 
-_of_a_fleet = lru_cache(1 << 14)(_named)
+_named_once = lru_cache(1 << 14)(_named)
 
 
 def mapping_name(path: str, *, executable: bool) -> str:
-    """The name of a proper path; `executable`: the process maps some of that file executable."""
+    """Return the name of a proper path. `executable`: the process maps some part of that file executable."""
     if not path:
         return ANON
     if path.startswith("["):
@@ -148,19 +149,19 @@ def mapping_name(path: str, *, executable: bool) -> str:
 
 
 def proper_path(path: str) -> str:
-    """A path as it was before the file was replaced: without ` (deleted)` and what a package manager added."""
+    """Return a path as it was before the file was replaced: without ` (deleted)` and a package manager's suffix."""
     plain = path.removesuffix(DELETED)
     return _COPIED_ASIDE.sub(r"\1", _MOVED_ASIDE.sub("", plain))
 
 
 def is_replaced(path: str) -> bool:
-    """Whether a path as the kernel prints it is that of a file which was deleted, or moved aside for another."""
+    """Return True if a path, as the kernel prints it, is that of a file that was deleted or moved aside for another."""
     return proper_path(path) != path
 
 
 def steady_path(path: str, *, code: bool) -> str:
-    """A proper path with `*` for each part that was made up; `code`: the file is a library or a program."""
-    if not path.startswith("/") or len(path) > _PATH_MAX:  # which no kernel prints
+    """Replace each generated part of a proper path by `*`. `code`: the file is a library or a program."""
+    if not path.startswith("/") or len(path) > _PATH_MAX:  # no kernel prints such a path
         return path
     folder, slash, name = path.rpartition("/")
     if nameless := _NAMELESS.match(name):
@@ -172,36 +173,39 @@ def steady_path(path: str, *, code: bool) -> str:
 
 
 def is_temporary(path: str) -> bool:
-    """Whether a proper path is that of a file which its program made for itself, and makes anew at the next start."""
+    """Return True if a proper path is that of a file that a program creates for itself, anew at each start."""
     return _TEMPORARY.search(path) is not None or steady_path(path, code=True) != path
 
 
 def _steady_part(part: str) -> str:
-    """One part of a path behind a temporary folder."""
-    known = _BEFORE_MADE_UP.match(part)
+    """Replace the generated parts of one name of a path behind a temporary folder."""
+    known = _BEFORE_RANDOM.match(part)
     if known:
         return f"{known[1]}*{part[known.end() :]}"
     last = None if _SHARED_OBJECT.search(part) else _LAST_WORD.search(part)
-    if last and _in_no_order(last[0]):
+    if last and _looks_random(last[0]):
         part = f"{part[: last.start()]}*"
-    return _MADE_UP.sub("*", part)
+    return _GENERATED.sub("*", part)
 
 
-def _in_no_order(word: str) -> bool:
-    """Whether letters and digits change too often for a word of a person's: Ab3d9Z, k3jx9z2a; not aarch64, Qt5Core."""
+def _looks_random(word: str) -> bool:
+    """Return True if a word looks random, by its changes between letters and digits: Ab3d9Z, k3jx9z2a.
+
+    Names such as aarch64 and Qt5Core do not.
+    """
     runs = len(_RUN_OF_ONE_SORT.findall(word))
     return runs > 3 or (runs == 3 and len(word) == 6)
 
 
 def code_texts(texts: list[str], inverse: NDArray[np.intp]) -> Coded:
-    """A coded column from texts that may repeat, and each row's slot among them."""
+    """Build a coded column from texts, which may repeat, and each row's index among them."""
     slots: dict[str, int] = {}
     recoded = np.array([slots.setdefault(text, len(slots)) for text in texts], dtype=np.int32)
     return Coded(recoded[inverse] if texts else np.zeros(0, np.int32), tuple(slots))
 
 
 def _facts(columns: SmapsColumns) -> tuple[NDArray[np.bool_], ...]:
-    """The facts of every mapping, in the order of _Facts."""
+    """Return the facts of every mapping, in the order of _Facts."""
     flags = columns.flags
     return (
         _mapped_executable(columns),
@@ -213,7 +217,8 @@ def _facts(columns: SmapsColumns) -> tuple[NDArray[np.bool_], ...]:
 
 
 def _mapped_executable(columns: SmapsColumns) -> NDArray[np.bool_]:
-    """For every mapping: its process maps some part of the same path executable."""
+    """Return a mask of the mappings of paths that the same process maps executable, here or elsewhere."""
+    # One number for each pair of process and path.
     file_of_process = columns.process.astype(np.int64) * len(columns.path.names) + columns.path.codes
     executable = np.sort(file_of_process[_holds(columns.perms, lambda perms: "x" in perms)])
     if not len(executable):
@@ -224,7 +229,10 @@ def _mapped_executable(columns: SmapsColumns) -> NDArray[np.bool_]:
 
 
 def _has_huge_pages(columns: SmapsColumns) -> NDArray[np.bool_]:
-    """Where there are no VmFlags (2.6.29 to 3.7), pages larger than the host's smallest are hugetlb's."""
+    """Return a mask of hugetlb mappings on kernels without VmFlags (2.6.29 to 3.7).
+
+    There, pages larger than the host's smallest are hugetlb's.
+    """
     page_size = columns.fields.get("KernelPageSize")
     if page_size is None or not (page_size > 0).any():
         return np.zeros(len(columns.path), np.bool_)
@@ -237,13 +245,13 @@ def _has_flag(flags: Coded, flag: str) -> NDArray[np.bool_]:
 
 
 def _holds(column: Coded, test: Callable[[str], bool]) -> NDArray[np.bool_]:
-    """For every row whether its text passes the test; a null does not."""
-    # The last slot answers for code -1.
+    """Return a mask of the rows with a text that passes the test; a null does not."""
+    # Code -1 indexes the last item, the False.
     return np.array([*map(test, column.names), False], dtype=np.bool_)[column.codes]
 
 
 def _kind(path: str, facts: _Facts) -> Kind:
-    """The kind of a mapping, from its path without the deleted mark; see docs/concepts/kinds.md."""
+    """Return the kind of a mapping, from its path without the deleted mark; see docs/concepts/kinds.md."""
     if facts.hugetlb or _HUGETLB.match(path):
         return "hugetlb"
     if not path:

@@ -75,9 +75,9 @@ class Choice:
     """The processes to read."""
     skipped: tuple[Skipped, ...]
     unread_exes: int = 0
-    """Processes that match but for --exe, and whose exe may not be read: counted in neither."""
+    """Number of processes that match but for --exe, since their exe may not be read; they are in neither group."""
     undecided: int = 0
-    """Processes among `skipped` that may match or not: --match took too long on them."""
+    """Number of `skipped` processes on which --match took too long, so that they may match or not."""
 
     @property
     def matched(self) -> list[ListedProcess]:

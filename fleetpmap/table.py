@@ -1,8 +1,8 @@
 """Rows of (host, pid, mapping), in columns.   smaps ─► naming ─► [table] ─► snapshot
 
-A MappingTable is the parser's columns with the names and the derived sizes added, for one host or a fleet. What adds
-up adds up here: `sums` and `total` own the meeting of a null and a sum. `summed` is the same memory in fewer rows, for
-who asks for nothing but sums.
+A MappingTable is the parser's columns with names and derived sizes, for one host or a fleet. All adding happens here:
+`sums` and `total` alone decide how a null counts in a sum. `summed` puts the same memory into fewer rows, for reports
+that show nothing but sums.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from fleetpmap.units import KIB
 
 Rule = Literal["sum", "upper bound", "distinct"]
 IntArray = NDArray[np.signedinteger]
-"""Whole numbers, NULL where unknown: int64 in METRICS and every sum, as narrow as values allow in a table's fields."""
+"""Whole numbers, NULL where unknown: int64 in METRICS and sums; as narrow as the values allow in a table's fields."""
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
 ROLLUP = "[totals]"
-"""The path of the only row of a process whose smaps_rollup was read: it stands for all mappings, from first to last.
-As long as the kernel's own `[rollup]`, which the parser takes for a mistake."""
+"""Path of the only row of a process of which smaps_rollup was read; the row covers all its mappings. The name is as
+long as the kernel's own `[rollup]`, which the parser refuses."""
 
 METRICS: Mapping[str, Rule] = {size.column: size.rule for size in SIZES}
-"""Columns of the sizes, in order, to what their sum over several processes is."""
+"""The sizes of every report, in order, each with the meaning of its sum over several processes."""
 KERNEL_KEYS: Mapping[str, tuple[str, ...]] = {size.column: size.kernel_keys for size in SIZES if size.kernel_keys}
-"""Columns of the sizes to the kernel's fields that they are the sum of; size_kib is the range itself."""
+"""The kernel's fields that add up to each size; size_kib is the address range itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class MappingTable:
     """One slot per mapping in every array; rows of one process are together, in the kernel's order."""
 
     process: NDArray[np.int32]
-    """Slot of the row's process in the list of processes that comes with the table."""
+    """Index of the row's process in the list of processes that belongs to the table."""
     mappings: IntArray
-    """How many mappings the row stands for: one, but in what `summed` made."""
+    """Number of mappings in the row: one, unless the table comes from `summed`."""
     start: NDArray[np.uint64]
     end: NDArray[np.uint64]
     perms: Coded
@@ -50,25 +50,25 @@ class MappingTable:
     device: Coded
     inode: NDArray[np.uint64]
     path: Coded
-    """As the kernel printed it."""
+    """Path as the kernel printed it."""
     mapping: Coded
-    """The name to compare by (see naming)."""
+    """Name to compare by (see naming)."""
     kind: Coded
     deleted: NDArray[np.bool_]
     flags: Coded
     fields: Mapping[str, IntArray]
-    """Kernel key to values, NULL where the host's kernel lacks it."""
+    """Values by kernel key, NULL where the host's kernel lacks the key."""
 
     def __len__(self) -> int:
         return len(self.process)
 
     @property
     def metrics(self) -> Mapping[str, IntArray]:
-        """The keys of METRICS to KiB as int64, NULL where unknown; each worked out when it is asked for."""
+        """Sizes in KiB by the keys of METRICS, as int64, NULL where unknown; each is computed on access."""
         return _Metrics(self)
 
     def rows(self, start: int, stop: int, *, base: int) -> MappingTable:
-        """Some of the rows, sharing memory with all; the process in slot `base` gets slot 0."""
+        """Return a range of rows that shares memory with this table. Process `base` becomes process 0."""
         columns: dict[str, Any] = {name: getattr(self, name)[start:stop] for name in _ARRAYS}
         columns |= {name: Coded((text := getattr(self, name)).codes[start:stop], text.names) for name in _TEXTS}
         columns["process"] = columns["process"] - np.int32(base) if base else columns["process"]
@@ -80,7 +80,7 @@ _TEXTS = ("perms", "device", "path", "mapping", "kind", "flags")
 
 
 class _Metrics(Mapping[str, IntArray]):
-    """The sizes of a table's rows."""
+    """Sizes of a table's rows, computed on access."""
 
     def __init__(self, table: MappingTable) -> None:
         self._table = table
@@ -100,9 +100,9 @@ class _Metrics(Mapping[str, IntArray]):
 
 
 def from_columns(columns: SmapsColumns) -> MappingTable:
-    """The parser's columns as a table. `columns.process` becomes the row's process as it is.
+    """Make a table of the parser's columns. `columns.process` becomes the row's process unchanged.
 
-    Fields are as narrow as their values allow: the tables of all hosts wait for one another.
+    Fields are stored as narrow as their values allow, since the tables of all hosts are in memory until the last comes.
     """
     names: Names = name_mappings(columns)
     return MappingTable(
@@ -132,33 +132,34 @@ def _sizes(table: MappingTable) -> IntArray:
 
 
 def is_rollup(path: Coded) -> NDArray[np.bool_]:
-    """Which rows stand for all mappings of their process."""
+    """Return a mask of the rows that cover all mappings of their process."""
     code = path.names.index(ROLLUP) if ROLLUP in path.names else len(path.names)
     rolled: NDArray[np.bool_] = path.codes == code
     return rolled
 
 
-def _added(one: IntArray, other: IntArray) -> IntArray:
-    both = np.add(one, other, dtype=np.int64)
-    both[(one == NULL) | (other == NULL)] = NULL
+def _added(first: IntArray, second: IntArray) -> IntArray:
+    """Add two columns; NULL where one of them is."""
+    both = np.add(first, second, dtype=np.int64)
+    both[(first == NULL) | (second == NULL)] = NULL
     return both
 
 
 def _repeated(value: int, length: int) -> IntArray:
-    """A column of one value, which takes no memory: it is the same slot in every row, and cannot be written to."""
-    # As np.broadcast_to, in a fifth of the time.
+    """Return a read-only column of one value. All rows share one item (stride 0), so it takes no memory."""
+    # The same as np.broadcast_to, in a fifth of the time.
     column: IntArray = np.ndarray((length,), np.int64, np.array([value]), strides=(0,))
     column.flags.writeable = False
     return column
 
 
 def _is_repeated(columns: Sequence[NDArray[Any]]) -> bool:
-    """Whether all rows of all of these are the same slot's value."""
+    """Return True if every column repeats one value without memory, and it is the same value in all."""
     return len({column[0] for column in columns}) == 1 and all(column.strides == (0,) for column in columns)
 
 
 def _compact(column: IntArray) -> IntArray:
-    """The same column in less memory: nearly half of a host's have one value only (huge pages, swap), few are wide."""
+    """Return the column in less memory: nearly half of a host's have one value (huge pages, swap), few are wide."""
     if not len(column):
         return column
     low, high = int(column.min()), int(column.max())
@@ -168,14 +169,14 @@ def _compact(column: IntArray) -> IntArray:
 
 
 def summed(table: MappingTable, by: Collection[str] = ("path",)) -> MappingTable:
-    """The same memory in fewer rows: one for each process, and with `by` for each path (its name and kind with it) and
-    each `perms` in it. Every sum stays.
+    """Sum the rows of a table by process and, as `by` says, by path (with name and kind) and by perms.
 
-    Of the kernel's fields, those that METRICS are made of; a row's are all known or all NULL. It begins at 0 and ends
-    at the size of its mappings together. What it is not summed by says nothing.
+    Every sum over the result equals that over the table. A group has only the kernel's fields that METRICS need, and
+    never mixes known values with NULL. A row begins at address 0 and ends at the total size of its mappings; columns
+    that the rows are not summed by are null or 0.
     """
     keys = []
-    if "path" in by or ROLLUP in table.path.names:  # a rollup is known by its path
+    if "path" in by or ROLLUP in table.path.names:  # a rollup is recognised by its path
         keys += ["path", "mapping", "kind"]
     if "perms" in by:
         keys.append("perms")
@@ -203,26 +204,32 @@ def summed(table: MappingTable, by: Collection[str] = ("path",)) -> MappingTable
 def _groups(
     process: NDArray[np.int32], keys: Sequence[Coded], fields: Sequence[IntArray]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The group of every row, and each group's first row: equal in all keys, and in which of the fields are NULL."""
+    """Group the rows that are equal in process, all keys, and which fields are NULL.
+
+    Returns each row's group and each group's first row; groups follow the order of their first rows.
+    """
+    # A row's values are packed into one number, digit by digit: group * size + value, in mixed radix. For process 3,
+    # path code 7 of 50 and a known field: ((3 * 51) + 8) * 2 + 0. Equal rows then have equal numbers.
     parts = [(key.codes + 1, len(key.names) + 1) for key in keys]
     parts += [(unknown, 2) for column in fields if (unknown := column == NULL).any()]
     group, span = process.astype(np.int64), int(process.max(initial=0)) + 1
     for values, size in parts:
-        if span * size > _INT64_MAX:
+        if span * size > _INT64_MAX:  # renumber the groups so far, so that the next digit fits
             _, group = np.unique(group, return_inverse=True)
             span = len(group)
         group, span = group * size + values, span * size
     _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # the kernel's order
+    order = np.argsort(first)  # back from the order of the numbers to that of the rows
     place = np.empty(len(order), np.intp)
     place[order] = np.arange(len(order))
     return place[inverse], first[order]
 
 
 def concatenate(tables: Iterable[tuple[MappingTable, int]]) -> MappingTable:
-    """Tables one below the other, each with the slot that its process 0 gets. A key that one lacks is NULL there.
+    """Concatenate tables, each with the index that its process 0 gets. A key that a table lacks is NULL there.
 
-    What the tables hold is let go of column by column, so that a fleet is not in memory twice, if nobody else has it.
+    Columns of the inputs are released one by one, so that a fleet is not in memory twice; that helps only if the caller
+    keeps no reference.
     """
     lengths: list[int] = []
     columns: dict[str, list[NDArray[Any]]] = {name: [] for name in _ARRAYS}
@@ -242,7 +249,7 @@ def concatenate(tables: Iterable[tuple[MappingTable, int]]) -> MappingTable:
     joined: dict[str, Any] = {"mappings": _join_numbers(columns.pop("mappings"))}
     joined |= {name: _join(columns.pop(name)) for name in _ARRAYS if name != "mappings"}
     joined |= {name: _join_coded(texts.pop(name)) for name in _TEXTS}
-    # dict, not set: the order of the fields is the order in which the hosts brought them.
+    # A dict, not a set: fields keep the order in which the hosts first have them.
     keys = dict.fromkeys(key for part in parts for key in part)
     return MappingTable(**joined, fields={key: _join_field(parts, lengths, key) for key in keys})
 
@@ -276,7 +283,7 @@ def _join_coded(columns: Sequence[Coded]) -> Coded:
     for column in columns:
         recode = recodes.get(id(column.names))
         if recode is None:
-            # The last slot keeps null null: code -1 looks there.
+            # Code -1 indexes the last item, so null stays null.
             recode = np.array([*(slots.setdefault(name, len(slots)) for name in column.names), -1], dtype=np.int32)
             recodes[id(column.names)] = recode
         parts.append(recode[column.codes])
@@ -285,9 +292,10 @@ def _join_coded(columns: Sequence[Coded]) -> Coded:
 
 
 def sums(values: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:
-    """The sum of `values` in each of `groups` groups; NULL for a group without a single known value.
+    """Sum `values` in each of `groups` groups; NULL for a group without a known value.
 
-    A null adds nothing to a group that knows some values: whoever shows the sum says which hosts it leaves out.
+    `group` is each row's group. A null adds nothing to a group that has known values, so a report must name the hosts
+    that its sum leaves out. Values 4 -1 -1 of groups 0 0 1 give 4 -1.
     """
     known = values != NULL
     # bincount adds doubles: exact up to 2^53 KiB, eight exbibytes.
@@ -297,25 +305,25 @@ def sums(values: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:
 
 
 def count(mappings: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:
-    """How many mappings each of `groups` groups has; `mappings` is a table's, or a part of it."""
+    """Count the mappings in each of `groups` groups. `mappings` is a table's column, or a part of it."""
     return np.bincount(group, weights=mappings, minlength=groups).astype(np.int64)
 
 
 def total(values: IntArray) -> int | None:
-    """The sum of the known values; None when there is none."""
+    """Return the sum of the known values; None if there are none."""
     known = values[values != NULL]
     return int(known.sum()) if len(known) else None
 
 
 def distinct(values: NDArray[_Scalar]) -> NDArray[_Scalar]:
-    """The different values, in order."""
+    """Return the different values, in ascending order."""
     # Without the counts, numpy imports its masked arrays: 8 ms.
     different: NDArray[_Scalar] = np.unique(values, return_counts=True)[0]
     return different
 
 
 def distinct_per_group(values: NDArray[np.integer], group: NDArray[np.integer], groups: int) -> IntArray:
-    """How many different non-negative `values` each group holds."""
+    """Count the different `values` in each group. All values are non-negative."""
     if not len(values):
         return np.zeros(groups, dtype=np.int64)
     span = int(values.max()) + 1

@@ -1,7 +1,7 @@
-"""Exceptions that belong to one host, as that host's error.   any exception ─► [unexpected] ─► errors.HostError
+"""Turn an exception into the error of one host.   any exception ─► [unexpected] ─► errors.HostError
 
-One host must not end a run. What a library raises unforeseen while one host is asked, or while its reply is parsed, is
-that host's failure, with the place in the code; the traceback goes along for -vv.
+One host must not end a run. An unforeseen exception while one host is asked, or while its reply is parsed, is that
+host's failure, with the place in the code; the traceback is kept for -vv.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import TracebackType
 from fleetpmap.errors import ConfigError, ExhaustedError, FleetpmapError, HostError, UnexpectedError
 
 _FRAMES = 20
-"""Calls shown of a traceback at most, the innermost ones: a RecursionError has a thousand."""
+"""Calls of a traceback shown at most, the innermost ones: a RecursionError has a thousand."""
 _LINES = 120
 _LINE_LENGTH = 300
 _MESSAGE_LENGTH = 200
@@ -25,14 +25,14 @@ _EXHAUSTED = {
     errno.ENFILE: ("this machine has no descriptor left", ""),
     errno.ENOMEM: ("this machine has no memory left", ""),
 }
-"""What ran out by the number of the error, and what to do besides asking fewer hosts."""
+"""By the number of the error: a clause about the exhausted resource, and the remedy besides asking fewer hosts."""
 
 
 def host_error(error: BaseException, host: str, stage: str) -> HostError:
-    """The error of the host that was worked on when `error` came up.
+    """Return the error of the host that was worked on when `error` was raised.
 
-    `stage` is used where the exception does not tell it. A UsageError is about a setting of that host alone, since all
-    that concerns the whole run was checked before the first host was asked.
+    `stage` is used where the exception has none. A UsageError is about a setting of that host alone, since all that
+    concerns the whole run was checked before the first host was asked.
 
     Raises:
         KeyboardInterrupt, SystemExit: `error`, if it is one of these: they end the program.
@@ -57,7 +57,7 @@ def host_error(error: BaseException, host: str, stage: str) -> HostError:
 
 
 def exhausted(error: BaseException, host: str, stage: str) -> ExhaustedError | None:
-    """The error of a host that could not be asked because this machine ran out of something; None: it did not."""
+    """Return the error of a host that was not asked for lack of threads, descriptors or memory here; None: no lack."""
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         what, hint = "this machine starts no more threads for this user", "raise the limit (`ulimit -u`), or "
     elif isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno in _EXHAUSTED:
@@ -69,7 +69,7 @@ def exhausted(error: BaseException, host: str, stage: str) -> ExhaustedError | N
 
 
 def _place(trace: TracebackType | None) -> str:
-    """`paramiko/transport.py:2101`: the innermost line that is not the standard library's."""
+    """Return the innermost line outside the standard library, as `paramiko/transport.py:2101`."""
     place = "an unknown place"
     while trace is not None:
         module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
@@ -80,7 +80,7 @@ def _place(trace: TracebackType | None) -> str:
 
 
 def _from_package(filename: str, package: str) -> str:
-    """The path without what stands in front of the package's own directory."""
+    """Return the path from the package's own directory on."""
     parts = PurePath(filename).parts
     if package in parts:
         return "/".join(parts[len(parts) - 1 - parts[::-1].index(package) :])

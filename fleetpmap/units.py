@@ -1,4 +1,4 @@
-"""KiB in, words out: the only place where 1024 is written.   [units] ─► everything that shows or reads a size"""
+"""Sizes in KiB to text and back; the only place with the number 1024.   [units] ─► all that shows or reads a size"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTP])(?:i?B)?)?", re.IGNORECASE)
 
 
 def human(kib: int) -> str:
-    """A size with one decimal and a binary suffix: 412.0M is 412 MiB. Below 1 MiB in whole K."""
+    """Format a size with one decimal and a binary suffix: 412.0M is 412 MiB. Below 1 MiB it is in whole K."""
     if abs(kib) < KIB:
         return f"{kib}K"
     size = float(kib)
@@ -27,7 +27,7 @@ def human(kib: int) -> str:
 
 
 def parse_size(text: str, option: str) -> int | None:
-    """KiB from `64G`, `512M`, `1.5T`, `4096K`; a bare number is bytes as in ulimit's kin; `none` is no limit (None).
+    """Parse `64G`, `512M`, `1.5T` or `4096K` to KiB. A bare number is in bytes; `none` is no limit (None).
 
     Raises:
         UsageError: not a size.

@@ -36,7 +36,7 @@ HOST_FILES = (RELEASE, BOOT_ID, VERSION, MEMINFO)
 
 PID = re.compile("[1-9][0-9]{0,8}")
 """Name of a process's directory."""
-DISTRUST = "no capture of ours holds that: do not trust where it came from"
+DISTRUST = "fleetpmap writes no capture like that: do not trust its source"
 """Hint about a file that only a hostile capture has."""
 
 _PID_FILE = re.compile(rf"([1-9][0-9]{{0,8}})/({'|'.join(map(re.escape, PID_FILES))})")

@@ -32,31 +32,31 @@ _SAID_LINES = 40
 """Lines of a host's other output that -vv shows."""
 
 
-def deliver(report: Report, output: OutputPlan, color: Color, *, quiet: bool, rows_written: bool = False) -> None:
+def deliver(report: Report, plan: OutputPlan, color: Color, *, quiet: bool, rows_written: bool = False) -> None:
     """Write the main report by the plan; `rows_written`: `rows_to_stdout` wrote the rows of all hosts already.
 
     Raises:
         UsageError: it cannot be written.
     """
-    write = _writer(report, output.format, human=output.human, csv_safe=output.csv_safe)
+    write = _writer(report, plan.format, human=plan.human, csv_safe=plan.csv_safe)
     if rows_written:
         from fleetpmap.export.as_jsonl import write_last_line
 
         _to_stdout(lambda file: write_last_line(report, file))
-    elif output.file is not None:
-        _to_file(report, output.file, write, quiet)
-    elif output.format == "table":
+    elif plan.file is not None:
+        _to_file(report, plan.file, write, quiet)
+    elif plan.format == "table":
         from fleetpmap.render import console, table
 
         screen = console(color.value)
         with screen.capture() as drawn:
-            screen.print(table(report, human=output.human, ascii_only=is_c_locale()))
+            screen.print(table(report, human=plan.human, ascii_only=is_c_locale()))
         _to_stdout(lambda file: file.write(drawn.get().encode(sys.stdout.encoding, "backslashreplace")))
     else:
         _to_stdout(write)
 
 
-def rows_to_stdout(output: OutputPlan) -> Callable[[HostSnapshot], None]:
+def rows_to_stdout(plan: OutputPlan) -> Callable[[HostSnapshot], None]:
     """Return a function that writes a host's rows to stdout; it ends the program when the reader of stdout ended."""
     from fleetpmap.export.as_jsonl import write_rows
     from fleetpmap.report import VIEWS
@@ -65,7 +65,7 @@ def rows_to_stdout(output: OutputPlan) -> Callable[[HostSnapshot], None]:
     run = Run(datetime.now(UTC), 0.0, "")  # no row shows it
 
     def write(answer: HostSnapshot) -> None:
-        report = VIEWS[output.view](Snapshot.assemble([answer], run), output.options)
+        report = VIEWS[plan.view](Snapshot.assemble([answer], run), plan.options)
         try:
             _to_stdout(lambda file: write_rows(report, file))
         except SystemExit:
@@ -74,22 +74,22 @@ def rows_to_stdout(output: OutputPlan) -> Callable[[HostSnapshot], None]:
     return write
 
 
-def export(report_of: Callable[[View, Format], Report], output: OutputPlan, *, quiet: bool) -> bool:
+def export(report_of: Callable[[View, Format], Report], plan: OutputPlan, *, quiet: bool) -> bool:
     """Write the files of --export. An error of one file is printed, and does not stop the others.
 
     Returns:
         True if all of them were written.
     """
-    whole = True
-    for to in output.exports:
+    succeeded = True
+    for to in plan.exports:
         report = report_of(to.view, to.format)
         try:
-            _to_file(report, to, _writer(report, to.format, human=False, csv_safe=output.csv_safe), quiet)
+            _to_file(report, to, _writer(report, to.format, human=False, csv_safe=plan.csv_safe), quiet)
         except UsageError as error:
-            whole = False
+            succeeded = False
             for line in str(error).splitlines():
                 print_stderr(line)
-    return whole
+    return succeeded
 
 
 def _to_stdout(write: Write) -> None:
@@ -104,19 +104,19 @@ def _to_stdout(write: Write) -> None:
 
 
 def _to_file(report: Report, to: Destination, write: Write, quiet: bool) -> None:
-    beside = files.coverage_path(to.path) if to.has_coverage_file else None
+    coverage_file = files.coverage_path(to.path) if to.has_coverage_file else None
     incomplete = not report.coverage.complete and report.view != "routes"  # it asks no host
     try:
         # Beside an incomplete csv file there must be its coverage at any time: written first, removed last.
-        if beside and incomplete:
-            files.write(beside, lambda file: _write_coverage(report, file))
+        if coverage_file and incomplete:
+            files.write(coverage_file, lambda file: _write_coverage(report, file))
         files.write(to.path, write)
-        if beside and not incomplete:
-            beside.unlink(missing_ok=True)
+        if coverage_file and not incomplete:
+            coverage_file.unlink(missing_ok=True)
     except OSError as error:
         raise files.unwritable(to.option, str(to.path), error) from error
-    if beside and incomplete and not quiet:
-        print_stderr(f"{to.path} lacks a part of what was asked for: {beside} says which")
+    if coverage_file and incomplete and not quiet:
+        print_stderr(f"{to.path} lacks a part of what was asked for: {coverage_file} says which")
 
 
 def _write_coverage(report: Report, file: BinaryIO) -> None:
@@ -142,43 +142,61 @@ def _writer(report: Report, format_: Format, *, human: bool, csv_safe: bool) -> 
     return write
 
 
-def print_notes(report: Report, snapshot: Snapshot, output: OutputPlan, how: RunningOptions | TalkOptions) -> None:
+def print_notes(report: Report, snapshot: Snapshot, plan: OutputPlan, how: RunningOptions | TalkOptions) -> None:
     """Print on stderr which hosts failed and how to mend it, and the notes that the report on stdout does not show."""
-    from fleetpmap.inventory import fold
-    from fleetpmap.report import check_sentences, coverage_sentence, folded
+    from fleetpmap.report import coverage_sentence
 
     # A table on stdout ends with failures, notes and coverage; a view that is text and a file do not show them.
-    says_all = output.file is None and output.format == "table" and report.text is None
-    for failure in () if says_all else folded(snapshot.coverage.failures):
+    report_has_notes = plan.file is None and plan.format == "table" and report.text is None
+    if not report_has_notes:
+        _print_failures(snapshot)
+    if how.quiet:
+        return
+    _print_host_notes(snapshot, how.verbose)
+    if how.verbose:
+        _print_checks(snapshot)
+    if not report_has_notes:
+        for sentence in (*report.findings, *report.notes):
+            print_stderr(sentence)
+        print_stderr(coverage_sentence(snapshot.coverage, listed_only=report.listed_only))
+
+
+def _print_failures(snapshot: Snapshot) -> None:
+    from fleetpmap.report import folded
+
+    for failure in folded(snapshot.coverage.failures):
         print_stderr(f"{failure.hosts}: {failure.message}")
         if failure.advice:
             print_stderr(f"  {failure.advice}")
-    if how.quiet:
-        return
+
+
+def _print_host_notes(snapshot: Snapshot, verbose: int) -> None:
+    """Print each note once, with the hosts that it concerns; with -vv the other output of each host, too."""
+    from fleetpmap.inventory import fold
+
     hosts_of: dict[str, list[str]] = {}
     for host in snapshot.hosts:
-        for note in _notes(host, how.verbose):
+        for note in _notes(host, verbose):
             hosts_of.setdefault(note, []).append(host.name)
-        if how.verbose > 1:
+        if verbose > 1:
             for line in host.said.splitlines()[:_SAID_LINES]:
                 print_stderr(f"{host.name} said: {line}")
             for line in host.failure.traceback.splitlines() if host.failure else ():
                 print_stderr(f"{host.name}: {line}")
     for note, hosts in hosts_of.items():
         print_stderr(f"{fold(hosts)}: {note}")
-    for process in snapshot.coverage.slowest if how.verbose else ():
+
+
+def _print_checks(snapshot: Snapshot) -> None:
+    """Print the slowest processes, and the result of the self-check."""
+    from fleetpmap.report import check_sentences
+
+    for process in snapshot.coverage.slowest:
         print_stderr(
             f"{process.host}: reading process {process.pid} ({process.name}) took {process.read_s:.2f} s there"
         )
-    for sentence in check_sentences(snapshot.coverage.checked) if how.verbose else ():
+    for sentence in check_sentences(snapshot.coverage.checked):
         print_stderr(sentence)
-    if says_all:
-        return
-    for finding in report.findings:
-        print_stderr(finding)
-    for note in report.notes:
-        print_stderr(note)
-    print_stderr(coverage_sentence(snapshot.coverage, listed_only=report.listed_only))
 
 
 def _notes(host: HostResult, verbose: int) -> Iterator[str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -33,8 +34,10 @@ def run(interrupts: Callable[[int, FrameType | None], object] | int | None) -> N
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except SystemExit as end:
-        if end.code == TERMINATED:  # files are complete; only threads that wait for hosts are left
-            end_now(TERMINATED)
+        if end.code in (INTERRUPTED, TERMINATED):  # files are complete; only threads that wait for hosts are left
+            with contextlib.suppress(OSError, ValueError):  # a reader that left, or a stream that is closed
+                sys.stdout.flush()
+            end_now(end.code)
         raise
     except OSError as error:
         if error.errno != errno.ENOSPC:

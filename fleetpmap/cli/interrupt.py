@@ -1,8 +1,9 @@
 """Handling of ^C and SIGTERM while hosts are asked.   [interrupt] ─► pipeline, commands.watch
 
-After the first ^C no further host is asked: the program waits for those being asked, and reports the hosts that
-answered. The second one ends the program at once; connections are cut with it, and the probes on the hosts end with
-them. SIGTERM waits for no host and reports nothing, but restores the terminal and removes half-written files.
+After the first ^C no further host is asked: those being asked have half a second left, and the report shows the hosts
+that replied. The second one ends the program at once, without a report. Connections are cut with the program, and the
+probes on the hosts end with them. SIGTERM waits for no host and reports nothing, but restores the terminal and removes
+half-written files.
 """
 
 from __future__ import annotations

@@ -104,19 +104,19 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, 
     return OutputPlan(view, format_, file, view_options, shape.human, options.csv_safe, exports)
 
 
-def check_rollup(output: OutputPlan, *, kept: bool) -> None:
-    """Check that smaps_rollup suffices for all reports; `kept`: the run is stored, too.
+def check_rollup(plan: OutputPlan, *, stored: bool) -> None:
+    """Check that smaps_rollup suffices for all reports; `stored`: the run is stored, too.
 
     Raises:
         UsageError: it does not suffice.
     """
-    for view in (output.view, *(export.view for export in output.exports)):
+    for view in (plan.view, *(export.view for export in plan.exports)):
         if view not in ROLLUP_VIEWS:
             raise UsageError(
                 f"--rollup is for the views {' and '.join(ROLLUP_VIEWS)}, not for --view {view}",
                 hint=f"add --view {ROLLUP_VIEWS[0]}, or leave out --rollup",
             )
-    if kept:
+    if stored:
         raise UsageError("--rollup reads only sums, and a stored run needs mappings", hint="leave out --rollup")
 
 
@@ -155,12 +155,12 @@ def _check_row_keys(view: View, format_: Format, options: ViewOptions) -> None:
 
 
 def _check_pmap(view: View, show: ShowOptions, shape: ShapeOptions, format_: Format) -> None:
-    letter = next(iter(letters_in(show)), None)
-    if letter and view != "pmap":
-        raise UsageError(f"{letter} is an option of --view pmap, not of --view {view}", hint="leave one of them out")
-    if letter and format_ not in _TEXT_FORMATS:
+    option = next(iter(letters_in(show)), None)
+    if option and view != "pmap":
+        raise UsageError(f"{option} is an option of --view pmap, not of --view {view}", hint="leave one of them out")
+    if option and format_ not in _TEXT_FORMATS:
         raise UsageError(
-            f"{letter} is pmap's own text, which --format {format_} cannot hold",
+            f"{option} is pmap's own text, which --format {format_} cannot hold",
             hint=f"use --view mappings --format {format_}",
         )
     if view == "pmap" and (shape.columns is not None or shape.sort or shape.top is not None or shape.human):
@@ -180,7 +180,7 @@ def _check_compare(view: View, show: ShowOptions, exports: tuple[Destination, ..
         raise UsageError(f"--all-deleted is for --view stale, not for --view {view}", hint="add --view stale")
 
 
-def check_hosts(output: OutputPlan, hosts: Collection[str]) -> None:
+def check_hosts(plan: OutputPlan, hosts: Collection[str]) -> None:
     """Check that the hosts in the options of compare, its baseline and its columns, are asked.
 
     Raises:
@@ -188,15 +188,15 @@ def check_hosts(output: OutputPlan, hosts: Collection[str]) -> None:
     """
     from fleetpmap.inventory.names import nearest
 
-    baseline = output.options.baseline
+    baseline = plan.options.baseline
     if baseline is not None and baseline not in hosts:
         near = nearest(baseline, hosts)
         hint = f"did you mean {near}?" if near else "name one of the hosts that are asked"
         raise UsageError(f"--baseline {baseline}: that host is not asked", hint=hint)
-    if output.view == "compare":
+    if plan.view == "compare":
         from fleetpmap.report import column_names
 
-        column_names(output.view, output.options, hosts)
+        column_names(plan.view, plan.options, hosts)
 
 
 def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_terminal: bool) -> ViewOptions:

@@ -48,7 +48,7 @@ def plan_of_run(
     """
     plan = output_from(what, shape, to)
     if how.rollup:
-        check_rollup(plan, kept=bool(keep.save or keep.capture))
+        check_rollup(plan, stored=bool(keep.save or keep.capture))
     return plan
 
 

@@ -40,7 +40,7 @@ def letters_from(show: ShowOptions, *, on_terminal: bool) -> Letters:
     Raises:
         UsageError: options that exclude each other, or a malformed range.
     """
-    formats = [letter for letter in letters_in(show) if letter in ("-x", "-X", "-d")]
+    formats = [option for option in letters_in(show) if option in ("-x", "-X", "-d")]
     if len(formats) > 1:
         raise UsageError(
             f"{' and '.join(formats)} exclude each other: each is a format of its own", hint="keep one of them"
@@ -89,7 +89,7 @@ def is_utf8(environment: Mapping[str, str]) -> bool:
 
 @cache
 def is_c_locale() -> bool:
-    """Return whether the user chose the C locale, whose characters are ASCII, and no encoding for Python.
+    """Return whether the user chose the C locale, that is ASCII, without an encoding for Python.
 
     Python would write UTF-8 to the terminal then, which a serial console or an old terminal cannot show.
     """

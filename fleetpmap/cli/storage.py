@@ -41,14 +41,14 @@ Save = Callable[["Snapshot"], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class RunStorage:
     """The open capture of --capture and the destination of --save."""
 
     capture: CaptureWriter | None
     save: Save | None
 
     @property
-    def host(self) -> Keep | None:
+    def keep(self) -> Keep | None:
         """The `keep` of `collect`: called for every host that answers; None without --capture."""
         return self.capture.keep if self.capture else None
 
@@ -63,11 +63,11 @@ class Keeping:
             steps.append(partial(self.capture.finish, snapshot, rollups=how.verbose > 1, machines_once=once))
         if self.save is not None:
             steps.append(partial(self.save, snapshot))
-        done = [_done(step) for step in steps]
-        return all(done)
+        succeeded = [_succeeds(step) for step in steps]
+        return all(succeeded)
 
 
-def _done(step: Callable[[], None]) -> bool:
+def _succeeds(step: Callable[[], None]) -> bool:
     try:
         step()
     except UsageError as error:
@@ -78,7 +78,7 @@ def _done(step: Callable[[], None]) -> bool:
 
 
 @contextlib.contextmanager
-def keeping(options: KeepOptions) -> Iterator[Keeping]:
+def open_storage(options: KeepOptions) -> Iterator[RunStorage]:
     """Open the files that the options name, before any host is asked; an unfinished capture is removed at the end.
 
     Raises:
@@ -86,12 +86,12 @@ def keeping(options: KeepOptions) -> Iterator[Keeping]:
     """
     save = save_to(options.save)
     if options.capture is None:
-        yield Keeping(None, save)
+        yield RunStorage(None, save)
         return
     from fleetpmap.capture import CaptureWriter
 
     with CaptureWriter(Path(options.capture)) as capture:
-        yield Keeping(capture, save)
+        yield RunStorage(capture, save)
 
 
 def save_to(text: str | None) -> Save | None:
@@ -188,12 +188,12 @@ def _loaded(path: str, selection: Selection, command: str, reader: Reader) -> Sn
     if file == Path(path):
         with reader.reading(path):
             return load_snapshot(file)
-    beside = f"the other runs of {file.parent} are as they were: show one with {file.parent}@TIME"
+    hint = f"the other runs of {file.parent} are as they were: show one with {file.parent}@TIME"
     try:
-        with reader.reading(str(file), beside):
+        with reader.reading(str(file), hint):
             return load_snapshot(file)
     except UsageError as error:
-        raise UsageError(error.message, hint=beside) from error
+        raise UsageError(error.message, hint=hint) from error
 
 
 def is_saved(text: str) -> bool:

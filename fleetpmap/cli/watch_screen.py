@@ -35,7 +35,7 @@ from fleetpmap.escape import escape
 from fleetpmap.render import table
 from fleetpmap.report import VIEWS, Report
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.watch import History, Round, Rounds, Showing, Window, keys_in, pressed, round_line, with_growth
+from fleetpmap.watch import History, Round, Rounds, Showing, Viewport, keys_in, pressed, round_line, with_growth
 from fleetpmap.watch.keys import HELP, is_begun
 
 _ENTER = "\x1b[?1049h\x1b[?25l"
@@ -179,7 +179,7 @@ class _Watched:
         self._hosts = hosts
         self._views = views
         self._showing = Showing(output.view, output.options.sort)
-        self._drawn: tuple[object, Window] | None = None
+        self._drawn: tuple[object, Viewport] | None = None
         """The state that was drawn last, and its lines."""
 
     def until_the_end(
@@ -219,7 +219,7 @@ class _Watched:
         foot = _foot(window.place(self._showing.top), width)
         return [self.line[:width], self._doing()[:width], "", *body, foot][:height]
 
-    def _window(self) -> Window:
+    def _window(self) -> Viewport:
         """Return the drawn report with the height for it. Scrolling does not draw it again."""
         size = shutil.get_terminal_size()
         what = (self._rounds, size, replace(self._showing, top=0))
@@ -234,11 +234,11 @@ class _Watched:
         marks += ["PAUSED"] if self._showing.paused else []
         return ", ".join(marks)
 
-    def _draw(self, width: int, height: int) -> Window:
+    def _draw(self, width: int, height: int) -> Viewport:
         if self._showing.helping:
-            return Window(_help(width), height)
+            return Viewport(_help(width), height)
         if self.last is None:
-            return Window(["asking …"], height)
+            return Viewport(["asking …"], height)
         host = self._showing.host
         report = self._report(self.last.of(host))
         report = with_growth(report, self._history, self._hosts if host is None else (host,))
@@ -247,7 +247,7 @@ class _Watched:
         with console.capture() as drawn:
             console.print(table(report, human=self._output.human, ascii_only=is_c_locale()))
         tables = [part for part in (report.brief or report).tables if len(part)]
-        return Window(drawn.get().splitlines(), height, len(tables))
+        return Viewport(drawn.get().splitlines(), height, len(tables))
 
     def _report(self, snapshot: Snapshot) -> Report:
         """Return the view, sorted by the user's column if the view has it."""

@@ -27,7 +27,8 @@ _BYTES_PER_S = 1 << 20
 """A reply gets so many seconds in any case, and a second more for so many bytes (packed: some 30 MB of smaps)."""
 _AFTER_DEADLINE_S = 3.0
 _AFTER_STOP_S = 0.5
-"""Seconds for all replies together once the run's deadline is over, or ^C was pressed."""
+"""Seconds for all replies together once the run's deadline is over, or ^C was pressed. Hosts that have not replied so
+long after ^C are given up: one that hangs must not hold the report of the others."""
 _LEAST_S = 0.1
 """Seconds for each reply even then: a usual host takes a tenth of it."""
 _OUT_OF_TIME = frozenset({"timeout", "not-asked"})
@@ -49,6 +50,11 @@ class RunClock:
     def is_stopped(self) -> bool:
         """True once the run is interrupted."""
         return self.stop is not None and self.stop.is_set()
+
+    def is_over(self) -> bool:
+        """Return True once the hosts that have not replied are given up: half a second after ^C."""
+        now = time.monotonic()
+        return now > self._end_after_stop(now)
 
     def deadline_for(self, host: Host) -> Deadline:
         """Return the deadline of a host that is asked from now on."""

@@ -61,7 +61,8 @@ def collect(
 
     A host that could not be asked is a row in the snapshot, also where something unexpected was raised (status
     `error`). An exception of `on_start`, `on_host` or `keep` ends the run. When `deadline_s` seconds have passed, the
-    hosts still being asked are `timeout` and the others `not-asked`; once `stop` is set, no further host is asked.
+    hosts still being asked are `timeout` and the others `not-asked`. Once `stop` is set, no further host is asked, and
+    half a second later the hosts that have not replied are `not-asked`, too: nothing waits for their threads.
     `machines_once`: a machine that answers under several names is counted under the first.
 
     `executor` replaces the pool of threads that is made otherwise. A pool of processes will do too, without `stop`,
@@ -78,7 +79,7 @@ def collect(
         get_ready(hosts)
     snapshots: dict[int, HostSnapshot] = {}
     threads = executor if isinstance(executor, ThreadPoolExecutor) else None
-    with Bastions() as bastions, Pool(jobs, threads) as pool:
+    with Bastions() as bastions, Pool(jobs, threads, clock.is_over if stop else None) as pool:
         sessions = sessions or OneShotSessions(transport_for or partial(open_transport, bastions=bastions))
         ask = partial(_ask, question=question, sessions=sessions, clock=clock, on_start=on_start)
         interpret = partial(_interpret, question=question, clock=clock, sums=sums, keep=keep)

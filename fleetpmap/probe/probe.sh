@@ -1,40 +1,49 @@
 #!/bin/sh
-# What fleetpmap runs on a host: it reads /proc, prints what it read, writes nothing there and leaves nothing running.
+# The script that fleetpmap runs on a host. It reads /proc and prints the result. It writes no file there and leaves no
+# process behind.
 #
-# It comes in on the stdin of `sh -s`, behind one line: set -- NONCE PROC_ROOT WISH...
-#   wishes: gzip (pack what is sent); what else to list of every process: words (its command line), uid (with passwd),
-#           cgroup, exe, access (if its smaps may not be opened); what else to read: rollup (smaps_rollup, for which the kernel walks the page tables once more);
-#           rollup_only (it takes the place of smaps where the kernel has it)
+# It is sent to the stdin of `sh -s`, after one line: set -- NONCE PROC_ROOT WISH...
+#   wishes: gzip          pack the output
+#           words         list the command line of every process
+#           uid           list its uid, with the passwd lines that name the uids
+#           cgroup, exe   list its cgroups, the target of its exe
+#           access        list processes with an smaps that cannot be opened
+#           rollup        read smaps_rollup too, for which the kernel walks the page tables once more
+#           rollup_only   read smaps_rollup in place of smaps, if the kernel has it
 # To try it by hand:  sh probe.sh 0123456789abcdef0123456789abcdef /proc uid cgroup
 #
-#   prints  NONCE begin 1 KEY=VALUE...       what this host can do; before it, whatever the login printed
-#           NONCE list gzip|plain BODY       at once, and again for a line `list`: every process: stat up to its rss,
-#                                            cmdline (without `words` only where the name alone may not tell who it is:
-#                                            15 bytes, since there the kernel cuts it, and the shells and sshd above
-#                                            this one), uid and passwd, cgroup, exe
-#           NONCE read gzip|plain BODY       for a line `read PID... [/ PID...]...`: smaps, with a time for each group,
-#                                            access, uid, facts (stat, cmdline, smaps_rollup), passwd
-#                                            Both have the files of a living thread, PID/task/TID/NAME, of a process
-#                                            whose main thread has ended while others run: its own are empty
-#           BODY BODY                        for a line `list PID... [/ PID...]...`, from who knows already whom to read:
-#                                            packed as the list before; a line ahead of them would be a message more
-#           NONCE over                       behind each of these
-#           NONCE stuck PID...               somewhere in a phase, and NONCE given up at its end: for a line `look SECONDS`,
-#                                            which may come during a phase, if a file of these did not come back by then
-#           nothing                          for a line `skip PID...`: no command lines of these are read from then on
+#   output  NONCE begin 1 KEY=VALUE...       facts about the host; any output before this line is the login's
+#           NONCE list gzip|plain BODY       the list phase, at once and again for each line `list`. Sections: stat (to
+#                                            the rss), cmdline, uid, passwd, cgroup, exe. Without `words`, cmdline has
+#                                            only processes with a name of 15 bytes, at which the kernel truncates it,
+#                                            and the shells and sshd above this one
+#           NONCE read gzip|plain BODY       the read phase, for a line `read PID... [/ PID...]...`. Sections: smaps,
+#                                            time (of each group of pids), access, uid, facts (stat, cmdline,
+#                                            smaps_rollup), passwd
+#                                            If the main thread of a process has ended while others run, its own files
+#                                            are empty, and those of a living thread are added: PID/task/TID/NAME
+#           BODY BODY                        both phases, for a line `list PID... [/ PID...]...` if the client expects
+#                                            these pids: packed together, and without a frame before them, which would
+#                                            be one more message
+#           NONCE over                       after each of these
+#           NONCE stuck PID...               for a line `look SECONDS`, sent during a phase, if a file of these
+#                                            processes blocks its reader that long. It stands anywhere in the phase,
+#                                            with `NONCE given up` at the end of the phase
+#           nothing                          for a line `skip PID...`: their command lines are not read from then on
 #           NONCE bye                        for the line `quit`
-#           NONCE fail REASON                and nothing more
-#   BODY    (NONCE SECTION LF bytes)... NONCE end LF, gzipped or as it is; what lies before a section `void` is not valid
+#           NONCE fail REASON                if the script cannot run; it ends
+#   BODY    (NONCE SECTION LF bytes)... NONCE end LF, gzipped or plain; a section before a section `void` is not valid
 #
-# grep and tail read, GNU's or BusyBox's. Without them the shell reads alone: a byte at a time, and no command lines if
-# its `read` cannot stop at a NUL. exe needs tar. No here-documents: some shells write them to /tmp. Frames are printed
-# by the shell's own echo, so that the nonce is never in the arguments of a process that others on the host can see.
-# A fork costs as much as reading ten processes, so functions set a variable where $(...) would be the custom.
+# The readers are grep and tail, GNU's or BusyBox's. Without them the shell reads by itself: one byte at a time, and no
+# command lines if its `read` cannot stop at a NUL. exe needs tar. There are no here-documents, because some shells
+# write them to /tmp. The shell's builtin echo prints the frames, so the nonce is never among the arguments of a
+# process, which other users of the host can see. A fork costs as much as reading ten processes, so functions set a
+# variable where $(...) would be usual. sh has no local variables: a function may change any variable of its callers.
 
-# shellcheck disable=SC2317,SC2329 # for all of it: functions are reached through in_parts, too
+# shellcheck disable=SC2317,SC2329 # in the whole file: in_parts calls functions by name
 
-# A login script may have put another shell in the place of sh (`exec zsh`), and options, functions and variables may be
-# inherited (SHELLOPTS, `export -f`): noglob alone would leave no process in the list.
+# A login script may have replaced sh by another shell (`exec zsh`). Options, functions and variables may be inherited
+# (SHELLOPTS, `export -f`): an inherited noglob, for one, would leave the list empty.
 case $- in
     *r*)
         echo "fleetpmap: a restricted shell reads the script in the place of sh"
@@ -46,7 +55,7 @@ if [ -n "${ZSH_VERSION-}" ]; then
     unalias -a
 fi
 set +aCefmuvx
-# Shells keep a copy of each descriptor that they redirect, from 10 on; where they cannot, some end without a word.
+# Shells save each descriptor that they redirect as one from 10 on. If the limit is too low, some exit silently.
 { :; } 3<&0 4<&0 5<&0 6<&0 7<&0 8<&0 9<&0 2>&1 || {
     echo "fleetpmap: the account may open too few files at a time (ulimit -n)"
     exit 1
@@ -56,7 +65,7 @@ unset -f awk cd command echo getconf getent grep gzip id kill nice printf read r
 nowhere=
 [ /proc/self/fd/1 -ef /dev/null ] 2>/dev/null && : "${nowhere:?fleetpmap: the output of the script goes to /dev/null}"
 
-# A variable that came in exported would carry its new value, the nonce, into the environment of every child.
+# An inherited exported variable would put its new value, the nonce, into the environment of every child.
 unset nonce proc_root
 nonce=$1 proc_root=$2
 [ "$#" -lt 2 ] || shift 2
@@ -67,29 +76,34 @@ export LC_ALL PATH
 newline='
 '
 
-fail() { # REASON
+# fail REASON: print the frame and exit.
+fail() {
     echo "$nonce fail $1"
     exit 1
 }
 
-wished() { # WISH
+# wished WISH: true if it is among the wishes.
+wished() {
     case $wishes in *" $1 "*) ;; *) return 1 ;; esac
 }
 
-word() { # VALUE: sets $word to it if it can stand in the begin line, else to nothing
+# word VALUE: sets $word to it if the begin line may hold it, else to nothing.
+word() {
     case $1 in
         *[!A-Za-z0-9._+~:-]*) word= ;;
         *) word=$1 ;;
     esac
 }
 
-first_word() { # FILE: sets $word to the first word in it, to nothing if there is no such file
+# first_word FILE: sets $word to the first word in it, or to nothing if it cannot be read.
+first_word() {
     first=
     [ ! -r "$1" ] || read -r first _ <"$1"
     word "$first"
 }
 
-number_behind() { # KEY FILE: sets $word to what is behind the first KEY in it, to nothing if there is none
+# number_behind KEY FILE: sets $word to the word after the first KEY in it, or to nothing if there is none.
+number_behind() {
     word=
     while read -r key value _; do
         if [ "$key" = "$1" ]; then
@@ -99,8 +113,9 @@ number_behind() { # KEY FILE: sets $word to what is behind the first KEY in it, 
     done 2>/dev/null <"$2"
 }
 
-# end_below PID: kill what it started, and they, but not who asks for it; even blocked in a read: stopped first, from the top down, so that none of it
-# starts another. By /proc, since a shell without job control knows only the processes that it started itself.
+# end_below PID: kill all descendants of PID but this shell, even those blocked in a read. They are stopped first, from
+# the top down, so that none can start another. They are found in /proc, since a shell without job control has only the
+# pids of its own children.
 end_below() {
     read -r self _ </proc/self/stat
     parents=$1 doomed=''
@@ -119,35 +134,40 @@ end_below() {
     kill -KILL $doomed
 }
 
-children() { # PID: sets $children to those that it started
+# children PID: sets $children to the pids of its children.
+children() {
     children=
     if [ -e "/proc/$1/task/$1/children" ]; then
         read -r children <"/proc/$1/task/$1/children"
         return
     fi
-    for one in /proc/[0-9]*; do
-        read -r line <"$one/stat" || continue
+    for process in /proc/[0-9]*; do
+        read -r line <"$process/stat" || continue
         line=${line##*) ? }
-        [ "${line%% *}" != "$1" ] || children="$children ${one#/proc/}"
+        [ "${line%% *}" != "$1" ] || children="$children ${process#/proc/}"
     done
 }
 
-# Below 126 is the command's own word (grep and tail say 1 or 2 for a file that went away). From there on it was
-# killed or could not start: stop without an end frame, so that what is missing cannot pass for all there is.
-check() { # CODE
+# check CODE: exit if a command was killed or could not start (126 and above). Then the end frame is missing, so that
+# partial output cannot pass for a whole body. Lower codes are the command's own: grep and tail return 1 or 2 for a file
+# of a process that has exited.
+check() {
     [ "$1" -lt 126 ] || exit "$1"
 }
 
-run() { # COMMAND...
+# run COMMAND...: run it and check its code.
+run() {
     "$@"
     check "$?"
 }
 
-section() { # NAME
+# section NAME: print the frame that begins it.
+section() {
     echo "$nonce $1"
 }
 
-# files NAME PID...: sets $files to PID/NAME... Appending copies all that is there, so for many pids a fork is cheaper.
+# files NAME PID...: sets $files to PID/NAME... Appending in a loop copies the whole text each time, so for 100 pids and
+# more a fork of printf is cheaper.
 files() {
     name=$1 files=
     shift
@@ -157,8 +177,8 @@ files() {
     esac
 }
 
-# in_parts LIMIT STEP PID...: so many at a time, since the kernel bounds the length of an argument list (to 128 KiB at
-# worst). What is no pid is left out.
+# in_parts LIMIT STEP PID...: call STEP with at most LIMIT pids at a time, since the kernel bounds the length of an
+# argument list (to 128 KiB at worst). Words that are not pids or PID/task/TID are dropped.
 in_parts() {
     limit=$1 step=$2 part='' count=0
     shift 2
@@ -185,8 +205,8 @@ in_parts() {
     [ "$count" -eq 0 ] || "$step" $part
 }
 
-# lines_of BEGINNING NAME PID...: the lines that begin so, each behind `PID/NAME:`, as grep -H prints it: a name with a
-# newline in it cannot pass for another process.
+# lines_of BEGINNING NAME PID...: print the lines with this beginning, each after `PID/NAME:`, as grep -H does. So a
+# process with a newline in its name cannot pass for two.
 lines_of() {
     beginning=$1
     shift
@@ -198,9 +218,10 @@ lines_of() {
     esac
 }
 
-# stats PID...: each stat; adds to $cut whose name has 15 bytes, and to $zombies those that may be one. awk drops what comes behind the rss, most of it: its
-# limit is there, nearly always the greatest number. The names come on stderr, which is cheaper than to read again:
-# opening a file of /proc costs more than all else.
+# stats PID...: print the section stat. Adds pids with a name of 15 bytes to $cut, and possible zombies to $zombies.
+# awk drops the fields after the rss, most of the text: the next field is the limit of the rss, nearly always the
+# largest number. awk prints those pids on stderr. A second pass over the files would cost more, since opening a file of
+# /proc is the most expensive step.
 stats() {
     section stat
     files stat "$@"
@@ -212,15 +233,15 @@ stats() {
             return
             ;;
         *:awk)
-            { told=$(awk "$shorten" $files 2>&1 >&4); } 4>&1
+            { errors=$(awk "$shorten" $files 2>&1 >&4); } 4>&1
             code=$?
             check "$code"
             if [ "$code" -eq 0 ]; then
-                pids_told
+                sort_pids
                 return
             fi
-            # It does not know a word of that; or it is mawk, for which it is the end when a process exits between the
-            # opening and the reading of its file.
+            # This awk cannot run the program, or it is mawk, which ends when a process exits after its file was opened
+            # and before it was read. Begin again with grep.
             section void
             section stat
             ;;
@@ -228,12 +249,13 @@ stats() {
     # shellcheck disable=SC2086 # a list of paths: split it
     run grep -aHs '' $files
     # shellcheck disable=SC2086 # a list of paths: split it
-    told=$(grep -als -e '^[0-9]* (.\{15\}) ' -e ') Z ' $files)
-    pids_told
+    errors=$(grep -als -e '^[0-9]* (.\{15\}) ' -e ') Z ' $files)
+    sort_pids
+    # grep names both kinds alike, so each may be a zombie.
     zombies="$zombies $cut"
 }
 
-# Not awk's own loop over files, which in some ends at the first that is gone.
+# A loop over getline, since the main loop of some awks ends at the first file that cannot be opened.
 shorten='BEGIN {
 for (i = 1; i < ARGC; i++) {
     file = ARGV[i]
@@ -247,10 +269,11 @@ for (i = 1; i < ARGC; i++) {
 }
 }'
 
-pids_told() { # adds to $zombies the pids of the lines of $told that end in ` Z`, to $cut those of the others
+# sort_pids: adds the pids of the lines of $errors that end in ` Z` to $zombies, those of the other lines to $cut.
+sort_pids() {
     IFS=$newline
     set -f
-    for line in $told; do
+    for line in $errors; do
         case $line in
             [0-9]*/*' Z') zombies="$zombies ${line%%/*}" ;;
             [0-9]*/*) cut="$cut ${line%%/*}" ;;
@@ -260,8 +283,8 @@ pids_told() { # adds to $zombies the pids of the lines of $told that end in ` Z`
     unset IFS
 }
 
-# living_threads PID...: adds to $living PID/task/TID of a thread that runs, for each zombie that has one: its main
-# thread has ended, and only the files of the others tell of the memory.
+# living_threads PID...: for each zombie with a running thread, adds PID/task/TID of one to $living. Its main thread has
+# ended, so only the files of its other threads show the memory.
 living_threads() {
     for pid; do
         for task in "$pid"/task/[0-9]*; do
@@ -278,7 +301,8 @@ living_threads() {
     done
 }
 
-# records NAME... / PLACE...: these files of each PLACE (a PID, or PID/task/TID), whole, each closed by a NUL.
+# records NAME... / PLACE...: print these files of each PLACE (a PID, or PID/task/TID): `PLACE/NAME:TEXT` and a NUL.
+# A cmdline has NULs between its arguments, so it becomes a record per argument.
 records() {
     wanted='' names=''
     while [ "$1" != / ]; do
@@ -287,7 +311,8 @@ records() {
     done
     shift
     for each in $names; do
-        [ "$each:$reader$shell_words" != cmdline:sh ] || continue # its read cannot stop at a NUL
+        # Not if the shell reads and its read cannot stop at a NUL.
+        [ "$each:$reader$shell_words" != cmdline:sh ] || continue
         files "$each" "$@"
         wanted="$wanted$files"
     done
@@ -298,18 +323,12 @@ records() {
     esac
 }
 
-# arguments PID...: `PID/cmdline:ARGUMENT` and a NUL for each.
+# arguments PID...: print the command lines, a record for each argument.
 arguments() {
-    [ "$reader$shell_words" != sh ] || return 0
-    files cmdline "$@"
-    # shellcheck disable=SC2086 # a list of paths: split it
-    case $reader in
-        sh) shell_records $files ;;
-        *) run grep -azHs '' $files ;;
-    esac
+    records cmdline / "$@"
 }
 
-# owners PID...: the Uid line of each, and the passwd lines that name them.
+# owners PID...: print the Uid line of each, and the passwd lines that name the uids.
 owners() {
     section uid
     lines=$(lines_of Uid: status "$@")
@@ -322,14 +341,16 @@ owners() {
     users
 }
 
-effective_uids() { # PID/status:Uid: REAL EFFECTIVE SAVED FILESYSTEM...: adds each effective uid to $uids once
+# effective_uids PID/status:Uid: REAL EFFECTIVE SAVED FILESYSTEM...: adds each effective uid to $uids, once.
+effective_uids() {
     while [ "$#" -ge 5 ]; do
         case $uids in *" $3 "*) ;; *) uids="$uids$3 " ;; esac
         shift 5
     done
 }
 
-# users: the passwd lines of $uids. Most are near the beginning of the file; a process is started only for the others.
+# users: print the passwd lines of $uids. Most stand near the beginning of the file, so the shell reads 100 lines of it,
+# and getent is started only for the others.
 users() {
     [ "$uids" != ' ' ] || return 0
     section passwd
@@ -352,13 +373,14 @@ users() {
     fi
 }
 
-cgroups() { # PID...
+# cgroups PID...: print the section cgroup.
+cgroups() {
     section cgroup
     lines_of '' cgroup "$@"
 }
 
-# programs PID...: where each exe points. A path can hold anything but a NUL; tar keeps it as it is, and of an archive of
-# symbolic links each is found by its length. What may not be read, tar leaves out.
+# programs PID...: print a tar of the exe links. A target may hold any byte but NUL; an archive gives its length. tar
+# leaves out links that it cannot read.
 programs() {
     section exe
     files exe "$@"
@@ -366,7 +388,7 @@ programs() {
     run $archiver -cf - $files 2>/dev/null
 }
 
-# answering PID...: sets $answering to those that the client does not say to skip.
+# answering PID...: sets $answering to those that the client has not asked to skip.
 answering() {
     answering="$*"
     [ "$skipped" ] || return 0
@@ -382,7 +404,7 @@ list_all() {
     in_parts 2000 stats "$@"
     # shellcheck disable=SC2086 # a list of pids: split it
     living_threads $zombies
-    # Even if nothing is in it: who has no such section cannot read command lines.
+    # Even if it stays empty: without the section, the client assumes that command lines cannot be read here.
     [ "$reader$shell_words" = sh ] || section cmdline
     if wished words; then
         answering "$@"
@@ -404,29 +426,38 @@ list_all() {
     if [ "$living" ]; then in_parts 2000 thread_facts $living; fi
 }
 
-# openable PID...: the processes whose smaps open() refuses to this user, in the words of `access`.
+# openable PID...: print the processes with an smaps that this user cannot open, and why not.
 openable() {
     section access
     for pid; do
-        if { :; } <"$pid/smaps"; then
-            continue
-        elif [ -e "$pid/smaps" ]; then
-            echo "$pid denied"
-        elif [ -e "$pid/stat" ]; then
-            echo "$pid unsupported"
-        fi
+        open "$pid" "$pid/smaps"
+        case $opened in denied | unsupported) echo "$pid $opened" ;; esac
     done 2>/dev/null
 }
 
-thread_facts() { # PID/task/TID...
+# open PID FILE: sets $opened to ok, denied, unsupported (there is no such file) or gone (there is no such process).
+# Only open() shows it: [ -r ] is true for a file of /proc that open() refuses with EACCES.
+open() {
+    opened=gone
+    if { :; } <"$2"; then
+        opened=ok
+    elif [ -e "$2" ]; then
+        opened=denied
+    elif [ -e "$1/stat" ]; then
+        opened=unsupported
+    fi
+}
+
+# thread_facts PID/task/TID...: print the section thread.
+thread_facts() {
     section thread
     if wished cgroup; then set -- cgroup / "$@"; else set -- / "$@"; fi
     records stat cmdline "$@"
 }
 
-# texts PID...: each smaps (of a PID/task/TID too) behind the header that tail -n +1 puts there. /dev/null is in the
-# list because tail prints no header above a single file. GNU's stops at the first file that it cannot read to its end;
-# another goes on behind that.
+# texts PLACE...: print each smaps of a PID or PID/task/TID, with the header that tail -n +1 prints above it. /dev/null
+# is in the list because tail prints no header above a single file. GNU tail stops at the first file that it cannot read
+# to the end; then it is started again with the files after that.
 texts() {
     while [ "$#" -gt 0 ]; do
         section smaps
@@ -437,20 +468,21 @@ texts() {
                 shell_texts $files
                 return
                 ;;
-            *) told=$(tail -n +1 /dev/null $files 2>&1 >&4) ;;
+            *) errors=$(tail -n +1 /dev/null $files 2>&1 >&4) ;;
         esac
         check "$?"
-        case $told in *"error reading '"*) ;; *) return ;; esac
-        stopped=${told##*"error reading '"}
+        case $errors in *"error reading '"*) ;; *) return ;; esac
+        stopped=${errors##*"error reading '"}
         while [ "$#" -gt 0 ]; do
-            one=$1
+            place=$1
             shift
-            [ "${one%%/*}" != "${stopped%%/*}" ] || break
+            [ "${place%%/*}" != "${stopped%%/*}" ] || break
         done
     done
 } 4>&1
 
-# group PID...: their texts, and in $times how long they took; behind it the pid of one that was read by itself.
+# group PID...: print their texts, and add a line to $times: the seconds since boot before and after, and the pid if the
+# group has only one.
 group() {
     [ "$#" -gt 0 ] || return 0
     clock
@@ -462,40 +494,35 @@ group() {
     times="$times$began $now$alone$newline"
 }
 
-# clock: sets $now to the seconds since boot, of which the kernel tells hundredths; date(1) would be a fork.
+# clock: sets $now to the seconds since boot, with hundredths. date(1) would be a fork.
 clock() {
     now=
     [ ! -r uptime ] || read -r now _ <uptime
 }
 
-# access PID...: only open() knows; [ -r ] says yes where open() says EACCES. Adds to $lines the Uid line of each.
+# access PID...: print the result of open() for each. Adds the Uid line of each to $lines, and a living thread of each
+# zombie to $living.
 access() {
-    for one; do
+    for process; do
         before=$living
         while IFS= read -r line; do
             case $line in
-                State:?Z*) living_threads "$one" ;;
+                State:?Z*) living_threads "$process" ;;
                 Uid:*)
-                    lines="$lines$newline$one/status:$line"
+                    lines="$lines$newline$process/status:$line"
                     break
                     ;;
             esac
-        done <"$one/status"
-        place=$one
+        done <"$process/status"
+        place=$process
         [ "$living" = "$before" ] || place=${living##* }
-        if { :; } <"$place/$maps"; then
-            echo "$one ok"
-        elif [ -e "$place/$maps" ]; then
-            echo "$one denied"
-        elif [ -e "$one/stat" ]; then
-            echo "$one unsupported"
-        else
-            echo "$one gone"
-        fi
+        open "$process" "$place/$maps"
+        echo "$process $opened"
     done 2>/dev/null
 }
 
-# facts PID...: after the reading: who it was, its state, and with rollup the kernel's own sum; whole, each closed by a NUL.
+# facts PID...: print, after the reading, the sections access, uid and facts: identity, state and, with rollup, the
+# kernel's own sums of each process.
 facts() {
     section access
     lines=
@@ -520,7 +547,8 @@ facts() {
     fi
 }
 
-read_all() { # PID... [/ PID...]...
+# read_all PID... [/ PID...]...: print the sections of the read phase.
+read_all() {
     times='' these='' uids=' ' now='' living=''
     for word in "$@" /; do
         case $word in
@@ -540,8 +568,10 @@ read_all() { # PID... [/ PID...]...
     fi
 }
 
-# What the shell reads by itself. $text prints a text as it is: echo would read the backslashes in it.
-shell_lines() { # FILE...
+# The next three functions read with the shell alone. $text prints a text unchanged: echo may interpret backslashes.
+
+# shell_lines FILE...: print the lines that begin with $beginning, as grep -H does. Adds to $cut and $zombies, as stats.
+shell_lines() {
     for file; do
         while IFS= read -r line || [ -n "$line" ]; do
             case $line in "$beginning"*) $text "$file:$line$newline" ;; esac
@@ -551,8 +581,9 @@ shell_lines() { # FILE...
     done 2>/dev/null
 }
 
-# shellcheck disable=SC3045 # only where this shell's read has -d
-shell_records() { # FILE...
+# shell_records FILE...: print each file as records closed by a NUL, as grep -zH does.
+# shellcheck disable=SC3045 # only if this shell's read has -d
+shell_records() {
     for file; do
         if [ "$shell_words" = x ]; then
             while IFS= read -r -d '' record || [ -n "$record" ]; do
@@ -568,14 +599,15 @@ shell_records() { # FILE...
     done 2>/dev/null
 }
 
-# shellcheck disable=SC3045 # only where this shell's read has -d
-shell_texts() { # FILE...
+# shell_texts FILE...: print each file after a header, as tail does.
+# shellcheck disable=SC3045 # only if this shell's read has -d
+shell_texts() {
     $text "==> /dev/null <==$newline"
     for file; do
         { :; } <"$file" || continue
         $text "$newline==> $file <==$newline"
         if [ "$shell_words" = x ]; then
-            # All at once: bash reads ahead and seeks back after each line, and then the kernel begins anew.
+            # The whole file in one read: after each line, bash seeks back to its end, and the kernel starts over.
             IFS= read -r -d '' line <"$file"
         else
             while IFS= read -r line; do $text "$line$newline"; done <"$file"
@@ -584,7 +616,8 @@ shell_texts() { # FILE...
     done 2>/dev/null
 }
 
-body() { # list | read PIDS | both PIDS
+# body list | read PIDS | both PIDS: print the body of a phase, or of both.
+body() {
     phase=$1
     shift
     if [ "$phase" != read ]; then
@@ -597,7 +630,7 @@ body() { # list | read PIDS | both PIDS
     fi
 }
 
-# try NAME PID...: read this file of each in a process of its own; adds PID:ITS_PID to $tried.
+# try NAME PID...: read this file of each in a process of its own; adds PID:READER_PID to $tried.
 try() {
     name=$1
     shift
@@ -610,7 +643,7 @@ try() {
     done
 }
 
-# stuck SECONDS list|read|both PID...: prints the pids of which a file that the phase reads does not come back.
+# stuck SECONDS list|read|both PID...: print the pids with a file of this phase that blocks its reader that long.
 stuck() {
     seconds=$1 phase=$2 tried='' named=''
     shift 2
@@ -618,21 +651,22 @@ stuck() {
     [ "$phase" = list ] || try "$maps" "$@"
     [ "$phase" != read ] || try cmdline "$@"
     sleep "$seconds" >/dev/null 4>/dev/null || return 0
-    for one in $tried; do
-        read -r line <"/proc/${one#*:}/stat" || continue
+    for pair in $tried; do
+        read -r line <"/proc/${pair#*:}/stat" || continue
         case ${line##*") "} in
             [ZX]*) ;;
             *)
-                kill -KILL "${one#*:}"
-                [ "$named" = "${one%%:*}" ] || echo "${one%%:*}"
-                named=${one%%:*}
+                kill -KILL "${pair#*:}"
+                [ "$named" = "${pair%%:*}" ] || echo "${pair%%:*}"
+                named=${pair%%:*}
                 ;;
         esac
     done
 }
 
-# look SECONDS list|read|both PID...: nothing comes from this phase. If some process keeps its files, as one whose
-# mmap_lock nobody gives back, name it and give the phase up: what waits for it may not even be killed.
+# look SECONDS list|read|both PID...: find out why this phase prints nothing. If a file of some process blocks its
+# reader, as when the process's mmap_lock is never released, print the pid and give up the phase: a blocked reader may
+# not even die when killed.
 look() {
     kill -USR1 "$$"
     pids=$(stuck "$@")
@@ -641,15 +675,16 @@ look() {
     end_below "$$"
     # shellcheck disable=SC2086 # a list of pids: split it
     set -- $pids
-    while [ "$#" -gt 200 ]; do shift; done # the others are found the next time
+    # At most 200 fit into the line; the others are found the next time.
+    while [ "$#" -gt 200 ]; do shift; done
     echo "$nonce stuck $*" >&4
     exit 0
 }
 
-# phase list | read PIDS | both PIDS, where PIDS are PID... [/ PID...]...: while it runs the client says nothing but
-# `look`, so whatever else comes on the real stdin (fd 3), first of all its end, means stop. The packing of a reading
-# makes way for others, but not what reads: it holds the mmap_lock. All of it runs in the background, since a shell can
-# leave off waiting only there.
+# phase list | read PIDS | both PIDS, where PIDS are PID... [/ PID...]...: run a phase. Meanwhile the client sends only
+# `look`, so any other input on the real stdin (fd 3), and above all its end, means stop. gzip of a read phase runs with
+# low priority, but the reader does not: it holds the mmap_lock of the process. The phase runs in the background, since
+# a signal can interrupt a shell only in `wait`.
 phase() {
     [ "$1" = both ] || echo "$nonce $1 $compression"
     case $compression:$1 in
@@ -658,7 +693,7 @@ phase() {
         *) body "$@" </dev/null 3<&- & ;;
     esac
     packer=$! looking='' given_up=''
-    # Last: some bash waits for what it has started if a signal comes while it starts a pipeline.
+    # The watcher starts last: if a signal arrives while some bash starts a pipeline, bash waits for its children.
     {
         while read -r line seconds; do
             case $line:$seconds in
@@ -689,22 +724,23 @@ phase() {
     echo "$nonce over"
 }
 
-# Which tools. grep is asked by what it does, since BusyBox can leave out any option; what GNU's can do, its name says.
+# choose_tools: sets $reader, $text, $filter, $compression, $nicely and $archiver. BusyBox can be built without any of
+# its options, so its grep is tried; GNU grep needs only its name.
 choose_tools() {
-    said=$(grep -azHs --version 2>&1 </dev/null)
+    version=$(grep -azHs --version 2>&1 </dev/null)
     [ "$?" -ne 126 ] || fail noexec
-    case $said in
+    case $version in
         *BusyBox*) reader=busybox ;;
         *) reader=gnu ;;
     esac
-    case $said in
+    case $version in
         *"GNU grep"*) ;;
         *) case $(echo x | grep -azHsc '' 2>/dev/null) in *:1) ;; *) reader='sh' ;; esac ;;
     esac
     for tool in tail printf; do command -v "$tool" >/dev/null 2>&1 || reader='sh'; done
     text='printf %s'
     [ "$reader" != sh ] || choose_builtins
-    # Some would make a /dev/stderr where there is none.
+    # Some awks would create a file /dev/stderr if there is none.
     filter=
     if [ -e /dev/stderr ] && command -v awk >/dev/null 2>&1; then filter='awk'; fi
     compression=plain
@@ -714,6 +750,7 @@ choose_tools() {
     if wished exe; then choose_archiver; fi
 }
 
+# choose_builtins: sets $text, $nul and $shell_words (x if read can stop at a NUL) for a shell that reads by itself.
 # shellcheck disable=SC3045 # read -d is only tried
 choose_builtins() {
     if [ "$(command -v printf)" = printf ]; then
@@ -727,7 +764,8 @@ choose_builtins() {
     shell_words=$({ $nul && $text x; } | { IFS= read -r -d '' _ && IFS= read -r -d '' found; echo "$found"; } 2>/dev/null)
 }
 
-# Without --numeric-owner GNU tar asks for the name of every owner, which can go over the network.
+# choose_archiver: sets $archiver. Without --numeric-owner, GNU tar looks up the name of every owner, possibly over the
+# network.
 choose_archiver() {
     archiver='tar --numeric-owner --format=gnu'
     $archiver -cf - /dev/null >/dev/null 2>&1 && return
@@ -735,19 +773,20 @@ choose_archiver() {
     $archiver -cf - /dev/null >/dev/null 2>&1 || fail tar
 }
 
-# choose_maps: what to read of each. `self` is not in a recorded tree.
+# choose_maps: sets $maps to the file to read of each process. A recorded tree has no `self`: there, pids are tried.
 choose_maps() {
     maps=smaps
     wished rollup_only || return 0
-    for one in self [0-9]*; do
-        if [ -e "$one/smaps_rollup" ]; then
+    for pid in self [0-9]*; do
+        if [ -e "$pid/smaps_rollup" ]; then
             maps=smaps_rollup
             return 0
         fi
     done
 }
 
-above_all() { # PID: sets $above to it and what started it, and so on
+# above_all PID: sets $above to it and all its ancestors.
+above_all() {
     above=
     word "$1"
     while [ "${word:-0}" -gt 1 ]; do
@@ -756,16 +795,19 @@ above_all() { # PID: sets $above to it and what started it, and so on
     done
 }
 
-namespace_number() { # sets $word to that of our pid namespace, to nothing in a recorded tree
+# namespace_number: sets $word to the number of the script's pid namespace, or to nothing in a recorded tree.
+namespace_number() {
     word=
     [ -r self/ns/pid ] || return 0
-    number_behind ino: self/fdinfo/5 5<self/ns/pid # since Linux 5.14
+    # Since Linux 5.14.
+    number_behind ino: self/fdinfo/5 5<self/ns/pid
     [ -z "$word" ] || return 0
     number=$(readlink self/ns/pid 2>/dev/null)
     number=${number#*\[}
     word "${number%]}"
 }
 
+# begin: print the first frame.
 begin() {
     number_behind KernelPageSize: self/smaps
     page_size=${word:-$(getconf PAGESIZE 2>/dev/null)}
@@ -777,7 +819,7 @@ begin() {
     kernel=$word
     first_word sys/kernel/random/boot_id
     boot_id=$word
-    # read is part of the shell, so self is this shell, numbered as this procfs sees it.
+    # read is a builtin, so self is this shell, with its pid in this procfs.
     number_behind Pid: self/status
     probe_pid=$word
     above_all "$probe_pid"
@@ -786,14 +828,16 @@ begin() {
         "pid_namespace=$word reader=$reader compression=$compression probe_pid=$probe_pid"
 }
 
-answer() { # COMMAND WORDS: one line of stdin
+# answer COMMAND WORDS: execute one line of stdin.
+answer() {
     case $1:$2 in
         quit:)
             echo "$nonce bye"
             exit 0
             ;;
         list:*[!0-9/\ ]* | read:*[!0-9/\ ]* | skip:*[!0-9\ ]*) fail request ;;
-        look:*) ;; # the phase ended meanwhile
+        # The phase ended before the line arrived.
+        look:*) ;;
         skip:*) skipped=$2 ;;
         list:) phase list ;;
         list:*)
@@ -814,7 +858,8 @@ main() {
         exit 1
     fi
     cd "$proc_root" 2>/dev/null || fail proc_root
-    if [ ! -e self ]; then # in a recorded tree
+    # A recorded tree has no self; it must have a process.
+    if [ ! -e self ]; then
         set -- [0-9]*
         [ "$1" != '[0-9]*' ] || fail proc_root
     fi
@@ -832,5 +877,5 @@ main() {
     exit 0
 }
 
-# The last line: when main reads stdin, no shell has a part of this script still to read there.
+# The last line: once main reads stdin, the shell has read all of this script from it.
 main

@@ -67,7 +67,7 @@ class Reader:
     def read(self, window: Window, boundaries: Positions) -> Rows:
         """Parse every block of a window, in order.
 
-        `boundaries` are the positions between two processes' texts: a block ends there, whatever follows. Text between
+        `boundaries` are the positions between two processes' texts: a block ends there in any case. Text between
         a boundary, or the window's beginning, and the next mapping line belongs to no block.
         """
         headers = read_headers(window, self._place_codes)
@@ -247,9 +247,10 @@ class Template:
         """Mask of the bytes outside the values, as words."""
 
     def read(self, window: Window, at: Positions) -> tuple[NDArray[np.int64], Flags]:
-        """Read the blocks whose fields begin at these positions.
+        """Read the blocks that have their fields at these positions.
 
-        Returns the numbers, a (keys, blocks) matrix, and a mask of the blocks that fit; numbers of others mean nothing.
+        Returns the numbers, a (keys, blocks) matrix, and a mask of the blocks that fit. The numbers of the other blocks
+        mean nothing.
         """
         texts = window.cut(at, self._padded)  # (blocks, bytes)
         # XOR with the expected bytes leaves zeros where a block equals the template: values that are 0, too.

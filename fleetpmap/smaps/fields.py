@@ -1,7 +1,7 @@
-"""The kernel's fields of smaps, as data.   [fields] ─► general, table, reports, docs
+"""The kernel's fields of smaps, as data.   [fields] ─► reference_parser, table, reports, docs
 
 Source: Documentation/filesystems/proc.rst; fs/proc/task_mmu.c, show_smap() and its history. A new kernel field is one
-row of FIELDS. A key that is not here is kept all the same: `column_name` derives its name.
+row of FIELDS. A key that is not in the table is kept as well: `column_name` derives its name.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ class Field:
     """One line of a mapping's block."""
 
     key: str
-    """As the kernel prints it, without the colon."""
+    """The kernel's key, without the colon."""
     column: str
-    """Our name of it, in every report and export."""
+    """The column's name in every report and export."""
     unit: Unit
     since: str
-    """The first kernel that prints it; `vendor` for kernels that are not upstream's."""
+    """First kernel that prints it; `vendor` if only kernels with vendors' patches do."""
     meaning: str
-    """One sentence."""
+    """Meaning of the field, in one sentence."""
     totals: Totals
-    """Over several processes: `sum` adds up exactly, `upper bound` counts what they share once per process, `none` does
-    not add at all."""
+    """Meaning of its sum over several processes: `sum` is exact, `upper bound` counts shared pages once per process,
+    `none` has no meaning."""
 
 
 FIELDS = (
@@ -100,7 +100,7 @@ FIELDS = (
     Field("Name", "name", "text", "vendor",
           "Old Android's name of an anonymous mapping; here it is the mapping's path.", "none"),
 )  # fmt: skip  # a table: two lines a field read better than eight
-"""Every field known, in the order of a recent kernel; what only vendors print comes last."""
+"""All known fields, in the order of a recent kernel; fields of vendors' kernels come last."""
 
 FIELD_BY_KEY = MappingProxyType({field.key: field for field in FIELDS})
 
@@ -108,10 +108,10 @@ _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-
 
 
 def column_name(key: str) -> str:
-    """Our name of a kernel key: the table's, or for a key that it lacks the key in snake case with `_kib`.
+    """Return the column name of a kernel key: the table's, or for an unknown key the key in snake case with `_kib`.
 
-    `HugeThing` is `huge_thing_kib`. A key we do not know is taken for a size whether or not its line says kB: all the
-    keys without that unit that kernels have printed so far are in the table.
+    `HugeThing` is `huge_thing_kib`. An unknown key counts as a size whether or not its line says kB: the table has all
+    keys without that unit that kernels have printed so far.
     """
     known = FIELD_BY_KEY.get(key)
     if known is not None:
@@ -120,7 +120,7 @@ def column_name(key: str) -> str:
 
 
 def field_columns(keys: Iterable[str]) -> dict[str, str]:
-    """The columns of all fields we know and of `keys`, by kernel key; two keys that would share one name do not."""
+    """Return the column names of all known fields and of `keys`, by kernel key. Names are made distinct with `_`."""
     columns = {field.key: field.column for field in FIELDS if field.unit != "text"}
     for key in keys:
         if key in columns:

@@ -1,11 +1,11 @@
-"""The mapping line.   general, fast ─► [header]
+"""The mapping line.   reference_parser, block_parser ─► [grammar]
 
     55f523c9f000-55f523cc1000 r-xp 00000000 08:02 5505067                    /sbin/cgmanager
     start        end          perms offset  device inode                     path
 
-Padding stands before the path, or a single space. The path is the rest of the line: it may hold spaces, tabs and bytes
-that are not UTF-8 (only a newline is escaped, as \\012). A line without a path ends after the inode, with or without a
-space. Source: fs/proc/task_mmu.c, show_map_vma().
+Padding or a single space stands in front of the path. The path is the rest of the line: it may hold spaces, tabs and
+bytes that are not UTF-8 (only a newline is escaped, as \\012). A line without a path ends after the inode, with or
+without a space. Source: fs/proc/task_mmu.c, show_map_vma().
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import re
 from typing import NamedTuple
 
 HEADER_BEGINNING = re.compile(rb"[0-9a-f]{8,16}-|[0-9a-f]{1,16}\Z")
-"""What makes a line a mapping line, good or bad; the second form is one cut off before its dash."""
+"""Beginning of a mapping line, well formed behind it or not; the second form is a line cut off before its dash."""
 
-# The newline in front is what makes it fast: the engine jumps from one to the next.
+# The newline in front makes it fast: the engine jumps from one newline to the next.
 BLOCK_BREAK = re.compile(rb"\n(?=" + HEADER_BEGINNING.pattern + rb")")
 """The newline in front of a mapping line."""
 
@@ -28,14 +28,14 @@ _HEADER = re.compile(
 _PLACE = re.compile(rb"([0-9a-f]+:[0-9a-f]+) ([0-9]+)(?: +(.*))?", re.DOTALL)
 _INODE_LIMIT = 2**64
 ROLLUP = b"[rollup]"
-"""The path in the only mapping line of /proc/PID/smaps_rollup, which is no mapping."""
+"""Path in the only mapping line of /proc/PID/smaps_rollup, which is not a mapping."""
 
 SIZE_MAX = 2**57
-"""Bytes in one mapping at most: twice what five levels of page tables can address, so that sums stay in 64 bits."""
+"""Largest size of a mapping, in bytes: twice the reach of five levels of page tables, so that sums stay in 64 bits."""
 
 
 class Place(NamedTuple):
-    """The end of a mapping line: what is mapped there. A few hundred of them serve a hundred thousand mappings."""
+    """The mapped object: the end of a mapping line. A few hundred serve a hundred thousand mappings."""
 
     device: str
     inode: int
@@ -53,7 +53,7 @@ class Header(NamedTuple):
 
 
 def read_place(line_end: bytes) -> Place | None:
-    """The part of a mapping line from the device on, without the newline; None if it is none."""
+    """Parse a mapping line from the device on, without the newline; None if it is malformed."""
     match = _PLACE.fullmatch(line_end)
     if match is None:
         return None
@@ -64,7 +64,7 @@ def read_place(line_end: bytes) -> Place | None:
 
 
 def read_header(line: bytes) -> Header | None:
-    """A mapping line, without the newline; None if it is none."""
+    """Parse a mapping line without its newline; None if it is malformed."""
     match = _HEADER.fullmatch(line)
     place = read_place(match["place"]) if match else None
     if match is None or place is None:

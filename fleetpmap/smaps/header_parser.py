@@ -4,7 +4,7 @@
     ▲           ▲            ▲     ▲       ▲▲
     at          dash         space offset  offset_end, then place
 
-The numbers end at the line's first dash and its first and third space, whatever their widths. The rest of the line, the
+The numbers end at the line's first dash and its first and third space, at any width. The rest of the line, the
 place (device, inode, path), repeats from line to line and becomes a code. `grammar` describes the line.
 """
 

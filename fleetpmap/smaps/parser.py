@@ -1,11 +1,12 @@
-"""smaps text to columns.   wire ─► [parse] ─► table
+"""smaps text to columns.   wire ─► [parser] ─► table
 
 Input: the texts of /proc/PID/smaps of a host's processes, one after the other in one buffer. Output: one array per
 field, one slot per mapping. Source: Documentation/filesystems/proc.rst; fs/proc/task_mmu.c, show_smap().
 
-    buffer ─► windows of whole blocks ─► fast.Reader ─► rows ─► all rows ─► those of the processes that are whole
+    buffer ─► windows of whole blocks ─► block_parser.Reader ─► rows ─► rows of the whole processes ─► columns
 
-A text's last block takes the general path if its last line lacks the newline: the fast path reads whole lines only.
+Windows ignore the bounds of processes: 4,000 small ones are read as fast as one large one. A text's last block goes to
+the reference parser if its last line lacks the newline, since the block parser reads whole lines only.
 """
 
 from __future__ import annotations
@@ -23,27 +24,30 @@ from fleetpmap.smaps.header_parser import PERMS
 from fleetpmap.smaps.line_codes import Codes
 from fleetpmap.smaps.parsed_rows import Codebook, Rows, join
 from fleetpmap.smaps.reference_parser import BLOCK_LIMIT, last_block_start, read_blocks, signature
-from fleetpmap.smaps.text_buffer import NEWLINE, Bytes, Flags, Positions, Window
+from fleetpmap.smaps.text_buffer import NEWLINE, Bytes, Flags, Positions, borrowed_window
 
 _WINDOW = 2 * 2**20
-"""Bytes read at once: about what a core's cache holds. Larger waits for memory, smaller for the interpreter."""
+"""Bytes of a window, about the size of a core's cache. A larger one waits for memory, a smaller one for the
+interpreter."""
 
 MAPPINGS_LIMIT = 300_000
-"""Mappings read at once; each takes some 200 bytes for as long as it is parsed, and a hostile one 40 of the text."""
+"""Mappings in one call at most. Each takes some 200 bytes while it is parsed; a hostile host can send one in 40."""
 FILES_LIMIT = 100_000
-"""Different files among them: each is an object."""
+"""Different files in one call at most: each is a Python object."""
 _NOWHERE = np.array([-1])
+"""A position that no block has."""
 Span = tuple[int, int]
 
 
 def parse(text: bytes | memoryview, spans: Sequence[Span] | None = None) -> SmapsColumns:
-    """The mappings of one or more processes.
+    """Parse the mappings of one or more processes.
 
-    `spans` are the byte ranges of the processes' texts: in order, without gaps, from 0 to the end; an empty one is a
-    process without mappings. None: the text is one process's.
+    `spans` are the byte ranges of the processes' texts: in order, without gaps, from 0 to the end. An empty range is a
+    process without mappings. Without `spans`, the text is one process's.
 
     Raises:
-        SmapsError: a process's text is not smaps, or was cut off (see general.read_process); the first such process's.
+        SmapsError: a process's text is not smaps, or is cut off (see reference_parser.read_process); the error is that
+            of the first such process.
         ValueError: spans that overlap, leave a gap or do not cover the text.
     """
     columns, errors = parse_processes(text, [(0, len(text))] if spans is None else spans)
@@ -55,16 +59,18 @@ def parse(text: bytes | memoryview, spans: Sequence[Span] | None = None) -> Smap
 def parse_processes(
     text: bytes | memoryview, spans: Sequence[Span], check: Callable[[], None] = lambda: None
 ) -> tuple[SmapsColumns, dict[int, SmapsError]]:
-    """The mappings of the processes whose texts are whole; for each of the others, by its place in `spans`, why not.
+    """Parse the mappings of all processes with a whole text, and return an error for each of the others.
 
-    A process that has an error has no mapping in the columns. The error's offset counts from the beginning of that
-    process's text. Arguments as parse(); `check` is called every few megabytes, and may raise.
+    Errors are by index into `spans`; a process with an error has no mapping in the columns. An error's offset counts
+    from the beginning of that process's text. Arguments as for parse(); `check` is called every few megabytes, and may
+    raise.
 
     Raises:
         ValueError: spans that overlap, leave a gap or do not cover the text.
     """
     starts, stops = _bounds(len(text), spans)
     rows, reader, read_to = _read(text, starts, stops, check)
+    # Blocks belong to the process that their first byte belongs to: `first` row and number of rows of each process.
     first = np.searchsorted(rows.at, starts)
     counts = np.searchsorted(rows.at, stops) - first
     process = np.repeat(np.arange(len(starts), dtype=np.int32), counts)
@@ -92,31 +98,31 @@ def _bounds(size: int, spans: Sequence[Span]) -> tuple[Positions, Positions]:
 def _read(
     text: bytes | memoryview, starts: Positions, stops: Positions, check: Callable[[], None]
 ) -> tuple[Rows, Reader, int]:
-    """Every block of the buffer, whichever process's, in order; and how far it was read, until there were too many."""
+    """Read every block of the buffer, in order, until a limit is exceeded. The last result is where reading ended."""
     buffer = np.frombuffer(text, np.uint8) if len(text) else np.zeros(0, np.uint8)
     reader = Reader()
     parts: list[Rows] = []
     count, read_to = 0, len(text)
-    window = Window()
-    for begin, end, is_whole in _pieces(text, buffer, starts, stops):
-        check()
-        if is_whole:
-            window.load(buffer, begin, end)
-            inside = stops[np.searchsorted(stops, begin, "right") : np.searchsorted(stops, end)]
-            parts.append(reader.read(window, inside - begin))
-        else:
-            parts.append(reader.read_alone(bytes(text[begin:end]), begin))
-        count += len(parts[-1].at)
-        if count > MAPPINGS_LIMIT or len(reader.places.items()) > FILES_LIMIT:
-            read_to = end
-            break
+    with borrowed_window() as window:
+        for begin, end, is_whole in _pieces(text, buffer, starts, stops):
+            check()
+            if is_whole:
+                window.load(buffer, begin, end)
+                inside = stops[np.searchsorted(stops, begin, "right") : np.searchsorted(stops, end)]
+                parts.append(reader.read(window, inside - begin))
+            else:
+                parts.append(reader.read_alone(bytes(text[begin:end]), begin))
+            count += len(parts[-1].at)
+            if count > MAPPINGS_LIMIT or len(reader.places.items()) > FILES_LIMIT:
+                read_to = end
+                break
     return join(parts), reader, read_to
 
 
 def _pieces(
     text: bytes | memoryview, buffer: Bytes, starts: Positions, stops: Positions
 ) -> Iterator[tuple[int, int, bool]]:
-    """The buffer in pieces, in order: windows of whole lines (True), last blocks that lack their newline (False)."""
+    """Split the buffer into pieces (begin, end, is_whole): windows of whole lines; last blocks without a newline."""
     begin = 0
     not_empty = stops > starts
     ends_in_newline = buffer[stops[not_empty] - 1] == NEWLINE
@@ -130,19 +136,20 @@ def _pieces(
 
 
 def _windows(text: bytes | memoryview, begin: int, end: int, stops: Positions) -> Iterator[tuple[int, int, bool]]:
+    """Split whole lines into windows of about _WINDOW bytes that end where a block or a process ends."""
     while begin < end:
         target = min(begin + _WINDOW, end)
         following = BLOCK_BREAK.search(text, target, min(target + BLOCK_LIMIT, end))
         if following is not None or end - target <= BLOCK_LIMIT:
             stop = following.end() if following else end
             yield begin, stop, True
-        else:  # the block at `target` is too long, or what follows a process's last one is no block
+        else:  # the block at `target` is too long, or a process ends near it and its end is not followed by a block
             last = _last_break(text, max(begin, target - BLOCK_LIMIT), target)
             place = int(np.searchsorted(stops, last, "right"))
             stop = int(stops[place])
             if stop <= target or stop - last <= BLOCK_LIMIT:
                 yield begin, stop, True
-            else:  # of a process with such a block no mapping is kept, so nothing else of it need be read
+            else:  # a block over the limit refuses its process: read enough to find that out, and skip the rest
                 first = max(begin, int(stops[place - 1]) if place else 0)
                 if begin < first:
                     yield begin, first, True
@@ -151,7 +158,7 @@ def _windows(text: bytes | memoryview, begin: int, end: int, stops: Positions) -
 
 
 def _last_break(text: bytes | memoryview, begin: int, end: int) -> int:
-    """Where the last block begins that does so between two places; `begin` if there is none."""
+    """Return the last position between two others at which a block begins, or `begin` if there is none."""
     start = begin
     for match in BLOCK_BREAK.finditer(text, begin, end):
         start = match.end()
@@ -161,21 +168,24 @@ def _last_break(text: bytes | memoryview, begin: int, end: int) -> int:
 def _is_bad(
     rows: Rows, process: Codes, starts: Positions, stops: Positions, first: Positions, counts: Positions
 ) -> Flags:
-    """Which processes the general path has to find fault with."""
+    """Return a mask of the processes that are not whole; the reference parser then finds the error.
+
+    `process` is each row's process; `first` and `counts` are the rows of each process.
+    """
     at = np.concatenate((rows.at, _NOWHERE))
-    bad: Flags = (at[first] != starts) & (stops > starts)  # it does not begin with a mapping
-    # An end in front of its start, or at it, makes this a huge number.
+    bad: Flags = (at[first] != starts) & (stops > starts)  # the text does not begin with a mapping
+    # For an end at or below its start the difference wraps around to a huge number.
     bad[process[rows.bad | (rows.end - rows.start - np.uint64(1) >= SIZE_MAX)]] = True
     repeats = (rows.end[1:] <= rows.end[:-1]) & (process[1:] == process[:-1])
-    bad[process[1:][repeats]] = True
+    bad[process[1:][repeats]] = True  # a mapping ends no further than the one in front of it
     several = np.flatnonzero(counts > 1)
     last = first[several] + counts[several] - 1
-    bad[several[rows.last_keys[last] != rows.last_keys[last - 1]]] = True  # torn
+    bad[several[rows.last_keys[last] != rows.last_keys[last - 1]]] = True  # torn: the last block ends with another key
     return bad
 
 
 def _error(text: bytes, check: Callable[[], None]) -> SmapsError:
-    """What is wrong with the text of a process that the fast path did not accept."""
+    """Return the error in the text of a process that the block parser refused."""
     try:
         for _ in read_blocks(text, check):
             pass
@@ -195,6 +205,7 @@ def _too_many() -> SmapsError:
 
 
 def _columns(text: bytes | memoryview, rows: Rows, reader: Reader, process: Codes, stops: Positions) -> SmapsColumns:
+    """Resolve codes to names. `stops` are the ends of each row's process's text."""
     place_codes, places = in_row_order(rows.places, reader.places.items())
     devices: Codebook[str] = Codebook()
     paths: Codebook[str] = Codebook()
@@ -221,7 +232,10 @@ def _coded(codes: Codes, names: Sequence[str]) -> Coded:
 
 
 def _in_text_order(text: bytes | memoryview, rows: Rows, stops: Positions) -> dict[str, NDArray[np.int64]]:
-    """The fields that a row has, in the order in which the text first has them."""
+    """Return the fields that any row has, in the order in which the text first has them.
+
+    The text is looked at only where a key first comes up: nearly always in the first row alone.
+    """
     first_rows: dict[str, int] = {}
     for key, column in rows.fields.items():
         if len(column) and column[0] != NULL:  # nearly always

@@ -1,10 +1,10 @@
-"""The general path: one process's text, line by line.   fast, parse ─► [general]
+"""The reference parser: one process's text, line by line.   block_parser, parser ─► [reference_parser]
 
-Slow and plain. It says what smaps is: the fast path hands over every block that has no usual shape, and errors come
-from here. Grammar:
+It is slow and plain, and defines what smaps is: the block parser hands over every block of an unusual shape, and all
+errors come from here. Grammar:
 
     text  = *block                    empty for a kernel thread; ends of mappings only rise
-    block = header line, 1*field      see header.py; a key stands at most once in a block
+    block = header line, 1*field      see grammar.py; a key stands at most once in a block
     field = key ":" *(space / tab) (number [" kB"] / words)     a size always has its unit
 """
 
@@ -28,12 +28,12 @@ _LINE = re.compile(rb"([A-Za-z_][A-Za-z0-9_.()]*):[ \t]*(?:([0-9]+)( kB)?[ \t]*|
 _LABEL = re.compile(rb"\n([A-Za-z_][A-Za-z0-9_.()]*:)")
 _WHOLE_FLAGS = re.compile(rb"(?:[a-z0-9?]{2} ?)*")
 BLOCK_LIMIT = 64 << 10
-"""Bytes of one mapping's text at most: four times what a path of PATH_MAX takes with each byte of it escaped. Without a
-limit a text without line breaks, or of nothing else, would be searched, split and copied as a whole."""
+"""Longest text of one mapping, in bytes: four times a path of PATH_MAX with every byte escaped. Without a limit, a text
+without line breaks, or of nothing but line breaks, would be searched, split and copied as a whole."""
 _VALUE_MAX = SIZE_MAX // KIB
 _VALUE_DIGITS = len(str(_VALUE_MAX))
 _CHECK_EVERY = 1000
-"""Mappings from one call of `check` to the next: some milliseconds."""
+"""Mappings between two calls of `check`: some milliseconds."""
 _TORN_HINT = "the process probably exited while it was read: read it again"
 
 
@@ -43,20 +43,20 @@ class Block:
 
     header: Header
     numbers: dict[str, int] = field(default_factory=dict)
-    """Kernel key to value as printed, in the order of the text."""
+    """Values by kernel key, as printed, in text order."""
     flags: str | None = None
-    """None if there is no such line, or it lacks its newline: some of them may be missing."""
+    """VmFlags; None without that line, or if it lacks its newline, since some flags may then be missing."""
     last_key: str = ""
-    """The key of the last line: the same in every whole block of one text."""
+    """Key of the last line: the same in every whole block of one text."""
 
 
 def read_process(text: bytes) -> list[Block]:
-    """Every mapping of one process, in order; [] for an empty text.
+    """Parse every mapping of one process, in order; [] for an empty text.
 
-    A text that stops in the middle of a mapping is an error, not a shorter process. It is seen by a last line that is
-    not whole, and by a last block that does not end with the key that the block before it ends with. A cut that no
-    text can show loses no number silently: right between two mappings those in front of it are whole; between two flags
-    of the very last line the flags are null; after a line of the very first mapping its further fields are null.
+    A text that stops in the middle of a mapping is an error, not a shorter process. Two signs give it away: the last
+    line is not whole, or the last block ends with another key than the block in front of it. Three cuts leave no sign,
+    and lose no number silently: right between two mappings those in front of the cut are whole; between two flags of
+    the very last line the flags are null; after a line of the very first mapping its further fields are null.
 
     Raises:
         SmapsError: not smaps, a key twice in one mapping, a mapping that comes again, or torn; `offset` counts from the
@@ -66,11 +66,11 @@ def read_process(text: bytes) -> list[Block]:
 
 
 def read_blocks(text: bytes, check: Callable[[], None]) -> Iterator[Block]:
-    """The same, one after the other. `check` is called now and then, and may raise."""
+    """Yield the mappings of read_process() one by one. `check` is called every thousand mappings, and may raise."""
     before: Block | None = None
     count = start = stop = 0
     key = ""
-    """The last key of the block in front of `before`."""
+    """Last key of the block in front of `before`."""
     while stop < len(text):
         if count % _CHECK_EVERY == 0:
             check()
@@ -78,7 +78,7 @@ def read_blocks(text: bytes, check: Callable[[], None]) -> Iterator[Block]:
         following = BLOCK_BREAK.search(text, start, longest)
         stop = following.end() if following else min(len(text), longest)
         block = read_block(text[start:stop], start, is_last=stop == len(text), before=count)
-        # A mapping that grows while it is read comes twice, and overlaps; but it ends further on the second time.
+        # A mapping that grows while it is read is printed twice: the second one overlaps the first and ends higher.
         if before is not None and block.header.end <= before.header.end:
             raise _repeated(block.header, start)
         yield block
@@ -89,13 +89,13 @@ def read_blocks(text: bytes, check: Callable[[], None]) -> Iterator[Block]:
 
 
 def read_block(text: bytes, offset: int = 0, *, is_last: bool = False, before: int = 0) -> Block:
-    """One mapping, from its header line to the end of its last field.
+    """Parse one mapping, from its header line to the end of its last field.
 
-    `offset` is where it stands in its process's text, `is_last` that nothing follows it there, and `before` the number
-    of mappings in front of it: for the error.
+    For the error: `offset` is its position in its process's text, `is_last` is true if nothing follows it there, and
+    `before` is the number of mappings in front of it.
 
     Raises:
-        SmapsError: a line that does not belong into smaps, or a key twice; of a smaps_rollup too.
+        SmapsError: a line that does not belong in smaps, a key twice, or the text is a smaps_rollup.
     """
     if len(text) > BLOCK_LIMIT and HEADER_BEGINNING.match(text):
         hint = "no kernel prints that much"
@@ -131,17 +131,17 @@ def read_block(text: bytes, offset: int = 0, *, is_last: bool = False, before: i
         at += len(line) + 1
     block.last_key = key
     if not text.endswith(b"\n"):
-        block.flags = None  # the line may have been longer
+        block.flags = None  # the line may be cut off
     return block
 
 
 def read_flags(text: bytes) -> str:
-    """What stands behind `VmFlags:`, without the spaces around it."""
+    """Return the flags from the text behind `VmFlags:`, without the spaces around them."""
     return text.strip(b" \t").decode("utf-8", "surrogateescape")
 
 
 def last_block_start(text: bytes) -> int:
-    """Where the last block of a text begins; where none does in its last BLOCK_LIMIT bytes, one byte before these."""
+    """Return the position of the last block; if none begins in the last BLOCK_LIMIT bytes, one byte before these."""
     first = max(0, len(text) - BLOCK_LIMIT - 1)
     start = first
     for match in BLOCK_BREAK.finditer(text, first):
@@ -150,10 +150,10 @@ def last_block_start(text: bytes) -> int:
 
 
 def signature(text: bytes | memoryview, start: int, stop: int) -> bytes:
-    """The labels of the text's first block, in order: texts whose blocks begin with the same keys have the same.
+    """Return the labels of the first block between two positions, in order; b"" for an empty text.
 
-    The text is what lies from `start` to `stop`; of an empty one b"". Values, widths and paths play no part in it, and
-    nothing is checked: what is no smaps has a signature too.
+    Texts with the same signature come from kernels that print the same fields. Values, widths and paths play no part.
+    Nothing is checked: a text that is not smaps has a signature, too.
     """
     stop = min(stop, start + BLOCK_LIMIT)
     following = BLOCK_BREAK.search(text, start, stop)
@@ -161,7 +161,7 @@ def signature(text: bytes | memoryview, start: int, stop: int) -> bytes:
 
 
 def _read_line(line: bytes, offset: int) -> tuple[str, int | bytes]:
-    """A field's key and its value: the number, or the words."""
+    """Parse one line of a block into its key and its value: a number, or the words."""
     match = _LINE.fullmatch(line)
     if match is None:
         raise SmapsError(f'expected a field ("Rss:   4 kB"), got {_shown(line)}', offset=offset)
@@ -169,7 +169,7 @@ def _read_line(line: bytes, offset: int) -> tuple[str, int | bytes]:
     if key in TEXT_KEYS:
         return key, line[match.end(1) + 1 :].lstrip(b" \t")
     digits = match[2]
-    maybe_cut = match[3] is None and key in SIZE_KEYS  # without its unit it may be the beginning of a longer number
+    maybe_cut = match[3] is None and key in SIZE_KEYS  # without its unit it may be cut off in the middle of a number
     if digits is not None and not maybe_cut and len(digits) <= _VALUE_DIGITS and int(digits) <= _VALUE_MAX:
         return key, int(digits)
     if digits is not None or key in FIELD_BY_KEY:
@@ -180,7 +180,7 @@ def _read_line(line: bytes, offset: int) -> tuple[str, int | bytes]:
 
 
 def _ends_whole(text: bytes) -> bool:
-    """Whether the last line is all there: ended by a newline, or of a form that cannot have been longer."""
+    """Return True if the last line is whole: it ends with a newline, or has a form that cannot have been longer."""
     if text.endswith(b"\n"):
         return True
     line = text[text.rfind(b"\n") + 1 :]
@@ -212,5 +212,5 @@ def _torn(whole: int, offset: int) -> SmapsError:
 
 
 def _shown(line: bytes) -> str:
-    """A line for a message: what a host sent, so nothing of it reaches a terminal unescaped."""
+    """Quote the beginning of a line for a message. It is a host's text, so it must not reach a terminal unescaped."""
     return ascii(line[:60].decode("latin-1"))

@@ -1,11 +1,11 @@
-"""A fleet watched.   collector ─► rounds ─► history, growth ─► render, cli
+"""The same question every few seconds, and the growth since the first round.   collection ─► [watch] ─► cli
 
-rounds    the same question every few seconds, over connections that stay open
-history   what a trend and "since the start" need of each round, and no more
-growth    a report with both as columns
+rounds    rounds over sessions that stay open
+history   the sizes of the last rounds and of the first
+growth    a report with two columns more: growth since the start, and trend
 line      a round in one line
-keys      what a key does to what is shown
-window    the part of a report that there is room for
+keys      a pressed key applied to the state of the screen
+viewport  the lines of a report that fit on the screen
 """
 
 from fleetpmap.watch.growth import with_growth
@@ -13,6 +13,6 @@ from fleetpmap.watch.history import History
 from fleetpmap.watch.keys import Showing, keys_in, pressed
 from fleetpmap.watch.line import round_line
 from fleetpmap.watch.rounds import Round, Rounds
-from fleetpmap.watch.viewport import Window
+from fleetpmap.watch.viewport import Viewport
 
-__all__ = ["History", "Round", "Rounds", "Showing", "Window", "keys_in", "pressed", "round_line", "with_growth"]
+__all__ = ["History", "Round", "Rounds", "Showing", "Viewport", "keys_in", "pressed", "round_line", "with_growth"]

@@ -1,6 +1,6 @@
-"""A report with what became of each row.   report, history ─► [growth] ─► Report
+"""Add the growth of each row to a report.   report, history ─► [growth] ─► Report
 
-Two columns more: how much a row's PSS grew since the start, and its last rounds as a line of signs.
+Two columns: the growth of a row's PSS since the start, and its last rounds as a line of signs.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _SIGNS = "▁▂▃▄▅▆▇█"
 
 
 def with_growth(report: Report, history: History, hosts: Sequence[str]) -> Report:
-    """The report with the columns `since_start_kib` and `trend` wherever a row is a host, a mapping or a process.
+    """Return the report with the columns `since_start_kib` and `trend` where rows are hosts, mappings or processes.
 
-    `hosts` are those that the report is about.
+    `hosts`: those of the report.
     """
     brief = report.brief and with_growth(report.brief, history, hosts)
     return replace(report, tables=tuple(_grown(table, history, hosts) for table in report.tables), brief=brief)
 
 
 def sparkline(sizes: Sequence[int | None]) -> str:
-    """One sign for each size, the lowest from the least and the highest from the most; a space where there is none."""
+    """Draw sizes as signs: [4, None, 8, 6] gives `▁ █▄`. None is a space; spaces before the first size are dropped."""
     known = [size for size in sizes if size is not None]
     if not known:
         return ""
@@ -39,15 +39,15 @@ def _grown(table: Table, history: History, hosts: Sequence[str]) -> Table:
     keys = list(_keys(table, hosts))
     if not keys:
         return table
-    lost: list[Cell] = [None] * (len(table) - len(keys))  # of the row (N more)
-    grown: list[Cell] = [*(history.since_start(row) for row in keys), *lost]
-    trends: list[Cell] = [*(sparkline(history.trend(row)) for row in keys), *lost]
+    folded: list[Cell] = [None] * (len(table) - len(keys))  # the row (N more) has none
+    grown: list[Cell] = [*(history.since_start(row) for row in keys), *folded]
+    trends: list[Cell] = [*(sparkline(history.trend(row)) for row in keys), *folded]
     more = (Column("since_start_kib", "delta", grown), Column("trend", "text", trends))
     return replace(table, columns=(*table.columns, *more))
 
 
 def _keys(table: Table, hosts: Sequence[str]) -> Iterator[Sequence[Key]]:
-    """What each row is in the history, but for the row (N more); nothing where the rows are something else."""
+    """Yield each row's keys in the history, without the row (N more); none where the history has no such rows."""
     names = {column.name for column in table.columns}
     rows = slice(0, len(table) - bool(table.more))
     if {"host", "pid"} <= names:

@@ -1,6 +1,6 @@
-"""What each round leaves behind.   rounds ─► [history] ─► growth
+"""The sizes of the last rounds, for trend and growth.   rounds ─► [history] ─► growth
 
-Of each round the PSS of every host, every mapping of a host and every process: RSS where a kernel tells no PSS.
+A size is the PSS of a host, of a mapping on a host or of a process in one round; the RSS where a kernel has no PSS.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from fleetpmap.snapshot import ANSWERED, Snapshot
 from fleetpmap.table import sums
 
 KEPT = 24
-"""Rounds that a trend shows at most: one sign each."""
+"""Rounds in a trend at most: one sign each."""
 
 Key = tuple[str, ...]
 """("host", HOST), ("mapping", HOST, MAPPING) or ("process", HOST, PID)."""
 Sizes = dict[Key, int]
+"""KiB by key, of one round. A host where nothing matched has 0; a key without a known size is missing."""
 
 
 class History:
-    """The sizes of the last rounds, and those of the round in which each thing was seen first, in KiB."""
+    """The sizes of the last rounds, and the first size of each key, in KiB."""
 
     def __init__(self) -> None:
         self.started: datetime | None = None
@@ -34,7 +35,7 @@ class History:
         self._first: Sizes = {}
 
     def add(self, snapshot: Snapshot) -> None:
-        """One round more."""
+        """Add a round."""
         self.started = self.started or snapshot.run.started
         sizes = _sizes(snapshot)
         self._rounds.append(sizes)
@@ -42,11 +43,11 @@ class History:
             self._first.setdefault(key, size)
 
     def trend(self, keys: Sequence[Key]) -> list[int | None]:
-        """The sum over these keys in each of the last rounds; None where none of them was there."""
+        """Return the sum of these keys in each of the last rounds; None for a round that has none of them."""
         return [_total(sizes, keys) for sizes in self._rounds]
 
     def since_start(self, keys: Sequence[Key]) -> int | None:
-        """How much they grew, all together, since each was seen first; None if none of them is there now."""
+        """Return the summed growth of these keys, each since its first size; None if the last round has none."""
         if not self._rounds:
             return None
         now = [key for key in keys if key in self._rounds[-1]]
@@ -54,8 +55,8 @@ class History:
 
 
 def _total(sizes: Sizes, keys: Iterable[Key]) -> int | None:
-    found = [sizes[key] for key in keys if key in sizes]
-    return sum(found) if found else None
+    known = [sizes[key] for key in keys if key in sizes]
+    return sum(known) if known else None
 
 
 def _sizes(snapshot: Snapshot) -> Sizes:
@@ -64,7 +65,7 @@ def _sizes(snapshot: Snapshot) -> Sizes:
     of_host = host_slots(snapshot)
     by_host = sums(values, of_host, len(hosts)).tolist()
     sizes: Sizes = {
-        ("host", host.name): max(size, 0)  # one where nothing matched holds nothing
+        ("host", host.name): max(size, 0)  # NULL, which is negative, where nothing matched
         for host, size in zip(snapshot.hosts, by_host, strict=True)
         if host.status in ANSWERED
     }
@@ -73,6 +74,7 @@ def _sizes(snapshot: Snapshot) -> Sizes:
         if size != NULL:
             sizes["process", process.host, str(process.pid)] = size
     names = table.mapping.names
+    # A row's host and mapping as one number, host × number of names + name: host 2 and name 5 of 100 make 205.
     pairs, group = np.unique(of_host.astype(np.int64) * max(len(names), 1) + table.mapping.codes, return_inverse=True)
     for pair, size in zip(pairs.tolist(), sums(values, group, len(pairs)).tolist(), strict=True):
         if size != NULL:

@@ -1,7 +1,7 @@
-"""What a key does.   typed ─► [keys] ─► Showing
+"""Apply pressed keys to the state of the screen.   terminal input ─► [keys] ─► Showing
 
-A key that is no character comes as an escape sequence (ECMA-48; SS3 where the terminal is in application mode). Those
-that scroll are read as the letters that do the same.
+A terminal sends a key that is no character as an escape sequence (ECMA-48; SS3 in application mode). The keys that
+scroll are replaced by the letters that do the same.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from fleetpmap.catalogue import BY_RANK, WATCHED_VIEWS
-from fleetpmap.watch.viewport import Window
+from fleetpmap.watch.viewport import Viewport
 
 SORTS = (None, *(size.name for size in BY_RANK if size.is_watch_sort))
-"""The columns that `s` goes through; None: the view's own order."""
+"""The sizes in the order in which `s` sorts by them; None: the view's own order."""
 HELP = (
     (f"1 … {len(WATCHED_VIEWS)}, v", f"view: {', '.join(WATCHED_VIEWS)}; v the next"),
     ("s", "sort by the next size"),
@@ -33,53 +33,57 @@ _SAME_AS = {
     **dict.fromkeys(("\x1b[H", "\x1b[1~", "\x1b[7~"), "g"),
     **dict.fromkeys(("\x1b[F", "\x1b[4~", "\x1b[8~"), "G"),
 }
-"""Arrows, PageUp and PageDown, Home and End, as terminals send them."""
+"""The letters for arrows, PageUp and PageDown, Home and End, by the sequences that terminals send."""
 _KEY = re.compile(r"\x1b+(?:[\[O][0-?]*[ -/]*[@-~]?|.)?|.", re.DOTALL)
 _BEGUN = re.compile(r"\x1b+(?:[\[O][0-?]*[ -/]*)?\Z")
 _VIEW_OF = {str(number): view for number, view in enumerate(WATCHED_VIEWS, 1)}
 """Number keys to views."""
-_NO_ROOM = Window()
+_NO_ROOM = Viewport()
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """What is on the screen."""
+    """The state of the screen."""
 
     view: str
     sort: str | None = None
     host: str | None = None
     """The only host shown; None: all."""
     top: int = 0
-    """The line of the report that comes first; from Window.last on it is the end."""
+    """The first line of the report that is shown, from 0; anything above Viewport.last means the end."""
     paused: bool = False
     helping: Showing | None = None
-    """What the help hides; None: there is no help."""
+    """The state to return to after the help; None: no help is shown."""
     quit: bool = False
 
 
 def keys_in(typed: str) -> list[str]:
-    """The keys in what was typed: characters, and what nobody knows as it came."""
+    """Split typed text into keys: characters, and unknown escape sequences as they are."""
     return [_SAME_AS.get(key.replace("\x1bO", "\x1b["), key) for key in _KEY.findall(typed)]
 
 
 def is_begun(typed: str) -> bool:
-    """Whether it ends within a key, or with Escape, which nothing tells from that but a silence after it."""
+    """Return whether the text ends within a key, or with Escape. Only a pause after it shows that it was Escape."""
     return _BEGUN.search(typed) is not None
 
 
 def pressed(
-    showing: Showing, key: str, hosts: Sequence[str], views: Sequence[str] = WATCHED_VIEWS, window: Window = _NO_ROOM
+    showing: Showing,
+    key: str,
+    hosts: Sequence[str],
+    views: Sequence[str] = WATCHED_VIEWS,
+    viewport: Viewport = _NO_ROOM,
 ) -> Showing:
-    """What is shown after a key; one that means nothing changes nothing, but for the help, which it ends.
+    """Return the state after a key. A key without a meaning ends the help, and else changes nothing.
 
-    `views`: those of WATCHED_VIEWS that there is something to show in. `window`: what is seen now. Where other rows are
-    shown, or in another order, one is at their beginning.
+    `views`: those of WATCHED_VIEWS that have something to show. `viewport`: the lines shown now. Where other rows are
+    shown, or another order, the screen begins at the first line.
     """
     match key:
-        case "j" | "k" | " " | "b" | "g" | "G" if window.last or not showing.helping:
-            return replace(showing, top=_scrolled(showing.top, key, window))
+        case "j" | "k" | " " | "b" | "g" | "G" if viewport.last or not showing.helping:
+            return replace(showing, top=_scrolled(showing.top, key, viewport))
         case "q":
             return replace(showing, quit=True)
         case _ if showing.helping:
@@ -99,10 +103,12 @@ def pressed(
     return showing
 
 
-def _scrolled(top: int, key: str, window: Window) -> int:
-    top = min(top, window.last)
-    to = {"j": top + 1, "k": top - 1, " ": top + window.page, "b": top - window.page, "g": 0, "G": window.last}[key]
-    return min(max(to, 0), window.last)
+def _scrolled(top: int, key: str, viewport: Viewport) -> int:
+    top = min(top, viewport.last)
+    to = {"j": top + 1, "k": top - 1, " ": top + viewport.page, "b": top - viewport.page, "g": 0, "G": viewport.last}[
+        key
+    ]
+    return min(max(to, 0), viewport.last)
 
 
 def _next(choices: Sequence[T], now: T, step: int) -> T:

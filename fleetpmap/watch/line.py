@@ -1,4 +1,4 @@
-"""A round in one line.   Snapshot ─► [line] ─► a log, the head of the screen"""
+"""Format a round as one line.   Snapshot ─► [line] ─► a log, the head of the screen"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fleetpmap.table import total
 
 
 def round_line(snapshot: Snapshot, first: Snapshot) -> str:
-    """A round in one line: when, the hosts that answered of those asked, processes read, their PSS, and its change."""
+    """Format a round: time, hosts that answered of those asked, processes read, their PSS, and its growth."""
     coverage = snapshot.coverage
     now, before = _size(snapshot), _size(first)
     change = "?" if now is None or before is None else f"{now - before:+d}"

@@ -1,6 +1,6 @@
-"""The same question again and again.   collector ─► [rounds] ─► history, cli
+"""Repeat a collection over sessions that stay open.   collector ─► [rounds] ─► history, cli
 
-Over connections that stay open. No terminal here: whoever draws takes the rounds as they come.
+No terminal here: the caller draws the rounds as they are yielded.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostSnapshot, Snapshot
 
 _PAUSE_S = 0.2
-"""How often a pause is looked at."""
+"""Seconds between two looks at `paused`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round found."""
+    """The result of one round."""
 
     snapshot: Snapshot
     answers: Mapping[str, HostSnapshot]
-    """Each host's own part."""
+    """Each host's own part, by name."""
 
     def of(self, host: str | None) -> Snapshot:
-        """One host alone; None: the whole fleet."""
+        """Return the snapshot of one host; None: of the whole fleet."""
         return self.snapshot if host is None else Snapshot.assemble([self.answers[host]], self.snapshot.run)
 
 
 class Rounds:
-    """Asks the same hosts the same question, over connections that stay open in between."""
+    """Asks the same hosts the same question again and again. A context manager: leaving it closes the sessions."""
 
     def __init__(
         self,
@@ -79,17 +79,17 @@ class Rounds:
         return Round(snapshot, answers)
 
     def repeat(self, interval_s: float, count: int | None, paused: Event | None = None) -> Iterator[Round]:
-        """A round every `interval_s` seconds, from begin to begin, until `stop` is set or there were `count` of them.
+        """Yield a round every `interval_s` seconds, from begin to begin, until `stop` is set or `count` are done.
 
-        One that takes longer is followed by the next at once. While `paused` is set, nobody is asked.
+        A round that takes longer is followed by the next at once. While `paused` is set, no host is asked.
         """
         done = 0
         while not self._stop.is_set():
             due = time.monotonic() + interval_s
-            found = self.look()
+            latest = self.look()
             if self._stop.is_set():
                 return  # cut short: half the hosts are no round
-            yield found
+            yield latest
             done += 1
             if done == count or self._stop.wait(max(0.0, due - time.monotonic())):
                 return
@@ -97,7 +97,7 @@ class Rounds:
                 pass
 
     def close(self) -> None:
-        """Close the connections. A host that is being asked fails; nobody waits for it."""
+        """Close the sessions, without waiting: a host that is being asked then fails."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._sessions.close()
 

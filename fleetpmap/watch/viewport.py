@@ -1,4 +1,4 @@
-"""The part of a report that there is room for.   lines ─► [window] ─► keys, the screen"""
+"""The lines of a report that fit on the screen.   lines ─► [viewport] ─► keys, the screen"""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """So many of these lines can be seen at once; `top` is the first of them, counted from 0.
+class Viewport:
+    """The lines of a report, of which `height` are seen at once. `top` is the first line seen, counted from 0.
 
-    A table's heading stays above its rows: it takes the place of the first line, which is why a page is a line less.
+    A table's heading stays above its rows: it takes the place of the first line seen, so a page is a line less.
     """
 
     lines: Sequence[str] = ()
     height: int = 0
     tables: int = 0
-    """How many blocks are tables: the first ones. An empty line ends a block."""
+    """Number of tables, which are the first blocks of the report. An empty line ends a block."""
 
     @property
     def last(self) -> int:
-        """The top from which the end can be seen."""
+        """The largest top: from there the end is seen."""
         return max(len(self.lines) - self.height, 0)
 
     @property
@@ -29,13 +29,13 @@ class Window:
         return max(self.height - 1, 1)
 
     def seen(self, top: int) -> list[str]:
-        """The lines from there on; from `last` if that is less."""
+        """Return the lines seen from `top` on, or from `last` if that is less."""
         top = min(top, self.last)
         heading, rest = self._heading(top), self.lines[top : top + self.height]
         return [*rest] if heading is None else [heading, *rest[1:]]
 
     def place(self, top: int) -> str:
-        """Which they are; empty if they are all."""
+        """Return the range of the lines seen, for the status line; empty if all lines are seen."""
         if not self.last:
             return ""
         top = min(top, self.last)
@@ -43,7 +43,10 @@ class Window:
         return f"lines {first}-{top + self.height} of {len(self.lines)}"
 
     def _heading(self, top: int) -> str | None:
-        """What stands in place of the line at `top`; None where that is no row of a table, or there is hardly room."""
+        """Return the heading to show in place of the line at `top`.
+
+        None where that line is no row of a table, and where the screen has less than three lines.
+        """
         above = self.lines[:top]
         ended = [number for number, line in enumerate(above) if not line]
         begin = ended[-1] + 1 if ended else 0

@@ -112,15 +112,15 @@ class Decoder:
         """
         if self._done:
             return
-        came = f"after {self._output_size:,} bytes"
+        after = f"after {self._output_size:,} bytes"
         if not self.begun:
             raise self._error(
-                f"the probe did not start: the output ended {came} without a word of it",
+                f"the probe did not start: the output ended {after} without a word of it",
                 hint="the login there has to be able to run `sh -s`; -vv shows what came instead",
             )
         where = "while" if self._phase is not None else "after"
         raise self._error(
-            f"the answer was cut {where} {DOING[self._stage]}, {came}",
+            f"the output was cut {where} {DOING[self._stage]}, {after}",
             hint="the connection broke or the probe was killed there: run it again",
         )
 
@@ -239,7 +239,7 @@ class Decoder:
         return RemoteError(message, host=self._host, stage=self._stage, hint=hint)
 
     def _wrong(self, what: str) -> ProtocolError:
-        return self._error(f"not the answer of our probe: {what}", hint="-vv shows what came")
+        return self._error(f"not the output of fleetpmap's probe: {what}", hint="-vv shows what came")
 
     def _error(self, message: str, *, hint: str) -> ProtocolError:
         return ProtocolError(message, host=self._host, stage=self._stage, hint=hint)

@@ -111,7 +111,7 @@ class Phase:
         try:
             self._packed.write(piece)
         except OSError as error:
-            message = f"its answer cannot be kept in {gettempdir()}: {error.strerror}"
+            message = f"its output cannot be stored in {gettempdir()}: {error.strerror}"
             raise self.error(message, hint="make room there, or name another directory in TMPDIR") from error
         self.size += len(piece)
         self.received.packed += len(piece)
@@ -171,7 +171,7 @@ class Phase:
 
     def malformed(self, what: MalformedError) -> ProtocolError:
         """Return the error about text that the probe does not print."""
-        return self.error(f"not the answer of our probe: {what}", hint="-vv shows what came")
+        return self.error(f"not the output of fleetpmap's probe: {what}", hint="-vv shows what came")
 
     def _unpacked(self) -> bytes:
         """Return the next piece, unpacked; b"" at the end."""
@@ -195,7 +195,7 @@ class Phase:
             try:
                 piece = self._gunzip.decompress(packed, _PIECE)
             except zlib.error as error:
-                raise MalformedError(f"what came is not gzip ({error})") from error
+                raise MalformedError(f"the body is not gzip ({error})") from error
             self._gunzip_out += len(piece)
             self._check_expansion()
             if piece:

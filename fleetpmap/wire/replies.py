@@ -65,7 +65,7 @@ def parse_capabilities(words: list[str]) -> Capabilities:
             probe_pid=number(bytes_of(values["probe_pid"])) if values["probe_pid"] else None,
         )
     except KeyError as error:
-        raise MalformedError(f"the first frame does not say {error.args[0]}") from error
+        raise MalformedError(f"the first frame lacks {error.args[0]}") from error
 
 
 def build_listing(

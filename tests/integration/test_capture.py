@@ -1,4 +1,4 @@
-"""What `--capture` keeps, `show` shows: on twenty real hosts, view by view, byte for byte; and how it is kept."""
+"""`show` of a capture equals the run: on twenty real hosts, view by view, byte for byte; and the capture's files."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_users_narrow_by_name(demo: tuple[Snapshot, Path]):
 
 
 def test_unit_needs_what_was_read(demo: tuple[Snapshot, Path]):
-    """--unit on a capture of a run that did not read cgroups says so: nobody would match."""
+    """--unit on a capture without cgroups is refused with that reason: no process would match."""
     with pytest.raises(UsageError, match="does not hold the cgroups"):
         load(demo[1] / "cap", Selection(unit="gunicorn"))
 
@@ -251,7 +251,7 @@ def test_one_host_in_two_captures_is_refused(demo: tuple[Snapshot, Path]):
 
 
 def test_a_machine_counted_once_stays_counted_once(sshd: Sshd, tmp_path: Path):
-    """--once-per-machine is kept with the capture: the second name still says whose processes are whose."""
+    """--once-per-machine is stored in the capture: the second name still refers to the first."""
     with Target(f"fpo{os.getpid() % 100000}") as target, CaptureWriter(tmp_path / "cap") as writer:
         question = Question(Selection(pids=(target.pid,)), ssh=sshd.options)
         fleet = (sshd.host("here"), sshd.host("again"))
@@ -344,7 +344,7 @@ def test_a_hosts_directory(name: str, directory: str):
 
 
 def test_every_capture_tells_what_it_is_made_of(demo: tuple[Snapshot, Path]):
-    """Of a matched process there are the files that were read, and of a denied one that it was."""
+    """A matched process has the files that were read; a denied one has a mark."""
     tree = demo[1] / "cap" / "web-01"
     assert sorted(file.name for file in (tree / "1843").iterdir()) == ["cmdline", "smaps", "stat", "status"]
     assert sorted(file.name for file in (tree / "612").iterdir()) == ["cmdline", "smaps.denied", "stat", "status"]
@@ -354,7 +354,7 @@ def test_every_capture_tells_what_it_is_made_of(demo: tuple[Snapshot, Path]):
 
 
 def test_an_archive_holds_files_and_nothing_else(tmp_path: Path):
-    """No owner, no time, no link: the same bytes for whoever writes them."""
+    """No owner, no time, no link: every user writes the same bytes."""
     with demo_inventory() as inventory:
         _captured(tuple(inventory.hosts.values())[:1], tmp_path / "cap.tar")
     with tarfile.open(fileobj=io.BytesIO((tmp_path / "cap.tar").read_bytes())) as archive:

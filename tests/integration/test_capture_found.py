@@ -51,7 +51,7 @@ def test_what_was_not_copied_is_not_known():
 
 
 def test_one_hosts_tree(tmp_path: Path):
-    """A directory whose entries are processes is one host, called as the directory is."""
+    """A directory with processes as entries is one host, with the directory's name."""
     tree = shutil.copytree(FAKE_PROC / "web-02", tmp_path / "box")
     snapshot = load(tree, GUNICORN)
     assert [host.name for host in snapshot.hosts] == ["box"]
@@ -85,7 +85,7 @@ def test_smemcap(tmp_path: Path):
 
 
 def _smemcap(tree: Path, uid: int) -> bytes:
-    """What smemcap writes: no end-of-archive blocks, the owner in each header, no slash behind a directory."""
+    """A tar as smemcap writes it: no end-of-archive blocks, the owner in each header, no slash behind a directory."""
     out = io.BytesIO()
 
     def add(name: str, kind: bytes, content: bytes = b"") -> None:

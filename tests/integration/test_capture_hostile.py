@@ -1,4 +1,4 @@
-"""A capture that somebody else made: what is refused, with which reason, and that nothing is written for it."""
+"""A capture from a hostile source: each fault is refused with its reason, and nothing is written."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ def test_a_damaged_zst_is_refused(good: Path, tmp_path: Path, place: int):
 
 
 def test_the_archive_itself_is_good(good: Path):
-    """What the table spoils is read when it is not spoilt."""
+    """The capture that the table damages can be read when it is whole."""
     assert load(good.with_suffix(".tar"), Selection()).coverage.processes == {"read": 4}
 
 
@@ -317,7 +317,7 @@ def test_nothing_there():
 
 
 def test_a_file_that_the_manifest_does_not_list_is_not_read(good: Path, cap: Path):
-    """A cgroup put beside a process's files has no checksum: nobody can be selected by it."""
+    """A cgroup file added to a process has no checksum: no selection uses it."""
     (cap / "web-01/1843/cgroup").write_text("0::/system.slice/other.service\n")
     with pytest.raises(UsageError, match="does not hold the cgroups"):
         load(cap, Selection(unit="other"))

@@ -74,7 +74,7 @@ def output_of(channel: paramiko.Channel) -> tuple[bytes, bytes]:
 
 
 def until(holds: Callable[[], bool]) -> bool:
-    """Whether it comes to hold before the guard against hanging."""
+    """Return whether the condition becomes true before the time limit."""
     end = time.monotonic() + HANG_S
     while not holds() and time.monotonic() < end:
         time.sleep(0.01)
@@ -110,7 +110,7 @@ def test_a_command_is_words_not_a_shell_line(client):
 
 
 def test_a_command_that_does_not_exist_has_status_127(client):
-    """What a shell would say: the name and the reason on stderr, status 127."""
+    """The output is that of a shell: the name and the reason on stderr, status 127."""
     channel = start(client, "no-such-command-here")
     assert output_of(channel) == (b"", b"no-such-command-here: No such file or directory\n")
     assert channel.recv_exit_status() == 127
@@ -209,7 +209,7 @@ def test_host_key_line_is_a_line_of_known_hosts(server, tmp_path):
 
 
 def test_the_childs_environment_is_not_ours(client, monkeypatch):
-    """As over sshd, a command does not see the environment of who runs the server."""
+    """As over sshd, a command does not get the environment of the server's user."""
     monkeypatch.setenv("A_SECRET", "of ours")
     assert b"A_SECRET" not in output_of(start(client, "env"))[0]
 
@@ -247,7 +247,7 @@ def test_what_a_command_leaves_behind_is_ended(client):
 
 
 def test_closing_leaves_nothing(key):
-    """Whatever goes on when the server is closed, no thread, child or descriptor is left, and the port is free."""
+    """Closing a busy server leaves no thread, child or descriptor, and frees the port."""
     threads, descriptors = set(threading.enumerate()), open_descriptors()
     children = set(psutil.Process().children())
     with DemoServer(key) as server:
@@ -330,6 +330,6 @@ def test_the_passwd_of_a_laid_out_tree_is_beside_its_hosts(tmp_path):
 
 
 def test_importing_the_demo_does_not_import_paramiko():
-    """Who does not run the demo does not wait for it."""
+    """Only a run of the demo waits for its imports."""
     code = "import sys, fleetpmap.demo; sys.exit('paramiko' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

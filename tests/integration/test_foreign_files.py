@@ -88,7 +88,7 @@ def test_a_hostile_tar_is_refused(tmp_path: Path, case: str):
 
 
 def test_members_that_lie_apart_are_found_in_linear_time(tmp_path: Path):
-    """Twice 10,000 hosts, whose second round comes after all of the first: well below a second."""
+    """Twice 10,000 hosts, the second round after all of the first, take well below a second."""
     path = tmp_path / "apart.tar"
     blocks = [_header(f"h{number}/{pid}/stat") for pid in (1, 2) for number in range(10_000)]
     path.write_bytes(b"".join(blocks) + _END)
@@ -162,7 +162,7 @@ def test_a_file_with_holes_is_refused(tmp_path: Path):
 
 
 def test_a_copy_of_proc_from_beyond_the_calendar(tmp_path: Path):
-    """A directory whose time no calendar has is shown as one of 1970."""
+    """A directory with a time outside the calendar is shown with the year 1970."""
     (tmp_path / "cap/7").mkdir(parents=True)
     (tmp_path / "cap/7/stat").write_bytes(_STAT)
     with contextlib.suppress(OSError, OverflowError):  # a file system may not have such times either
@@ -212,7 +212,7 @@ def _rows(path: Path) -> None:
 
 
 def _show(path: Path, *more: str) -> tuple[subprocess.CompletedProcess[str], int, float]:
-    """What `show` says, the most memory that it or its child had in MiB, and its seconds of CPU."""
+    """Return the output of `show`, the peak memory of it or its child in MiB, and its seconds of CPU."""
     script = (
         "import resource, subprocess, sys\n"
         "done = subprocess.run(sys.argv[1:], capture_output=True, text=True)\n"
@@ -232,7 +232,7 @@ def _show(path: Path, *more: str) -> tuple[subprocess.CompletedProcess[str], int
     [("cap.tar.gz", _manifest_of_objects), ("doc.parquet", _document_of_objects), ("rows.parquet", _rows)],
 )
 def test_a_bomb_takes_neither_memory_nor_time(tmp_path: Path, name: str, make: Callable[[Path], None]):
-    """What unpacks to gigabytes is refused with the file's name, below a gigabyte and in seconds."""
+    """A file that unpacks to gigabytes is refused with its name, with less than a gigabyte and in seconds."""
     path = tmp_path / name
     make(path)
     assert path.stat().st_size < _MIB
@@ -308,7 +308,7 @@ def test_rows_that_no_kernel_prints_are_refused(tmp_path: Path, column: str):
 
 @pytest.mark.parametrize("key", ["pid", "start_ticks", "uid", "start_stack", "read_s"])
 def test_a_number_below_zero_is_refused(tmp_path: Path, key: str):
-    """Where it begins its stack, for one, is an address."""
+    """The beginning of the stack, for one, is an address."""
     processes = json.loads(zlib.decompress(b64decode(_metadata()["fleetpmap_processes"])))
     processes[0]["process"][key] = -1
     path = tmp_path / "odd.parquet"
@@ -363,7 +363,7 @@ def _opened_by(pid: str) -> list[str]:
 
 
 def test_the_limits_are_gone_after_the_reading(tmp_path: Path):
-    """What is exported from a good file may be as large as it is."""
+    """An export from a good file may be of any size."""
     code = (
         "import resource, sys\n"
         "from fleetpmap.cli.confined import reader\n"

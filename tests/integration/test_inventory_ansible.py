@@ -206,7 +206,7 @@ def test_json_of_something_else(tmp_path):
     ("name", "text"), [("hosts.ini", "[web]\n"), ("hosts.yml", "all:\n"), ("hosts", "[web]\nweb-01 a=b\n")]
 )
 def test_without_ansible_inventory(tmp_path, monkeypatch, name, text):
-    """Who reads INI and YAML is named, and the way round."""
+    """The message names the program that reads INI and YAML, and a way without it."""
     monkeypatch.setenv("PATH", str(tmp_path))  # where the program is looked for
     path = tmp_path / name
     path.write_text(text)

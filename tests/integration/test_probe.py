@@ -83,7 +83,7 @@ class Conversation:
     def left(self) -> list[str]:
         """stat of every process that still runs of what the probe started, itself included.
 
-        Not of zombies: whose parent is gone waits for init, which on some machines looks only every two seconds.
+        Zombies are left out: an orphan waits for init, which on some machines collects only every two seconds.
         """
         fields = [(stat, stat.rpartition(")")[2].split()) for stat in _stats()]
         return [
@@ -332,7 +332,7 @@ def test_only_for_users_that_are_not_in_the_file_others_are_asked(
     getent: str,
     name: str,
 ) -> None:
-    """A directory service can be far away, or not answer: who is in /etc/passwd is looked up there."""
+    """A directory service can be slow or down: uids in /etc/passwd are looked up there."""
     process = child(user=uid, group=uid, extra_groups=[])
     with Conversation(shell, Request(), env=tools("getent", getent)) as probe:
         assert probe.read(process.pid).users == {uid: name}
@@ -381,7 +381,7 @@ def test_owners_are_listed_only_on_request(tree: Tree) -> None:
 def test_names_that_may_be_cut_come_with_their_command_line(
     shell: list[str], without: str, tree: Tree, tools: Callable[[str, str], dict[str, str]]
 ) -> None:
-    """Fifteen bytes, whatever they are; nobody else's is read unless it is asked for."""
+    """Fifteen bytes of any kind; no other command line is read unless requested."""
     names = {1: "fourteen-bytes", 2: "exactly-fifteen", 3: "a) b (c) d (e f", 4: "sixteen-bytes-on"}
     for pid, name in names.items():
         tree.add(pid, name)
@@ -406,7 +406,7 @@ def test_what_is_above_the_probe_comes_with_its_command_line(shell: list[str]) -
 
 
 def test_each_group_has_its_time(shell: list[str], child: Callable[..., subprocess.Popen[bytes]]) -> None:
-    """Who is read by itself has a time of its own; the order is that of the line."""
+    """A process in its own group has a time of its own; the order is that of the line."""
     others = [child() for _ in range(4)]
     one, two, three, four = (process.pid for process in others)
     with Conversation(shell, Request()) as probe:
@@ -427,7 +427,7 @@ def test_each_group_has_its_time(shell: list[str], child: Callable[..., subproce
 def test_a_list_with_pids_brings_both_phases(
     shell: list[str], compress: bool, child: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    """As for who asks again: who is there now, and in the same phase what `read` would give."""
+    """A line `list PID` gives the current list and, in the same body, the output of `read`."""
     first = child()
     with Conversation(shell, Request(compress=compress)) as probe:
         before = probe.read(first.pid)
@@ -615,7 +615,7 @@ def _without_arguments(reading: Reading) -> Reading:
 
 
 def test_a_bare_shell_knows_its_uid_and_page_size(tools: Callable[[str, str], dict[str, str]]) -> None:
-    """What id and getconf would say, /proc says too."""
+    """The values of id and getconf are found in /proc too."""
     for tool in ("grep", "id"):
         tools(tool, "exit 127")
     with Conversation(["sh", "-s"], Request(), env=tools("getconf", "exit 127")) as probe:
@@ -727,7 +727,7 @@ def test_busybox_tools_give_the_same(tree: Tree, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("root", ["nowhere", "empty", "with 'quotes' and\nnewline"])
 def test_a_proc_root_without_processes_says_so(shell: list[str], tmp_path: Path, root: str) -> None:
-    """Whatever its name; an odd one is only a name to the shell."""
+    """Any name works; an odd one is only a name to the shell."""
     if root != "nowhere":
         (tmp_path / root).mkdir()
     with (

@@ -182,7 +182,7 @@ def stuck(channel: paramiko.Channel, nonce: bytes) -> None:
 
 
 def test_interrupt_at_any_moment(tmp_path: Path) -> None:
-    """^C twice, at twenty moments of a run over good, slow and hostile hosts: 130 and no traceback, within a second."""
+    """^C at twenty moments of a run over good, slow and hostile hosts: 130, no traceback, an end within a second."""
     servers = {
         "good": Server(good),
         "stuck": Server(stuck),
@@ -196,11 +196,8 @@ def test_interrupt_at_any_moment(tmp_path: Path) -> None:
             moment_s = moments.uniform(0.0, 1.5)
             time.sleep(moment_s)
             program.send_signal(signal.SIGINT)
-            with within(0.1 + LATE_S):
-                time.sleep(0.1)
-                program.send_signal(signal.SIGINT)
-                out, err = program.communicate(timeout=30)
+            with within(LATE_S):
+                _, err = program.communicate(timeout=30)
             # A shell shows 130 for -2, too: the interpreter had not begun to run our code.
             assert program.returncode in (130, -signal.SIGINT), f"at {moment_s:.2f} s: {program.returncode}, {err}"
-            assert out == "", f"at {moment_s:.2f} s"
             assert "Traceback" not in err, f"at {moment_s:.2f} s: {err}"

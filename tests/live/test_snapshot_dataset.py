@@ -1,4 +1,4 @@
-"""--save DIR/: a file for each run, whole whatever is killed when, and found again by time."""
+"""--save DIR/: a file for each run, whole even if writers are killed, and looked up by time."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_what_a_killed_writer_left_is_swept(runs: Path):
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path):
-    """What cannot be written is gone again."""
+    """A failed write leaves no file."""
     with pytest.raises(AttributeError):
         save_in(tmp_path, replace(small_fleet(), table=None))
     assert list(tmp_path.iterdir()) == []

@@ -36,7 +36,7 @@ def loaded(write: Write) -> Callable[[str], Inventory]:
 
 @pytest.fixture
 def mistakes(write: Write) -> Callable[[str], list[str]]:
-    """What is wrong with a text, a sentence each."""
+    """Return the mistakes of a text, one sentence each."""
 
     def mistakes_of(text: str) -> list[str]:
         with pytest.raises(InventoryError) as caught:
@@ -50,7 +50,7 @@ def mistakes(write: Write) -> Callable[[str], list[str]]:
 
 
 def test_option_beats_the_variable() -> None:
-    """-i names the inventory, whatever else there is."""
+    """-i names the inventory and beats every other place."""
     assert find_inventory("mine.toml", {"FLEETPMAP_INVENTORY": "theirs.toml"}) == Path("mine.toml")
 
 
@@ -392,7 +392,7 @@ def test_name_with_dots_and_no_quotes(text: str, expected: list[str], mistakes: 
 
 
 def test_two_spellings_of_one_host(mistakes: Callable[[str], list[str]]) -> None:
-    """Two tables whose names are equal in lower case are a mistake."""
+    """Two tables with names that are equal in lower case are a mistake."""
     assert mistakes("[hosts.web]\n[hosts.Web]") == [
         "the same host as hosts.web: names are compared in lower case - at hosts.Web"
     ]
@@ -474,7 +474,7 @@ def test_groups_of_one_depth_that_disagree(mistakes: Callable[[str], list[str]])
 
 
 def test_disagreement_that_a_nearer_table_settles(loaded: Callable[[str], Inventory]) -> None:
-    """What the host says itself cannot clash."""
+    """A setting in the host's own table cannot clash."""
     inventory = loaded(
         """
         [groups.web]
@@ -559,7 +559,7 @@ def test_file_that_is_not_utf8(tmp_path: Path) -> None:
 )
 @pytest.mark.timed
 def test_excess_is_a_mistake_of_the_file(tmp_path: Path, name: str, text: str) -> None:
-    """What is beyond Python's depth, its digits, or the time of its parser, is refused in one sentence, and soon."""
+    """A text beyond Python's depth, its digits, or the time of its parser is refused in one sentence, and soon."""
     (tmp_path / name).write_text(text)
     began = time.process_time()
     with pytest.raises(InventoryError, match="nested too deep, or a number too long, to be read"):

@@ -80,7 +80,7 @@ def test_names_fold(names: list[str], folded: str) -> None:
 @settings(deadline=None, database=None)
 @given(NAMES)
 def test_fold_and_expand_are_inverse(names: list[str]) -> None:
-    """What fold writes, expand reads, and -H takes: no name lost, none invented."""
+    """expand and -H read the text of fold back: no name is lost, none invented."""
     assert sorted(expand(fold(names))) == sorted(set(names))
 
 

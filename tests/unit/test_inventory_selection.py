@@ -164,13 +164,13 @@ def test_local_is_this_machine_without_ssh() -> None:
 
 @pytest.mark.parametrize("text", ["me@local", "local:22", "me@tree"])
 def test_user_or_port_without_ssh(text: str) -> None:
-    """What cannot be honoured is refused, not dropped."""
+    """A user or port without a meaning is refused, not dropped."""
     with pytest.raises(UsageError, match="a user or a port means nothing to a host that is reached without SSH"):
         select(FLEET, hosts=[text])
 
 
 def test_glob_chooses_from_the_inventory() -> None:
-    """web* is every host whose name begins so, in the inventory's order."""
+    """web* selects every host with that beginning, in the inventory's order."""
     assert names(select(FLEET, hosts=["WEB*,?b01"])) == ["web01", "web02", "db01"]
 
 
@@ -289,7 +289,7 @@ def test_exclude_drops_what_it_names() -> None:
 
 
 def test_exclude_comes_after_limit() -> None:
-    """What is in both is dropped."""
+    """A host in both is dropped."""
     assert names(select(FLEET, limit=["@prod"], exclude=["@web"])) == ["db01"]
 
 
@@ -344,7 +344,7 @@ def test_narrowing_by_an_unknown_group(option: str) -> None:
     ],
 )
 def test_ansible_patterns(text: str, expected: list[str]) -> None:
-    """First what is added, then every &, then every !, in whatever order they stand; a group needs no @."""
+    """Parts without a sign come first, then every &, then every !, in any written order; a group needs no @."""
     if expected:
         assert names(select(FLEET, limit=[text])) == expected
     else:
@@ -353,7 +353,7 @@ def test_ansible_patterns(text: str, expected: list[str]) -> None:
 
 
 def test_exclude_takes_ansible_patterns_too() -> None:
-    """What it means is dropped."""
+    """The hosts that it matches are dropped."""
     assert names(select(FLEET, exclude=["web:&prod:!web02", "tree"])) == ["web02", "db01", "edge.example.com"]
 
 

@@ -50,7 +50,7 @@ def reloaded(tmp_path: Path) -> Callable[[Snapshot], Snapshot]:
 
 @pytest.fixture
 def refusal(tmp_path: Path) -> Callable[[bytes], str]:
-    """What the user is told of a file with these bytes."""
+    """Return the error about a file with these bytes."""
 
     def told(content: bytes) -> str:
         path = tmp_path / "saved.parquet"
@@ -172,7 +172,7 @@ def test_numbers_of_64_bits(reloaded):
 
 
 def test_polars_reads_it(tmp_path: Path):
-    """The columns of --view mappings, whose they are, and a column for each field that any kernel has."""
+    """The columns of --view mappings, those of the process, and a column for each field of any kernel."""
     (tmp_path / "saved.parquet").write_bytes(_written(small_fleet()))
     frame = pl.read_parquet(tmp_path / "saved.parquet")
     assert {column.name for column in mappings(small_fleet()).tables[0].columns} < set(frame.columns)
@@ -191,7 +191,7 @@ def test_duckdb_reads_several(tmp_path: Path):
 
 
 def test_what_a_file_says_of_itself():
-    """Anybody can read when, how and on which hosts it was taken, without fleetpmap."""
+    """Time, command and hosts of a snapshot can be read without fleetpmap."""
     about = json.loads(pl.read_parquet_metadata(io.BytesIO(_written(small_fleet())))["fleetpmap_snapshot"])
     assert about["format"] == 1
     assert about["run"]["command"] == "fleetpmap run --match nginx"
@@ -298,7 +298,7 @@ def test_a_newer_format(refusal):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_parts_that_do_not_fit(refusal, forged, why):
-    """Whatever is amiss in the metadata is one sentence, and no view ever sees it."""
+    """Any fault in the metadata gives one sentence, and no view gets the snapshot."""
     told = refusal(forged)
     assert told.startswith("is not a whole snapshot (")
     assert why in told

@@ -8,13 +8,13 @@ import pytest
 
 from fleetpmap.render import plain
 from fleetpmap.report import hosts, merged, processes
-from fleetpmap.watch import History, Showing, Window, keys_in, pressed, with_growth
+from fleetpmap.watch import History, Showing, Viewport, keys_in, pressed, with_growth
 from fleetpmap.watch.growth import sparkline
 from fleetpmap.watch.keys import is_begun
 from snapshots import expected, failed, host, mapping, process, snapshot
 
 NAMES = ("web-01", "web-02")
-HUNDRED = Window(["a line"] * 100, 20)
+HUNDRED = Viewport(["a line"] * 100, 20)
 """A report of a hundred lines, of which twenty are seen."""
 
 
@@ -129,7 +129,7 @@ def test_any_key_ends_the_help():
 def test_help_that_is_longer_than_the_screen_is_scrolled():
     """The keys that scroll do not end it."""
     now = pressed(Showing("hosts"), "?", NAMES)
-    assert pressed(now, "j", NAMES, window=HUNDRED) == dataclasses.replace(now, top=1)
+    assert pressed(now, "j", NAMES, viewport=HUNDRED) == dataclasses.replace(now, top=1)
 
 
 @pytest.mark.parametrize(
@@ -150,19 +150,19 @@ def test_help_that_is_longer_than_the_screen_is_scrolled():
 )
 def test_key_that_scrolls(key: str, top: int, then: int):
     """By a line, a page, to an end: never past one, and back from where the report ends if it got shorter."""
-    assert pressed(Showing("hosts", top=top), key, NAMES, window=HUNDRED) == Showing("hosts", top=then)
+    assert pressed(Showing("hosts", top=top), key, NAMES, viewport=HUNDRED) == Showing("hosts", top=then)
 
 
 @pytest.mark.parametrize("key", "jkb gG")
 def test_what_is_seen_whole_does_not_scroll(key: str):
     """There is nowhere to go."""
-    assert pressed(Showing("hosts"), key, NAMES, window=Window(["one line"], 20)) == Showing("hosts")
+    assert pressed(Showing("hosts"), key, NAMES, viewport=Viewport(["one line"], 20)) == Showing("hosts")
 
 
 @pytest.mark.parametrize(("key", "top"), [("1", 0), ("v", 0), ("s", 0), ("h", 0), ("p", 30), ("x", 30), ("9", 30)])
 def test_other_rows_are_seen_from_their_beginning(key: str, top: int):
     """Another view, order or host begins at its top; all else keeps the place."""
-    assert pressed(Showing("hosts", top=30), key, NAMES, window=HUNDRED).top == top
+    assert pressed(Showing("hosts", top=30), key, NAMES, viewport=HUNDRED).top == top
 
 
 @pytest.mark.parametrize(

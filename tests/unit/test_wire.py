@@ -84,7 +84,7 @@ def packed(body: bytes, packing: str) -> bytes:
 
 
 def expecting_both(packing: str, limits: Limits | None = None) -> Decoder:
-    """Of a host that packs so, when both phases have been asked for in one."""
+    """Return the decoder of a host with this packing, after a request for both phases in one."""
     decoder = Decoder(SCRIPT, host="web-03", limits=limits or Limits())
     decoder.feed(BEGIN.replace(b"compression=gzip", f"compression={packing}".encode()))
     decoder.expect_both()
@@ -120,7 +120,7 @@ def understood(decoder: Decoder) -> tuple[list[ListedProcess], Reading]:
 
 
 def reading_of(stat: str, text: bytes = TEXT_7, *, verdict: str = "ok", begin: bytes = BEGIN) -> str:
-    """The status of process 7 whose second stat, text and verdict are these."""
+    """Return the status of process 7 with this second stat, text and verdict."""
     read = (
         b"NONCE smaps\n==> /dev/null <==\n\n==> 7/smaps <==\n" + text + f"NONCE access\n7 {verdict}\n".encode()
     ) + f"NONCE facts\n{stat and stat + chr(0)}NONCE end\n".encode()
@@ -231,12 +231,12 @@ def test_a_stream_cut_anywhere_is_an_error_that_says_how_much_came(packing: str)
     ("stop", "stage", "message"),
     [
         (10, "exec", "the probe did not start: the output ended after 10 bytes without a word of it"),
-        (400, "list", "the answer was cut while listing processes, after 400 bytes"),
-        (1400, "read", "the answer was cut while reading smaps, after 1,400 bytes"),
+        (400, "list", "the output was cut while listing processes, after 400 bytes"),
+        (1400, "read", "the output was cut while reading smaps, after 1,400 bytes"),
     ],
 )
 def test_a_cut_names_the_phase(stop: int, stage: str, message: str) -> None:
-    """What the host was doing, and the bytes that came."""
+    """The error names the work of the host and the bytes received."""
     with pytest.raises(ProtocolError) as caught:
         decode(stream("plain")[:stop]).eof()
     assert (caught.value.stage, caught.value.message) == (stage, message)
@@ -251,7 +251,7 @@ def test_a_body_without_its_end_is_an_error_though_gzip_ended_well() -> None:
 @pytest.mark.parametrize("packing", ["gzip", "plain"])
 @pytest.mark.parametrize("size", [1, 7, 5000])
 def test_both_phases_in_one_give_what_they_give_apart(packing: str, size: int) -> None:
-    """As for who asks again and expects to read the same; the texts stay packed until somebody wants them."""
+    """As in a later round that expects the same processes; the texts stay packed until they are used."""
     apart = decode(stream(packing))
     decoder = expecting_both(packing)
     data = packed(LIST + READ, packing) + OVER + f"{NONCE} bye\n".encode()
@@ -316,7 +316,7 @@ def test_what_came_before_both_phases_is_noise() -> None:
 
 
 def test_a_section_that_is_void_is_as_if_it_had_not_come() -> None:
-    """What a command printed that did not come to its end; another has done its work anew, behind it."""
+    """A section of a command that failed is void; the next one replaces it."""
     stat, cmdline = (LIST.index(f"{NONCE} {name}\n".encode()) for name in ("stat", "cmdline"))
     again = LIST[:cmdline] + f"{NONCE} void\n".encode() + LIST[stat:]
     assert decode(BEGIN + phase("list", again)).listing == decode(BEGIN + phase("list", LIST)).listing
@@ -335,7 +335,7 @@ def test_arguments_that_do_not_come_together_are_one_command_line() -> None:
 
 
 def test_noise_is_kept_and_bounded() -> None:
-    """What the login prints before the probe, and what comes between phases, is there to look at."""
+    """Output of the login before the probe, and output between phases, is kept as noise."""
     assert decode(b"motd\n" + BEGIN + b"late\n" + phase("list", LIST)).noise == b"motd\nlate\n"
     assert decode(b"This account is not available.\n").noise == b"This account is not available.\n"
     flood = decode(b"y\n" * 100_000)
@@ -351,7 +351,7 @@ def test_an_echoed_script_is_noise() -> None:
 
 
 def test_names_and_arguments_cannot_pass_for_frames_or_other_processes() -> None:
-    """Only the real nonce is a frame, and only the path that grep prints says whose line it is."""
+    """Only the real nonce is a frame, and only the path that grep prints assigns a line to a process."""
     guess = b"ffeeddccbbaa99887766554433221100"
     forged = b"""\
 NONCE stat
@@ -397,7 +397,7 @@ def test_the_second_stat_decides_what_a_text_is_worth(stat: str, status: str) ->
     [("ok", "empty"), ("denied", "denied"), ("unsupported", "unsupported"), ("gone", "gone")],
 )
 def test_a_process_without_a_text_has_a_reason(verdict: str, status: str) -> None:
-    """What open() said is the status of a live user process whose text is empty."""
+    """A live user process with an empty text gets its status from the result of open()."""
     assert reading_of(SAME, b"", verdict=verdict) == status
 
 
@@ -470,7 +470,7 @@ def test_a_process_over_its_limit_is_cut_and_the_others_are_whole(packing: str) 
 
 
 def test_endless_noise_is_an_error() -> None:
-    """What never begins is refused before its time is up."""
+    """Output without a first frame is refused before the time is up."""
     decoder = Decoder(SCRIPT, host="web-03", limits=Limits(noise=1_000_000))
     for _ in range(15):
         decoder.feed(b"\xff" * 65536)
@@ -525,7 +525,7 @@ def listed_with(exe: bytes) -> bytes:
     ids=["plain", "newlines", "long", "not UTF-8"],
 )
 def test_exe_is_where_the_link_points(target: str) -> None:
-    """Whatever the target is called, and of whichever archive it is the first or the second link."""
+    """Any target is read back, as the first or the second link of an archive."""
     listing = decode(listed_with(link("7/exe", target) + link("31/exe", "/bin/other"))).listing
     assert listing is not None
     assert [process.exe for process in listing.processes] == [target, None, "/bin/other"]
@@ -565,7 +565,7 @@ STAT_7 = SAME.encode()
     ("data", "message"),
     [
         (BEGIN.replace(b"begin 1", b"begin 2"), 'does not know the frame "begin 2'),
-        (BEGIN.replace(b" uid=1000", b""), "does not say uid"),
+        (BEGIN.replace(b" uid=1000", b""), "the first frame lacks uid"),
         (BEGIN.replace(b"page_size=4096", b"page_size="), "b'' is not a number"),
         (BEGIN + f"{NONCE} dance\n".encode(), 'does not know the frame "dance"'),
         (BEGIN + NONCE.encode() + b" " + b"x" * 2000, "line has no end"),
@@ -594,13 +594,13 @@ STAT_7 = SAME.encode()
     ],
 )
 def test_what_is_not_the_wire_format_is_an_error(data: bytes, message: str) -> None:
-    """A stream that our probe cannot have sent is never half understood; what nobody asks about is not looked at."""
+    """A stream that the probe cannot have sent is never half accepted; unused processes are not parsed."""
     with pytest.raises(ProtocolError, match=message):
         understood(decode(data))
 
 
 def test_lines_of_a_rollup_that_are_no_sizes_are_left_out() -> None:
-    """The header is a mapping's; a number that no kernel prints is nobody's."""
+    """The header is a mapping's; a number that no kernel prints is dropped."""
     lines = (b"55e0-7ffd ---p 00000000 00:00 0 [rollup]", b"Rss:  12 kB", b"Mood: good", b"Pss: " + b"9" * 19 + b" kB")
     rollup = b"7/smaps_rollup:" + b"\n".join(lines) + b"\n\0"
     reading = read_after(READ.replace(b"7/cmdline:odd", rollup + b"7/cmdline:odd"))

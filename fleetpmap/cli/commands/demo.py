@@ -17,7 +17,7 @@ from fleetpmap.cli.options import (
 )
 from fleetpmap.cli.outputs import check_hosts
 from fleetpmap.cli.pipeline import collect_fleet, plan_of_run, show_snapshot
-from fleetpmap.cli.storage import keeping
+from fleetpmap.cli.storage import open_storage
 
 
 def demo(
@@ -33,14 +33,14 @@ def demo(
 
     plan = plan_of_run(what, shape, to, keep, how)
     selection = selection_from(matching, required=False)
-    with keeping(keep) as keeper, demo_inventory() as inventory:
+    with open_storage(keep) as storage, demo_inventory() as inventory:
         fleet = hosts_from(inventory, HostOptions(), how)
         check_hosts(plan, [host.name for host in fleet])
         print_stderr(f"demo: {len(fleet)} SSH servers on 127.0.0.1, each with the recorded /proc of another host")
         # The servers and their keys are made for this run: nothing of the user's own ssh set-up may take part.
-        snapshot = collect_fleet(fleet, selection, replace(how, ssh_config="none"), keep=keeper.host)
-        kept = keeper.finish(snapshot, how)
+        snapshot = collect_fleet(fleet, selection, replace(how, ssh_config="none"), keep=storage.keep)
+        stored = storage.finish(snapshot, how)
         status = show_snapshot(snapshot, plan, to, how)
     if status:
         print_stderr(f"demo: `fleetpmap run` would exit with status {status} here, to tell scripts so")
-    return 0 if kept else 2
+    return 0 if stored else 2

@@ -15,7 +15,7 @@ from fleetpmap.cli.options import (
 )
 from fleetpmap.cli.outputs import check_hosts
 from fleetpmap.cli.pipeline import collect_fleet, fleet_from, plan_of_run, show_snapshot
-from fleetpmap.cli.storage import keeping
+from fleetpmap.cli.storage import open_storage
 
 EXAMPLES = """\
 Examples:
@@ -48,9 +48,9 @@ def run(
     check_hosts(plan, [host.name for host in fleet])
     is_stream = plan.is_stream and not how.once_per_machine
     on_answer = rows_to_stdout(plan) if is_stream else None
-    with keeping(keep) as keeper:
+    with open_storage(keep) as storage:
         sums = None if keep.save else plan.sums
-        snapshot = collect_fleet(fleet, selection, how, sums=sums, on_answer=on_answer, keep=keeper.host)
-        kept = keeper.finish(snapshot, how)
+        snapshot = collect_fleet(fleet, selection, how, sums=sums, on_answer=on_answer, keep=storage.keep)
+        stored = storage.finish(snapshot, how)
     status = show_snapshot(snapshot, plan, to, how, rows_written=is_stream)
-    return status if kept else 2
+    return status if stored else 2

@@ -45,7 +45,7 @@ def watch(
     """Read again every few seconds, over connections that stay open: on a screen with keys, or a line a round."""
     plan = watch_output(what, shape)
     if how.rollup:
-        check_rollup(plan, kept=bool(often.save))
+        check_rollup(plan, stored=bool(often.save))
     selection = selection_from(matching, required=True)
     fleet = fleet_from(which, how)
     names = [host.name for host in fleet]

@@ -202,10 +202,10 @@ class SshChannel(Channel):
             raise seen_from(self._peer.host, error)
 
     def _fault(self, error: HostError) -> HostError:
-        """The fault of the host that ended the connection, where all that we saw was its end."""
-        self._session.join(END_GRACE_S)
-        found = self._broke()
-        return found if isinstance(found, ProtocolError) else error
+        """Return the host's fault that ended the connection, or `error` if the host is not to blame."""
+        self._session.join(END_GRACE_S)  # only its thread has the reason; the caller has just seen the end
+        reason = self._broke()
+        return reason if isinstance(reason, ProtocolError) else error
 
     def _not_started(self) -> HostError:
         if not self._session.is_active():

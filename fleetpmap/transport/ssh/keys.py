@@ -98,7 +98,8 @@ class Keys:
         named_files = [(name, self._file(name, passphrases)) for name in host.identity_file or settings.identity_files]
         files = [key for _, key in named_files if key]
         held = self._held()
-        signers = {key.blob: key for key in (*held, *files) if key.sign}  # a file before the agent, which may ask
+        # By public half. A file replaces the agent's copy of the same key, since the agent may ask its user to confirm.
+        signers = {key.blob: key for key in (*held, *files) if key.sign}
         pool = [*files, *held]
         named = [self._certified(path, signers, pool, is_named=True) for path in settings.certificate_files]
         if not named:

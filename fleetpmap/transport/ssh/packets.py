@@ -44,6 +44,7 @@ seconds or bytes. Each costs us up to a second, in which no other thread runs.""
 _DATA = frozenset({MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA})
 _OURS = frozenset({MSG_CHANNEL_DATA, MSG_CHANNEL_OPEN})
 _OF_KEX = range(MSG_KEXINIT, 50)
+"""Message kinds of the key exchange and of its methods (RFC 4250 section 4.1.2)."""
 _EMPTY = 12
 """Upper bound of the size of a data message without data: the channel, perhaps the kind, and the length."""
 
@@ -95,7 +96,7 @@ class BoundedPacketizer(Packetizer):
         """Number of key exchanges that followed the previous one too soon; the first does not count."""
         self._rekeyed_at = -_REKEY_S
         self._since_rekey = 0
-        """Bytes of data since then."""
+        """Bytes of data since the last key exchange."""
 
     @property
     def is_flooded(self) -> bool:
@@ -133,7 +134,7 @@ class BoundedPacketizer(Packetizer):
             kind, read = super().read_message()
             content = read.asbytes()
             self._count(kind, len(content))
-            message = BoundedMessage(content)
+            message = BoundedMessage(content)  # paramiko's own Message yields zeros without end
             message.seqno = read.seqno
             if kind in MSG_NAMES:
                 return kind, message
@@ -161,6 +162,8 @@ class BoundedPacketizer(Packetizer):
         if kind in _DATA and size > _EMPTY:
             self._since_rekey += size
             return
+        # A token bucket: it starts with FREE tokens, gains some per second and per message sent, and each message that
+        # brings no data takes one.
         now = time.monotonic()
         self._free += (now - self._counted_at) * FREE_PER_S - 1
         self._counted_at = now

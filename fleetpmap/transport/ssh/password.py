@@ -24,7 +24,7 @@ class Answers:
         self.given = False
 
     def __call__(self, prompts: Sequence[Prompt]) -> list[str] | None:
-        """Return the answers to these prompts ([] if the host only displays a text), or None if they are not for us."""
+        """Return the answers to these prompts ([] if the host only displays a text), or None if it has no answer."""
         if not prompts:
             return []
         if self._password is None or self.given or not asks_for_password(prompts):

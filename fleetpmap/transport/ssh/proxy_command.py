@@ -97,7 +97,7 @@ class CommandSocket(DeadlineSocket):
             if time.monotonic() > give_up:
                 return None
             time.sleep(_TICK_S)
-        self._read_stderr()  # a pipe holds no more than that
+        self._read_stderr()  # one read empties the pipe, which holds at most 64 KiB
         stderr = bytes(self._stderr_head).decode(errors="replace")
         lines = [line.strip() for line in stderr.splitlines() if line.strip()]
         if stage != "banner" and (how.si_status == 0 or not lines):
@@ -111,7 +111,7 @@ class CommandSocket(DeadlineSocket):
             stage=stage,
             hint=f"{FEWER_AT_ONCE}; or {by_hand}" if hung_up_early(stderr) else by_hand,
         )
-        silent = not lines and how.si_code == os.CLD_EXITED  # what nc does when the host hangs up
+        silent = not lines and how.si_code == os.CLD_EXITED  # as nc ends when the host hangs up
         error.may_pass = stage in ("banner", "kex") and (silent or hung_up_early(stderr))
         return error
 
