@@ -35,7 +35,7 @@ else
 endif
 
 coverage: .venv/.dev  ## of the unit tests; fails below the floor in pyproject.toml
-	$(BIN)/pytest -q $(PARALLEL) -m unit --cov --cov-report=term
+	$(BIN)/pytest -q $(PARALLEL) -m 'unit and not timed' --cov --cov-report=term
 
 bench: .venv/.dev  ## against the others, into benchmarks/RESULTS.md; BENCH_ARGS: --rounds N, NAME...
 	$(BIN)/python benchmarks $(BENCH_ARGS)

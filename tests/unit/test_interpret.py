@@ -176,6 +176,7 @@ def _clocks() -> dict[str, tuple[RunClock, float]]:
 
 
 @pytest.mark.parametrize("which", ["its own", "the run's", "interrupted"])
+@pytest.mark.timed
 def test_a_reply_that_takes_too_long_is_a_timeout_and_holds_no_other(which: str) -> None:
     """It is given up once its time, or the run's, is over; the others have their snapshots."""
     first, second = _reply("web-01"), _reply("web-03")
@@ -203,6 +204,7 @@ NO_SMAPS = {
 
 
 @pytest.mark.parametrize("text", NO_SMAPS.values(), ids=NO_SMAPS)
+@pytest.mark.timed
 def test_text_that_is_no_smaps_is_refused_at_once(text: bytes) -> None:
     """Megabytes of it cost no more than a look: no message, search or split goes through the whole."""
     good = b"00400000-00401000 r-xp 00000000 08:01 9 /bin/x\nRss: 4 kB\n"

@@ -557,6 +557,7 @@ def test_file_that_is_not_utf8(tmp_path: Path) -> None:
     ],
     ids=["json nested", "toml nested", "json number", "toml number", "dots", "quoted dots"],
 )
+@pytest.mark.timed
 def test_excess_is_a_mistake_of_the_file(tmp_path: Path, name: str, text: str) -> None:
     """A text beyond Python's depth, its digits, or the time of its parser is refused in one sentence, and soon."""
     (tmp_path / name).write_text(text)

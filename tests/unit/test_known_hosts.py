@@ -268,6 +268,7 @@ def test_fingerprint_is_ssh_keygens():
     assert known_hosts.fingerprint(b"") == "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
 
 
+@pytest.mark.timed
 def test_ten_thousand_lines_are_quick(load):
     """A fleet's file is no reason to wait (a guard against the quadratic way; it takes some 40 ms)."""
     lines = [f"host-{number}.example,10.0.{number // 256}.{number % 256} {ED_ONE}" for number in range(10_000)]
@@ -282,6 +283,7 @@ def test_ten_thousand_lines_are_quick(load):
     ["*a" * 100 + "b", "*" * 200_000 + "b", ",".join(f"*{number}?" for number in range(2000)), "?" * 200_000],
     ids=["stars", "many stars", "list", "signs"],
 )
+@pytest.mark.timed
 def test_patterns_are_matched_in_linear_time(names):
     """Any line is matched in time: backtracking through stars would take the age of the universe."""
     began = time.process_time()

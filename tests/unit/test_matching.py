@@ -71,6 +71,7 @@ def test_the_pattern_means_what_it_means_to_python(pattern: str):
     ],
     ids=["quadratic", "counted", "either", "backreference", "nested"],
 )
+@pytest.mark.timed
 def test_no_search_takes_long(pattern: str, text: str):
     """Where Python's re would take hours or years it is given up soon, unless the answer is known by then: no."""
     matcher = Matcher(re.compile(pattern))
@@ -80,6 +81,7 @@ def test_no_search_takes_long(pattern: str, text: str):
     assert time.process_time() - began < 3
 
 
+@pytest.mark.timed
 def test_all_texts_of_a_host_together_are_bounded():
     """Thousands of such command lines take no longer than a few, and each is told."""
     matcher = Matcher(re.compile("(.*,){20}x"))

@@ -134,6 +134,7 @@ def test_proper_path(path, proper):
 
 
 @pytest.mark.parametrize("piece", ["a1", "/tmp/", ";0", ".so", ".#prelink#"])
+@pytest.mark.timed
 def test_a_name_takes_linear_time(piece):
     """A path of a megabyte is named in less than a second of CPU, whatever it repeats."""
     began = time.process_time()

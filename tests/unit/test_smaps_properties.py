@@ -221,6 +221,7 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 
 
 @pytest.mark.parametrize("shape", HOSTILE)
+@pytest.mark.timed
 def test_time_is_linear(shape: str) -> None:
     """Six times the text takes about six times as long, where a square would take thirty-six; nothing crashes."""
     small, large = (HOSTILE[shape](size) for size in (400_000, 2_400_000))

@@ -195,6 +195,7 @@ def test_a_line_that_nobody_can_read_is_the_file_s_fault(config, line, why):
     ],
     ids=["backslashes", "words", "blanks", "time", "stars", "list", "keys"],
 )
+@pytest.mark.timed
 def test_a_line_is_read_in_linear_time(line):
     """Any line is read or refused in time: these took minutes, or the age of the universe."""
     began = time.process_time()

@@ -67,12 +67,14 @@ def ended_with(body: bytes, name: str, text: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("number", range(len(LISTED)))
+@pytest.mark.timed
 def test_a_section_of_the_list_is_read_in_linear_time(number: int) -> None:
     """Any repeated part."""
     assert took_s(BEGIN + phase("list", ended_with(LIST, *LISTED[number]))) < WITHIN_S
 
 
 @pytest.mark.parametrize("number", range(len(READINGS)))
+@pytest.mark.timed
 def test_a_section_of_the_reading_is_read_in_linear_time(number: int) -> None:
     """Any repeated part."""
     assert took_s(BEGIN + phase("list", LIST) + phase("read", ended_with(READ, *READINGS[number]))) < WITHIN_S
@@ -91,6 +93,7 @@ def test_a_section_of_the_reading_is_read_in_linear_time(number: int) -> None:
     ],
     ids=["begins", "byes", "begun", "phases", "readings", "lines", "almost"],
 )
+@pytest.mark.timed
 def test_what_lies_between_phases_is_read_in_linear_time(text: bytes) -> None:
     """Noise, frames, and phases that were not requested."""
     assert took_s(text * (SIZE // len(text) + 1)) < WITHIN_S

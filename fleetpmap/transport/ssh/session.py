@@ -2,7 +2,7 @@
 
 paramiko's Transport is used without SSHClient, which waits up to an hour by default and reads neither ssh_config nor
 all of known_hosts. Session overrides the methods of paramiko 5.1 that lose what a host sends, wait without a bound, or
-cost too much; each override gives its reason. tests/test_paramiko_names.py checks that all overridden names still
+cost too much; each override gives its reason. tests/unit/test_paramiko_names.py checks that all overridden names still
 exist.
 """
 
