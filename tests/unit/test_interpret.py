@@ -27,7 +27,7 @@ from fleetpmap.snapshot import HostSnapshot
 from fleetpmap.table import MappingTable
 from fleetpmap.transport import Deadline
 
-TREES = Path(__file__).parent / "fake_proc"
+TREES = Path(__file__).parents[1] / "fake_proc"
 QUESTION = Question(Selection(match=re.compile("nginx|gunicorn|postgres|bash|python")))
 
 
