@@ -1,4 +1,4 @@
-"""Speed of the smaps parser.   python benchmarks/parse.py
+"""How fast is the smaps parser?   python benchmarks/parse.py
 
 Starts a process with 20,000 mappings, stops it, and in every round, one after the other on one core, measures the CPU
 time of:

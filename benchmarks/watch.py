@@ -1,4 +1,4 @@
-"""Measure the client's CPU for a round of watch whose sessions are open.   python benchmarks/watch.py
+"""What does a round of watch cost the client, once its sessions are open?   python benchmarks/watch.py
 
 Starts an sshd of its own on 50 loopback addresses, each a host, and a service of one process, whose smaps is at most
 50 KB. Then it watches them several times from scratch: the first round logs in everywhere, the later ones find their

@@ -99,4 +99,4 @@ def test_every_benchmark_is_found_by_its_question():
     """`make bench` runs each script that begins with one, and says so."""
     done = subprocess.run([sys.executable, BENCHMARKS, "--help"], capture_output=True, text=True, check=True)
     known = done.stdout.partition("only these: ")[2].replace("\n", " ").split()
-    assert {"compare,", "far,", "fleet,", "played,", "rivals,", "scale,", "startup,"} <= set(known)
+    assert {"compare,", "far,", "fleet,", "parse,", "played,", "rivals,", "scale,", "startup,", "watch"} <= set(known)

@@ -224,7 +224,7 @@ def test_key_that_can_sign_by_nothing_the_host_takes(
     sshd: Sshd, tmp_path: Path, transport: type[paramiko.Transport], why: str
 ):
     """It is not offered, and the error says why rather than that the host refused it."""
-    key = str(sshd.host_keys["rsa"])
+    key = str(sshd.new_key(f"alone_{transport.__name__}", "rsa"))  # without a certificate beside it
     with _serving(_Granting("gssapi-with-mic"), transport) as port:
         host = Host("box", address="127.0.0.1", port=port, user="ops", identity_file=(key,))
         options = SshOptions(host_key="accept-new", known_hosts=(str(tmp_path / "new"),), ssh_config="none")

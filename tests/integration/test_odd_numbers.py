@@ -87,7 +87,7 @@ def pair(program: Path, request: pytest.FixtureRequest) -> Iterator[tuple[int, i
 @pytest.mark.parametrize("pair", ["clone", "vfork"], indirect=True)
 def test_an_address_space_of_two_processes_is_noted(pair: tuple[int, int]) -> None:
     """Each is read whole, so what they have is in the totals twice; the note names both."""
-    done = fleetpmap("run", "-H", "local", "--match", "^twofold$", "--view", "processes", "--format", "json")
+    done = fleetpmap("run", "-H", "local", "--pid", ",".join(map(str, pair)), "--view", "processes", "--format", "json")
     rows = json.loads(done.stdout)["rows"]
     assert [row["pid"] for row in rows] == [*pair]
     assert rows[0]["uss_kib"] == rows[1]["uss_kib"] > 20480
@@ -98,7 +98,7 @@ def test_an_address_space_of_two_processes_is_noted(pair: tuple[int, int]) -> No
 @pytest.mark.parametrize("pair", ["fork"], indirect=True)
 def test_a_forked_child_has_its_own(pair: tuple[int, int]) -> None:
     """Its mappings are at the same addresses, and it has written to most of them."""
-    done = fleetpmap("run", "-H", "local", "--match", "^twofold$", "--view", "processes", "--format", "json")
+    done = fleetpmap("run", "-H", "local", "--pid", ",".join(map(str, pair)), "--view", "processes", "--format", "json")
     assert [row["pid"] for row in json.loads(done.stdout)["rows"]] == [*pair]
     assert "address space" not in done.stderr + done.stdout
 

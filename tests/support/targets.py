@@ -37,7 +37,9 @@ class Target:
 
     def __init__(self, name: str, *, dirty_kib: int = 1234, user: str | None = None, hidden: bool = False) -> None:
         self.name = name
-        argv = [sys.executable, "-S", "-c", _PROGRAM, name, str(dirty_kib), *(["hidden"] if hidden else [])]
+        # An account of its own may not be able to enter the folder of the interpreter that runs the tests.
+        python = sys.executable if user is None else "/usr/bin/python3"
+        argv = [python, "-S", "-c", _PROGRAM, name, str(dirty_kib), *(["hidden"] if hidden else [])]
         drop = _become(user) if user else None
         # A program of ours with words of ours; the function only changes the uid of the child.
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, preexec_fn=drop)

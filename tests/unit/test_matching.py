@@ -91,7 +91,7 @@ def test_all_texts_of_a_host_together_are_bounded():
             matcher.matches("a," * 200 + f"{number}")
         except TooSlowError:
             slow += 1
-    assert slow == 10_000
+    assert slow > 9_000  # a few are searched to their end in what is left
     assert time.process_time() - began < 6
 
 
