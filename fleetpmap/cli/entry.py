@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -34,16 +35,25 @@ def run(interrupts: Callable[[int, FrameType | None], object] | int | None) -> N
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except SystemExit as end:
-        if end.code in (INTERRUPTED, TERMINATED):  # files are complete; only threads that wait for hosts are left
+        status = end.code if isinstance(end.code, int) else 0
+        if status == TERMINATED or _hosts_hang():  # files are complete: an orderly exit would wait for the hosts
             with contextlib.suppress(OSError, ValueError):  # a reader that left, or a stream that is closed
                 sys.stdout.flush()
-            end_now(end.code)
+            end_now(status)
         raise
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         # Only --help and --version get here: deliver handles a full disk for reports.
         sys.exit(_print_error(UsageError(f"stdout: {error.strerror}", hint="make room, or write elsewhere")))
+    else:
+        if _hosts_hang():
+            end_now(0)
+
+
+def _hosts_hang() -> bool:
+    """Return True if a pool's threads (fleetpmap_0, …) still wait for hosts that were given up."""
+    return any(thread.name.startswith("fleetpmap_") for thread in threading.enumerate())
 
 
 def _fill_closed_streams() -> None:
