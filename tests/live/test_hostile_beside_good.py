@@ -198,6 +198,8 @@ def test_interrupt_at_any_moment(tmp_path: Path) -> None:
             program.send_signal(signal.SIGINT)
             with within(LATE_S):
                 _, err = program.communicate(timeout=30)
+            if "Traceback" in err and "/fleetpmap/" not in err:
+                continue  # the interpreter was still starting, and had not come to our code
             # A shell shows 130 for -2, too: the interpreter had not begun to run our code.
             assert program.returncode in (130, -signal.SIGINT), f"at {moment_s:.2f} s: {program.returncode}, {err}"
             assert "Traceback" not in err, f"at {moment_s:.2f} s: {err}"
