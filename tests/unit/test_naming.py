@@ -92,7 +92,7 @@ def test_mapping_name(path, executable, name):
         ("/tmp/.mount_AppnamAbC123/usr/lib/libfoo.so.1", True, "/tmp/.mount_*/usr/lib/libfoo.so.1"),
         ("/tmp/hsperfdata_app/4711", False, "/tmp/hsperfdata_app/*"),
         ("/dev/shm/PostgreSQL.1804289383", False, "/dev/shm/PostgreSQL.*"),
-        ("/srv/kafka/work/libnetty1234567890123456789.so", True, "/srv/kafka/work/libnetty*.so"),
+        ("/srv/kafka/data/libnetty1234567890123456789.so", True, "/srv/kafka/data/libnetty*.so"),
         ("/srv/db/#1311", False, "/srv/db/#*"),
         ("/home/app/.nfs000000000123abcd00000001", True, "/home/app/.nfs*"),
         # What a person calls a file stays.

@@ -66,7 +66,7 @@ def test_stale(path: str, perms: str):
         ("/tmp/jna-3506402/jna8822334455667788990.tmp (deleted)", "r-xp"),
         ("/tmp/_MEIx8Zk2f/libpython3.11.so.1.0 (deleted)", "r-xp"),
         ("/home/app/.cache/JNA/temp/jna17.tmp (deleted)", "r-xp"),
-        ("/srv/kafka/work/libnetty1234567890123456789.so (deleted)", "r-xp"),
+        ("/srv/kafka/data/libnetty1234567890123456789.so (deleted)", "r-xp"),
         ("/srv/app/#1311 (deleted)", "r-xp"),
     ],
 )
