@@ -278,7 +278,7 @@ class Letters:
     """True if a terminal shows the text: control characters become `?`, as always in a text from another machine."""
 
 
-KEYS = ("host", "process", "user", "mapping", "path", "perms", "kind")
+KEYS = ("host", "service", "unit", "container", "pod", "slice", "process", "user", "mapping", "path", "perms", "kind")
 """The keys that --by takes."""
 
 

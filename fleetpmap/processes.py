@@ -48,6 +48,10 @@ class Selection:
     """A glob for the path of one of its cgroups, or of one that holds it; without a slash, for one part of the path."""
     unit: str | None = None
     """A systemd unit that it runs in, user units, scopes and slices too: `nginx` or `nginx.service`, globs allowed."""
+    container: str | None = None
+    """The name of a container, or the beginning of its id."""
+    pod: str | None = None
+    """The name of a pod, with or without `NAMESPACE/`, or the beginning of its uid."""
     newest: bool = False
     oldest: bool = False
     max_rss_kib: int | None = parse_size(MAX_RSS, "--max-rss")

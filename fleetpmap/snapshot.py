@@ -16,7 +16,7 @@ from typing import Literal
 from fleetpmap.check import ALWAYS_CHECKED, Check, Checks, Finding, Verdict
 from fleetpmap.errors import HostError
 from fleetpmap.table import MappingTable, concatenate
-from fleetpmap.wire import Capabilities
+from fleetpmap.wire import Capabilities, CgroupMemory, HostMemory, Resident
 
 PROCESS_STATUSES = (
     "read",
@@ -78,6 +78,21 @@ class Process:
     """Start address of its stack; 0 if the login may not read it, None if the host does not print it."""
     read_s: float | None = None
     """Seconds that reading it took on the host; None if it was read together with others. Large ones are read alone."""
+    unit: str | None = None
+    """Its systemd unit; None for none, and where its cgroups were not read. The next three likewise; see membership."""
+    slice: str | None = None
+    container: str | None = None
+    pod: str | None = None
+    service: str = ""
+    """The unit; else the container; else the name. Empty only in a snapshot of a version without it."""
+    cgroup: str | None = None
+    """The path of the cgroup that its memory is charged to: that of one of its host's `cgroups`."""
+    started: float | None = None
+    """When it started, in seconds since 1970 by the clock of the machine that ran fleetpmap."""
+    oom_score_adj: int | None = None
+    """How soon the kernel kills it when memory is short: from -1000, never, to 1000."""
+    resident: Resident | None = None
+    """Its sizes by status, which needs no right to read its smaps."""
 
     @property
     def command(self) -> str:
@@ -126,6 +141,10 @@ class HostResult:
     """The other name under which this machine is counted (`once_per_machine`); empty if it is counted under its own."""
     read_s: float | None = None
     """Seconds that reading took on the host, by its own clock, which counts hundredths; None if unknown."""
+    memory: HostMemory | None = None
+    """The host's own memory when its processes were listed; None if unknown."""
+    cgroups: tuple[CgroupMemory, ...] = ()
+    """The memory cgroups of the processes that were to be read, as far as the host shows them."""
     keys: tuple[str, ...] = ()
     """The kernel's fields in the order of this host's smaps; a table of many hosts has its own order."""
 

@@ -132,5 +132,7 @@ def _snapshot(
         said=reply.other_output,
         local=reply.host.is_here,
         read_s=reply.reading.seconds if reply.reading else None,
+        memory=reply.listing.memory,
+        cgroups=reply.reading.cgroups if reply.reading else (),
         keys=keys if len(table) else (),
     )

@@ -8,11 +8,14 @@ from functools import lru_cache
 from fleetpmap.check import Checks, not_passed
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import SmapsError
+from fleetpmap.membership import labels, membership
 from fleetpmap.processes import full_name
 from fleetpmap.snapshot import Process
 from fleetpmap.wire import PROCESS_LIMIT, ListedProcess, ProcessReading
 
 _SHARED_LENGTH = 4096
+_TICKS_PER_S = 100
+"""Clock ticks per second in /proc: USER_HZ of every architecture but two that are no more (alpha, ia64)."""
 _REASONS = {
     "gone": "ended before it was read",
     "reused": "ended, and its pid went to another process",
@@ -59,8 +62,7 @@ def _read(
         if reading.name not in (None, listed.name):
             reason = f"was another program by the time it was read: {reading.name}"
         checks = not_passed("start_time_unchanged", reason)
-    start_stack = None if torn else reading.start_stack
-    return _process(reply, listed, status, reason, checks, start_stack, reading.seconds)
+    return _process(reply, listed, status, reason, checks, reading, start_stack=None if torn else reading.start_stack)
 
 
 def _process(
@@ -69,13 +71,18 @@ def _process(
     status: str,
     reason: str,
     checks: Checks | None = None,
+    reading: ProcessReading | None = None,
+    *,
     start_stack: int | None = None,
-    read_s: float | None = None,
 ) -> Process:
+    name = full_name(listed)
+    cgroups = reading.cgroups if reading and reading.cgroups is not None else listed.cgroups
+    belongs = labels(membership(cgroups or ()), reply.names, name)
+    booted = reply.listing.capabilities.booted
     return Process(
         host=reply.host.name,
         pid=listed.pid,
-        name=full_name(listed),
+        name=name,
         arguments=_shared(listed.arguments),
         uid=listed.uid,
         user=None if listed.uid is None else reply.users.get(listed.uid),
@@ -85,7 +92,16 @@ def _process(
         reason=reason,
         checks=checks,
         start_stack=start_stack,
-        read_s=read_s,
+        read_s=reading.seconds if reading else None,
+        unit=belongs.unit,
+        slice=belongs.slice,
+        container=belongs.container,
+        pod=belongs.pod,
+        service=belongs.service,
+        cgroup=reading.memory_cgroup if reading else None,
+        started=None if booted is None else round(booted + listed.start_ticks / _TICKS_PER_S, 2),
+        oom_score_adj=reading.oom_score_adj if reading else None,
+        resident=reading.resident if reading else None,
     )
 
 

@@ -12,7 +12,7 @@ from fleetpmap.errors import ProtocolError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Choice, Selection, became_another, completed
 from fleetpmap.transport import Deadline
-from fleetpmap.wire import Listing, PackedReading, ProcessReading, Reading
+from fleetpmap.wire import ContainerName, Listing, PackedReading, ProcessReading, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ class HostReply:
     def users(self) -> Mapping[int, str]:
         """Names by uid, as far as the host sent them."""
         return self.listing.users | (self.reading.users if self.reading else {})
+
+    @property
+    def names(self) -> Mapping[str, ContainerName]:
+        """Names of containers by id, as far as the host sent them."""
+        return self.listing.names or (self.reading.names if self.reading else {})
 
     def unpacked(self, selection: Selection, check: Callable[[], None] = lambda: None) -> HostReply:
         """Return the same reply with `reading` in the place of `packed`.

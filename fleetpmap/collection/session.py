@@ -55,13 +55,15 @@ def open_session(transport: Transport, host: Host, question: Question) -> ProbeS
         HostError: the probe did not begin.
     """
     selection = question.selection
+    is_of_container = bool(selection.container or selection.pod)
     script = probe.render(
         probe.Request(
             proc_root=host.proc_root,
             sudo=host.sudo and not transport.is_root,
             words=selection.full or not question.smaps,
             owners=bool(selection.users) or not question.smaps,
-            cgroups=bool(selection.cgroup or selection.unit),
+            cgroups=bool(selection.cgroup or selection.unit or is_of_container) or not question.smaps,
+            names=is_of_container or not question.smaps,
             exes=bool(selection.exe),
             access=not question.smaps,
             rollups=question.rollups and not question.rollup_only,

@@ -7,6 +7,7 @@
 #           words         list the command line of every process
 #           uid           list its uid, with the passwd lines that name the uids
 #           cgroup, exe   list its cgroups, the target of its exe
+#           names         list the names of the containers that the processes run in
 #           access        list processes with an smaps that cannot be opened
 #           rollup        read smaps_rollup too, for which the kernel walks the page tables once more
 #           rollup_only   read smaps_rollup in place of smaps, if the kernel has it
@@ -14,12 +15,13 @@
 #
 #   output  NONCE begin 1 KEY=VALUE...       facts about the host; any output before this line is the login's
 #           NONCE list gzip|plain BODY       the list phase, at once and again for each line `list`. Sections: stat (to
-#                                            the rss), cmdline, uid, passwd, cgroup, exe. Without `words`, cmdline has
-#                                            only processes with a name of 15 bytes, at which the kernel truncates it,
-#                                            and the shells and sshd above this one
+#                                            the rss), memory (of the host), cmdline, uid, passwd, cgroup, names, exe.
+#                                            Without `words`, cmdline has only processes with a name of 15 bytes, at
+#                                            which the kernel truncates it, and the shells and sshd above this one
 #           NONCE read gzip|plain BODY       the read phase, for a line `read PID... [/ PID...]...`. Sections: smaps,
-#                                            time (of each group of pids), access, uid, facts (stat, cmdline,
-#                                            smaps_rollup), passwd
+#                                            time (of each group of pids), access, uid, facts (stat, cmdline, status,
+#                                            oom_score_adj, cgroup, smaps_rollup; then the memory files of the
+#                                            cgroups), names, passwd
 #                                            If the main thread of a process has ended while others run, its own files
 #                                            are empty, and those of a living thread are added: PID/task/TID/NAME
 #           BODY BODY                        both phases, for a line `list PID... [/ PID...]...` if the client expects
@@ -301,7 +303,8 @@ living_threads() {
     done
 }
 
-# records NAME... / PLACE...: print these files of each PLACE (a PID, or PID/task/TID): `PLACE/NAME:TEXT` and a NUL.
+# records NAME... / PLACE...: print these files of each PLACE (a PID, or PID/task/TID), and the files $limits:
+# `PLACE/NAME:TEXT` and a NUL.
 # A cmdline has NULs between its arguments, so it becomes a record per argument.
 records() {
     wanted='' names=''
@@ -316,6 +319,7 @@ records() {
         files "$each" "$@"
         wanted="$wanted$files"
     done
+    wanted="$wanted$limits"
     # shellcheck disable=SC2086 # a list of paths: split it
     case $reader in
         sh) shell_records $wanted ;;
@@ -388,6 +392,102 @@ programs() {
     run $archiver -cf - $files 2>/dev/null
 }
 
+# host_memory: print the section memory: some lines of meminfo, then pressure/memory. The shell reads them, since a fork
+# would cost more.
+host_memory() {
+    section memory
+    while read -r key value _; do
+        case $key in MemTotal: | MemAvailable: | SwapTotal: | SwapFree:) echo "$key $value" ;; esac
+        [ "$key" != SwapFree: ] || break
+    done 2>/dev/null <meminfo
+    while read -r key value; do echo "$key $value"; done 2>/dev/null <pressure/memory
+}
+
+# control_groups PID...: for each memory cgroup of these processes, adds its files and the limits of its ancestors to
+# $limits, and the ids of containers in its path to $ids. Neither has anything twice. A path that goes outside of this
+# cgroup namespace (/../), or holds a character that the shell would split or expand, is left out.
+control_groups() {
+    cgroups=$tree/sys/fs/cgroup
+    unified=$cgroups
+    [ -e "$unified/cgroup.controllers" ] || unified=$cgroups/unified
+    for pid; do
+        group=''
+        while IFS=: read -r _ controllers path; do
+            case ,$controllers, in
+                *,memory,*)
+                    group=$cgroups/memory$path
+                    break
+                    ;;
+                ,,) group=$unified$path ;;
+            esac
+        done 2>/dev/null <"$pid/cgroup"
+        group=${group%/}
+        case $group in '' | */../* | */.. | *[!A-Za-z0-9._@:\\+=,~/-]*) continue ;; esac
+        case $groups in *" $group "*) continue ;; esac
+        groups="$groups$group "
+        container_ids "$path"
+        if [ -e "$group/memory.current" ]; then
+            for name in current peak max high swap.current swap.max stat events pressure; do
+                limits="$limits $group/memory.$name"
+            done
+            top=$unified limit=memory.max
+        elif [ -e "$group/memory.usage_in_bytes" ] && [ ! -e "$group/release_agent" ]; then # that is in a host's root
+            for name in usage max_usage limit memsw.usage memsw.limit kmem.usage; do
+                limits="$limits $group/memory.${name}_in_bytes"
+            done
+            limits="$limits $group/memory.stat $group/memory.oom_control"
+            top=$cgroups/memory limit=memory.limit_in_bytes
+        else
+            continue
+        fi
+        limits="$limits $group/cgroup.procs"
+        while [ "$group" != "$top" ]; do
+            group=${group%/*}
+            case $groups in *" $group "*) break ;; esac
+            case "$limits " in *" $group/$limit "*) break ;; esac
+            limits="$limits $group/$limit"
+        done
+    done
+}
+
+# container_ids CGROUP: adds the ids in its path, 64 hexadecimal digits, to $ids.
+container_ids() {
+    rest=$1
+    while [ "$rest" ]; do
+        part=${rest##*/}
+        rest=${rest%/*}
+        part=${part%.scope}
+        part=${part##*[-:]}
+        case ${#part}:$part in
+            64:*[!0-9a-f]*) ;;
+            64:*) case $ids in *" $part "*) ;; *) ids="$ids$part " ;; esac ;;
+        esac
+    done
+}
+
+# names: print the section names: from the files of docker, podman, containerd and cri-o, the names of the containers
+# $ids and of their pods. Only root may read them.
+names() {
+    [ "$ids" != ' ' ] && [ "$reader" != sh ] || return 0
+    files=''
+    for id in $ids; do
+        for file in "$tree/var/lib/docker/containers/$id/config.v2.json" \
+            "$tree/var/lib/containers/storage/overlay-containers/$id/userdata/config.json" \
+            "$tree/run/containerd/io.containerd.runtime.v2.task/"*"/$id/config.json" \
+            "$tree/var/lib/containers/storage/overlay-containers/containers.json"; do
+            case $files in *" $file "*) continue ;; esac
+            [ ! -r "$file" ] || files="$files $file "
+        done
+    done
+    [ "$files" ] || return 0
+    section names
+    kubernetes='io\.kubernetes\.(container\.name|pod\.name|pod\.namespace)'
+    cri='io\.kubernetes\.cri\.(container-name|sandbox-name|sandbox-namespace)'
+    # shellcheck disable=SC2086 # a list of paths: split it
+    run grep -aoHsE -e "\"(Name|nerdctl/name|$kubernetes|$cri)\": *\"[^\"]{1,253}\"" \
+        -e '"id": *"[0-9a-f]{64}", *"names": *\["[^"]{1,253}"' $files
+}
+
 # answering PID...: sets $answering to those that the client has not asked to skip.
 answering() {
     answering="$*"
@@ -400,10 +500,11 @@ answering() {
 
 list_all() {
     set -- [0-9]*
-    cut='' zombies='' living=''
+    cut='' zombies='' living='' limits=''
     in_parts 2000 stats "$@"
     # shellcheck disable=SC2086 # a list of pids: split it
     living_threads $zombies
+    host_memory
     # Even if it stays empty: without the section, the client assumes that command lines cannot be read here.
     [ "$reader$shell_words" = sh ] || section cmdline
     if wished words; then
@@ -419,6 +520,11 @@ list_all() {
     in_parts 2000 arguments $answering
     if wished uid; then in_parts 2000 owners "$@"; fi
     if wished cgroup; then in_parts 2000 cgroups "$@"; fi
+    if wished names; then
+        limits='' groups=' ' ids=' '
+        control_groups "$@"
+        names
+    fi
     # shellcheck disable=SC2086 # a list of places: split it
     if wished exe; then in_parts 2000 programs "$@" $living; fi
     if wished access; then in_parts 2000 openable "$@"; fi
@@ -521,8 +627,8 @@ access() {
     done 2>/dev/null
 }
 
-# facts PID...: print, after the reading, the sections access, uid and facts: identity, state and, with rollup, the
-# kernel's own sums of each process.
+# facts PID...: print, after the reading, the sections access, uid and facts: identity, state, memory, cgroups and, with
+# rollup, the kernel's own sums of each process; and the memory files of cgroups, of which no part has another's.
 facts() {
     section access
     lines=
@@ -536,11 +642,14 @@ facts() {
     section facts
     rollup=''
     ! wished rollup || rollup=smaps_rollup
+    limits=''
+    control_groups "$@"
     # shellcheck disable=SC2086 # one word, or none
-    records stat cmdline $rollup / "$@"
+    records stat cmdline status oom_score_adj cgroup $rollup / "$@"
+    limits=''
     if [ "$living" ]; then
         # shellcheck disable=SC2086 # words, and a list of places: split them
-        records stat cmdline $rollup / $living
+        records stat cmdline status cgroup $rollup / $living
         # shellcheck disable=SC2086 # a list of places: split it
         texts $living
         living=''
@@ -549,7 +658,7 @@ facts() {
 
 # read_all PID... [/ PID...]...: print the sections of the read phase.
 read_all() {
-    times='' these='' uids=' ' now='' living=''
+    times='' these='' uids=' ' now='' living='' groups=' ' ids=' '
     for word in "$@" /; do
         case $word in
             /)
@@ -560,7 +669,8 @@ read_all() {
             *) these="$these $word" ;;
         esac
     done
-    in_parts 1000 facts "$@"
+    in_parts 500 facts "$@"
+    names
     users
     if [ -n "$now" ]; then
         section time
@@ -823,9 +933,11 @@ begin() {
     number_behind Pid: self/status
     probe_pid=$word
     above_all "$probe_pid"
+    first_word uptime
+    uptime=$word
     namespace_number
     echo "$nonce begin 1 uid=$uid kernel=$kernel page_size=${page_size:-4096} boot_id=$boot_id" \
-        "pid_namespace=$word reader=$reader compression=$compression probe_pid=$probe_pid"
+        "pid_namespace=$word reader=$reader compression=$compression probe_pid=$probe_pid uptime=$uptime"
 }
 
 # answer COMMAND WORDS: execute one line of stdin.
@@ -859,9 +971,11 @@ main() {
     fi
     cd "$proc_root" 2>/dev/null || fail proc_root
     # A recorded tree has no self; it must have a process.
+    tree=..
     if [ ! -e self ]; then
         set -- [0-9]*
         [ "$1" != '[0-9]*' ] || fail proc_root
+        tree=.
     fi
     exec 3<&0
     trap 'signalled=1 looking=1' USR1

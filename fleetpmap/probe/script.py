@@ -35,6 +35,8 @@ class Request:
     """The list phase also reads every process's command line; else only for truncated names and its ancestors."""
     cgroups: bool = False
     """The list phase also reads every process's cgroups."""
+    names: bool = False
+    """The list phase also reads the names of all containers; else the read phase those of the processes read."""
     exes: bool = False
     """The list phase also reads the target of every exe; needs tar there, and root for other users' processes."""
     access: bool = False
@@ -102,6 +104,7 @@ def render(request: Request) -> Script:
         "words": request.words,
         "uid": request.owners,
         "cgroup": request.cgroups,
+        "names": request.names,
         "exe": request.exes,
         "access": request.access,
         "rollup": request.rollups,

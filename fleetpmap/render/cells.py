@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fleetpmap.report.model import ABSENT, Cell, Column, Table
+from fleetpmap.report.model import ABSENT, UNLIMITED, Cell, Column, Table
 from fleetpmap.units import human
 
 UNKNOWN = "?"
@@ -14,6 +14,7 @@ WIDEST = 80
 _SIZES = frozenset({"KiB", "delta", "count"})
 NUMERIC = _SIZES | {"number", "address"}
 """Units of right-aligned cells."""
+_NO_NUMBER = frozenset({ABSENT, UNLIMITED})
 
 
 def shown_columns(table: Table) -> tuple[Column, ...]:
@@ -39,8 +40,11 @@ def cell_texts(
         show = _signed_human if human_sizes else _signed
     cells = column.with_texts(rewrite).cells()
     texts = [UNKNOWN if cell is None else str(cell) for cell in cells[:counts]]
-    absent = ABSENT if column.unit in NUMERIC else None  # in a text column, "absent" may be the name of a process
-    texts += [UNKNOWN if cell is None else NOT_THERE if cell == absent else show(cell) for cell in cells[counts:]]
+    numeric = column.unit in NUMERIC  # in a text column, "absent" may be the name of a process
+    texts += [
+        column.null if cell is None else NOT_THERE if numeric and cell in _NO_NUMBER else show(cell)
+        for cell in cells[counts:]
+    ]
     if void is not None and column.rule is None and cells[-1] is None:
         texts[-1] = void
     return texts

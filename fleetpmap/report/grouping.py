@@ -11,6 +11,7 @@ is null). A group is an array with one number for each mapping; the eight sizes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import overload
 
 import numpy as np
@@ -73,6 +74,25 @@ def identity_columns(processes: Sequence[Process]) -> tuple[Column, Column, Colu
         Column("command", "text", coded(process.command for process in processes)),
         Column("status", "text", coded(process.status for process in processes)),
     )
+
+
+def membership_columns(processes: Sequence[Process]) -> tuple[Column, ...]:
+    """Return the columns service, unit, container, pod and started, one row per process."""
+    return (
+        Column("service", "text", coded(process.service or None for process in processes)),
+        Column("unit", "text", coded(process.unit for process in processes), null="-"),
+        Column("container", "text", coded(process.container for process in processes), null="-"),
+        Column("pod", "text", coded(process.pod for process in processes), null="-"),
+        Column("started", "text", [time_text(process.started) for process in processes]),
+    )
+
+
+def time_text(seconds: float | None) -> str | None:
+    """Return a time in seconds since 1970 as `2026-11-29T16:20:59Z`; None for None, and outside of the calendar."""
+    try:
+        return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def host_slots(snapshot: Snapshot) -> NDArray[np.int32]:

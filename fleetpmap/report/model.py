@@ -22,6 +22,8 @@ Unit = Literal["KiB", "delta", "count", "text", "address", "number", "flag"]
 """KiB and count are right-aligned numbers; delta is a signed difference in KiB; address is hex text; number (a pid, an
 inode) is never summed."""
 
+UNLIMITED = "-"
+"""Cell of a limit where there is none; a null is one that is not known."""
 ABSENT = "absent"
 """Cell of a host that was read completely and does not have the mapping: neither 0 nor unknown."""
 
@@ -41,6 +43,8 @@ class Column:
     """The total in the column's unit; None: unknown, or no rule."""
     outliers: frozenset[int] = frozenset()
     """Rows in which this host is an outlier (compare)."""
+    null: Literal["?", "-"] = "?"
+    """What a reader sees in place of a null: `?` where it means unknown, `-` where it means none."""
 
     def __len__(self) -> int:
         return len(self.values)

@@ -7,6 +7,7 @@
     section_readers  one section's bytes to plain values: the output of grep and tail
     stats            the same for the stat files of all processes at once
     links            the same for tar's output: the targets of symbolic links
+    accounting       the same for the files of cgroups, of meminfo, of status, and for the names of containers
       ▼
     replies          sections to a Listing or a Reading; decides the status of each process
       ▼
@@ -20,25 +21,35 @@ from fleetpmap.wire.decoder import Decoder
 from fleetpmap.wire.phase import DECODED_LIMIT, PROCESS_LIMIT, Limits, PackedReading
 from fleetpmap.wire.reply_types import (
     Capabilities,
+    CgroupMemory,
+    ContainerName,
+    HostMemory,
     ListedProcess,
     Listing,
+    Pressure,
     Processes,
     ProcessReading,
     Reading,
     ReadStatus,
+    Resident,
 )
 
 __all__ = [
     "DECODED_LIMIT",
     "PROCESS_LIMIT",
     "Capabilities",
+    "CgroupMemory",
+    "ContainerName",
     "Decoder",
+    "HostMemory",
     "Limits",
     "ListedProcess",
     "Listing",
     "PackedReading",
+    "Pressure",
     "ProcessReading",
     "Processes",
     "ReadStatus",
     "Reading",
+    "Resident",
 ]

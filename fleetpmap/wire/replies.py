@@ -6,13 +6,25 @@ The status of each requested process is decided here, and only here.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from typing import Any
 
 from fleetpmap.units import KIB
+from fleetpmap.wire.accounting import (
+    CgroupFiles,
+    add_cgroup_file,
+    cgroups_of,
+    memory_cgroup,
+    parse_host_memory,
+    parse_names,
+    parse_resident,
+)
 from fleetpmap.wire.links import parse_links
 from fleetpmap.wire.phase_body import Body
 from fleetpmap.wire.reply_types import (
     Capabilities,
+    CgroupMemory,
     ListedProcess,
     Listing,
     Processes,
@@ -21,6 +33,7 @@ from fleetpmap.wire.reply_types import (
     ReadStatus,
 )
 from fleetpmap.wire.section_readers import (
+    OTHERS,
     Facts,
     MalformedError,
     Span,
@@ -43,6 +56,8 @@ from fleetpmap.wire.stats import Stat, name_of_text, parse_stats, stat_of, stat_
 
 PAGE_SIZES = range(1 << 10, (1 << 20) + 1)
 """Page sizes accepted from a host, in bytes."""
+_UPTIME = re.compile(r"\d{1,12}\.\d{1,3}")
+_SCORE = re.compile(rb"-?\d{1,4}")
 _STOPPED = "T"
 """State of a process that a signal stopped, with all its threads; a tracer (t) may stop only one of them."""
 
@@ -63,9 +78,15 @@ def parse_capabilities(words: list[str]) -> Capabilities:
             reader=values["reader"],
             compression="gzip" if values["compression"] == "gzip" else "none",
             probe_pid=number(bytes_of(values["probe_pid"])) if values["probe_pid"] else None,
+            booted=_booted(values.get("uptime", "")),
         )
     except KeyError as error:
         raise MalformedError(f"the first frame lacks {error.args[0]}") from error
+
+
+def _booted(uptime: str) -> float | None:
+    """Return when the host started, by this machine's clock: the host's own may be wrong."""
+    return round(time.time() - float(uptime), 2) if _UPTIME.fullmatch(uptime) else None
 
 
 def build_listing(
@@ -79,7 +100,7 @@ def build_listing(
     Raises:
         MalformedError: a section that its tool cannot have printed.
     """
-    raw = {name: body.section(name) for name in ("stat", "uid", "cgroup")}
+    raw = {name: body.section(name) for name in ("stat", "uid", "cgroup", "memory", "names")}
     slots, names, fields = parse_stats(raw["stat"])
     pids = tuple(slots)
     arguments = parse_arguments(body.section("cmdline"))
@@ -115,7 +136,12 @@ def build_listing(
     if body.spans("access") and _opens_denied(capabilities):
         access |= {pid: "denied" for pid, uid in uids.items() if capabilities.uid not in (0, uid)}
     users = parse_users(body.section("passwd"), uids.values())
-    return Listing(capabilities, Processes(slots, names, make), users, bool(body.spans("cmdline")), access, raw)
+    return Listing(
+        *(capabilities, Processes(slots, names, make), users, bool(body.spans("cmdline")), access),
+        memory=parse_host_memory(raw["memory"]),
+        names=parse_names(raw["names"]),
+        raw=raw,
+    )
 
 
 def _of_thread(process: ListedProcess, facts: Facts, page_size: int) -> ListedProcess:
@@ -136,7 +162,7 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
     Processes are `cut` if their text has more than `process_limit` bytes or if the body reached its own limit. Their
     texts are dropped.
     """
-    raw = {name: body.section(name) for name in ("uid", "facts")}
+    raw = {name: body.section(name) for name in ("uid", "facts", "names")}
     uids = parse_uids(raw["uid"])
     users = parse_users(body.section("passwd"), uids.values())
     facts = parse_facts(raw["facts"])
@@ -165,10 +191,37 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
                 arguments=_arguments(pid, facts, listing),
                 seconds=alone.get(pid),
                 name=name_of_text(pid, b"\0".join(facts["stat"][pid])) if pid in facts["stat"] else None,
+                **_accounted(pid, facts),
             )
         )
         at = end
-    return Reading(body.pack(kept), tuple(processes), users, raw, seconds)
+    names = parse_names(raw["names"])
+    return Reading(body.pack(kept), tuple(processes), users, raw, seconds, _cgroups(facts), names)
+
+
+def _accounted(pid: int, facts: Facts) -> dict[str, Any]:
+    """Return the fields of a process's reading that come from its cgroup, oom_score_adj and status.
+
+    If its main thread has ended, a living thread's files follow its own.
+    """
+    lines = facts["cgroup"][pid][-1].splitlines() if pid in facts["cgroup"] else None
+    [score, *_] = facts["oom_score_adj"].get(pid, [b""])
+    sizes = (parse_resident(status) for status in facts["status"].get(pid, ()))
+    return {
+        "cgroups": None if lines is None else cgroup_paths(pid, lines),
+        "memory_cgroup": None if lines is None else memory_cgroup(lines),
+        "oom_score_adj": int(score) if _SCORE.fullmatch(score.strip()) else None,
+        "resident": next(filter(None, sizes), None),
+    }
+
+
+def _cgroups(facts: Facts) -> tuple[CgroupMemory, ...]:
+    files: CgroupFiles = {}
+    for record in facts[OTHERS].get(0, ()):
+        path, _, text = record.partition(b":")
+        if not add_cgroup_file(files, path, text):
+            raise MalformedError(f"{record[:40]!r} is no fact that was asked for")
+    return cgroups_of(files)
 
 
 def _stats(facts: Facts) -> dict[int, Stat]:

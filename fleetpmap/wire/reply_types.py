@@ -36,6 +36,93 @@ class Capabilities:
     """gzip or none."""
     probe_pid: int | None
     """The script's own pid as proc_root sees it; None in a recorded tree."""
+    booted: float | None = None
+    """When the host started, in seconds since 1970 by this machine's clock; None if it has no uptime."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """Pressure stall information on memory: percent of the time that some, or all, tasks waited for it."""
+
+    some_avg10: float
+    """In the last ten seconds; 60 and 300 likewise."""
+    some_avg60: float
+    some_avg300: float
+    full_avg10: float
+    full_avg60: float
+    full_avg300: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostMemory:
+    """A host's memory by /proc/meminfo; None where the kernel lacks the line."""
+
+    total_kib: int | None
+    available_kib: int | None
+    """Memory that programs can have without swapping, by the kernel's estimate (since 3.14)."""
+    swap_total_kib: int | None
+    swap_free_kib: int | None
+    pressure: Pressure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupMemory:
+    """What the kernel charges to a cgroup and all below it; None where this kernel or hierarchy does not say."""
+
+    path: str
+    """Below the root of its hierarchy: `/system.slice/nginx.service`."""
+    current_kib: int | None
+    peak_kib: int | None
+    """The most that it was charged; v2 has it since 5.19."""
+    limit_kib: int | None
+    """The tightest limit of it and its ancestors; None if there is none (see `is_unlimited`) or none is known."""
+    is_unlimited: bool
+    """True if neither it nor an ancestor has a limit."""
+    limit_path: str
+    """The path that has the tightest limit; empty without one."""
+    high_kib: int | None = None
+    """Its own memory.high, above which it is throttled; None without one."""
+    swap_kib: int | None = None
+    swap_limit_kib: int | None = None
+    anon_kib: int | None = None
+    """Anonymous memory, by memory.stat."""
+    file_kib: int | None = None
+    """Page cache, shared memory and tmpfs included."""
+    shmem_kib: int | None = None
+    """The part of `file_kib` that is shared memory and tmpfs."""
+    kernel_kib: int | None = None
+    """Memory of the kernel itself: stacks, page tables, slab."""
+    slab_kib: int | None = None
+    oom: int | None = None
+    """Times that it was out of memory."""
+    oom_kills: int | None = None
+    """Processes in it that were killed for that."""
+    pressure: Pressure | None = None
+    processes: int | None = None
+    """Number of processes in it, without those in cgroups below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerName:
+    """The names of a container, as its runtime keeps them on disk; empty where it has none."""
+
+    name: str
+    pod: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Sizes of a process by its status, in KiB, which every user may read; None where the kernel lacks the line."""
+
+    rss_kib: int
+    rss_anon_kib: int | None = None
+    """The three parts of the RSS, since 4.5."""
+    rss_file_kib: int | None = None
+    rss_shmem_kib: int | None = None
+    swap_kib: int | None = None
+    hwm_kib: int | None = None
+    """The largest RSS that it ever had."""
 
 
 class ListedProcess(NamedTuple):  # made for processes of every host: a frozen dataclass takes four times as long
@@ -139,9 +226,12 @@ class Listing:
     """False if the reader there cannot read command lines."""
     access: Mapping[int, str] = field(default_factory=dict)
     """`denied` or `unsupported` by pid, for processes with an smaps that cannot be opened; empty unless requested."""
+    memory: HostMemory | None = None
+    names: Mapping[str, ContainerName] = field(default_factory=dict)
+    """Names by container id; empty unless requested and the probe is root."""
     raw: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
-    """Sections as received (stat, uid, cgroup), for a capture: lines `PID/FILE:LINE`, as grep -H prints them; each stat
-    ends at its rss."""
+    """Sections as received (stat, uid, cgroup, memory, names), for a capture: lines `PID/FILE:LINE`, as grep -H prints
+    them; each stat ends at its rss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +258,13 @@ class ProcessReading:
     """Time that reading it took, if it was requested in a group of its own; else None."""
     name: str | None = field(default=None, compare=False)
     """Its name after the reading; None if it was gone. Not the listed name if it has called exec in between."""
+    cgroups: tuple[str, ...] | None = None
+    """Its path in each hierarchy, each path once; None if unknown."""
+    memory_cgroup: str | None = None
+    """The path that its memory is charged to: the `path` of a CgroupMemory."""
+    oom_score_adj: int | None = None
+    resident: Resident | None = None
+    """Its sizes by status, also if its smaps may not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +277,13 @@ class Reading:
     users: dict[int, str]
     """As in Listing."""
     raw: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
-    """Sections as received: uid, as in Listing, and facts (stat, cmdline, smaps_rollup): `PID/FILE:TEXT` and a NUL."""
+    """Sections as received: uid and names, as in Listing, and facts: `PID/FILE:TEXT` and a NUL."""
     seconds: float | None = field(default=None, compare=False)
     """Time that it took on the host, by the host's clock, to hundredths of a second; None if the host has no uptime."""
+    cgroups: tuple[CgroupMemory, ...] = ()
+    """The memory cgroups of these processes, as far as the host shows them."""
+    names: Mapping[str, ContainerName] = field(default_factory=dict)
+    """Names by container id, as far as the probe may read them."""
 
     def reused(self, pids: Collection[int]) -> Reading:
         """Return this reading with these processes marked `reused` and without their texts."""

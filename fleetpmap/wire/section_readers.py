@@ -18,8 +18,9 @@ _HEADER_BEGINNING = b"==> "
 _HEADER = re.compile(rb"==> (?:(\d{1,9})(/task/\d{1,9})?/smaps(?:_rollup)?|/dev/null) <==\n")
 # Only for a section that ends with a NUL: then every path starts a match, so no byte is searched twice.
 _COMMAND_LINE = re.compile(rb"(([1-9]\d{0,8})/cmdline:[^\0]*+\0(?:\2/cmdline:[^\0]*+\0)*+)")
-_PLACE = re.compile(rb"(\d{1,9})(/task/\d{1,9})?/(stat|cmdline|cgroup|smaps_rollup)")
+_PLACE = re.compile(rb"(\d{1,9})(/task/\d{1,9})?/(stat|cmdline|status|oom_score_adj|cgroup|smaps_rollup)")
 """Path of a file of a process, or of one of its threads."""
+_CGROUPS = (b"../sys/fs/cgroup/", b"sys/fs/cgroup/")
 _UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})(?: (\d{1,9}))?")
 _ROLLUP_FIELD = re.compile(rb"(\w+):\s*(\d{1,18}) kB")
 _NUMBER_DIGITS = 18
@@ -33,6 +34,8 @@ RECORDS_LIMIT = 1 << 19
 
 Facts = dict[str, dict[int, list[bytes]]]
 """Texts by file name and pid: one record per file, or one per argument of a command line."""
+OTHERS = "others"
+"""Name in Facts of the records of other files than those of processes: the whole record, under pid 0."""
 Span = tuple[int, int]
 """Start and end offset in a phase's bytes."""
 
@@ -150,7 +153,8 @@ def parse_facts(section: bytes) -> Facts:
     After the main thread of a process has ended, it also has the records of another thread. The stat of that thread is
     under the name `thread`.
     """
-    facts: Facts = {"stat": {}, "thread": {}, "cmdline": {}, "cgroup": {}, "smaps_rollup": {}}
+    names = ("stat", "thread", "cmdline", "status", "oom_score_adj", "cgroup", "smaps_rollup", OTHERS)
+    facts: Facts = {name: {} for name in names}
     if section.count(b"\0") > RECORDS_LIMIT:
         raise MalformedError(f"more than {RECORDS_LIMIT:,} records of facts")
     *records, rest = section.split(b"\0")
@@ -159,6 +163,9 @@ def parse_facts(section: bytes) -> Facts:
     for record in records:
         path, _, text = record.partition(b":")
         place = _PLACE.fullmatch(path)
+        if place is None and path.startswith(_CGROUPS):
+            facts[OTHERS].setdefault(0, []).append(record)
+            continue
         if place is None:
             raise MalformedError(f"{record[:40]!r} is no fact that was asked for")
         name = "thread" if place[2] and place[3] == b"stat" else place[3].decode("ascii")

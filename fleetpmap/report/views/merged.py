@@ -106,6 +106,8 @@ def _key_of_rows(snapshot: Snapshot, key: str) -> Coded:
             return by_process((process.host for process in snapshot.processes), table)
         case "process":
             return by_process((process.name for process in snapshot.processes), table)
+        case "service" | "unit" | "container" | "pod" | "slice":
+            return by_process((getattr(process, key) for process in snapshot.processes), table)
         case "user":
             return by_process((owner(process) for process in snapshot.processes), table)
         case "path":

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from fleetpmap.catalogue import ViewOptions
-from fleetpmap.report.grouping import HUGETLB, identity_columns, mapping_counts, share_metric, size_columns, sums_by
+from fleetpmap.report.grouping import (
+    HUGETLB,
+    identity_columns,
+    mapping_counts,
+    membership_columns,
+    share_metric,
+    size_columns,
+    sums_by,
+)
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
@@ -28,6 +36,7 @@ def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
             *identity_columns(snapshot.processes),
             Column("mappings", "count", np.where(read, counts, NULL), rule="distinct", total=total),
             *size_columns(snapshot, sums_by(mappings, mappings.process, count)),
+            *membership_columns(snapshot.processes),
         ),
         last="command",
         share=share_metric(snapshot),
