@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-WORKERS ?= 2
+# More than cores, since many tests wait for a host or a deadline.
+WORKERS ?= 3
 
 .PHONY: demo test quick lint tests coverage bench clean
 
@@ -22,16 +23,16 @@ lint: .venv/.dev
 	$(BIN)/shellcheck fleetpmap/probe/probe.sh .ci/run
 	$(BIN)/python docs/prose.py
 
-# The tests of one file share an sshd and a demo, so a file stays with one worker. Those of tests/live and tests/screen
-# watch the processes and the time of the whole machine: they run by themselves.
+# The tests of one file share an sshd and a demo, so a file stays with one worker. Those of tests/live watch the processes
+# and the time of the whole machine: they run by themselves.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 tests: .venv/.dev
 ifdef PYTEST_ARGS
 	$(BIN)/pytest $(PYTEST_ARGS)
 else
-	$(BIN)/pytest $(PARALLEL) -m 'unit or integration'
-	$(BIN)/pytest -m 'screen or live'
+	$(BIN)/pytest $(PARALLEL) -m 'not live'
+	$(BIN)/pytest -m live
 endif
 
 coverage: .venv/.dev  ## of the unit tests; fails below the floor in pyproject.toml

@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import paramiko
@@ -189,17 +190,22 @@ def test_interrupt_at_any_moment(tmp_path: Path) -> None:
         "rows": Server(many_rows),
         "record": Server(endless_record),
     }
-    moments = random.Random(18)
-    with fleet(servers, tmp_path) as words:
-        for _ in range(20):
-            program = start("run", *words, "--match", "svc", "--timeout", "30")
-            moment_s = moments.uniform(0.0, 1.5)
-            time.sleep(moment_s)
-            program.send_signal(signal.SIGINT)
-            with within(LATE_S):
-                _, err = program.communicate(timeout=30)
-            if "Traceback" in err and "/fleetpmap/" not in err:
-                continue  # the interpreter was still starting, and had not come to our code
-            # A shell shows 130 for -2, too: the interpreter had not begun to run our code.
-            assert program.returncode in (130, -signal.SIGINT), f"at {moment_s:.2f} s: {program.returncode}, {err}"
-            assert "Traceback" not in err, f"at {moment_s:.2f} s: {err}"
+    random_moments = random.Random(18)
+    moments = [random_moments.uniform(0.0, 1.5) for _ in range(20)]
+    with fleet(servers, tmp_path) as words, ThreadPoolExecutor(2) as two_at_a_time:
+        for _ in two_at_a_time.map(lambda moment_s: interrupt(words, moment_s), moments):
+            pass
+
+
+def interrupt(words: list[str], moment_s: float) -> None:
+    """Run the program over these hosts, send it ^C at this moment, and check how it ends."""
+    program = start("run", *words, "--match", "svc", "--timeout", "30")
+    time.sleep(moment_s)
+    program.send_signal(signal.SIGINT)
+    with within(LATE_S):
+        _, err = program.communicate(timeout=30)
+    if "Traceback" in err and "/fleetpmap/" not in err:
+        return  # the interpreter was still starting, and had not come to our code
+    # A shell shows 130 for -2, too: the interpreter had not begun to run our code.
+    assert program.returncode in (130, -signal.SIGINT), f"at {moment_s:.2f} s: {program.returncode}, {err}"
+    assert "Traceback" not in err, f"at {moment_s:.2f} s: {err}"
