@@ -138,13 +138,7 @@ def settings_from(
         return _first(values, keyword, default)
 
     tokens = _tokens(name, values)
-
-    def path(option: str, value: str) -> str:
-        try:
-            return value if option in expanded else ssh_tokens.expand(_from_home(value), tokens, variables=True)
-        except ValueError as error:
-            message = f'{SPELLING[option]} cannot be "{printable(value)}": {error}'
-            raise host_error(host if host is not None else name, message) from error
+    path = _expander(tokens, expanded, host if host is not None else name)
 
     def paths(option: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         return tuple(path(option, value) for value in values.get(option, default) if value and value != "none")
@@ -183,6 +177,18 @@ def settings_from(
         password_prompts=int(first("numberofpasswordprompts", "3")),
         only_openssh=_only_openssh(values),
     )
+
+
+def _expander(tokens: Mapping[str, str], expanded: Collection[str], host: str) -> Callable[[str, str], str]:
+    """Return a function of an option and its value that replaces the tokens, the variables and `~` in a path."""
+
+    def path(option: str, value: str) -> str:
+        try:
+            return value if option in expanded else ssh_tokens.expand(_from_home(value), tokens, variables=True)
+        except ValueError as error:
+            raise host_error(host, f'{SPELLING[option]} cannot be "{printable(value)}": {error}') from error
+
+    return path
 
 
 def _methods(values: OptionValues) -> tuple[str, ...]:
