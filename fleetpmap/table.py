@@ -237,10 +237,10 @@ def summed(table: MappingTable, by: Collection[str] = ("path",)) -> MappingTable
 
     Every sum over the result equals that over the table. A group has only the kernel's fields that METRICS need, and
     never mixes known values with NULL. A row begins at address 0 and ends at the total size of its mappings; columns
-    that the rows are not summed by are null or 0. The rows of unreadable processes are added afterwards.
+    that the rows are not summed by are null or 0.
     """
     keys = []
-    if "path" in by or ROLLUP in table.path.names:  # a rollup is recognised by its path
+    if "path" in by or {ROLLUP, UNREADABLE} & {*table.path.names}:  # rows that are recognised by their path
         keys += ["path", "mapping", "kind"]
     if "perms" in by:
         keys.append("perms")

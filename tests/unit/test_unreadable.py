@@ -21,7 +21,15 @@ from fleetpmap.report.grouping import share_metric
 from fleetpmap.report.shape import Shape
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import concatenate, from_columns, is_unreadable, summed, with_unreadable, without_unreadable
+from fleetpmap.table import (
+    METRICS,
+    concatenate,
+    from_columns,
+    is_unreadable,
+    summed,
+    with_unreadable,
+    without_unreadable,
+)
 from fleetpmap.watch.history import History
 from fleetpmap.watch.line import round_line
 from fleetpmap.wire import Resident
@@ -120,6 +128,8 @@ def test_sums_of_mappings_and_of_processes_beside_each_other():
         assert table.metrics["size_kib"].tolist()[-1] == NULL
         assert {int(table.metrics[name][-1]) for name in UNKNOWN} == {NULL}
         assert (sum(table.metrics["rss_kib"].tolist()), sum(table.mappings.tolist())) == (82, 2)
+        again = summed(table, by)
+        assert [again.metrics[name].tolist()[-1] for name in METRICS] == [NULL, 70, *[NULL] * 3, 5, NULL, NULL]
 
 
 @pytest.mark.parametrize("views", [("mappings",), ("merged",), ("hosts",)])
