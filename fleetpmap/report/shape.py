@@ -156,7 +156,7 @@ def _rank(column: Column) -> NDArray[Any]:
     if column.unit in _SIZES and not isinstance(values, np.ndarray):
         return -_sizes_of(column)
     if column.unit == "number" and not isinstance(values, np.ndarray):
-        return np.array([cell if isinstance(cell, int) else np.iinfo(np.int64).max for cell in values])
+        return np.array([cell if isinstance(cell, int) else np.iinfo(np.int64).max for cell in column.cells()])
     if not isinstance(values, np.ndarray):
         texts = values if isinstance(values, Coded) else coded(None if cell is None else str(cell) for cell in values)
         by_text = {text: rank for rank, text in enumerate(sorted(texts.names))}
