@@ -470,24 +470,3 @@ def test_rounds_of_a_watch():
     nothing.add(_nothing_read())
     assert nothing.trend([("mapping", "a", "(not readable)")]) == [800]
     assert "processes 0  rss 1000 kB" in round_line(_nothing_read(), _nothing_read())
-
-
-def test_a_size_that_no_process_has():
-    """Sizes come from hosts and files; one larger than any address space is no size."""
-    from fleetpmap.wire.accounting import parse_resident
-
-    assert parse_resident(b"VmRSS:\t999999999999999999 kB\n") is None
-    assert parse_resident(b"VmRSS:\t 8 kB\nVmSwap:\t999999999999999999 kB\n") == Resident(8)
-
-
-def test_a_file_with_a_size_that_no_process_has(tmp_path: Path):
-    """A saved file may be made by hand; it is refused."""
-    pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
-    from fleetpmap.errors import UsageError
-    from fleetpmap.snapshot_file import load_snapshot, write_snapshot
-
-    for rss in (-2, 2**60):
-        with (tmp_path / "saved.parquet").open("wb") as file:
-            write_snapshot(snapshot(host("a", unreadable(7, "db", rss))), file)
-        with pytest.raises(UsageError, match="a number that no kernel gives"):
-            load_snapshot(tmp_path / "saved.parquet")
