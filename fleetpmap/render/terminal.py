@@ -34,7 +34,7 @@ _STATUS_STYLES = {
     **dict.fromkeys(("no-match", "not-asked", "gone", "reused", "kernel", "zombie", "empty", ""), _DIM),
 }
 """Styles of statuses; any other status is a host's failure."""
-_ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts"}
+_ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts", "services": "--view services"}
 """For each table of a summary, the option that shows all of its rows."""
 _ASCII = str.maketrans("─…█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~#######.__--==+")
 """ASCII signs of the same width, for lines and bars; all other signs are translated by `in_ascii`."""
@@ -65,7 +65,7 @@ class Screen:
             yield (report.text.encode("ascii", "replace").decode() if self._ascii else report.text), None
             return
         left_out: dict[str, None] = {}
-        for table in report.tables:
+        for table in report.in_order:
             if len(table):
                 yield from self._table(table, width, left_out)
                 yield "\n", None

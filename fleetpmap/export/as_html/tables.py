@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fleetpmap.report.model import ABSENT, Cell, Column, Table
+from fleetpmap.report.model import ABSENT, UNLIMITED, Cell, Column, Table
 from fleetpmap.smaps import Coded
 
 MOST_CHARACTERS = 500
 """Characters shown of one text: a command line can be 2 MB."""
 UNKNOWN = "?"
-_NUMERIC = frozenset({"KiB", "delta", "count", "number"})
+_NUMERIC = frozenset({"KiB", "delta", "count", "percent", "number"})
 _SHORT = 32
 """Characters up to which a text stays on one line."""
 
@@ -121,7 +121,7 @@ def _cells(column: Column, table: Table, marks: Mapping[tuple[int, str], str]) -
     found = []
     for row, cell in enumerate(column.with_texts(folded_text).cells()):
         if cell is None:
-            found.append(Shown("", css) if row == void else Shown(UNKNOWN, f"{css} u".strip()))
+            found.append(Shown("", css) if row == void else Shown(column.null, f"{css} u".strip()))
         elif cell == ABSENT and column.unit in _NUMERIC:
             found.append(Shown(ABSENT, f"{css} u {marks.get((row, column.name), '')}".strip()))
         else:
@@ -166,5 +166,6 @@ _SHOW: dict[str, Callable[[Cell], str]] = {
     "KiB": _number,
     "count": _number,
     "delta": _signed,
+    "percent": lambda cell: str(cell) if cell == UNLIMITED else f"{cell}%",
     "flag": lambda cell: "yes" if cell else "no",
 }
