@@ -78,32 +78,32 @@ class _Group:
 
 
 def _groups(snapshot: Snapshot, cgroups: Cgroups) -> Iterator[_Group]:
-    """Yield each set of topmost cgroups once: several services share one where they are in a login session."""
+    """Yield the cgroups of each unit and container; and each cgroup of other processes, as that of a login session."""
     places_of: dict[tuple[str, str], dict[Place, None]] = defaultdict(dict)
     read_at: dict[Place, list[int]] = defaultdict(list)
     for slot, process in enumerate(snapshot.processes):
         if place := cgroups.place_of(process):
-            places_of[process.host, process.service][place] = None
+            owner = process.service if process.unit or process.container else place[1].rpartition("/")[2] or "/"
+            places_of[process.host, owner][place] = None
         if process.status == "read" and process.cgroup:
             read_at[process.host, process.cgroup].append(slot)
-    services: dict[tuple[Place, ...], list[str]] = defaultdict(list)
-    for (_, service), places in places_of.items():
-        if top := tuple(sorted(cgroups.topmost(places, lambda cgroup: cgroup.current_kib))):
-            services[top].append(service)
-    tops_of: dict[Place, list[tuple[Place, ...]]] = defaultdict(list)
-    for top in services:
+    tops = {
+        owner: tuple(sorted(cgroups.topmost(places, lambda cgroup: cgroup.current_kib)))
+        for owner, places in places_of.items()
+    }
+    owners_of: dict[Place, list[tuple[str, str]]] = defaultdict(list)
+    for owner, top in tops.items():
         for place in top:
-            tops_of[place].append(top)
-    below: dict[tuple[Place, ...], list[Place]] = defaultdict(list)
+            owners_of[place].append(owner)
+    below: dict[tuple[str, str], list[Place]] = defaultdict(list)
     for place in dict.fromkeys((*(place for places in places_of.values() for place in places), *read_at)):
         for upper in (place, *above(place)):
-            for top in tops_of.get(upper, ()):
-                below[top].append(place)
-    for top, names in services.items():
-        name = names[0] if len(names) == 1 else top[0][1].rpartition("/")[2]
-        read = [slot for place in below[top] for slot in read_at.get(place, ())]
-        known = tuple(place for place in below[top] if place in cgroups)
-        yield _Group(name, top[0][0], top, known, np.array(read, dtype=np.intp))
+            for owner in owners_of.get(upper, ()):
+                below[owner].append(place)
+    for owner, places in below.items():
+        read = [slot for place in places for slot in read_at.get(place, ())]
+        known = tuple(place for place in places if place in cgroups)
+        yield _Group(owner[1], owner[0], tops[owner], known, np.array(read, dtype=np.intp))
 
 
 def _sentence(group: _Group, mapped: _Mapped, cgroups: Cgroups) -> tuple[int, str] | None:

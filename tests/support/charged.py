@@ -17,8 +17,11 @@ from snapshots import ProcessWithMappings
 def of(
     service: str, one: ProcessWithMappings, *, cgroup: str | None = None, started: float | None = None
 ) -> ProcessWithMappings:
-    """The process as one of a service, in the cgroup of that path."""
-    return replace(one, process=replace(one.process, service=service, cgroup=cgroup, started=started))
+    """The process as one of a service, in the cgroup of that path. The name tells a unit, a container and neither."""
+    unit = service if service.endswith((".service", ".scope")) else None
+    container = service if ":" in service else None
+    belongs = replace(one.process, service=service, unit=unit, container=container, cgroup=cgroup, started=started)
+    return replace(one, process=belongs)
 
 
 def cgroup(

@@ -94,9 +94,11 @@ def _memory_columns(snapshot: Snapshot) -> tuple[Column, ...]:
 
 
 def _of_machines(snapshot: Snapshot, values: Sequence[int | None]) -> int | None:
-    """Add up the known sizes of hosts that are counted under this name; None if there are none."""
-    known = [kib for host, kib in zip(snapshot.hosts, values, strict=True) if kib is not None and not host.same_as]
-    return sum(known) if known else None
+    """Add up the sizes of the hosts that answered and are counted under this name; None if one of them is unknown."""
+    hosts = zip(snapshot.hosts, values, strict=True)
+    counted = [kib for host, kib in hosts if host.status in ANSWERED and not host.same_as]
+    known = [kib for kib in counted if kib is not None]
+    return sum(known) if known and len(known) == len(counted) else None
 
 
 def _sizes(snapshot: Snapshot) -> dict[str, IntArray]:

@@ -30,7 +30,7 @@ from fleetpmap.report.grouping import (
 )
 from fleetpmap.report.leftover import leftover_sentences
 from fleetpmap.report.model import Cell, Column, Report, Table
-from fleetpmap.report.notes import notes_on
+from fleetpmap.report.notes import listed, notes_on
 from fleetpmap.report.proportion import held_by, percent, ram_of
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, shaped
 from fleetpmap.report.stale_code import stale_code
@@ -202,14 +202,15 @@ class Services:
         }
         lacking: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for name, figure in figures.items():
-            known, without = set(), set()
+            known: set[str] = set()
+            without: set[str] = set()
             for slot in np.flatnonzero(self._group >= 0).tolist():
                 place, host = self._places[slot], self._processes[slot].host
                 (known if place and figure(place) is not None else without).add(host)
             if known and without:
                 lacking[tuple(host.name for host in self._snapshot.hosts if host.name in without)].append(name)
         return [
-            f"{' and '.join(names)} {'leaves' if len(names) == 1 else 'leave'} out processes on {fold(hosts)}: "
+            f"{listed(names)} {'leaves' if len(names) == 1 else 'leave'} out processes on {fold(hosts)}: "
             "their cgroups do not tell"
             for hosts, names in lacking.items()
         ]

@@ -56,8 +56,8 @@ def summary(
     long = len(mappings) > MOST_MAPPINGS + 1  # one row more is as short as `(1 more)`
     if shape.top is None and long and has_label(mappings):
         mappings = merge.table(replace(shape, top=MOST_MAPPINGS))
-    tables = (mappings, _with_something(snapshot, hosts)) if len(snapshot.hosts) > 1 else (mappings,)
-    tables += _first(services, Shape(top=MOST_SERVICES))
+    of_hosts = (_with_something(snapshot, hosts),) if len(snapshot.hosts) > 1 else ()
+    tables = (mappings, *of_hosts, *_first(services, Shape(top=MOST_SERVICES)))
     return replace(whole, brief=replace(whole, tables=tables, notes=(*_without_a_match(snapshot), *whole.notes)))
 
 
