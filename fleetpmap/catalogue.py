@@ -11,7 +11,7 @@ FORMATS    the values of --format            a new format: export/as_NAME.py wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -353,6 +353,11 @@ class ViewOptions:
     """Rows to keep; the others become `(N more)`. None and 0: all, but for what a terminal shows of summary."""
     columns: tuple[str, ...] | None = None
     """Columns to show, in order."""
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them: `a, b and c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def keys_of(view: str, by: tuple[str, ...]) -> tuple[str, ...]:

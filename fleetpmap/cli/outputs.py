@@ -11,7 +11,16 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fleetpmap.catalogue import MERGING_VIEWS, ROLLUP_VIEWS, VIEWS, WATCHED_VIEWS, ViewOptions, merge_keys, sums_for
+from fleetpmap.catalogue import (
+    MERGING_VIEWS,
+    ROLLUP_VIEWS,
+    VIEWS,
+    WATCHED_VIEWS,
+    ViewOptions,
+    listed,
+    merge_keys,
+    sums_for,
+)
 from fleetpmap.cli.files import coverage_path, is_regular, writable
 from fleetpmap.cli.option_values import Format, Per, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
@@ -124,7 +133,7 @@ def check_rollup(plan: OutputPlan, *, stored: bool) -> None:
     for view in (plan.view, *(export.view for export in plan.exports)):
         if view not in ROLLUP_VIEWS:
             raise UsageError(
-                f"--rollup is for the views {' and '.join(ROLLUP_VIEWS)}, not for --view {view}",
+                f"--rollup is for the views {listed(ROLLUP_VIEWS)}, not for --view {view}",
                 hint=f"add --view {ROLLUP_VIEWS[0]}, or leave out --rollup",
             )
     if stored:

@@ -83,8 +83,8 @@ def _groups(snapshot: Snapshot, cgroups: Cgroups) -> Iterator[_Group]:
     read_at: dict[Place, list[int]] = defaultdict(list)
     for slot, process in enumerate(snapshot.processes):
         if place := cgroups.place_of(process):
-            owner = process.service if process.unit or process.container else place[1].rpartition("/")[2] or "/"
-            places_of[process.host, owner][place] = None
+            name = process.service if process.unit or process.container else place[1].rpartition("/")[2] or "/"
+            places_of[process.host, name][place] = None
         if process.status == "read" and process.cgroup:
             read_at[process.host, process.cgroup].append(slot)
     tops = {

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fleetpmap.catalogue import listed
 from fleetpmap.check import Check
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.grouping import HUGETLB, host_slots
@@ -265,11 +266,6 @@ def _where(places: Mapping[str, Sequence[str]]) -> str:
 def _some(words: Sequence[str]) -> str:
     named = ", ".join(words[:MOST_NAMED])
     return named if len(words) <= MOST_NAMED else f"{named} and {len(words) - MOST_NAMED} more"
-
-
-def listed(words: Sequence[str]) -> str:
-    """Return words as a sentence lists them: `a, b and c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _counted(count: int, noun: str) -> str:

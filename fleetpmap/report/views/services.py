@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.catalogue import ViewOptions, keys_of
+from fleetpmap.catalogue import ViewOptions, keys_of, listed
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.charge import Cgroups, Charge, Place
 from fleetpmap.report.drift import differing_builds, differing_versions
@@ -30,7 +30,7 @@ from fleetpmap.report.grouping import (
 )
 from fleetpmap.report.leftover import leftover_sentences
 from fleetpmap.report.model import Cell, Column, Report, Table
-from fleetpmap.report.notes import listed, notes_on
+from fleetpmap.report.notes import notes_on
 from fleetpmap.report.proportion import held_by, percent, ram_of
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, shaped
 from fleetpmap.report.stale_code import stale_code

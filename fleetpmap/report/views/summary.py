@@ -48,7 +48,7 @@ def summary(
     mappings, hosts = merge.table(shape), hosts_table(snapshot)
     whole = Report(
         view="summary",
-        tables=(mappings, hosts, *_first(services, AS_IT_IS)),
+        tables=(mappings, hosts, *_first(services, shape.top)),
         notes=(*(services.notes() if services else ()), *notes_on(snapshot)),
         coverage=snapshot.coverage,
         run=snapshot.run,
@@ -57,17 +57,17 @@ def summary(
     if shape.top is None and long and has_label(mappings):
         mappings = merge.table(replace(shape, top=MOST_MAPPINGS))
     of_hosts = (_with_something(snapshot, hosts),) if len(snapshot.hosts) > 1 else ()
-    tables = (mappings, *of_hosts, *_first(services, Shape(top=MOST_SERVICES)))
+    tables = (mappings, *of_hosts, *_first(services, MOST_SERVICES if shape.top is None else shape.top))
     return replace(whole, brief=replace(whole, tables=tables, notes=(*_without_a_match(snapshot), *whole.notes)))
 
 
-def _first(services: Services | None, shape: Shape) -> tuple[Table, ...]:
-    """Return the table of services as one that is shown first; of one row more than `top`, all."""
+def _first(services: Services | None, top: int | None) -> tuple[Table, ...]:
+    """Return the table of services as one that is shown first, with its `top` largest rows; of one more, all."""
     if services is None:
         return ()
     whole = services.table(AS_IT_IS)
-    is_long = shape.top is not None and len(whole) > shape.top + 1
-    return (replace(services.table(shape) if is_long else whole, leads=True),)
+    is_long = top and len(whole) > top + 1
+    return (replace(services.table(Shape(top=top)) if is_long else whole, leads=True),)
 
 
 def _with_something(snapshot: Snapshot, hosts: Table) -> Table:
