@@ -7,13 +7,16 @@ again: a process in /shop.slice and one in /shop.slice/worker are charged what /
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from fleetpmap.report.model import UNLIMITED
+from fleetpmap.report.model import UNLIMITED, Cell, Column, Table, Unit
 from fleetpmap.report.proportion import percent
 from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.wire import CgroupMemory
+from fleetpmap.wire import CgroupMemory, Pressure
+
+_FIGURES = tuple(each.name for each in fields(CgroupMemory) if each.name not in ("path", "is_unlimited", "pressure"))
+"""The fields of a cgroup that are columns of `cgroups_table`."""
 
 Place = tuple[str, str]
 """A host, and the path of a cgroup there."""
@@ -105,6 +108,38 @@ class Cgroups:
         if holder in self._at and self._at[holder].current_kib is not None:
             current = self._at[holder].current_kib
         return Limit(cgroup.limit_kib, percent(current, cgroup.limit_kib), holder)
+
+
+def cgroups_table(snapshot: Snapshot) -> Table:
+    """Return a row for each memory cgroup, with all that its host tells of it, and the services of its processes."""
+    services: dict[Place, dict[str, None]] = {}
+    for process in snapshot.processes:
+        services.setdefault((process.host, process.cgroup or ""), {})[process.service] = None
+    rows = [(host.name, cgroup) for host in snapshot.hosts for cgroup in host.cgroups]
+    cgroups = [cgroup for _, cgroup in rows]
+    return Table(
+        "cgroups",
+        (
+            Column("host", "text", [host for host, _ in rows]),
+            Column("cgroup", "text", [cgroup.path for cgroup in cgroups]),
+            Column("services", "text", [",".join(services.get((host, cgroup.path), ())) for host, cgroup in rows]),
+            *(_figures(name, [_cell(cgroup, name) for cgroup in cgroups]) for name in _FIGURES),
+            *(
+                Column(f"pressure_{name}", "percent", [getattr(cgroup.pressure, name, None) for cgroup in cgroups])
+                for name in (each.name for each in fields(Pressure))
+            ),
+        ),
+    )
+
+
+def _figures(name: str, cells: list[Cell]) -> Column:
+    unit: Unit = "text" if name == "limit_path" else "KiB" if name.endswith("_kib") else "count"
+    return Column(name, unit, cells)
+
+
+def _cell(cgroup: CgroupMemory, name: str) -> Cell:
+    cell: Cell = getattr(cgroup, name)
+    return UNLIMITED if name == "limit_kib" and cgroup.is_unlimited else cell
 
 
 def above(place: Place) -> Iterator[Place]:

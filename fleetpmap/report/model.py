@@ -130,6 +130,8 @@ class Report:
     """The finished text of a view that is text by nature (pmap); table and plain print it as it is."""
     brief: Report | None = None
     """A shorter form for a terminal; None: the report itself is shown."""
+    details: tuple[Table, ...] = ()
+    """Tables for programs: only json writes them."""
     beside: Mapping[str, Report] = field(default_factory=dict)
     """Further reports that an html page shows, by their names in views.page; no other format uses them."""
     listed_only: bool = False

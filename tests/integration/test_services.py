@@ -41,13 +41,13 @@ def test_a_run_over_every_process_begins_with_the_services(inventory: str):
 
 
 def test_show_begins_with_them_if_every_process_was_asked_for(inventory: str, tmp_path: Path):
-    """A capture of --all, and a copy of /proc; not what was narrowed, by the run or by show."""
-    for words in (("--all",), ("--match", "gunicorn")):
-        done = fleetpmap("run", "-i", inventory, *words, "--capture", str(tmp_path / words[0]))
+    """A saved run of --all, and a copy of /proc; not what was narrowed, by the run or by show."""
+    every, some = (tmp_path / name for name in ("every.parquet", "some.parquet"))
+    for path, words in ((every, ("--all",)), (some, ("--match", "gunicorn"))):
+        done = fleetpmap("run", "-i", inventory, *words, "--save", str(path))
         assert done.returncode in (0, 3), done.stderr
-    every, some = tmp_path / "--all", tmp_path / "--match"
     assert ["services" in document("show", str(path)) for path in (every, some, WEB_01)] == [True, False, True]
-    assert "services" not in document("show", str(every), "--match", "gunicorn")
+    assert "services" not in document("show", str(WEB_01), "--match", "gunicorn")
 
 
 def test_rows_are_the_same_from_sums_and_from_mappings(inventory: str, tmp_path: Path):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import polars
 import pytest
@@ -15,6 +16,7 @@ from charged import cgroup, of, with_memory
 from fleetpmap.export import EXPORTERS
 from fleetpmap.render import plain, table
 from fleetpmap.report import VIEWS, ViewOptions, hosts, page, services
+from fleetpmap.wire import HostMemory, Pressure
 from snapshots import expected, host, mapping, process, snapshot
 from test_report_services import fleet
 
@@ -140,3 +142,41 @@ def test_hosts_have_their_memory():
         ("web-03", None, None, None),
     ]
     assert [found.column(name).total for name in names[1:3]] == [40_000, None]
+
+
+def test_json_has_all_that_is_known_of_cgroups_and_hosts():
+    """Figures that are no columns of services: a row for each cgroup, and the memory of each host."""
+    pressure = Pressure(0.5, 0.25, 0.0, 0.1, 0.0, 0.0)
+    one = with_memory(
+        host("a", of("x", process(1, "x"), cgroup="/x"), of("y", process(2, "y"), cgroup="/x")),
+        cgroup("/x", current=713, limit=1000, limit_path="/", high_kib=900, slab_kib=3, pressure=pressure),
+        cgroup("/z", unlimited=True),
+    )
+    document = json.loads(written(services(snapshot(one)), "json"))
+    told = [{name: cell for name, cell in row.items() if cell is not None} for row in document["cgroups"]]
+    assert told == [
+        {
+            **{
+                "host": "a",
+                "cgroup": "/x",
+                "services": "x,y",
+                "current_kib": 713,
+                "limit_kib": 1000,
+                "limit_path": "/",
+            },
+            **{"high_kib": 900, "slab_kib": 3, "pressure_some_avg10": 0.5, "pressure_some_avg60": 0.25},
+            **{"pressure_some_avg300": 0.0, "pressure_full_avg10": 0.1, "pressure_full_avg60": 0.0},
+            "pressure_full_avg300": 0.0,
+        },
+        {"host": "a", "cgroup": "/z", "services": "", "limit_kib": "-", "limit_path": ""},
+    ]
+    memory = HostMemory(100, 50, 20, 10, pressure)
+    document = json.loads(written(hosts(snapshot(replace(one, memory=memory))), "json"))
+    assert document["memory"]["a"] == {
+        **{"total_kib": 100, "available_kib": 50, "swap_total_kib": 20, "swap_free_kib": 10},
+        "pressure": {
+            **{"some_avg10": 0.5, "some_avg60": 0.25, "some_avg300": 0.0},
+            **{"full_avg10": 0.1, "full_avg60": 0.0, "full_avg300": 0.0},
+        },
+    }
+    assert "cgroups" not in document

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fleetpmap.catalogue import ViewOptions, keys_of, listed
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.report.charge import Cgroups, Charge, Place
+from fleetpmap.report.charge import Cgroups, Charge, Place, cgroups_table
 from fleetpmap.report.drift import differing_builds, differing_versions
 from fleetpmap.report.grouping import (
     HUGETLB,
@@ -55,6 +55,7 @@ def services(snapshot: Snapshot, by: Sequence[str] = ("service",), shape: Shape 
         notes=(*found.notes(), *notes_on(snapshot)),
         coverage=snapshot.coverage,
         run=snapshot.run,
+        details=(cgroups_table(snapshot),),
     )
 
 

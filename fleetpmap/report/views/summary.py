@@ -17,6 +17,7 @@ import numpy as np
 
 from fleetpmap.catalogue import ViewOptions, keys_of
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.charge import cgroups_table
 from fleetpmap.report.model import Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, rows_of, shaped
@@ -52,6 +53,7 @@ def summary(
         notes=(*(services.notes() if services else ()), *notes_on(snapshot)),
         coverage=snapshot.coverage,
         run=snapshot.run,
+        details=(cgroups_table(snapshot),) if services else (),
     )
     long = len(mappings) > MOST_MAPPINGS + 1  # one row more is as short as `(1 more)`
     if shape.top is None and long and has_label(mappings):
