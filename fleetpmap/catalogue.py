@@ -117,6 +117,7 @@ class ReportKind:
         return bool(self.keys) and {*self.own_keys} <= {*by} <= {*self.keys}
 
 
+_BELONGS = ("service", "unit", "container", "pod", "started")
 _MERGED = ("hosts", "processes", "mappings", *_SIZE_COLUMNS, "paths")
 _CHARGE = ("cgroup_current_kib", "cgroup_peak_kib", "limit_kib", "limit_share", "ram_share", "oom_kills")
 _HOST_MEMORY = ("mem_total_kib", "mem_available_kib", "ram_share")
@@ -166,7 +167,10 @@ REPORTS = (
         "processes",
         "one process that matched, read or not",
         "Processes",
-        columns=("host", "pid", "user", "name", "command", "status", "mappings", *_SIZE_COLUMNS),
+        columns=(
+            *("host", "pid", "user", "name", "command", "status", "mappings", *_SIZE_COLUMNS, *_BELONGS),
+            *("oom_score_adj", "hwm_kib", "rss_source"),
+        ),
         needs="processes",
         watch_key=4,
         streams=True,
@@ -180,7 +184,7 @@ REPORTS = (
             *("host", "pid", "name", "start", "end", "perms", "offset", "device", "inode", "mapping", "path"),
             *("deleted", "kind", "kernel_size_kib", "rss_kib", "pss_kib", "shared_clean_kib", "shared_dirty_kib"),
             *("private_clean_kib", "private_dirty_kib", "referenced_kib", "anonymous_kib", "anon_huge_pages_kib"),
-            *("swap_kib", "swap_pss_kib", "locked_kib"),  # the most used fields, of many more
+            *("swap_kib", "swap_pss_kib", "locked_kib", *_BELONGS),  # the most used fields, of many more
         ),
         streams=True,
     ),

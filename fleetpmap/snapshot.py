@@ -51,6 +51,8 @@ ANSWERED = frozenset({"ok", "partial", "no-match"})
 """Statuses of a host that gave a reply."""
 INCOMPLETE = frozenset({"denied", "skipped", "cut", "unsupported"})
 """Statuses of a process that has memory which the totals lack; one such process makes its host `partial`."""
+_UNREADABLE = frozenset({"denied", "unsupported", "cut"})
+"""Statuses of a process whose smaps could not be read, while its status could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,13 @@ class Process:
     def command(self) -> str:
         """The command line in one string; without one, the name in brackets, as ps prints it."""
         return " ".join(self.arguments) or f"[{self.name}]"
+
+    @property
+    def rss_source(self) -> Literal["smaps", "status"] | None:
+        """The file in /proc/PID that its RSS and swap in the table come from; None if it has no rows there."""
+        if self.status == "read":
+            return "smaps"
+        return "status" if self.status in _UNREADABLE and self.resident else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +341,15 @@ class Snapshot:
             if host.name in matched and (machine := _machine(host.capabilities)):
                 names.setdefault(machine, []).append(host.name)
         return tuple(tuple(same) for same in names.values() if len(same) > 1)
+
+
+def sizes_by_status(processes: Iterable[Process]) -> dict[int, tuple[int, int | None]]:
+    """Return the RSS and the swap of the processes of which only the status could be read (see with_unreadable)."""
+    return {
+        number: (process.resident.rss_kib, process.resident.swap_kib)
+        for number, process in enumerate(processes)
+        if process.rss_source == "status" and process.resident
+    }
 
 
 def once_per_machine(replies: Sequence[HostSnapshot]) -> list[HostSnapshot]:

@@ -8,7 +8,7 @@ that show nothing but sums.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -28,6 +28,11 @@ _INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
 ROLLUP = "[totals]"
 """Path of the only row of a process of which smaps_rollup was read; the row covers all its mappings. The name is as
 long as the kernel's own `[rollup]`, which the parser refuses."""
+UNREADABLE = "(not readable)"
+"""Path, name and kind of the only row of a process whose mappings could not be read. The row has no mapping, no
+addresses, and of all sizes only the RSS and the swap."""
+_OF_STATUS = frozenset({"Rss", "Swap"})
+"""The fields of such a row."""
 
 METRICS: Mapping[str, Rule] = {size.column: size.rule for size in SIZES}
 """The sizes of every report, in order, each with the meaning of its sum over several processes."""
@@ -44,7 +49,8 @@ class MappingTable:
     process: NDArray[np.int32]
     """Index of the row's process in the list of processes that belongs to the table."""
     mappings: IntArray
-    """Number of mappings in the row: one, unless the table comes from `summed`."""
+    """Number of mappings in the row: one, unless the table comes from `summed`; none of a process that could not be
+    read."""
     start: NDArray[np.uint64]
     end: NDArray[np.uint64]
     perms: Coded
@@ -75,6 +81,14 @@ class MappingTable:
         columns |= {name: Coded((text := getattr(self, name)).codes[start:stop], text.names) for name in _TEXTS}
         columns["process"] = columns["process"] - np.int32(base) if base else columns["process"]
         return MappingTable(**columns, fields={key: column[start:stop] for key, column in self.fields.items()})
+
+    def take(self, rows: NDArray[np.intp]) -> MappingTable:
+        """Return a copy of these rows, in this order, without the names that none of them has."""
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        for name in _TEXTS:
+            codes, names = in_row_order((text := getattr(self, name)).codes[rows], text.names)
+            columns[name] = Coded(codes, tuple(names))
+        return MappingTable(**columns, fields={key: _compact(column[rows]) for key, column in self.fields.items()})
 
 
 _ARRAYS = ("process", "mappings", "start", "end", "offset", "inode", "deleted")
@@ -130,6 +144,8 @@ def _sizes(table: MappingTable) -> IntArray:
     size = (table.end - table.start).astype(np.int64) // KIB
     if ROLLUP in table.path.names:
         size[is_rollup(table.path)] = NULL
+    if UNREADABLE in table.path.names:
+        size[is_unreadable(table)] = NULL
     return size
 
 
@@ -138,6 +154,54 @@ def is_rollup(path: Coded) -> NDArray[np.bool_]:
     code = path.names.index(ROLLUP) if ROLLUP in path.names else len(path.names)
     rolled: NDArray[np.bool_] = path.codes == code
     return rolled
+
+
+def is_unreadable(table: MappingTable) -> NDArray[np.bool_]:
+    """Return a mask of the rows that stand for a process whose mappings could not be read."""
+    if UNREADABLE not in table.path.names:
+        return np.broadcast_to(np.bool_(False), len(table))
+    unreadable: NDArray[np.bool_] = table.mappings == 0  # the path is no proof: a host can print any
+    return unreadable
+
+
+def with_unreadable(table: MappingTable, sizes: Mapping[int, tuple[int, int | None]]) -> MappingTable:
+    """Add a row for each process whose mappings could not be read. Rows stay in the order of the processes.
+
+    `sizes` has the RSS and the swap in KiB, None where unknown, by the index of the process, which has no other row.
+    """
+    if not sizes:
+        return table
+    rows, no_address = len(sizes), np.broadcast_to(np.uint64(0), len(sizes))
+    name = Coded(np.broadcast_to(np.int32(0), rows), (UNREADABLE,))
+    null = Coded(np.broadcast_to(np.int32(NULL), rows), ())
+    swaps = [NULL if swap is None else swap for _, swap in sizes.values()]
+    added = MappingTable(
+        process=np.array([*sizes], dtype=np.int32),
+        mappings=_repeated(0, rows),
+        start=no_address,
+        end=no_address,
+        perms=null,
+        offset=no_address,
+        device=null,
+        inode=no_address,
+        path=name,
+        mapping=name,
+        kind=name,
+        deleted=np.broadcast_to(np.bool_(False), rows),
+        flags=null,
+        fields={"Rss": np.array([rss for rss, _ in sizes.values()], np.int64), "Swap": np.array(swaps, np.int64)},
+    )
+    both = concatenate([(table, 0), (added, 0)])
+    return both.take(np.argsort(both.process, kind="stable"))
+
+
+def without_unreadable(table: MappingTable) -> MappingTable:
+    """Return the table without the rows that `with_unreadable` added, and without the fields that only they had."""
+    unreadable = is_unreadable(table)
+    if not unreadable.any():
+        return table
+    read = table.take(np.flatnonzero(~unreadable))
+    return replace(read, fields={key: column for key, column in read.fields.items() if (column != NULL).any()})
 
 
 def _added(first: IntArray, second: IntArray) -> IntArray:
@@ -178,7 +242,7 @@ def summed(table: MappingTable, by: Collection[str] = ("path",)) -> MappingTable
     that the rows are not summed by are null or 0.
     """
     keys = []
-    if "path" in by or ROLLUP in table.path.names:  # a rollup is recognised by its path
+    if "path" in by or {ROLLUP, UNREADABLE} & {*table.path.names}:  # rows that are recognised by their path
         keys += ["path", "mapping", "kind"]
     if "perms" in by:
         keys.append("perms")
@@ -257,8 +321,10 @@ def concatenate(tables: Iterable[tuple[MappingTable, int]]) -> MappingTable:
     joined: dict[str, Any] = {"mappings": _join_numbers(columns.pop("mappings"))}
     joined |= {name: _join(columns.pop(name)) for name in _ARRAYS if name != "mappings"}
     joined |= {name: _join_coded(texts.pop(name)) for name in _TEXTS}
-    # A dict, not a set: fields keep the order in which the hosts first have them.
-    keys = dict.fromkeys(key for part in parts for key in part)
+    # A dict, not a set: fields keep the order in which the hosts first have them. A host on which nothing could be read
+    # has no order of its own, so it comes last.
+    in_order = sorted(parts, key=lambda part: part.keys() <= _OF_STATUS)
+    keys = dict.fromkeys(key for part in in_order for key in part)
     return MappingTable(**joined, fields={key: _join_field(parts, lengths, key) for key in keys})
 
 

@@ -1,8 +1,9 @@
-"""Sizes in KiB to text and back; the only place with the number 1024.   [units] ─► all that shows or reads a size"""
+"""Sizes in KiB and times as text; the only place with the number 1024.   [units] ─► all that shows or reads a size"""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from fleetpmap.errors import UsageError
 
@@ -42,3 +43,11 @@ def parse_size(text: str, option: str) -> int | None:
         return int(float(number)) // KIB
     power: int = KIB ** _SUFFIXES.index(suffix.upper())
     return int(float(number) * power)
+
+
+def time_text(seconds: float | None) -> str | None:
+    """Return a time in seconds since 1970 as `2026-11-29T16:20:59Z`; None for None, and outside of the calendar."""
+    try:
+        return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return None

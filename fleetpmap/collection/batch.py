@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -18,8 +18,8 @@ from fleetpmap.collection.outcomes import processes_of
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps import NULL, SmapsColumns, parse_processes
-from fleetpmap.snapshot import HostSnapshot, Process, host_status
-from fleetpmap.table import MappingTable, from_columns, summed, summed_keys
+from fleetpmap.snapshot import HostSnapshot, Process, host_status, sizes_by_status
+from fleetpmap.table import MappingTable, from_columns, summed, summed_keys, with_unreadable
 
 _Result = TypeVar("_Result", Checks, SmapsError)
 
@@ -94,7 +94,8 @@ def _tables(
         parsed, by slot    web-01: 7, 9     web-02: 4        matched    web-01: 7, 8 (denied), 9     web-02: 4
                            0      1         2                           0        1         2         3
 
-    so columns.process [0 1 2] becomes [0 2 3], and each table counts from its host's first process on.
+    so columns.process [0 1 2] becomes [0 2 3], and each table counts from its host's first process on. Process 1 gets a
+    row of its own if its status could be read (see with_unreadable).
     """
     bases = list(accumulate(map(len, processes), initial=0))
     number_of_slot: list[int] = []
@@ -108,6 +109,7 @@ def _tables(
         table = summed(from_columns(replace(columns, fields=kept)), sums)
     else:
         table = from_columns(columns)
+    table = with_unreadable(table, sizes_by_status(chain.from_iterable(processes)))
     edges = pairwise(np.searchsorted(table.process, bases).tolist())  # rows are in the order of processes
     return [table.rows(start, stop, base=base) for base, (start, stop) in zip(bases[:-1], edges, strict=True)]
 
@@ -134,5 +136,5 @@ def _snapshot(
         read_s=reply.reading.seconds if reply.reading else None,
         memory=reply.listing.memory,
         cgroups=reply.reading.cgroups if reply.reading else (),
-        keys=keys if len(table) else (),
+        keys=keys if table.mappings.any() else (),
     )

@@ -65,8 +65,10 @@ class Screen:
             yield (report.text.encode("ascii", "replace").decode() if self._ascii else report.text), None
             return
         left_out: dict[str, None] = {}
+        unknown: dict[str, None] = {}
         for table in report.in_order:
             if len(table):
+                unknown.update(dict.fromkeys(_unknown(table)))
                 yield from self._table(table, width, left_out)
                 yield "\n", None
         for finding in report.findings:
@@ -76,7 +78,7 @@ class Screen:
         yield from self._coverage(width)
         for note in report.notes:
             yield from _sentence(self._safe(note), width, _WARN)
-        for sentence in self._legend(list(left_out)):
+        for sentence in self._legend(list(left_out), list(unknown)):
             yield from _sentence(self._shown(sentence), width, _DIM)
 
     def _safe(self, text: str) -> str:
@@ -105,7 +107,8 @@ class Screen:
         return cell_texts(table.column("error"), self._safe, void=_void(table))
 
     def _laid(self, table: Table) -> list[LaidOutColumn]:
-        columns = [column for column in shown_columns(table) if column.name != "error" or table.share is None]
+        hidden = {*_unknown(table), *(["error"] if table.share is not None else [])}
+        columns = [column for column in shown_columns(table) if column.name not in hidden]
         label = label_slot(columns) if table.has_totals else None
         laid = []
         for slot, column in enumerate(columns):
@@ -147,7 +150,7 @@ class Screen:
             yield from _line(line)
         yield from _sentence(f"  {self._safe(failure.advice)}", width, _DIM, indent="    ")
 
-    def _legend(self, left_out: Sequence[str]) -> Iterator[str]:
+    def _legend(self, left_out: Sequence[str], unknown: Sequence[str]) -> Iterator[str]:
         report = self._report
         if report.has_upper_bounds:
             yield UPPER_BOUND
@@ -158,6 +161,9 @@ class Screen:
         known = {table.name for table in self._whole.tables if table.more}
         if cut := [_ALL_ROWS[table.name] for table in report.tables if table.more and table.name not in known]:
             yield f"(N more): all of them with {' and '.join(cut)}"
+        if unknown:
+            names = ", ".join(name.removesuffix("_kib") for name in unknown)
+            yield f"not known of any row, so not shown: {names}"
         if left_out:
             yield f"no room for {', '.join(map(str.strip, left_out))}: widen the terminal, or use --format plain"
 
@@ -193,6 +199,15 @@ def _coloured(
 
 def _status_style(status: str) -> Style:
     return _STATUS_STYLES.get(status, _FAILED)
+
+
+def _unknown(table: Table) -> list[str]:
+    """Return the columns with totals in which nothing is known; none if nothing is known in any of them, or if the user
+    chose the columns.
+    """
+    summed = [column for column in table.columns if column.rule]
+    unknown = [column.name for column in summed if column.total is None and {*column.cells()} == {None}]
+    return unknown if table.share not in (None, *unknown) and len(unknown) < len(summed) else []
 
 
 def _void(table: Table) -> str | None:

@@ -11,7 +11,7 @@ is null). A group is an array with one number for each mapping; the eight sizes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import overload
 
 import numpy as np
@@ -21,10 +21,25 @@ from fleetpmap.naming import ANON, DELETED, code_texts, is_replaced, proper_path
 from fleetpmap.report.model import Column
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.table import METRICS, IntArray, MappingTable, Rule, count, distinct, is_rollup, sums, total
+from fleetpmap.table import (
+    METRICS,
+    IntArray,
+    MappingTable,
+    Rule,
+    count,
+    distinct,
+    is_rollup,
+    is_unreadable,
+    sums,
+    total,
+    without_unreadable,
+)
+from fleetpmap.units import time_text as time_text  # the views take it from here
 
 WHOLE = frozenset({"ok", "no-match"})
 """Statuses of hosts that were read completely: a mapping missing there does not exist there."""
+_MAY_BE_NONE = frozenset({"unit", "container", "pod"})
+"""Columns in which a null means none."""
 
 
 class HexTexts(Sequence[str]):
@@ -76,23 +91,25 @@ def identity_columns(processes: Sequence[Process]) -> tuple[Column, Column, Colu
     )
 
 
-def membership_columns(processes: Sequence[Process]) -> tuple[Column, ...]:
-    """Return the columns service, unit, container, pod and started, one row per process."""
-    return (
-        Column("service", "text", coded(process.service or None for process in processes)),
-        Column("unit", "text", coded(process.unit for process in processes), null="-"),
-        Column("container", "text", coded(process.container for process in processes), null="-"),
-        Column("pod", "text", coded(process.pod for process in processes), null="-"),
-        Column("started", "text", [time_text(process.started) for process in processes]),
+def membership_columns(
+    processes: Sequence[Process], rows: NDArray[np.signedinteger] | None = None
+) -> tuple[Column, ...]:
+    """Return the columns service, unit, container, pod and started.
+
+    `rows`: the index of each row's process; None for one row per process.
+    """
+    texts = {
+        "service": coded(process.service or None for process in processes),
+        "unit": coded(process.unit for process in processes),
+        "container": coded(process.container for process in processes),
+        "pod": coded(process.pod for process in processes),
+        "started": coded(time_text(process.started) for process in processes),
+    }
+    taken = slice(None) if rows is None else rows
+    return tuple(
+        Column(name, "text", Coded(text.codes[taken], text.names), null="-" if name in _MAY_BE_NONE else "?")
+        for name, text in texts.items()
     )
-
-
-def time_text(seconds: float | None) -> str | None:
-    """Return a time in seconds since 1970 as `2026-11-29T16:20:59Z`; None for None, and outside of the calendar."""
-    try:
-        return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def host_slots(snapshot: Snapshot) -> NDArray[np.int32]:
@@ -139,14 +156,24 @@ def _rewritten(texts: Coded, rewrite: Callable[[str], str]) -> Coded:
     return code_texts([*map(rewrite, texts.names)], texts.codes.astype(np.intp))
 
 
+def mapped(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with mappings alone: without the rows of processes whose mappings could not be read."""
+    table = without_unreadable(snapshot.table)
+    return snapshot if table is snapshot.table else replace(snapshot, table=table)
+
+
 def mapping_counts(table: MappingTable, group: NDArray[np.integer], groups: int) -> tuple[IntArray, int | None]:
-    """Count the mappings of each group, and all of them; NULL and None where only rollups were read."""
+    """Count the mappings of each group, and all of them.
+
+    NULL and None where only rollups were read, and where no process could be read.
+    """
     counts = count(table.mappings, group, groups)
-    rolled = is_rollup(table.path)
-    if not rolled.any():
-        return counts, int(table.mappings.sum())
+    rolled, unreadable = is_rollup(table.path), is_unreadable(table)
     counts[group[rolled]] = NULL
-    return counts, None
+    if unreadable.any():
+        counts[(counts == 0) & (np.bincount(group[unreadable], minlength=groups) > 0)] = NULL
+    is_known = not rolled.any() and not (len(table) and unreadable.all())
+    return counts, int(table.mappings.sum()) if is_known else None
 
 
 def rule_over(processes: int, rule: Rule) -> Rule:
@@ -179,5 +206,9 @@ HUGETLB = "hugetlb_kib"
 
 
 def share_metric(snapshot: Snapshot) -> str:
-    """Return the size by which rows are compared: PSS, which adds up; RSS if any kernel in the run lacks PSS."""
-    return "rss_kib" if (snapshot.table.metrics["pss_kib"] == NULL).any() else "pss_kib"
+    """Return the size by which rows are compared: PSS, which adds up; RSS if any kernel in the run lacks PSS.
+
+    Also RSS if no process could be read; a process that could not be read among others has no part in it.
+    """
+    unknown, unreadable = snapshot.table.metrics["pss_kib"] == NULL, is_unreadable(snapshot.table)
+    return "rss_kib" if unknown[~unreadable].any() or (unknown.any() and unreadable.all()) else "pss_kib"

@@ -28,7 +28,7 @@ from fleetpmap.snapshot import (
     Process,
     Snapshot,
 )
-from fleetpmap.table import KERNEL_KEYS, count, distinct
+from fleetpmap.table import KERNEL_KEYS, count, distinct, is_unreadable
 from fleetpmap.units import KIB, human
 
 MOST_NAMED = 5
@@ -77,7 +77,7 @@ def notes_on(snapshot: Snapshot, fields: Sequence[str] | None = None) -> tuple[s
     return (
         *_kernel_gaps(snapshot, fields),
         *_huge_pages_unknown(snapshot),
-        *_unread(snapshot.processes),
+        *_unread(snapshot),
         *same_machine_notes(snapshot),
         *_doubts(snapshot.coverage.checked),
     )
@@ -215,22 +215,33 @@ def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[i
     ]
 
 
-def _unread(processes: Sequence[Process]) -> list[str]:
-    """Return a sentence for each status and reason of processes that the totals leave out."""
-    left_out: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for process in processes:
+def _unread(snapshot: Snapshot) -> list[str]:
+    """Return a sentence for each status and reason of processes that the totals leave out, in whole or in part."""
+    table = snapshot.table
+    in_part = frozenset(table.process[is_unreadable(table)].tolist())
+    left_out: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for number, process in enumerate(snapshot.processes):
         if process.status in INCOMPLETE:
-            places = left_out.setdefault((process.status, process.reason), {})
+            known = _known_sizes(process) if number in in_part else ""
+            places = left_out.setdefault((process.status, process.reason, known), {})
             places.setdefault(process.host, []).append(str(process.pid))
     return [
-        _left_out_sentence(status, reason, places)
-        for (status, reason), places in sorted(left_out.items(), key=lambda item: PROCESS_STATUSES.index(item[0][0]))
+        _left_out_sentence(*kind, places)
+        for kind, places in sorted(left_out.items(), key=lambda item: PROCESS_STATUSES.index(item[0][0]))
     ]
 
 
-def _left_out_sentence(status: str, reason: str, places: Mapping[str, Sequence[str]]) -> str:
-    sentence = f"the totals leave out {_counted(sum(map(len, places.values())), f'{status} process')}{_where(places)}"
-    return f"{sentence} ({reason})" if reason else sentence
+def _known_sizes(process: Process) -> str:
+    return "RSS and swap are" if process.resident and process.resident.swap_kib is not None else "RSS is"
+
+
+def _left_out_sentence(status: str, reason: str, known: str, places: Mapping[str, Sequence[str]]) -> str:
+    """Return the sentence; `known`: the sizes that are in the totals, with their verb, or empty."""
+    processes, where = _counted(sum(map(len, places.values())), f"{status} process"), _where(places)
+    why = f" ({reason})" if reason else ""
+    if not known:
+        return f"the totals leave out {processes}{where}{why}"
+    return f"of {processes} only {known} in the totals, from /proc/PID/status; PSS and USS are not known{where}{why}"
 
 
 def _doubts(checked: Checked) -> list[str]:

@@ -23,8 +23,9 @@ from fleetpmap.table import IntArray, total
 
 Rows = NDArray[np.intp]
 """Indices of rows in a table."""
-Counted = Callable[[Rows], Mapping[str, int]]
-"""Counts distinct things (hosts, processes) over some rows together, by column: a thing in several rows counts once."""
+Counted = Callable[[Rows], Mapping[str, int | None]]
+"""Counts distinct things (hosts, processes) over some rows together, by column: a thing in several rows counts once.
+None is unknown."""
 
 _SIZES = frozenset({"KiB", "delta", "count", "percent"})
 _BELOW_ALL = -(2**62)
@@ -110,12 +111,19 @@ def _order(table: Table, shape: Shape) -> Rows | None:
     if shape.sort is not None:
         rank = _rank(table.column(_named(table, shape.sort, "--sort")))
     elif shape.top and table.measure:
-        rank = -together([table.column(name) for name in table.measure])
+        rank = -_measured(table)
     elif shape.top:
         rank = _rank(table.column(_largest_by(table)))
     else:
         return None
     return np.argsort(rank, kind="stable")
+
+
+def _measured(table: Table) -> IntArray:
+    """Return the size of each row by `measure`; its RSS if that is unknown."""
+    sizes = together([table.column(name) for name in table.measure])
+    rss = [_sizes_of(column) for column in table.columns if column.name == "rss_kib"]
+    return np.where(sizes == _BELOW_ALL, rss[0], sizes) if rss else sizes
 
 
 def together(columns: Sequence[Column]) -> IntArray:
@@ -152,6 +160,8 @@ def _rank(column: Column) -> NDArray[Any]:
         return values.values
     if column.unit in _SIZES and not isinstance(values, np.ndarray):
         return -_sizes_of(column)
+    if column.unit == "number" and not isinstance(values, np.ndarray):
+        return np.array([cell if isinstance(cell, int) else np.iinfo(np.int64).max for cell in column.cells()])
     if not isinstance(values, np.ndarray):
         texts = values if isinstance(values, Coded) else coded(None if cell is None else str(cell) for cell in values)
         by_text = {text: rank for rank, text in enumerate(sorted(texts.names))}

@@ -25,7 +25,7 @@ from fleetpmap.smaps.grammar import SIZE_MAX
 from fleetpmap.smaps.header_parser import PERMS
 from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.table import IntArray, MappingTable
-from fleetpmap.units import KIB
+from fleetpmap.units import KIB, time_text
 
 if TYPE_CHECKING:
     import polars
@@ -48,6 +48,11 @@ def to_frame(snapshot: Snapshot) -> polars.DataFrame:
             _of_process("name", (process.name for process in processes), table),
             _of_process("user", (process.user for process in processes), table),
             _of_process("command", (process.command for process in processes), table),
+            _of_process("service", (process.service or None for process in processes), table),
+            _of_process("unit", (process.unit for process in processes), table),
+            _of_process("container", (process.container for process in processes), table),
+            _of_process("pod", (process.pod for process in processes), table),
+            _of_process("started", (time_text(process.started) for process in processes), table),
             polars.Series("start_ticks", np.array([each.start_ticks for each in processes], np.uint64)[table.process]),
             polars.Series("start", table.start),
             polars.Series("end", table.end),

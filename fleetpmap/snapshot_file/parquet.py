@@ -19,7 +19,7 @@ import stat
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
@@ -27,9 +27,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fleetpmap.errors import UsageError
 from fleetpmap.smaps.fields import field_columns
-from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Process, Run, Snapshot
+from fleetpmap.smaps.grammar import SIZE_MAX
+from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Process, Run, Snapshot, sizes_by_status
 from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_table
 from fleetpmap.snapshot_file.metadata import from_json, to_json
+from fleetpmap.table import with_unreadable, without_unreadable
+from fleetpmap.units import KIB
 from fleetpmap.version import __version__
 
 if TYPE_CHECKING:
@@ -64,7 +67,8 @@ def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    counts = mappings_of(snapshot.processes, snapshot.table)
+    mappings = replace(snapshot, table=without_unreadable(snapshot.table))  # those rows follow from the processes
+    counts = mappings_of(snapshot.processes, mappings.table)
     rows = tuple(_Rows(process, count) for process, count in zip(snapshot.processes, counts, strict=True))
     columns = field_columns(snapshot.table.fields)
     about = {
@@ -76,7 +80,7 @@ def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
     }
     whole = BytesIO()  # so that an error of the file itself is an OSError, and not one of polars
     metadata = {KIND: "snapshot", SNAPSHOT: json.dumps(about), PROCESSES: _packed(to_json(rows)), SHA256: _UNSEALED}
-    to_frame(snapshot).write_parquet(whole, metadata=metadata)
+    to_frame(mappings).write_parquet(whole, metadata=metadata)
     place, checksum = _checksum(whole.getvalue())
     whole.seek(place)
     whole.write(checksum)
@@ -129,7 +133,7 @@ def snapshot_of(
         _check_values(hosts, processes, run)
         columns = about["columns"]
         table = to_table(frame(needed(columns)), columns, [entry.mappings for entry in rows])
-        return Snapshot(hosts, processes, table, run)
+        return Snapshot(hosts, processes, with_unreadable(table, sizes_by_status(processes)), run)
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error) as error:
         raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
 
@@ -214,7 +218,8 @@ def _check_values(hosts: tuple[HostResult, ...], processes: tuple[Process, ...],
 def _has_possible_numbers(process: Process) -> bool:
     unsigned = (process.uid or 0, process.start_stack or 0, process.read_s or 0)
     in_range = 0 <= process.pid < 2**31 and 0 <= process.start_ticks < 2**63 and -1 <= process.rss_kib < 2**53
-    return in_range and min(unsigned) >= 0
+    sizes = [size for size in astuple(process.resident) if size is not None] if process.resident else []
+    return in_range and min(unsigned) >= 0 and all(0 <= size <= SIZE_MAX // KIB for size in sizes)
 
 
 def _packed(value: object) -> str:

@@ -11,9 +11,9 @@ from datetime import datetime
 
 import numpy as np
 
-from fleetpmap.report.grouping import host_slots, share_metric
+from fleetpmap.report.grouping import WHOLE, host_slots, share_metric
 from fleetpmap.smaps import NULL
-from fleetpmap.snapshot import ANSWERED, Snapshot
+from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import sums
 
 KEPT = 24
@@ -67,7 +67,7 @@ def _sizes(snapshot: Snapshot) -> Sizes:
     sizes: Sizes = {
         ("host", host.name): max(size, 0)  # NULL, which is negative, where nothing matched
         for host, size in zip(snapshot.hosts, by_host, strict=True)
-        if host.status in ANSWERED
+        if host.status in WHOLE or size != NULL
     }
     by_process = sums(values, table.process, len(snapshot.processes)).tolist()
     for process, size in zip(snapshot.processes, by_process, strict=True):

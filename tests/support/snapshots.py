@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 
 from fleetpmap.smaps import NULL, Coded, SmapsColumns
-from fleetpmap.snapshot import HostFailure, HostSnapshot, Process, Run, Snapshot, host_status
-from fleetpmap.table import from_columns
+from fleetpmap.snapshot import HostFailure, HostSnapshot, Process, Run, Snapshot, host_status, sizes_by_status
+from fleetpmap.table import from_columns, with_unreadable
+from fleetpmap.wire import Resident
 
 EXPECTED = Path(__file__).parents[1] / "data" / "expected"
 RUN = Run(datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC), 2.5, "fleetpmap run --match nginx")
@@ -78,10 +79,16 @@ def process(
     status: str = "read",
     reason: str = "",
     start_stack: int | None = None,
+    resident: Resident | None = None,
 ) -> ProcessWithMappings:
     """A process that matched; its command line is its name unless `arguments` says otherwise."""
     one = Process("", pid, name, (name,) if arguments is None else arguments, uid, user, 1, rss_kib, status, reason)
-    return ProcessWithMappings(replace(one, start_stack=start_stack), mappings)
+    return ProcessWithMappings(replace(one, start_stack=start_stack, resident=resident), mappings)
+
+
+def unreadable(pid: int, name: str, rss: int, swap: int | None = 0, *, status: str = "denied") -> ProcessWithMappings:
+    """A process whose smaps could not be read, with its sizes by status in KiB."""
+    return process(pid, name, status=status, user="root", uid=0, resident=Resident(rss, swap_kib=swap))
 
 
 def host(name: str, *processes: ProcessWithMappings, local: bool = False) -> HostSnapshot:
@@ -98,7 +105,7 @@ def host(name: str, *processes: ProcessWithMappings, local: bool = False) -> Hos
         local=local,
         keys=keys,
         processes=named,
-        table=from_columns(columns),
+        table=with_unreadable(from_columns(columns), sizes_by_status(named)),
     )
 
 

@@ -11,7 +11,7 @@ from fleetpmap import render
 from fleetpmap.render import plain
 from fleetpmap.render.column_layout import UNLIMITED
 from fleetpmap.report import Shape, compare, hosts, mappings, merged, pmap, processes, ps, stale, summary
-from snapshots import expected, failed, host, mapping, process, small_fleet, snapshot
+from snapshots import expected, failed, host, mapping, process, sizes, small_fleet, snapshot, unreadable
 
 
 def _shown(report, width=140, *, human=False, color=False, encoding="utf-8"):
@@ -50,8 +50,19 @@ def test_no_line_is_longer_than_the_terminal(width):
 
 def test_columns_left_out_are_named():
     """A sentence names the columns left out; those without a number above zero go first."""
-    text = _shown(merged(_one(mapping("/m", Rss=3, Pss=2))), 72)
+    text = _shown(merged(_one(mapping("/m", **sizes(4, 3, 2, 0, 0, 0, 0, 0, 0, 0)))), 72)
     assert "no room for dirty, swap_pss, hugetlb: widen the terminal" in text
+
+
+def test_columns_of_which_nothing_is_known_are_named():
+    """They have no room at any width; --columns shows them all the same."""
+    fleet = snapshot(host("a", unreadable(7, "db", 500), unreadable(8, "db", 300)))
+    text = _shown(hosts(fleet), 200)
+    assert text.startswith("host      status   processes  absent   rss  swap\n")
+    assert "not known of any row, so not shown: mappings, size, pss, uss, dirty, swap_pss, hugetlb\n" in text
+    assert "?" not in text
+    assert _shown(hosts(fleet, Shape(columns=("host", "pss")))).startswith("host      pss\na           ?\n")
+    assert "mappings  size  rss" in _shown(hosts(snapshot(host("a", process(1, "x", status="denied")))))
 
 
 def test_long_path_folds_in_the_middle():

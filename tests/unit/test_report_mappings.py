@@ -54,7 +54,7 @@ def test_page_sizes_have_no_total():
 def test_no_vm_flags_no_column():
     """There is no column VmFlags if no kernel prints it."""
     report = mappings(snapshot(host("a", process(1, "x", mapping(Rss=3)))))
-    assert [column.name for column in report.tables[0].columns][-1] == "rss_kib"
+    assert [column.name for column in report.tables[0].columns][-2:] == ["pod", "started"]
 
 
 def test_two_fields_of_one_name_are_two_columns():

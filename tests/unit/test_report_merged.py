@@ -123,7 +123,8 @@ def test_unknown_key_names_the_nearest_and_all(text):
     """A key that does not exist is the user's mistake, and the hint lists the keys."""
     with pytest.raises(UsageError, match="--by: there is no key") as error:
         merge_keys(text)
-    assert "host, process, user, mapping, path, perms, kind" in error.value.hint
+    keys = "host, service, unit, container, pod, slice, process, user, mapping, path, perms, kind"
+    assert f"the keys are {keys}" in error.value.hint
 
 
 def test_unknown_key_in_the_library():

@@ -10,7 +10,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from fleetpmap.catalogue import ViewOptions
-from fleetpmap.report.grouping import HexTexts, by_process, known_total, plain_paths, replaced, rule_over
+from fleetpmap.report.grouping import (
+    HexTexts,
+    by_process,
+    known_total,
+    mapped,
+    membership_columns,
+    plain_paths,
+    replaced,
+    rule_over,
+)
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
@@ -26,6 +35,7 @@ def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
     Raises:
         UsageError: a column of `shape` that the table does not have.
     """
+    snapshot = mapped(snapshot)
     table, processes = snapshot.table, snapshot.processes
     names = field_columns(table.fields)
     pids = np.array([process.pid for process in processes], dtype=np.int64)
@@ -57,7 +67,8 @@ def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
 
 
 def _field_columns(snapshot: Snapshot, names: Mapping[str, str], shape: Shape) -> tuple[Column, ...]:
-    """Return the kernel's fields in its order, then VmFlags if any kernel has it: its texts hold spaces, so it is last.
+    """Return the kernel's fields in its order, then what the process belongs to, then VmFlags if any kernel has it: its
+    texts hold spaces, so it is last.
 
     A field that `shape` names and that no kernel in this run has becomes a column of unknowns.
     """
@@ -74,6 +85,7 @@ def _field_columns(snapshot: Snapshot, names: Mapping[str, str], shape: Shape) -
     columns = [
         _field_column(key, names[key], values, snapshot, read) for key, values in (*table.fields.items(), *missing)
     ]
+    columns += membership_columns(snapshot.processes, table.process)
     if (table.flags.codes >= 0).any() or column_name("VmFlags") in wanted:
         columns.append(Column(column_name("VmFlags"), "text", table.flags))
     return tuple(columns)

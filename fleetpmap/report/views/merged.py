@@ -12,6 +12,7 @@ from fleetpmap.report.grouping import (
     HUGETLB,
     by_process,
     host_slots,
+    mapping_counts,
     owner,
     plain_paths,
     proper_paths,
@@ -22,13 +23,15 @@ from fleetpmap.report.grouping import (
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, shaped
-from fleetpmap.smaps import Coded
+from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import IntArray, count, distinct, distinct_per_group
+from fleetpmap.table import IntArray, distinct, distinct_per_group, is_unreadable
 
 
 def merged(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS) -> Report:
     """Return a row for each combination of the `by` keys, largest PSS and huge pages first, then by RSS, then by name.
+
+    Processes whose mappings could not be read share the row `(not readable)`, which is placed by its RSS.
 
     Raises:
         UsageError: a key that is not in KEYS, or a column of `shape` that the table does not have.
@@ -54,22 +57,22 @@ class Merge:
         group, first_row = _grouped(list(keys.values()))
         names = {key: Coded(column.codes[first_row], column.names) for key, column in keys.items()}
         sizes = sums_by(snapshot.table, group, len(first_row))
-        order = _order(sizes, list(names.values()))
-        mappings = count(snapshot.table.mappings, group, len(order))
+        mappings, all_mappings = mapping_counts(snapshot.table, group, len(first_row))
+        order = _order(sizes, mappings, list(names.values()))
         self._row = np.argsort(order)[group]
         """The row of each mapping."""
         self._counts = {
             "hosts": host_slots(snapshot),
             "processes": snapshot.table.process,
-            "paths": plain_paths(snapshot.table).codes,
+            "paths": np.where(is_unreadable(snapshot.table), NULL, plain_paths(snapshot.table).codes),
         }
-        """For each column of distinct counts, the code that it counts, one for each mapping."""
+        """For each column of distinct counts, the code that it counts, one for each mapping; NULL where unknown."""
         self._whole = Table(
             "rows",
             (
                 self._distinct("hosts", len(order)),
                 self._distinct("processes", len(order)),
-                Column("mappings", "count", mappings[order], rule="distinct", total=int(mappings.sum())),
+                Column("mappings", "count", mappings[order], rule="distinct", total=all_mappings),
                 *size_columns(snapshot, {name: values[order] for name, values in sizes.items()}),
                 self._distinct("paths", len(order)),
                 *(Column(key, "text", Coded(name.codes[order], name.names)) for key, name in names.items()),
@@ -88,14 +91,23 @@ class Merge:
 
     def _distinct(self, name: str, rows: int) -> Column:
         values = self._counts[name]
-        counts = distinct_per_group(values, self._row, rows)
-        return Column(name, "count", counts, rule="distinct", total=len(distinct(values)))
+        known = values != NULL
+        counts = distinct_per_group(values[known], self._row[known], rows)
+        if not known.all():
+            counts[counts == 0] = NULL
+        return Column(name, "count", counts, rule="distinct", total=_number_of(values))
 
-    def _counted(self, rows: Rows) -> dict[str, int]:
+    def _counted(self, rows: Rows) -> dict[str, int | None]:
         left = np.zeros(len(self._whole), dtype=np.bool_)
         left[rows] = True
         members = left[self._row]
-        return {name: len(distinct(values[members])) for name, values in self._counts.items()}
+        return {name: _number_of(values[members]) for name, values in self._counts.items()}
+
+
+def _number_of(values: IntArray) -> int | None:
+    """Count the different values that are known; None if there are only unknown ones."""
+    known = values[values != NULL]
+    return None if len(values) > len(known) == 0 else len(distinct(known))
 
 
 def _key_of_rows(snapshot: Snapshot, key: str) -> Coded:
@@ -134,12 +146,13 @@ def _grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]
     return group, first_row
 
 
-def _order(sizes: dict[str, IntArray], names: Sequence[Coded]) -> NDArray[np.intp]:
+def _order(sizes: dict[str, IntArray], mappings: IntArray, names: Sequence[Coded]) -> NDArray[np.intp]:
+    """Return the rows in order. One without a known mapping, `(not readable)`, has its RSS in place of a PSS."""
     texts = list(zip(*(["" if text is None else text for text in name.texts()] for name in names), strict=True))
-    pss, huge = sizes["pss_kib"], sizes[HUGETLB]
+    pss, huge, rss = sizes["pss_kib"], sizes[HUGETLB], sizes["rss_kib"].tolist()
+    pss = np.where((pss == NULL) & (mappings == NULL), sizes["rss_kib"], pss)
     # NULL (-1) is below every size, so unknown sizes come last.
     held = np.where(huge > 0, np.maximum(pss, 0) + huge, pss).tolist()
-    rss = sizes["rss_kib"].tolist()
     order = sorted(range(len(texts)), key=lambda row: (-held[row], -rss[row], texts[row]))
     return np.array(order, dtype=np.intp)
 

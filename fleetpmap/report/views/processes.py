@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fleetpmap.catalogue import ViewOptions
 from fleetpmap.report.grouping import (
     HUGETLB,
+    coded,
     identity_columns,
     mapping_counts,
     membership_columns,
@@ -18,11 +21,13 @@ from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
-from fleetpmap.snapshot import Snapshot
+from fleetpmap.snapshot import Process, Snapshot
+from fleetpmap.table import IntArray
 
 
 def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
-    """Return a row for each process that matched, by host and pid; without numbers if it was not read.
+    """Return a row for each process that matched, by host and pid; with RSS and swap alone, or without any size, if its
+    mappings were not read.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
@@ -37,6 +42,9 @@ def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
             Column("mappings", "count", np.where(read, counts, NULL), rule="distinct", total=total),
             *size_columns(snapshot, sums_by(mappings, mappings.process, count)),
             *membership_columns(snapshot.processes),
+            Column("oom_score_adj", "count", [process.oom_score_adj for process in snapshot.processes]),
+            Column("hwm_kib", "KiB", _largest_rss(snapshot.processes)),
+            Column("rss_source", "text", coded(process.rss_source for process in snapshot.processes), null="-"),
         ),
         last="command",
         share=share_metric(snapshot),
@@ -49,6 +57,11 @@ def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
         coverage=snapshot.coverage,
         run=snapshot.run,
     )
+
+
+def _largest_rss(processes: Sequence[Process]) -> IntArray:
+    sizes = (process.resident.hwm_kib if process.resident else None for process in processes)
+    return np.array([NULL if size is None else size for size in sizes], dtype=np.int64)
 
 
 def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:

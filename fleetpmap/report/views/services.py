@@ -159,16 +159,15 @@ class Services:
         places = dict.fromkeys(place for slot in members if (place := self._places[slot]))
         return self._cgroups.charge(places, whole=all(self._places[slot] for slot in members))
 
-    def _counted(self, rows: Rows) -> dict[str, int]:
+    def _counted(self, rows: Rows) -> dict[str, int | None]:
         """Count anew what several rows may share."""
-        members = [slot for row in rows.tolist() for slot in self._members[row]]
-        charge = self._charge(members)
-        charged = {
+        charge = self._charge([slot for row in rows.tolist() for slot in self._members[row]])
+        return {
+            **self._counts(rows),
             "cgroup_current_kib": charge.current_kib,
             "cgroup_peak_kib": charge.peak_kib,
             "oom_kills": charge.oom_kills,
         }
-        return self._counts(rows) | {name: kib for name, kib in charged.items() if kib is not None}
 
     def _counts(self, rows: Rows) -> dict[str, int]:
         members = [slot for row in rows.tolist() for slot in self._members[row]]

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from fleetpmap.catalogue import ViewOptions
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.report.grouping import by_process, known_total, owner, proper_paths, replaced, rule_over
+from fleetpmap.report.grouping import (
+    by_process,
+    known_total,
+    mapped,
+    membership_columns,
+    owner,
+    proper_paths,
+    replaced,
+    rule_over,
+)
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
@@ -31,6 +40,7 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
     Raises:
         UsageError: a column of `shape` that the table does not have.
     """
+    snapshot = mapped(snapshot)
     table, paths = snapshot.table, proper_paths(snapshot.table)
     gone = replaced(table)
     is_stale = stale_code(table, paths, gone)
@@ -73,6 +83,7 @@ def _table(snapshot: Snapshot, paths: Coded, rows: NDArray[np.intp]) -> Table:
                 known_total(rss, snapshot),
             ),
             _coded("path", paths, first),
+            *membership_columns(snapshot.processes, table.process[first]),
         ),
         last="path",
     )

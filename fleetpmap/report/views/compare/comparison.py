@@ -18,7 +18,7 @@ from fleetpmap.catalogue import ViewOptions
 from fleetpmap.escape import escape_word
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.drift import drifts
-from fleetpmap.report.grouping import HUGETLB, coded, rule_over
+from fleetpmap.report.grouping import HUGETLB, coded, mapped, rule_over
 from fleetpmap.report.model import ABSENT, Cell, Column, Report, Table, Unit
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, shaped
@@ -66,6 +66,7 @@ def compare(
     Raises:
         UsageError: a column of `shape` that the table does not have.
     """
+    snapshot = mapped(snapshot)
     comparison = _Comparison(snapshot, metric, per_process, baseline)
     whole = comparison.table(shape)
     notes = (*comparison.notes(), *notes_on(snapshot))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.report.grouping import coded, rule_over
+from fleetpmap.report.grouping import coded, mapped, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
@@ -49,6 +49,7 @@ def diff(
     Raises:
         UsageError: a column of `shape` that the table does not have; or `by` needs mappings and one run has only sums.
     """
+    old, new = mapped(old), mapped(new)
     caveats = comparability_notes(old, new, by, looked_for)
     difference = _Difference(old, new, by, metric)
     table = difference.table()

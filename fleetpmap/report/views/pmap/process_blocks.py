@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.catalogue import Letters, ViewOptions
-from fleetpmap.report.grouping import HexTexts, by_process, known_total, rule_over
+from fleetpmap.report.grouping import HexTexts, by_process, known_total, mapped, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.views.pmap.command_line import command_line, harmless
@@ -30,6 +30,7 @@ def pmap(snapshot: Snapshot, letters: Letters | None = None) -> Report:
     If several hosts were asked, `==> HOST <==` stands before each block.
     """
     letters = letters or Letters()
+    snapshot = mapped(snapshot)
     in_range = _in_range(snapshot.table, letters)
     names = mapping_names(snapshot, show_path=letters.show_path, kernel_names=letters.kernel_names)
     return Report(
