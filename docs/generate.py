@@ -152,7 +152,6 @@ _COLUMN_IS = {
     "tools": "the tools that read /proc there",
     "totals": "what the field's total over processes is: `sum`, `upper bound` or `none`",
     "transport": "`ssh`, `openssh` or `local`",
-    "unlimited": "only in parquet: true where there is no limit",
     "uid": "the uid that reads there, after sudo",
     "unit": "the systemd unit; none: `-`, empty in csv. In `fleetpmap fields` `KiB`, `flag`, `number` or `text`",
     "user": "effective user: name, or number where the host has no name for it",
