@@ -12,7 +12,7 @@ import pytest
 from charged import cgroup, of, with_memory
 from fleetpmap.export.as_json import write_json
 from fleetpmap.render import plain
-from fleetpmap.report import VIEWS, ViewOptions, services
+from fleetpmap.report import VIEWS, ViewOptions, column_names, services
 from fleetpmap.report.shape import Shape
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.wire import Resident
@@ -69,6 +69,13 @@ def test_a_row_per_service_and_host():
     text = plain(report)
     assert text == expected("services_by_host.txt", text)
     assert rows_of(report) == rows_of(VIEWS["services"](fleet(), ViewOptions(by=("host", "service"))))
+
+
+def test_columns_are_known_before_any_host_is_asked():
+    """The options are checked against the same columns, with the host only where rows have it."""
+    by_host, over_all = (column_names("services", ViewOptions(by=by)) for by in (("host", "service"), ("mapping",)))
+    assert by_host == ("host", *over_all)
+    assert over_all == tuple(column.name for column in services(fleet()).tables[0].columns)
 
 
 def test_keys_that_services_do_not_have_are_of_another_view():

@@ -65,13 +65,14 @@ class Services:
     def __init__(self, snapshot: Snapshot, by: Sequence[str]) -> None:
         self._snapshot = snapshot
         self._processes = snapshot.processes
+        self._has_hosts = "host" in by
         keys: dict[tuple[str, ...], int] = {}
         self._group = np.full(len(self._processes), -1, dtype=np.int64)
         """The group of each process; -1 of a process without memory."""
         with_rows = {*distinct(snapshot.table.process).tolist()}
         for slot, process in enumerate(self._processes):
             if process.status in _WITH_MEMORY or slot in with_rows:
-                key = (process.host, process.service) if "host" in by else (process.service,)
+                key = (process.host, process.service) if self._has_hosts else (process.service,)
                 self._group[slot] = keys.setdefault(key, len(keys))
         self._host = host_of_processes(snapshot)
         self._code = _by_code(snapshot.table)
@@ -125,7 +126,7 @@ class Services:
         return Table(
             "services",
             (
-                *([Column("host", "text", coded(key[0] for key in keys))] if keys and len(keys[0]) > 1 else []),
+                *([Column("host", "text", coded(key[0] for key in keys))] if self._has_hosts else []),
                 Column("service", "text", coded(key[-1] or None for key in keys)),
                 *(
                     Column(name, "count", np.array(values, dtype=np.int64), "distinct", everything[name])
