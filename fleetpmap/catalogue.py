@@ -11,7 +11,7 @@ FORMATS    the values of --format            a new format: export/as_NAME.py wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -78,6 +78,10 @@ BY_RANK = tuple(sorted(SIZES, key=lambda size: size.rank))
 _SIZE_COLUMNS = tuple(size.column for size in SIZES)
 
 
+KEYS = ("host", "service", "unit", "container", "pod", "slice", "process", "user", "mapping", "path", "perms", "kind")
+"""The keys that --by takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReportKind:
     """A report: a view of --view, or what another command prints."""
@@ -92,23 +96,31 @@ class ReportKind:
     """The command that prints it; empty for a view."""
     columns: tuple[str, ...] = ()
     """Columns that Tab offers, beside the keys of --by."""
-    needs: Literal["mappings", "keys", "processes"] = "mappings"
-    """The coarsest rows that it can be made of: every mapping, sums by the keys of --by, or a sum for each process."""
+    needs: Literal["mappings", "code", "keys", "processes"] = "mappings"
+    """The coarsest rows that it can be made of: every mapping; sums by path and permissions (code); sums by the keys of
+    --by; a sum for each process. A view of `code` can do with the last too, and then knows nothing of the code."""
+    keys: tuple[str, ...] = ()
+    """The keys that its rows can have by --by; empty: it does not take --by."""
+    own_keys: tuple[str, ...] = ()
+    """The keys that its rows have in any case."""
     watch_key: int | None = None
     """The key that shows it in `watch`, 1 to 9; None: it cannot be watched."""
     streams: bool = False
     """True if the rows of one host do not depend on another host, so jsonl can write them one by one."""
+    in_lines: bool = False
+    """True if jsonl can hold it after the last host has answered."""
     labels: tuple[str, ...] | None = None
     """Columns that tell its rows apart in openmetrics; empty: the keys of --by; None: openmetrics cannot hold it."""
 
-    @property
-    def merges(self) -> bool:
-        """True if --by names the keys of its rows."""
-        return self.needs == "keys"
+    def takes(self, by: Iterable[str]) -> bool:
+        """Return True if its rows can have these keys."""
+        return bool(self.keys) and {*self.own_keys} <= {*by} <= {*self.keys}
 
 
 _BELONGS = ("service", "unit", "container", "pod", "started")
 _MERGED = ("hosts", "processes", "mappings", *_SIZE_COLUMNS, "paths")
+_CHARGE = ("cgroup_current_kib", "cgroup_peak_kib", "limit_kib", "limit_share", "ram_share", "oom_kills")
+_HOST_MEMORY = ("mem_total_kib", "mem_available_kib", "ram_share")
 
 REPORTS = (
     ReportKind(
@@ -116,6 +128,7 @@ REPORTS = (
         "as merged; then the table of hosts (in json under `hosts`)",
         columns=_MERGED,
         needs="keys",
+        keys=KEYS,
         watch_key=1,
         labels=(),
     ),
@@ -125,6 +138,7 @@ REPORTS = (
         "Mappings",
         columns=_MERGED,
         needs="keys",
+        keys=KEYS,
         watch_key=3,
         labels=(),
     ),
@@ -132,11 +146,22 @@ REPORTS = (
         "hosts",
         "one host asked, answered or not",
         "Hosts",
-        columns=("host", "status", "processes", "absent", "mappings", *_SIZE_COLUMNS, "error"),
+        columns=("host", "status", "processes", "absent", "mappings", *_SIZE_COLUMNS, *_HOST_MEMORY, "error"),
         needs="processes",
         watch_key=2,
         streams=True,
         labels=("host",),
+    ),
+    ReportKind(
+        "services",
+        "one [service](../concepts/services.md); with `--by host,service` one on one host",
+        "Services",
+        columns=("hosts", "processes", *_SIZE_COLUMNS, "pss_per_process_kib", *_CHARGE, "started", "newest", "drift"),
+        needs="code",
+        keys=("host", "service"),
+        own_keys=("service",),
+        in_lines=True,
+        labels=(),
     ),
     ReportKind(
         "processes",
@@ -206,9 +231,9 @@ REPORTS = (
 """Every report: the views in the order of the help, then what other commands print."""
 VIEWS = {report.name: report for report in REPORTS if not report.command}
 """The views by name, in the order of the help."""
-ROLLUP_VIEWS = tuple(view.name for view in VIEWS.values() if view.needs == "processes")
+ROLLUP_VIEWS = tuple(view.name for view in VIEWS.values() if view.needs in ("code", "processes"))
 """The views that can be made of one sum for each process, as --rollup reads them."""
-MERGING_VIEWS = tuple(view.name for view in VIEWS.values() if view.merges)
+MERGING_VIEWS = tuple(view.name for view in VIEWS.values() if view.keys)
 """The views that take --by."""
 WATCHED_VIEWS = tuple(sorted((n for n, view in VIEWS.items() if view.watch_key), key=lambda n: VIEWS[n].watch_key or 0))
 """The views that can be watched, in the order of their keys."""
@@ -233,7 +258,7 @@ class OutputFormat:
     """True if its rows need the columns `ReportKind.labels`."""
 
 
-_STREAMS = tuple(report.name for report in REPORTS if report.streams)
+_STREAMS = tuple(report.name for report in REPORTS if report.streams or report.in_lines)
 *_FIRST_STREAMS, _LAST_STREAM = (name for name in _STREAMS if name in VIEWS)
 
 FORMATS = (
@@ -253,7 +278,7 @@ FORMATS = (
         "openmetrics",
         (".prom", ".om"),
         holds=tuple(report.name for report in REPORTS if report.labels is not None),
-        instead="name one of --view hosts, processes and merged, with --by for its labels",
+        instead="name one of --view hosts, services, processes and merged, with --by for its labels",
         has_labels=True,
     ),
     OutputFormat("parquet", (".parquet",), needs=("polars",), is_binary=True),
@@ -280,10 +305,6 @@ class Letters:
     """True in a UTF-8 locale; in another, pmap shows the command line in ASCII."""
     terminal: bool = False
     """True if a terminal shows the text: control characters become `?`, as always in a text from another machine."""
-
-
-KEYS = ("host", "service", "unit", "container", "pod", "slice", "process", "user", "mapping", "path", "perms", "kind")
-"""The keys that --by takes."""
 
 
 def merge_keys(text: str) -> tuple[str, ...]:
@@ -317,7 +338,9 @@ class ViewOptions:
     """The options that the command line passes to a view; each view uses its own."""
 
     by: tuple[str, ...] = ("mapping",)
-    """summary, merged: the keys of a row."""
+    """summary, merged, services: the keys of a row; keys that a view does not take are not for it (see keys_of)."""
+    services: bool = False
+    """summary: the table of services first, since every process was asked for."""
     letters: Letters = field(default_factory=Letters)
     """pmap: its own options."""
     metric: str = "pss_kib"
@@ -336,6 +359,17 @@ class ViewOptions:
     """Columns to show, in order."""
 
 
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them: `a, b and c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def keys_of(view: str, by: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys of a view's rows: those of --by, or its own where it does not take them."""
+    report = VIEWS[view]
+    return by if report.takes(by) else report.own_keys
+
+
 def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | None:
     """Return the keys that `collect(sums=...)` may sum by for these views; None if they need every mapping.
 
@@ -344,4 +378,6 @@ def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | N
     needs = {VIEWS[view].needs for view in views}
     if "mappings" in needs:
         return None
+    if "code" in needs:
+        return frozenset({"path", "perms"})
     return frozenset({"path", *by}) & {"path", "perms"} if "keys" in needs else frozenset()

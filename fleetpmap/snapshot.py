@@ -251,6 +251,8 @@ class Coverage:
     """Seconds that reading took, by host; only hosts that measure it."""
     slowest: tuple[Process, ...] = ()
     """The ten processes that took longest to read, longest first, among those with a known time."""
+    memory: Mapping[str, HostMemory] = field(default_factory=dict)
+    """The memory of each host itself; only hosts that tell it."""
 
     @property
     def asked(self) -> int:
@@ -328,6 +330,7 @@ class Snapshot:
             checked=Checked.of(self.processes),
             read_s={host.name: host.read_s for host in self.hosts if host.read_s is not None},
             slowest=tuple(nlargest(_SLOWEST, timed, key=lambda process: process.read_s or 0.0)),
+            memory={host.name: host.memory for host in self.hosts if host.memory is not None},
         )
 
     def same_machines(self) -> tuple[tuple[str, ...], ...]:

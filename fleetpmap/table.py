@@ -38,6 +38,8 @@ METRICS: Mapping[str, Rule] = {size.column: size.rule for size in SIZES}
 """The sizes of every report, in order, each with the meaning of its sum over several processes."""
 KERNEL_KEYS: Mapping[str, tuple[str, ...]] = {size.column: size.kernel_keys for size in SIZES if size.kernel_keys}
 """The kernel's fields that add up to each size; size_kib is the address range itself."""
+ANONYMOUS = "Anonymous"
+"""The kernel's field that tells a file's pages from private copies of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +237,8 @@ def _compact(column: IntArray) -> IntArray:
 def summed(table: MappingTable, by: Collection[str] = ("path",)) -> MappingTable:
     """Sum the rows of a table by process and, as `by` says, by path (with name and kind) and by perms.
 
-    Every sum over the result equals that over the table. A group has only the kernel's fields that METRICS need, and
-    never mixes known values with NULL. A row begins at address 0 and ends at the total size of its mappings; columns
+    Every sum over the result equals that over the table. A group has only the fields of `summed_keys`, and never mixes
+    known values with NULL. A row begins at address 0 and ends at the total size of its mappings; columns
     that the rows are not summed by are null or 0.
     """
     keys = []
@@ -244,7 +246,7 @@ def summed(table: MappingTable, by: Collection[str] = ("path",)) -> MappingTable
         keys += ["path", "mapping", "kind"]
     if "perms" in by:
         keys.append("perms")
-    fields = {key: table.fields[key] for keys_ in KERNEL_KEYS.values() for key in keys_ if key in table.fields}
+    fields = {key: table.fields[key] for key in summed_keys(by) if key in table.fields}
     group, first = _groups(table.process, [getattr(table, key) for key in keys], list(fields.values()))
     rows = len(first)
     texts = {name: Coded(np.broadcast_to(np.int32(NULL), rows), ()) for name in _TEXTS}
@@ -263,6 +265,12 @@ def summed(table: MappingTable, by: Collection[str] = ("path",)) -> MappingTable
         fields={key: _compact(sums(column, group, rows)) for key, column in fields.items()},
         **texts,
     )
+
+
+def summed_keys(by: Collection[str]) -> tuple[str, ...]:
+    """Return the kernel's fields that `summed` keeps: those of METRICS; beside the code also ANONYMOUS."""
+    keys = tuple(dict.fromkeys(key for keys in KERNEL_KEYS.values() for key in keys))
+    return (*keys, ANONYMOUS) if "perms" in by else keys
 
 
 def _groups(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fleetpmap.catalogue import KEYS, MERGING_VIEWS, REPORTS
+from fleetpmap.catalogue import KEYS, MERGING_VIEWS, REPORTS, keys_of
 from fleetpmap.cli.option_values import Shell
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def sort_keys(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _columns(ctx: typer.Context) -> Iterable[str]:
     report = ctx.info_name if ctx.info_name in _COLUMNS else str(ctx.params.get("view") or "summary")
-    by = str(ctx.params.get("by") or "mapping").split(",") if report in MERGING_VIEWS else []
+    by = tuple(str(ctx.params.get("by") or "mapping").split(","))
+    by = keys_of(report, by) if report in MERGING_VIEWS else ()
     return (*_COLUMNS.get(report, ()), *by)
 
 

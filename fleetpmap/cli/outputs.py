@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fleetpmap.catalogue import MERGING_VIEWS, ROLLUP_VIEWS, VIEWS, WATCHED_VIEWS, ViewOptions, merge_keys, sums_for
+from fleetpmap.catalogue import (
+    MERGING_VIEWS,
+    ROLLUP_VIEWS,
+    VIEWS,
+    WATCHED_VIEWS,
+    ViewOptions,
+    listed,
+    merge_keys,
+    sums_for,
+)
 from fleetpmap.cli.files import coverage_path, is_regular, writable
 from fleetpmap.cli.option_values import Format, Per, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
@@ -58,20 +67,27 @@ class OutputPlan:
     @property
     def is_stream(self) -> bool:
         """True if a host's rows can be written as soon as it has answered, since no other host changes them."""
-        return self.format == "jsonl" and self.file is None and not (self.options.sort or self.options.top)
+        is_ordered = bool(self.options.sort or self.options.top)
+        return self.format == "jsonl" and self.file is None and VIEWS[self.view].streams and not is_ordered
 
     @property
     def sums(self) -> frozenset[str] | None:
         """Keys that `collect` may sum by; None if a report needs every mapping."""
         if "html" in (self.format, *(export.format for export in self.exports)):
             return None  # a page shows other views, too
-        return sums_for([self.view, *(export.view for export in self.exports)], self.options.by)
+        views = [self.view, *(export.view for export in self.exports)]
+        if "summary" in views and self.options.services:
+            views.append(View("services"))
+        return sums_for(views, self.options.by)
 
 
-def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "") -> OutputPlan:
+def output_from(
+    show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "", every_process: bool = False
+) -> OutputPlan:
     """Return the output plan that the options describe.
 
-    `report`: name of the command's report if it is not one of the views.
+    `report`: name of the command's report if it is not one of the views. `every_process`: no option narrows the
+    processes, so a summary begins with the services.
 
     Raises:
         UsageError: options that exclude each other; an unknown view, column or suffix; a file that cannot be written.
@@ -93,15 +109,19 @@ def output_from(show: ShowOptions, shape: ShapeOptions, options: OutputOptions, 
     file = None if path is None else Destination(view, format_, writable("-o", path), "-o")
     exports = tuple(_export(text, view) for text in show.export)
     _check_apart([*exports, file] if file else exports)
-    if show.by is not None and not {view, *(export.view for export in exports)} & {*MERGING_VIEWS}:
-        raise UsageError(f"--by is for --view merged, not for --view {view}", hint="leave one of them out")
+    _check_by(view, show, exports)
     _check_compare(view, show, exports)
     if options.csv_safe and "csv" not in (format_, *(export.format for export in exports)):
         raise UsageError("--csv-safe is for csv, and nothing is written as csv", hint="add --format csv")
     on_terminal = file is None and (format_ == "table" or sys.stdout.isatty())
-    view_options = _view_options(view, show, shape, on_terminal)
+    view_options = replace(_view_options(view, show, shape, on_terminal), services=every_process)
     _check_row_keys(view, format_, view_options)
     return OutputPlan(view, format_, file, view_options, shape.human, options.csv_safe, exports)
+
+
+def with_services(plan: OutputPlan) -> OutputPlan:
+    """Return the plan for a snapshot of every process."""
+    return replace(plan, options=replace(plan.options, services=True))
 
 
 def check_rollup(plan: OutputPlan, *, stored: bool) -> None:
@@ -113,7 +133,7 @@ def check_rollup(plan: OutputPlan, *, stored: bool) -> None:
     for view in (plan.view, *(export.view for export in plan.exports)):
         if view not in ROLLUP_VIEWS:
             raise UsageError(
-                f"--rollup is for the views {' and '.join(ROLLUP_VIEWS)}, not for --view {view}",
+                f"--rollup is for the views {listed(ROLLUP_VIEWS)}, not for --view {view}",
                 hint=f"add --view {ROLLUP_VIEWS[0]}, or leave out --rollup",
             )
     if stored:
@@ -167,6 +187,18 @@ def _check_pmap(view: View, show: ShowOptions, shape: ShapeOptions, format_: For
         raise UsageError(
             "--columns, --sort, --top and --human are for tables, and --view pmap is pmap's own text",
             hint="use --view mappings",
+        )
+
+
+def _check_by(view: View, show: ShowOptions, exports: tuple[Destination, ...]) -> None:
+    if show.by is None:
+        return
+    if not {view, *(export.view for export in exports)} & {*MERGING_VIEWS}:
+        raise UsageError(f"--by is for --view merged, not for --view {view}", hint="leave one of them out")
+    if VIEWS[view].keys and not VIEWS[view].takes(merge_keys(show.by)):
+        raise UsageError(
+            f"--by {show.by}: the rows of --view {view} are services, or services on each host",
+            hint="add --by host,service, or use --view merged",
         )
 
 

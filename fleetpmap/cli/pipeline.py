@@ -39,14 +39,20 @@ def command_line() -> str:
 
 
 def plan_of_run(
-    what: ShowOptions, shape: ShapeOptions, to: OutputOptions, keep: KeepOptions, how: RunningOptions
+    what: ShowOptions,
+    shape: ShapeOptions,
+    to: OutputOptions,
+    keep: KeepOptions,
+    how: RunningOptions,
+    *,
+    every_process: bool = False,
 ) -> OutputPlan:
-    """Return the output plan of a command that reads memory.
+    """Return the output plan of a command that reads memory; `every_process` as in `output_from`.
 
     Raises:
         UsageError: options that exclude each other, --rollup and a view of mappings among them.
     """
-    plan = output_from(what, shape, to)
+    plan = output_from(what, shape, to, every_process=every_process)
     if how.rollup:
         check_rollup(plan, stored=bool(keep.save or keep.capture))
     return plan

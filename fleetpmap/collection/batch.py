@@ -19,10 +19,9 @@ from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import SmapsError
 from fleetpmap.smaps import NULL, SmapsColumns, parse_processes
 from fleetpmap.snapshot import HostSnapshot, Process, host_status, sizes_by_status
-from fleetpmap.table import KERNEL_KEYS, MappingTable, from_columns, summed, with_unreadable
+from fleetpmap.table import MappingTable, from_columns, summed, summed_keys, with_unreadable
 
 _Result = TypeVar("_Result", Checks, SmapsError)
-_SUMMED = frozenset(key for keys in KERNEL_KEYS.values() for key in keys)
 
 
 def snapshots(
@@ -105,7 +104,8 @@ def _tables(
         number_of_slot += [number_of_pid[process.pid] for process in reply.processes]
     columns = replace(columns, process=np.array(number_of_slot, dtype=np.int32)[columns.process])
     if sums is not None:
-        kept = {key: column for key, column in columns.fields.items() if key in _SUMMED}
+        needed = frozenset(summed_keys(sums))
+        kept = {key: column for key, column in columns.fields.items() if key in needed}
         table = summed(from_columns(replace(columns, fields=kept)), sums)
     else:
         table = from_columns(columns)

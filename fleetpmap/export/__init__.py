@@ -14,7 +14,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
-from fleetpmap.catalogue import FORMATS, REPORTS, OutputFormat
+from fleetpmap.catalogue import FORMATS, REPORTS, VIEWS, OutputFormat, keys_of
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ class Exporter:
     write: Write
     """Writes the report to an open binary file, and leaves it open."""
 
-    def keys(self, view: str, by: Sequence[str]) -> Sequence[str]:
+    def keys(self, view: str, by: tuple[str, ...]) -> Sequence[str]:
         """Return the columns without which the format cannot tell the rows of a view apart; `by`: the keys of --by."""
         if not self.format.has_labels:
             return ()
-        return _LABELS[view] or by
+        return _LABELS[view] or (keys_of(view, by) if view in VIEWS else ())
 
 
 EXPORTERS: Mapping[str, Exporter] = MappingProxyType(

@@ -3,12 +3,15 @@
     {"fleetpmap": {"version", "format"}, "run": {"started", "elapsed_s", "command"},
      "coverage": {"hosts": {"asked", STATUS: n…}, "processes": {"matched", STATUS: n…}},
      "reading": {"seconds": {HOST: s…}, "slowest": [{"host", "pid", "name", "seconds"}]},
+     "memory": {HOST: {"total_kib", "available_kib", "swap_total_kib", "swap_free_kib", "pressure": {…}}},
      "checks": {"processes": n, CHECK: {VERDICT: n…}…, "findings": [{"host", "pid", "check", "verdict", "message"}]},
      "failures": [{"host", "status", "stage", "message", "hint"}], "notes": [sentence…],
      "view", "columns": [{"name", "unit", "rule"}], "rows": [{…}], "hosts": [{…}] (summary only), "total": {…}}
 
-`notes` list what the totals leave out, `findings` (compare, stale) what stands out. Each row is on a line, for diff and
-grep. Texts are escaped as in every format (see escape): the document is valid UTF-8, and a name is the same everywhere.
+`notes` list what the totals leave out, `findings` (compare, stale) what stands out. With the services come `cgroups`, a
+row for each; in a summary of every process the services themselves come as `services`. Each row is on a line, for diff
+and grep. Texts are escaped as in every format (see escape): the document is valid UTF-8, and a name is the same
+everywhere.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ def _pieces(report: Report) -> Iterator[str]:
     yield "{\n" + ",\n".join(lines)
     yield ',\n"rows": '
     yield from _rows(first)
-    for table in others:
+    for table in (*others, *report.details):
         yield f",\n{dumps(table.name)}: "
         yield from _rows(table)
     yield f',\n"total": {dumps(totals)}\n}}\n'

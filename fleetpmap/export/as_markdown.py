@@ -44,7 +44,7 @@ def _blocks(report: Report) -> Iterator[str]:
     if report.text is not None:
         yield _fenced(report.text)
     else:
-        for table in report.tables:
+        for table in report.in_order:
             yield from _table(table)
             yield "\n"
     yield from _list(report.findings)
@@ -97,7 +97,7 @@ def _cells(column: Column, table: Table, start: int, stop: int) -> list[str]:
 
 def _shown(column: Column, cell: Cell, *, is_count: bool) -> str:
     if cell is None:
-        return "?"
+        return column.null
     if column.unit == "flag":
         return "yes" if cell else "no"
     if cell == ABSENT:

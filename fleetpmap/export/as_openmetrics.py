@@ -25,8 +25,9 @@ from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
 from fleetpmap.units import KIB
 
-_LABELS = {report.name: report.labels for report in REPORTS if report.labels} | {"processes": ("host", "pid", "name")}
-"""Label columns by view; for summary and merged every text column, since these are the keys of --by."""
+_LABELS = {report.name: report.labels or report.keys for report in REPORTS if report.labels is not None}
+_LABELS["processes"] = ("host", "pid", "name")
+"""Label columns by view; for summary, merged and services those of the keys of --by that are there."""
 _AT_MOST = "In a sum over processes, shared memory is counted once for each."
 
 
@@ -49,7 +50,26 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             )
             for size in SIZES
         },
-        "hosts": Metric("fleetpmap_hosts_read", "Hosts on which it is mapped."),
+        "pss_per_process_kib": Metric(
+            "fleetpmap_pss_per_process_bytes", "Proportional set size, divided by the processes read.", "bytes"
+        ),
+        "cgroup_current_kib": Metric(
+            "fleetpmap_cgroup_current_bytes", "Memory that the kernel charges to the cgroups of the processes.", "bytes"
+        ),
+        "cgroup_peak_kib": Metric(
+            "fleetpmap_cgroup_peak_bytes", "The most that each of these cgroups was charged, added up.", "bytes"
+        ),
+        "limit_kib": Metric(
+            "fleetpmap_cgroup_limit_bytes", "Memory limit that is nearest to being reached; no sample without.", "bytes"
+        ),
+        "limit_share": Metric("fleetpmap_cgroup_limit_ratio", "The part of this limit that is charged.", "ratio"),
+        "ram_share": Metric("fleetpmap_ram_ratio", "The part of the hosts' memory that the processes hold.", "ratio"),
+        "oom_kills": Metric("fleetpmap_cgroup_oom_kills", "Processes killed since their cgroup was out of memory."),
+        "mem_total_kib": Metric("fleetpmap_mem_total_bytes", "Memory of the host.", "bytes"),
+        "mem_available_kib": Metric(
+            "fleetpmap_mem_available_bytes", "Memory of the host that programs can have without swapping.", "bytes"
+        ),
+        "hosts": Metric("fleetpmap_hosts_read", "Hosts on which it is."),
         "processes": Metric("fleetpmap_processes_read", "Processes whose memory is in the sizes."),
         "absent": Metric("fleetpmap_processes_absent", "Processes that matched and were not read."),
         "mappings": Metric("fleetpmap_mappings", "Mappings that were read."),
@@ -77,8 +97,7 @@ def write_openmetrics(report: Report, file: BinaryIO) -> None:
 
 def _labels(view: str, table: Table) -> list[str]:
     """Return the labels of each row, as they are written between the braces."""
-    wanted = _LABELS.get(view, [column.name for column in table.columns if column.unit == "text"])
-    columns = [column.with_texts(escape) for column in table.columns if column.name in wanted]
+    columns = [column.with_texts(escape) for column in table.columns if column.name in _LABELS[view]]
     texts = [[_label(column.name, cell) for cell in column.cells()] for column in columns]
     labels = [",".join(filter(None, row)) for row in zip(*texts, strict=True)]
     return [*labels[:-1], _label("more", "true")] if table.more else labels
@@ -92,14 +111,16 @@ def _label(name: str, value: object) -> str:
     return f'{name}="{quoted}"'
 
 
-def _samples(column: Column, labels: Sequence[str]) -> Iterator[tuple[str, int]]:
+def _samples(column: Column, labels: Sequence[str]) -> Iterator[tuple[str, int | float]]:
     factor = KIB if column.unit == "KiB" else 1
     for label, cell in zip(labels, column.cells(), strict=True):
-        if isinstance(cell, int):
+        if isinstance(cell, float):
+            yield label, round(cell / 100, 3)
+        elif isinstance(cell, int):
             yield label, cell * factor
 
 
-def _write(file: BinaryIO, metric: Metric, samples: Iterable[tuple[str, int]]) -> None:
+def _write(file: BinaryIO, metric: Metric, samples: Iterable[tuple[str, int | float]]) -> None:
     lines = [f"# TYPE {metric.name} gauge"]
     lines += [f"# UNIT {metric.name} {metric.unit}"] if metric.unit else []
     lines.append(f"# HELP {metric.name} {metric.help}")

@@ -7,7 +7,8 @@ is unknown. Texts are escaped as in every format (see escape). The file's key-va
     fleetpmap_report    the json document without its rows: run, coverage, failures, notes, view, columns, totals
 
 A cell of compare is a number here, so an absent one (see ABSENT) is 0, as in the rule for outliers; the column `absent`
-lists the hosts of the row to which such a 0 belongs.
+lists the hosts of the row to which such a 0 belongs. Likewise a limit is null where there is none; the column
+`unlimited` tells these nulls, where it is true, from unknown ones, where it is null.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from fleetpmap.escape import escape
 from fleetpmap.export.json_document import dumps, without_rows
 from fleetpmap.report.grouping import HexTexts
-from fleetpmap.report.model import ABSENT, Cell, Column, Report, Table
+from fleetpmap.report.model import ABSENT, UNLIMITED, Cell, Column, Report, Table
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot_file.frame import numbers, texts
 
@@ -35,6 +36,9 @@ def write_parquet(report: Report, file: BinaryIO) -> None:
     series = [_series(column) for column in report.tables[0].columns]
     if report.view == "compare":
         series.append(polars.Series("absent", _absent(report.tables[0]), dtype=polars.List(polars.String)))
+    for column in report.tables[0].columns:
+        if column.name == "limit_kib":
+            series.append(polars.Series("unlimited", _unlimited(column), dtype=polars.Boolean))
     whole = BytesIO()  # in memory first, so that an error of the file itself is an OSError and not one of polars'
     polars.DataFrame(series).write_parquet(
         whole, metadata={"fleetpmap_kind": "report", "fleetpmap_report": dumps(without_rows(report))}
@@ -58,9 +62,17 @@ def _series(column: Column) -> polars.Series:
     if column.unit == "address":  # plain hex texts instead of HexTexts, after --sort or --top
         cells = [None if cell is None else int(str(cell), 16) for cell in cells]
     elif column.unit != "text":
-        cells = [0 if cell == ABSENT else cell for cell in cells]
-    kinds = {"text": polars.String, "flag": polars.Boolean, "number": polars.UInt64, "address": polars.UInt64}
+        cells = [0 if cell == ABSENT else None if cell == UNLIMITED else cell for cell in cells]
+    kinds = {
+        **{"text": polars.String, "flag": polars.Boolean, "percent": polars.Float64},
+        **{"number": polars.UInt64, "address": polars.UInt64},
+    }
     return polars.Series(column.name, cells, dtype=kinds.get(column.unit, polars.Int64))
+
+
+def _unlimited(limits: Column) -> list[bool | None]:
+    """Return, for each row, True if there is no limit, and None if it is not known."""
+    return [None if cell is None else cell == UNLIMITED for cell in limits.cells()]
 
 
 def _absent(table: Table) -> list[list[str]]:

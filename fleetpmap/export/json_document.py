@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from fleetpmap.escape import escape
 from fleetpmap.report.model import Cell, Report, Table
 from fleetpmap.snapshot import Checked, Coverage, HostFailure
 from fleetpmap.version import __version__
+from fleetpmap.wire import HostMemory
 
 FORMAT = 1
 """Version of the document; a change that readers must know of adds one."""
@@ -58,6 +60,7 @@ def head(report: Report) -> Json:
         },
         "coverage": _coverage(report.coverage),
         "reading": _reading(report.coverage),
+        "memory": {escape(host): _memory(memory) for host, memory in report.coverage.memory.items()},
         "checks": _checks(report.coverage.checked),
         "failures": [_failure(failure) for failure in report.coverage.failures],
         "notes": [escape(note) for note in report.notes],
@@ -78,6 +81,14 @@ def _reading(coverage: Coverage) -> Json:
         for process in coverage.slowest
     ]
     return {"seconds": {escape(host): seconds for host, seconds in coverage.read_s.items()}, "slowest": slowest}
+
+
+def _memory(memory: HostMemory) -> Json:
+    """Return the memory of a host; `pressure` is null where its kernel does not measure it."""
+    sizes = ("total_kib", "available_kib", "swap_total_kib", "swap_free_kib")
+    return {name: getattr(memory, name) for name in sizes} | {
+        "pressure": None if memory.pressure is None else asdict(memory.pressure)
+    }
 
 
 def _checks(checked: Checked) -> Json:

@@ -11,8 +11,7 @@ UNKNOWN = "?"
 NOT_THERE = "-"
 WIDEST = 80
 """Characters to which a column is padded at most. A longer text sticks out, so that it makes no other line longer."""
-_SIZES = frozenset({"KiB", "delta", "count"})
-NUMERIC = _SIZES | {"number", "address"}
+NUMERIC = frozenset({"KiB", "delta", "count", "percent", "number", "address"})
 """Units of right-aligned cells."""
 _NO_NUMBER = frozenset({ABSENT, UNLIMITED})
 
@@ -29,8 +28,9 @@ def cell_texts(
     human_sizes: bool = False,
     counts: int = 0,
     void: str | None = None,
+    sign: str = "%",
 ) -> list[str]:
-    """Format every cell; `rewrite` makes a host's text safe.
+    """Format every cell; `rewrite` makes a host's text safe, `sign` stands behind percents.
 
     The first `counts` cells are plain numbers, independent of the unit. `void`, for a table that ends in `(N more)`, is
     the text of the last cell in a column without a total.
@@ -38,6 +38,8 @@ def cell_texts(
     show = _human if column.unit == "KiB" and human_sizes else _SHOW.get(column.unit, str)
     if column.unit == "delta":
         show = _signed_human if human_sizes else _signed
+    elif column.unit == "percent":
+        show = f"{{}}{sign}".format
     cells = column.with_texts(rewrite).cells()
     texts = [UNKNOWN if cell is None else str(cell) for cell in cells[:counts]]
     numeric = column.unit in NUMERIC  # in a text column, "absent" may be the name of a process

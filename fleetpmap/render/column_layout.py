@@ -24,10 +24,11 @@ FOLD_TO = 24
 _TELLING = (
     *("mapping", "outliers", "median_kib", "spread_kib", "growth_kib", "host", "name", "process", "path", "user"),
     *("perms", "kind", "status", "pid", "absent"),
-    *("pss_kib", "hugetlb_kib", "since_start_kib", "trend", "rss_kib", "share", "uss_kib", "command", "start"),
+    *("service", "pss_kib", "limit_share", "hugetlb_kib", "since_start_kib", "trend", "rss_kib"),
+    *("cgroup_current_kib", "limit_kib", "drift", "oom_kills", "ram_share", "share", "uss_kib", "command", "start"),
     "swap_kib",
     *("processes", "dirty_kib", "size_kib", "new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
-    *("hosts", "mappings", "swap_pss_kib"),
+    *("hosts", "pss_per_process_kib", "mappings", "swap_pss_kib", "started"),
 )
 """Columns by importance, the most important first; columns that are not listed are left out before these, from the
 right."""
@@ -62,7 +63,8 @@ class LaidOutColumn:
 
     def least(self, terminal: int) -> int:
         """Return the least width of the column on a terminal of that width."""
-        return self.width if self.numeric else min(self.width, max(FOLD_TO, terminal // 4))
+        share = 2 if self.name == "service" else 4  # services are told apart by the ends of long names, too
+        return self.width if self.numeric else min(self.width, max(FOLD_TO, terminal // share))
 
     def padded(self, texts: Sequence[str]) -> list[str]:
         """Pad, or fold, texts to the width of this column."""

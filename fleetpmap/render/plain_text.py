@@ -35,7 +35,8 @@ def plain(report: Report, *, human: bool = False) -> str:
 def _texts(column: Column, is_last: bool, human: bool, counts: int, void: str | None) -> list[str]:
     """Return header and cells; each is one field, except in the last column."""
     header = column.name.removesuffix("_kib") if human else column.name
-    cells = cell_texts(column, escape if is_last else escape_word, human_sizes=human, counts=counts, void=void)
+    rewrite, sign = escape if is_last else escape_word, "%" if human else ""
+    cells = cell_texts(column, rewrite, human_sizes=human, counts=counts, void=void, sign=sign)
     if is_last:
         return [header, *cells]
     if void is not None:  # the last row is `(N more)`: none of its texts comes from a host

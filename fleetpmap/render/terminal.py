@@ -34,7 +34,7 @@ _STATUS_STYLES = {
     **dict.fromkeys(("no-match", "not-asked", "gone", "reused", "kernel", "zombie", "empty", ""), _DIM),
 }
 """Styles of statuses; any other status is a host's failure."""
-_ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts"}
+_ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts", "services": "--view services"}
 """For each table of a summary, the option that shows all of its rows."""
 _ASCII = str.maketrans("─…█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~#######.__--==+")
 """ASCII signs of the same width, for lines and bars; all other signs are translated by `in_ascii`."""
@@ -66,7 +66,7 @@ class Screen:
             return
         left_out: dict[str, None] = {}
         unknown: dict[str, None] = {}
-        for table in report.tables:
+        for table in report.in_order:
             if len(table):
                 unknown.update(dict.fromkeys(_unknown(table)))
                 yield from self._table(table, width, left_out)
@@ -202,12 +202,18 @@ def _status_style(status: str) -> Style:
 
 
 def _unknown(table: Table) -> list[str]:
-    """Return the columns with totals in which nothing is known; none if nothing is known in any of them, or if the user
-    chose the columns.
+    """Return the sizes, counts and shares of which nothing is known.
+
+    None of them if nothing is known in any column with a total, or if the user chose the columns.
     """
-    summed = [column for column in table.columns if column.rule]
-    unknown = [column.name for column in summed if column.total is None and {*column.cells()} == {None}]
-    return unknown if table.share not in (None, *unknown) and len(unknown) < len(summed) else []
+    unknown, is_something_known = [], False
+    for column in table.columns:
+        if column.rule or column.unit in ("KiB", "percent"):
+            if column.total is None and {*column.cells()} == {None}:
+                unknown.append(column.name)
+            elif column.rule:
+                is_something_known = True
+    return unknown if is_something_known and table.share not in (None, *unknown) else []
 
 
 def _void(table: Table) -> str | None:

@@ -3,6 +3,8 @@
 model      Report, Table, Column: the result of a view
 grouping   keys and sums that several views use       shape      --sort, --top, --columns
 notes      the sentences that go with the totals      failures   the hosts without a reply, folded
+charge     what the kernel charges to cgroups         leftover   the sentences on what no process maps
+proportion shares of the hosts' memory                drift      builds that differ between hosts and processes
 views/     a module for each view; page adds the reports that an html page shows beside the one asked for
 VIEWS      the views by name: a new one is a module in views/ and a row in the catalogue
 """
@@ -30,6 +32,7 @@ from fleetpmap.report.views.page import page
 from fleetpmap.report.views.pmap import pmap
 from fleetpmap.report.views.processes import processes
 from fleetpmap.report.views.ps import ps
+from fleetpmap.report.views.services import services
 from fleetpmap.report.views.stale import stale
 from fleetpmap.report.views.summary import summary
 from fleetpmap.smaps.fields import FIELDS
@@ -102,6 +105,7 @@ __all__ = [
     "pmap",
     "processes",
     "ps",
+    "services",
     "stale",
     "summary",
     "sums_for",

@@ -114,17 +114,18 @@ def membership_columns(
 
 def host_slots(snapshot: Snapshot) -> NDArray[np.int32]:
     """Return, for each mapping, the index of its host in `snapshot.hosts`."""
-    return _host_of_processes(snapshot)[snapshot.table.process]
+    return host_of_processes(snapshot)[snapshot.table.process]
 
 
 def processes_on(snapshot: Snapshot) -> tuple[IntArray, IntArray]:
     """Count, for each host, its processes that were read and those that were not."""
     read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
-    slots, hosts = _host_of_processes(snapshot), len(snapshot.hosts)
+    slots, hosts = host_of_processes(snapshot), len(snapshot.hosts)
     return np.bincount(slots[read], minlength=hosts), np.bincount(slots[~read], minlength=hosts)
 
 
-def _host_of_processes(snapshot: Snapshot) -> NDArray[np.int32]:
+def host_of_processes(snapshot: Snapshot) -> NDArray[np.int32]:
+    """Return, for each process, the index of its host in `snapshot.hosts`."""
     slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
     return np.array([slot_of_host[process.host] for process in snapshot.processes], dtype=np.int32)
 

@@ -17,10 +17,10 @@ from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Coverage, Run
 from fleetpmap.table import Rule
 
-Cell = str | int | bool | None
-Unit = Literal["KiB", "delta", "count", "text", "address", "number", "flag"]
-"""KiB and count are right-aligned numbers; delta is a signed difference in KiB; address is hex text; number (a pid, an
-inode) is never summed."""
+Cell = str | int | float | bool | None
+Unit = Literal["KiB", "delta", "count", "percent", "text", "address", "number", "flag"]
+"""KiB and count are right-aligned numbers; delta is a signed difference in KiB; percent has one digit after the point;
+address is hex text; number (a pid, an inode) is never summed."""
 
 UNLIMITED = "-"
 """Cell of a limit where there is none; a null is one that is not known."""
@@ -93,6 +93,8 @@ class Table:
     """Number of rows that the last row, `(N more)`, stands for; 0: there is no such row."""
     counts: int = 0
     """Number of rows, from the first, with counts in the columns of sizes (compare: the row `processes`)."""
+    leads: bool = False
+    """True: where several tables are shown, this one comes first."""
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -113,7 +115,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One table (summary has two), sentences about it, and the coverage: how much of the fleet is in it."""
+    """One table (summary has more), sentences about it, and the coverage: how much of the fleet is in it."""
 
     view: str
     tables: tuple[Table, ...]
@@ -128,10 +130,17 @@ class Report:
     """The finished text of a view that is text by nature (pmap); table and plain print it as it is."""
     brief: Report | None = None
     """A shorter form for a terminal; None: the report itself is shown."""
+    details: tuple[Table, ...] = ()
+    """Tables for programs: only json writes them."""
     beside: Mapping[str, Report] = field(default_factory=dict)
     """Further reports that an html page shows, by their names in views.page; no other format uses them."""
     listed_only: bool = False
     """The report only lists processes; no memory was read (ps)."""
+
+    @property
+    def in_order(self) -> tuple[Table, ...]:
+        """The tables in the order in which they are shown."""
+        return tuple(sorted(self.tables, key=lambda table: not table.leads))
 
     @property
     def has_upper_bounds(self) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fleetpmap.catalogue import listed
 from fleetpmap.check import Check
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.grouping import HUGETLB, host_slots
@@ -191,14 +192,14 @@ class _Gap(NamedTuple):
 
 
 def _gap_sentence(gap: _Gap, columns: Sequence[str], missing: str) -> str:
-    return f"{_listed(columns)} {'leaves' if len(columns) == 1 else 'leave'} out {gap.where}: {gap.why} {missing}"
+    return f"{listed(columns)} {'leaves' if len(columns) == 1 else 'leave'} out {gap.where}: {gap.why} {missing}"
 
 
 def _field_gap_sentence(gap: _Gap, columns: Sequence[str], all_: Collection[str]) -> str:
     """Return the sentence for columns that are fields; if nearly all fields lack, it names the others."""
     others = [column for column in all_ if column not in columns]
     if 0 < len(others) < len(columns) // 2:
-        return f"all fields but {_listed(others)} leave out {gap.where}: {gap.why} others"
+        return f"all fields but {listed(others)} leave out {gap.where}: {gap.why} others"
     return _gap_sentence(gap, columns, "such field" if len(columns) == 1 else "such fields")
 
 
@@ -276,10 +277,6 @@ def _where(places: Mapping[str, Sequence[str]]) -> str:
 def _some(words: Sequence[str]) -> str:
     named = ", ".join(words[:MOST_NAMED])
     return named if len(words) <= MOST_NAMED else f"{named} and {len(words) - MOST_NAMED} more"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _counted(count: int, noun: str) -> str:

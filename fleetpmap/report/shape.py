@@ -27,7 +27,7 @@ Counted = Callable[[Rows], Mapping[str, int | None]]
 """Counts distinct things (hosts, processes) over some rows together, by column: a thing in several rows counts once.
 None is unknown."""
 
-_SIZES = frozenset({"KiB", "delta", "count"})
+_SIZES = frozenset({"KiB", "delta", "count", "percent"})
 _BELOW_ALL = -(2**62)
 """Less than any size or difference."""
 _LARGEST_BY = ("pss_kib", "rss_kib")
@@ -139,7 +139,12 @@ def _sizes_of(column: Column) -> IntArray:
     if isinstance(column.values, np.ndarray):
         values = _ints(column.values)
         return np.where(values == NULL, _BELOW_ALL, values)
-    return np.array([cell if isinstance(cell, int) else _BELOW_ALL for cell in column.cells()], dtype=np.int64)
+    return np.array([_size(cell) for cell in column.cells()], dtype=np.int64)
+
+
+def _size(cell: Cell) -> int:
+    """Return a cell as a whole number; a percent, which has one digit after the point, in tenths."""
+    return round(cell * 10) if isinstance(cell, float) else cell if isinstance(cell, int) else _BELOW_ALL
 
 
 def _largest_by(table: Table) -> str:

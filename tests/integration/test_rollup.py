@@ -68,7 +68,7 @@ def test_a_kernel_without_it_gives_smaps(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "--rollup is for the views hosts and processes, not for --view summary"),
+        ((), "--rollup is for the views hosts, services and processes, not for --view summary"),
         (("--view", "hosts", "--export", "merged=x.csv"), "not for --view merged"),
         (("--view", "hosts", "--capture", "kept"), "--rollup reads only sums"),
     ],

@@ -73,7 +73,7 @@ def test_texts_are_valid_and_harmless():
 def test_coverage_alone():
     """The file beside a csv has the coverage, without the tables."""
     document = json.loads(coverage_json(merged(small_fleet())))
-    assert list(document) == ["fleetpmap", "run", "coverage", "reading", "checks", "failures", "notes"]
+    assert list(document) == ["fleetpmap", "run", "coverage", "reading", "memory", "checks", "failures", "notes"]
     assert document["coverage"]["hosts"] == {"asked": 7, "partial": 1, "ok": 2, "no-match": 1, "auth": 1, "timeout": 2}
     assert document["coverage"]["processes"] == {"matched": 5, "read": 3, "denied": 1, "gone": 1}
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from charged import cgroup, of, with_memory
 from fleet_of_twenty import twenty_hosts
 from fleetpmap.export.as_json import write_json
 from fleetpmap.report import VIEWS, ViewOptions, sums_for
@@ -33,12 +34,26 @@ def gaps() -> Snapshot:
     )
 
 
-@pytest.mark.parametrize("fleet", [small_fleet, twenty_hosts, gaps])
+def charged_fleet() -> Snapshot:
+    """Two builds of a library, one of them in two parts, and page cache that no process maps."""
+    code, path = {"perms": "r-xp", "Pss": 900, "Rss": 1000}, "/s.service"
+    one = process(
+        1, "a", mapping("/usr/lib/libx.so", size=40, Anonymous=300, **code), mapping(Rss=7, Pss=7, Anonymous=7)
+    )
+    parts = [mapping("/usr/lib/libx.so", size=size, Anonymous=5, **code) for size in (20, 24)]
+    on_host = [of("s.service", each, cgroup=path) for each in (one, process(2, "a", *parts))]
+    charge = cgroup(path, current=900_000, file_kib=800_000, shmem_kib=0, kernel_kib=50_000)
+    return snapshot(with_memory(host("web-01", *on_host), charge))
+
+
+@pytest.mark.parametrize("fleet", [small_fleet, twenty_hosts, gaps, charged_fleet])
 @pytest.mark.parametrize(
     ("view", "by"),
     [
         ("hosts", ()),
         ("processes", ()),
+        ("services", ()),
+        ("services", ("host", "service")),
         ("summary", ("mapping",)),
         ("merged", ("mapping",)),
         ("merged", ("host", "kind")),
@@ -57,12 +72,23 @@ def test_a_view_of_sums_says_the_same(fleet, view, by):
     assert told[0] == told[1]
 
 
+@pytest.mark.parametrize("fleet", [small_fleet, twenty_hosts, gaps, charged_fleet])
+def test_services_from_sums_say_the_same(fleet):
+    """Above a summary, too: drift, and what no process maps, need the code and the kinds, and no more."""
+    rows = fleet()
+    table = summed(rows.table, sums_for(["summary", "services"], ("mapping",)) or ())
+    options = ViewOptions(services=True)
+    told = [_json(VIEWS["summary"](one, options)) for one in (rows, replace(rows, table=table))]
+    assert told[0] == told[1]
+
+
 def test_who_needs_rows():
     """One view that shows mappings is enough."""
     assert sums_for(["hosts", "processes"]) == frozenset()
     assert sums_for(["hosts", "merged"], ["host"]) == {"path"}
     assert sums_for(["hosts", "merged"], ["host", "perms"]) == {"path", "perms"}
     assert sums_for(["hosts", "compare"]) is None
+    assert sums_for(["hosts", "services"]) == {"path", "perms"}
     assert sums_for(["mappings"]) is None
 
 

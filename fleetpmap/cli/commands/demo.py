@@ -31,7 +31,7 @@ def demo(
     """Run against a small fleet of real SSH servers on loopback, inside this process."""
     from fleetpmap.demo import demo_inventory
 
-    plan = plan_of_run(what, shape, to, keep, how)
+    plan = plan_of_run(what, shape, to, keep, how, every_process=matching.all)
     selection = selection_from(matching, required=False)
     with open_storage(keep) as storage, demo_inventory() as inventory:
         fleet = hosts_from(inventory, HostOptions(), how)

@@ -28,6 +28,8 @@ from fleetpmap.cli.options import (
 )
 from fleetpmap.cli.outputs import column_list, output_from
 
+EVERY_PROCESS = "every process"
+"""What `selection_of_command` says of a command line without an option that narrows the processes."""
 _NOT_SELECTING = frozenset({"all", "max_rss", "max_rss_sum"})
 """Process options that do not affect which processes match: `all`, and the guard, which lists what it skips."""
 
@@ -75,7 +77,7 @@ def selection_of_command(command: str) -> str:
     context = parsed_by.context_class(parsed_by, resilient_parsing=True, ignore_unknown_options=True)
     given, _, _ = parsed_by.make_parser(context).parse_args(words)
     names = (option.name for option in fields(ProcessOptions) if option.name not in _NOT_SELECTING)
-    return " ".join(_spelled(name, given[name]) for name in names if name in given) or "every process"
+    return " ".join(_spelled(name, given[name]) for name in names if name in given) or EVERY_PROCESS
 
 
 @cache  # building the parsers of all commands takes time, and both runs need them

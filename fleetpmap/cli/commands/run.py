@@ -42,7 +42,7 @@ def run(
     how: RunningOptions,
 ) -> int:
     """Read the memory maps of the matching processes on all the hosts, and report."""
-    plan = plan_of_run(what, shape, to, keep, how)
+    plan = plan_of_run(what, shape, to, keep, how, every_process=matching.all)
     selection = selection_from(matching, required=True)
     fleet = fleet_from(which, how)
     check_hosts(plan, [host.name for host in fleet])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleetpmap.cli.commands.diff import EVERY_PROCESS, selection_of_command
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.options import (
     OutputOptions,
@@ -12,7 +13,7 @@ from fleetpmap.cli.options import (
     ShowOptions,
     TalkOptions,
 )
-from fleetpmap.cli.outputs import check_hosts, output_from
+from fleetpmap.cli.outputs import check_hosts, output_from, with_services
 from fleetpmap.cli.pipeline import command_line, show_snapshot
 
 
@@ -30,5 +31,12 @@ def show(
 
     plan = output_from(what, shape, to)
     snapshot = snapshot_from(stored.paths, selection_from(matching, required=False), command_line(), reader())
+    # A stored run of --all, and a copy of /proc, hold every process.
+    if plan.view == "summary" and all(map(_is_of_every_process, (command_line(), snapshot.run.command))):
+        plan = with_services(plan)
     check_hosts(plan, [host.name for host in snapshot.hosts])
     return show_snapshot(snapshot, plan, to, RunningOptions(verbose=talk.verbose, quiet=talk.quiet))
+
+
+def _is_of_every_process(command: str) -> bool:
+    return selection_of_command(command) == EVERY_PROCESS

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
-from fleetpmap.catalogue import ROLLUP_VIEWS
+from fleetpmap.catalogue import ROLLUP_VIEWS, listed
 from fleetpmap.cli.option_values import HostKey, TransportChoice, seconds, whole_number
 from fleetpmap.cli.options.panels import RUNNING, option
 
@@ -103,7 +103,7 @@ class RunningOptions:
         _running(
             "--rollup",
             f"Read smaps_rollup, one sum for each process: fewer bytes, but the same work for the kernel. Only for the "
-            f"views {' and '.join(ROLLUP_VIEWS)}.",
+            f"views {listed(ROLLUP_VIEWS)}.",
         ),
     ] = False
     verbose: _Verbose = 0

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fleetpmap.report.model import ABSENT, Cell, Column, Table
+from fleetpmap.report.model import ABSENT, UNLIMITED, Cell, Column, Table
 from fleetpmap.smaps import Coded
 
 MOST_CHARACTERS = 500
 """Characters shown of one text: a command line can be 2 MB."""
 UNKNOWN = "?"
-_NUMERIC = frozenset({"KiB", "delta", "count", "number"})
+_NUMERIC = frozenset({"KiB", "delta", "count", "percent", "number"})
+_BEHIND = ("size_kib", "dirty_kib", "swap_kib", "swap_pss_kib", "hugetlb_kib", "pss_per_process_kib", "cgroup_peak_kib")
 _SHORT = 32
 """Characters up to which a text stays on one line."""
 
@@ -97,12 +98,20 @@ def folded_text(text: str) -> str:
 
 
 def _in_order(table: Table) -> tuple[Column, ...]:
-    """Return the columns in reading order: names before counts, the column with long texts last."""
+    """Return the columns in reading order: names before counts, the column with long texts last.
+
+    A table with limits is wide, so sizes that say less of them come behind, where a reader scrolls.
+    """
     counts_first = table.columns[0].unit == "count"
+    behind = _BEHIND if any(column.name == "limit_share" for column in table.columns) else ()
     return tuple(
         sorted(
             table.columns,
-            key=lambda column: (column.name == table.last, counts_first and column.unit != "text"),
+            key=lambda column: (
+                column.name == table.last,
+                column.name in behind,
+                counts_first and column.unit != "text",
+            ),
         )
     )
 
@@ -121,7 +130,7 @@ def _cells(column: Column, table: Table, marks: Mapping[tuple[int, str], str]) -
     found = []
     for row, cell in enumerate(column.with_texts(folded_text).cells()):
         if cell is None:
-            found.append(Shown("", css) if row == void else Shown(UNKNOWN, f"{css} u".strip()))
+            found.append(Shown("", css) if row == void else Shown(column.null, f"{css} u".strip()))
         elif cell == ABSENT and column.unit in _NUMERIC:
             found.append(Shown(ABSENT, f"{css} u {marks.get((row, column.name), '')}".strip()))
         else:
@@ -166,5 +175,6 @@ _SHOW: dict[str, Callable[[Cell], str]] = {
     "KiB": _number,
     "count": _number,
     "delta": _signed,
+    "percent": lambda cell: str(cell) if cell == UNLIMITED else f"{cell}%",
     "flag": lambda cell: "yes" if cell else "no",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fleetpmap.catalogue import ViewOptions
@@ -9,6 +11,7 @@ from fleetpmap.report.grouping import (
     HUGETLB,
     WHOLE,
     coded,
+    host_of_processes,
     host_slots,
     mapping_counts,
     processes_on,
@@ -18,6 +21,7 @@ from fleetpmap.report.grouping import (
 )
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
+from fleetpmap.report.proportion import held_by, percent, ram_of
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import ANSWERED, HostResult, Snapshot
@@ -48,6 +52,7 @@ def hosts_table(snapshot: Snapshot) -> Table:
             Column("status", "text", coded(host.status for host in snapshot.hosts)),
             *_count_columns(snapshot),
             *size_columns(snapshot, _sizes(snapshot)),
+            *_memory_columns(snapshot),
             Column("error", "text", [_error(host) for host in snapshot.hosts]),
         ),
         share=share_metric(snapshot),
@@ -67,6 +72,33 @@ def _count_columns(snapshot: Snapshot) -> tuple[Column, ...]:
             ("mappings", mappings, all_mappings),
         )
     )
+
+
+def _memory_columns(snapshot: Snapshot) -> tuple[Column, ...]:
+    """Return what each host has, and the share of it that its processes hold."""
+    hosts = snapshot.hosts
+    sizes = {
+        "mem_total_kib": [host.memory.total_kib if host.memory else None for host in hosts],
+        "mem_available_kib": [host.memory.available_kib if host.memory else None for host in hosts],
+    }
+    held = held_by(snapshot, host_of_processes(snapshot), len(hosts)).tolist()
+    nothing = [host.status in WHOLE and kib == NULL for host, kib in zip(hosts, held, strict=True)]
+    shares = [
+        percent(0 if is_nothing else None if kib == NULL else kib, ram_of(snapshot, [slot]))
+        for slot, (kib, is_nothing) in enumerate(zip(held, nothing, strict=True))
+    ]
+    return (
+        *(Column(name, "KiB", values, "sum", _of_machines(snapshot, values)) for name, values in sizes.items()),
+        Column("ram_share", "percent", shares),
+    )
+
+
+def _of_machines(snapshot: Snapshot, values: Sequence[int | None]) -> int | None:
+    """Add up the sizes of the hosts that answered and are counted under this name; None if one of them is unknown."""
+    hosts = zip(snapshot.hosts, values, strict=True)
+    counted = [kib for host, kib in hosts if host.status in ANSWERED and not host.same_as]
+    known = [kib for kib in counted if kib is not None]
+    return sum(known) if known and len(known) == len(counted) else None
 
 
 def _sizes(snapshot: Snapshot) -> dict[str, IntArray]:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from fleetpmap.catalogue import ViewOptions
+from fleetpmap.catalogue import ViewOptions, keys_of
 from fleetpmap.report.model import Report
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label
 from fleetpmap.report.views.compare import compare
 from fleetpmap.report.views.hosts import hosts
 from fleetpmap.report.views.merged import merged
 from fleetpmap.report.views.processes import processes
+from fleetpmap.report.views.services import services
 from fleetpmap.report.views.stale import stale
 from fleetpmap.snapshot import Snapshot
 
@@ -39,9 +40,15 @@ def page(view: Callable[[Snapshot, ViewOptions], Report], snapshot: Snapshot, op
 
 
 def _parts(snapshot: Snapshot, options: ViewOptions) -> Mapping[str, Report]:
-    """Return the further reports: merged by kind and mapping, merged by host and kind, and the views of these names."""
+    """Return the further reports: merged by kind and mapping, merged by host and kind, and the views of these names.
+
+    The services are among them if every process was asked for.
+    """
+    by_service = keys_of("services", options.by)
     compared = partial(compare, snapshot, options.metric, per_process=options.per_process, baseline=options.baseline)
+    first = {"services": _of_most(MOST_ROWS, lambda shape: services(snapshot, by_service, shape))}
     return {
+        **(first if options.services else {}),
         "kinds": merged(snapshot, ("kind", "mapping")),
         "kinds_of_hosts": merged(snapshot, ("host", "kind")),
         "merged": _of_most(MOST_ROWS, lambda shape: merged(snapshot, options.by, shape)),

@@ -1,26 +1,15 @@
 """Processes that still run a file which an upgrade replaced.   snapshot ─► [stale] ─► Report
 
-A library or program that was deleted, or replaced by a new file of the same name, stays in the memory of the processes
-that map it; the upgrade reaches them when they restart. A deleted file is stale if a process maps it executable and
-private, or if it is a shared object in a system folder. These are not stale, since no upgrade replaced them:
-
-    memory that only has a file's name: shared anonymous memory, memfds, System V segments, devices
-    files that a program unpacked or generated for itself under a temporary or made-up name (naming.is_temporary)
-    data: caches, fonts, locale archives, databases, even if an old program maps all that it reads executable
-
-A file whose real name ends in ` (deleted)` cannot be distinguished from a deleted one.
+The rule is in report.stale_code.
 """
 
 from __future__ import annotations
-
-import re
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.catalogue import ViewOptions
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.naming import is_temporary
 from fleetpmap.report.grouping import (
     by_process,
     known_total,
@@ -34,18 +23,11 @@ from fleetpmap.report.grouping import (
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
+from fleetpmap.report.stale_code import stale_code
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import METRICS, MappingTable, distinct, sums
+from fleetpmap.table import METRICS, distinct, sums
 
-_FILES = frozenset({"library", "executable", "file"})
-_SYSTEM = re.compile(r"/(?:usr|lib|lib32|lib64|libx32|bin|sbin)/")
-"""Folders of libraries and programs: a file deleted there was upgraded, or removed."""
-_DATA = re.compile(
-    r"/(?:locale|fonts?|gconv)/[^.]*\Z|/locale-archive\Z"
-    r"|\.(?:cache|db|sqlite3?|mdb|dat|idx|index|mo|res|pak|tt[cf]|otf|pf[ab]|pcf|woff2?|gvdb|compiled)(?:\.\w{1,8})?\Z"
-)
-"""Paths of data files, by their folder or their name."""
 MOST = 5
 """Number of sentences; the table has the rest."""
 
@@ -61,7 +43,7 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
     snapshot = mapped(snapshot)
     table, paths = snapshot.table, proper_paths(snapshot.table)
     gone = replaced(table)
-    is_stale = gone & _is_stale(table, paths, gone)
+    is_stale = stale_code(table, paths, gone)
     whole = _table(snapshot, paths, np.flatnonzero(gone if all_deleted else is_stale))
     only_stale = _table(snapshot, paths, np.flatnonzero(is_stale)) if all_deleted else whole
     return Report(
@@ -105,33 +87,6 @@ def _table(snapshot: Snapshot, paths: Coded, rows: NDArray[np.intp]) -> Table:
         ),
         last="path",
     )
-
-
-def _is_stale(table: MappingTable, paths: Coded, gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return, for each mapping that is `gone`, True if it was code: a library, or mapped executable and private."""
-    is_file, is_library = (_one_of(table.kind, kinds) for kinds in (_FILES, frozenset({"library"})))
-    upgraded, in_system = (
-        np.array([*map(test, paths.names), False], dtype=np.bool_)[paths.codes]
-        for test in (_may_be_upgraded, _in_system)
-    )
-    runs = np.array([*(perms[2:] == "xp" for perms in table.perms.names), False], dtype=np.bool_)[table.perms.codes]
-    # A process maps a program's data and code apart: if the code of (process, path) is gone, all its mappings count.
-    pairs = table.process.astype(np.int64) * (len(paths.names) + 1) + paths.codes
-    is_run = np.isin(pairs, pairs[gone & runs])
-    stale: NDArray[np.bool_] = is_file & upgraded & (is_run | (is_library & in_system))
-    return stale
-
-
-def _one_of(texts: Coded, wanted: frozenset[str]) -> NDArray[np.bool_]:
-    return np.array([*(text in wanted for text in texts.names), False], dtype=np.bool_)[texts.codes]
-
-
-def _may_be_upgraded(path: str) -> bool:
-    return not is_temporary(path) and _DATA.search(path) is None
-
-
-def _in_system(path: str) -> bool:
-    return _SYSTEM.match(path) is not None
 
 
 def _coded(name: str, texts: Coded, rows: NDArray[np.intp]) -> Column:

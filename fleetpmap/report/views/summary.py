@@ -4,6 +4,8 @@ In a file, a summary holds all mappings and all hosts asked. On a terminal it is
 mappings and one row for the rest; the hosts with matching processes, and of more than MOST_HOSTS the largest; hosts
 without a match, and failed hosts, in a folded sentence each. The totals are always those of the whole. --top sets
 another number of mappings (0: all); the views merged and hosts have every row.
+
+Of every process (--all) the services come first, on a terminal the MOST_SERVICES largest.
 """
 
 from __future__ import annotations
@@ -13,41 +15,61 @@ from dataclasses import replace
 
 import numpy as np
 
-from fleetpmap.catalogue import ViewOptions
+from fleetpmap.catalogue import ViewOptions, keys_of
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.charge import cgroups_table
 from fleetpmap.report.model import Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, rows_of, shaped
 from fleetpmap.report.views.hosts import hosts_table
 from fleetpmap.report.views.merged import Merge
+from fleetpmap.report.views.services import Services
 from fleetpmap.snapshot import Snapshot
 
 MOST_MAPPINGS = 20
 """Rows of mappings on a terminal, unless --top gives another number."""
+MOST_SERVICES = 20
+"""Rows of services on a terminal."""
 MOST_HOSTS = 40
 """Rows of hosts on a terminal."""
 
 
-def summary(snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS) -> Report:
+def summary(
+    snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS, *, with_services: bool = False
+) -> Report:
     """Return the tables of `merged`, in the given shape, and `hosts`; a format of one table writes the first.
+
+    `with_services`: and the table of `services`, which is shown above the others.
 
     Raises:
         UsageError: a key of `by` that merged does not have, or a column of `shape`.
     """
     merge = Merge(snapshot, by)
+    services = Services(snapshot, keys_of("services", tuple(by))) if with_services else None
     mappings, hosts = merge.table(shape), hosts_table(snapshot)
     whole = Report(
         view="summary",
-        tables=(mappings, hosts),
-        notes=notes_on(snapshot),
+        tables=(mappings, hosts, *_first(services, shape.top)),
+        notes=(*(services.notes() if services else ()), *notes_on(snapshot)),
         coverage=snapshot.coverage,
         run=snapshot.run,
+        details=(cgroups_table(snapshot),) if services else (),
     )
     long = len(mappings) > MOST_MAPPINGS + 1  # one row more is as short as `(1 more)`
     if shape.top is None and long and has_label(mappings):
         mappings = merge.table(replace(shape, top=MOST_MAPPINGS))
-    tables = (mappings, _with_something(snapshot, hosts)) if len(snapshot.hosts) > 1 else (mappings,)
+    of_hosts = (_with_something(snapshot, hosts),) if len(snapshot.hosts) > 1 else ()
+    tables = (mappings, *of_hosts, *_first(services, MOST_SERVICES if shape.top is None else shape.top))
     return replace(whole, brief=replace(whole, tables=tables, notes=(*_without_a_match(snapshot), *whole.notes)))
+
+
+def _first(services: Services | None, top: int | None) -> tuple[Table, ...]:
+    """Return the table of services as one that is shown first, with its `top` largest rows; of one more, all."""
+    if services is None:
+        return ()
+    whole = services.table(AS_IT_IS)
+    is_long = top and len(whole) > top + 1
+    return (replace(services.table(Shape(top=top)) if is_long else whole, leads=True),)
 
 
 def _with_something(snapshot: Snapshot, hosts: Table) -> Table:
@@ -65,4 +87,4 @@ def _without_a_match(snapshot: Snapshot) -> list[str]:
 
 def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
     """Return the report as the options of the command line describe it."""
-    return summary(snapshot, options.by, Shape.of(options))
+    return summary(snapshot, options.by, Shape.of(options), with_services=options.services)

@@ -3,7 +3,6 @@
 comparison            the view: the judged matrix as a table, findings and notes
 matrix                mappings by hosts: absent, zero and unknown are three things
 outliers              the rule by which a host stands apart, or the hosts fall into groups
-drift                 one library under several names, paths or layouts
 comparison_findings   the sentences about differences between hosts
 """
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fleetpmap.catalogue import ViewOptions
 from fleetpmap.escape import escape_word
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.drift import drifts
 from fleetpmap.report.grouping import HUGETLB, coded, mapped, rule_over
 from fleetpmap.report.model import ABSENT, Cell, Column, Report, Table, Unit
 from fleetpmap.report.notes import notes_on
@@ -30,7 +31,6 @@ from fleetpmap.report.views.compare.comparison_findings import (
     outlier_sentences,
     split_text,
 )
-from fleetpmap.report.views.compare.drift import drifts
 from fleetpmap.report.views.compare.matrix import matrix
 from fleetpmap.report.views.compare.outliers import Judgement, groups_of, judge
 from fleetpmap.smaps import NULL

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.drift import Drift
 from fleetpmap.report.grouping import HUGETLB
-from fleetpmap.report.views.compare.drift import Drift
 from fleetpmap.report.views.compare.matrix import Flags, Matrix
 from fleetpmap.report.views.compare.outliers import FLOOR_SHARE, MIB, Judgement, groups_of
 from fleetpmap.table import IntArray
