@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import stat
 import sys
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,7 @@ from fleetpmap.report import VIEWS, ViewOptions, mappings, processes
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.wire import Capabilities
 from program import fleetpmap
+from service_trees import HOSTS, lay_out_services
 from snapshots import RUN
 from sshd import Sshd
 from targets import Target
@@ -216,18 +220,108 @@ def test_users_narrow_by_name(demo: tuple[Snapshot, Path]):
     assert {process.user for process in shown.processes} == {"app"}
 
 
-def test_unit_needs_what_was_read(demo: tuple[Snapshot, Path]):
-    """--unit on a capture without cgroups is refused with that reason: no process would match."""
-    with pytest.raises(UsageError, match="does not hold the cgroups"):
-        load(demo[1] / "cap", Selection(unit="gunicorn"))
-
-
-def test_cgroups_that_were_read_are_kept(tmp_path: Path):
-    """A run by --unit keeps the cgroups, and show can select by them."""
-    with demo_inventory() as inventory:
-        _captured(tuple(inventory.hosts.values()), tmp_path / "cap", Question(Selection(unit="*")))
-    shown = load(tmp_path / "cap", Selection(unit="gunicorn", match=compile_match("gunicorn")))
+def test_units_narrow(demo: tuple[Snapshot, Path]):
+    """Every capture keeps the cgroups, so that show can select by them."""
+    shown = load(demo[1] / "cap", Selection(unit="gunicorn", match=compile_match("gunicorn")))
     assert len(shown.processes) == 6
+
+
+@pytest.fixture
+def older(demo: tuple[Snapshot, Path], tmp_path: Path) -> Path:
+    """The demo's capture as the version before cgroups were read wrote it."""
+    cap = shutil.copytree(demo[1] / "cap", tmp_path / "older")
+    document = json.loads((cap / "manifest.json").read_text())
+    for host in document["hosts"]:
+        host["capabilities"].pop("booted")
+        for path in list(host["files"]):
+            file = cap / host["directory"] / path
+            if path.endswith("/status"):
+                [line] = (line for line in file.read_text().splitlines() if line.startswith("Uid:"))
+                file.write_text(f"{line}\n")
+                host["files"][path] = sha256(file.read_bytes()).hexdigest()
+            elif not path.endswith(("/stat", "/cmdline", "/smaps", "/smaps.denied", "osrelease", "boot_id")):
+                file.unlink()
+                del host["files"][path]
+    (cap / "manifest.json").write_text(json.dumps(document))
+    return cap
+
+
+def test_an_older_capture_says_what_it_always_said(demo: tuple[Snapshot, Path], older: Path):
+    """Without cgroups and the host's memory: these are unknown, and all else is as it was."""
+    shown, whole = load(older, Selection()), demo[0]
+    unknown = {"unit": None, "slice": None, "cgroup": None, "oom_score_adj": None, "resident": None}
+    assert shown.processes == tuple(replace(one, service=one.name, **unknown) for one in whole.processes)
+    assert [(host.memory, host.cgroups) for host in shown.hosts] == [(None, ())] * 3
+    assert plain(mappings(shown)) == plain(mappings(whole))
+
+
+@pytest.mark.parametrize("option", ["unit", "cgroup", "container", "pod"])
+def test_a_selection_by_cgroup_needs_what_was_read(older: Path, option: str):
+    """A capture without cgroups is refused with that reason: no process would match."""
+    with pytest.raises(UsageError, match="does not hold the cgroups"):
+        load(older, Selection(**{option: "gunicorn"}))
+
+
+BY = "host,service,unit,container,pod,slice"
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the exports of a run over hosts of every kind of cgroup, and those of `show` of its capture."""
+    directory = tmp_path_factory.mktemp("services")
+    names = lay_out_services(directory / "trees")
+    hosts = (f'[hosts.{name}]\nproc_root = "{directory / "trees" / name}"\ntransport = "local"\n' for name in names)
+    (directory / "inventory.toml").write_text("".join(hosts))
+    ways = {
+        "run": ("run", "-i", str(directory / "inventory.toml"), "--all"),
+        "show": ("show", str(directory / "cap.tar")),
+    }
+    for way, words in ways.items():
+        exports = [f"{view}={directory / way}.{view}.{suffix}" for view, suffix in SERVICE_FILES]
+        capture = ("--capture", str(directory / "cap.tar")) if way == "run" else ()
+        more = [word for export in exports for word in ("--export", export)]
+        done = fleetpmap(*words, *capture, "--view", "merged", "--by", BY, *more)
+        assert done.returncode == 0, done.stderr
+        (directory / f"{way}.stdout").write_text(done.stdout)
+    return directory
+
+
+SERVICE_FILES = [(view, suffix) for view in ("merged", "processes", "hosts") for suffix in ("csv", "json")]
+
+
+@pytest.mark.parametrize("name", ["stdout", *(f"{view}.{suffix}" for view, suffix in SERVICE_FILES)])
+def test_show_says_of_services_what_the_run_said(services: Path, name: str):
+    """Units, containers, pods, starts and sizes, to the byte."""
+    shown = (services / f"show.{name}").read_bytes()
+    assert shown == (services / f"run.{name}").read_bytes()
+    assert shown
+
+
+def test_what_was_compared_had_containers_and_pods(services: Path):
+    """The names that runtimes keep on disk are in the capture."""
+    text = (services / "show.processes.csv").read_text()
+    assert all(name in text for name in ("docker:shop-web", "prod/shop-6d4f8-x2x9q", "lxc:101", "nspawn:db-1"))
+
+
+@pytest.mark.parametrize("suffix", ["", ".tar.gz"])
+def test_everything_about_memory_comes_back(tmp_path: Path, suffix: str):
+    """Hosts, cgroups and processes of a capture are those of the run; a part of a cgroup's path may look like a pid."""
+    names = lay_out_services(tmp_path / "trees")
+    fleet = tuple(Host(name, transport="local", proc_root=str(tmp_path / "trees" / name)) for name in names)
+    snapshot = _captured(fleet, tmp_path / f"cap{suffix}")
+    shown = load(tmp_path / f"cap{suffix}", Selection())
+    assert (shown.hosts, shown.processes) == (snapshot.hosts, snapshot.processes)
+    assert sum(len(host.cgroups) for host in shown.hosts) == sum(map(len, HOSTS.values())) - 1
+
+
+def test_when_a_host_started_is_kept(tmp_path: Path):
+    """And with it when its processes did."""
+    tree = shutil.copytree(FAKE_PROC / "web-01", tmp_path / "web-01")
+    (tree / "uptime").write_text("100000.25 0.00\n")
+    host = Host("web-01", transport="local", proc_root=str(tree))
+    snapshot = _captured((host,), tmp_path / "cap")
+    assert all(process.started for process in snapshot.processes)
+    assert load(tmp_path / "cap", Selection()).processes == snapshot.processes
 
 
 def test_several_captures_are_put_together(demo: tuple[Snapshot, Path], tmp_path: Path):
@@ -346,11 +440,23 @@ def test_a_hosts_directory(name: str, directory: str):
 def test_every_capture_tells_what_it_is_made_of(demo: tuple[Snapshot, Path]):
     """A matched process has the files that were read; a denied one has a mark."""
     tree = demo[1] / "cap" / "web-01"
-    assert sorted(file.name for file in (tree / "1843").iterdir()) == ["cmdline", "smaps", "stat", "status"]
-    assert sorted(file.name for file in (tree / "612").iterdir()) == ["cmdline", "smaps.denied", "stat", "status"]
-    assert (tree / "1843" / "smaps").read_bytes() == (FAKE_PROC / "web-01" / "1843" / "smaps").read_bytes()
-    assert (tree / "1843" / "stat").read_bytes() == (FAKE_PROC / "web-01" / "1843" / "stat").read_bytes()
-    assert (tree / "1843" / "cmdline").read_bytes() == (FAKE_PROC / "web-01" / "1843" / "cmdline").read_bytes()
+    always = ["cgroup", "cmdline", "oom_score_adj", "smaps", "stat", "status"]
+    assert sorted(file.name for file in (tree / "1843").iterdir()) == always
+    assert sorted(file.name for file in (tree / "612").iterdir()) == sorted({*always, "smaps.denied"} - {"smaps"})
+    group = "sys/fs/cgroup/system.slice/gunicorn.service"
+    for path in (
+        *(f"1843/{name}" for name in always),
+        "pressure/memory",
+        f"{group}/memory.stat",
+        f"{group}/memory.max",
+    ):
+        assert (tree / path).read_bytes() == (FAKE_PROC / "web-01" / path).read_bytes(), path
+    assert (tree / "meminfo").read_text().split() == [
+        *("MemTotal:", "2017104", "MemAvailable:", "1402208", "SwapTotal:", "1048572", "SwapFree:", "1047932")
+    ]
+    assert sorted(path.name for path in (tree / "sys/fs/cgroup/system.slice").iterdir()) == [
+        *("gunicorn.service", "memory.max", "metrics-collector.service", "ssh.service")
+    ]
 
 
 def test_an_archive_holds_files_and_nothing_else(tmp_path: Path):

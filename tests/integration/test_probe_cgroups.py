@@ -120,7 +120,7 @@ def test_busybox_and_toybox_find_the_same(trees: Path, tmp_path: Path) -> None:
             continue
         directory = tmp_path / box
         directory.mkdir()
-        for applet in ("grep", "tail", "gzip", "readlink", "uname", "sleep"):
+        for applet in ("grep", "tail", "readlink", "uname", "sleep"):
             (directory / applet).symlink_to(shutil.which(box))
         for host, reading in plain.items():
             pids = [pid for name, pid in members if name == host]
