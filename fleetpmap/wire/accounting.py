@@ -40,18 +40,26 @@ _V1_FILES = (
     *("memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.limit_in_bytes", "memory.memsw.usage_in_bytes"),
     *("memory.kmem.usage_in_bytes", "memory.oom_control"),
 )
+STATUS_KEYS = ("VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmSwap")
+"""Keys of sizes in a status that are used here."""
+STAT_KEYS = (
+    *("anon", "file", "kernel", "kernel_stack", "pagetables", "percpu", "slab", "shmem", "oom", "oom_kill"),
+    *("cache", "rss", "total_cache", "total_rss", "total_shmem", "total_swap", "hierarchical_memory_limit"),
+)
+"""Keys of numbers in memory.stat, memory.events and memory.oom_control that are used here."""
 CGROUP_FILES = frozenset({*_V2_FILES, *_V1_FILES, "cgroup.procs"})
 """Names of a cgroup's files that the probe reads; memory.stat is of both versions."""
 _FILE = "|".join(map(re.escape, sorted(CGROUP_FILES)))
-# The name of a file is never a cgroup's, and no name is `.` or `..`. The bounds make a failing match stop early.
-_PART = rf"(?!(?:\.|\.\.|{_FILE})/)[A-Za-z0-9._@:\\+=,~-]{{1,255}}"
+# The name of a file is never a cgroup's, and no name is `.` or `..`. The bounds make a failing match stop early. The
+# probe sends no `*`, but a capture may have one in the place of a secret.
+_PART = rf"(?!(?:\.|\.\.|{_FILE})/)[A-Za-z0-9._@:\\+=,~*-]{{1,255}}"
 CGROUP_FILE = re.compile(rf"sys/fs/cgroup((?:/{_PART}){{0,{CGROUP_DEPTH_LIMIT + 2}}})/({_FILE})")
 """A cgroup's file below the root of a host: its directory below sys/fs/cgroup, and its name."""
 
 _DIGITS = 20
 """Most digits of a number of 64 bits."""
-_STATUS_LINE = re.compile(rb"^(VmHWM|VmRSS|RssAnon|RssFile|RssShmem|VmSwap):\s{0,64}(\d{1,18}) kB$", re.MULTILINE)
-_KEY_AND_NUMBER = re.compile(rb"^([a-z_]{1,64}) (\d{1,%d})$" % _DIGITS, re.MULTILINE)
+_STATUS_LINE = re.compile(rb"^(%b):\s{0,64}(\d{1,18}) kB$" % "|".join(STATUS_KEYS).encode(), re.MULTILINE)
+_KEY_AND_NUMBER = re.compile(rb"^(%b) (\d{1,%d})$" % ("|".join(STAT_KEYS).encode(), _DIGITS), re.MULTILINE)
 _PRESSURE = re.compile(
     rb"^(some|full) avg10=(\d{1,3}\.\d\d) avg60=(\d{1,3}\.\d\d) avg300=(\d{1,3}\.\d\d)", re.MULTILINE
 )
