@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from fleetpmap.capture import foreign
 from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest, ManifestError, parse
-from fleetpmap.capture.phase_text import check_cgroups, listing_of
+from fleetpmap.capture.phase_text import cgroup_records, check_cgroups, listing_of
 from fleetpmap.capture.stored import Stored, opened
 from fleetpmap.capture.tree import MANIFEST, HostFiles, refused
 from fleetpmap.collection.interpret import host_snapshot
@@ -24,6 +24,8 @@ from fleetpmap.inventory import Host
 from fleetpmap.processes import Choice, Selection, Skipped, choose
 from fleetpmap.snapshot import HostSnapshot, Snapshot, once_per_machine
 from fleetpmap.wire import Listing, Processes, ProcessReading, Reading, ReadStatus
+from fleetpmap.wire.accounting import accounted, cgroups_of, parse_cgroup_files
+from fleetpmap.wire.replies import UNACCOUNTED
 from fleetpmap.wire.section_readers import MalformedError, parse_rollup
 
 
@@ -150,10 +152,22 @@ def _reading(processes: Sequence[KeptProcess], content: dict[str, bytes], users:
                 process.uid,
                 rollup=parse_rollup(rollup) if rollup else None,
                 **process.reading,
+                **({} if status in UNACCOUNTED else _accounted(process.pid, content)),
             )
         )
         at = end
-    return Reading(b"".join(texts), tuple(readings), users)
+    groups = cgroups_of(parse_cgroup_files(cgroup_records(content)), {each.memory_cgroup for each in readings})
+    return Reading(b"".join(texts), tuple(readings), users, cgroups=groups)
+
+
+def _accounted(pid: int, content: dict[str, bytes]) -> dict[str, Any]:
+    status, cgroup = content.get(f"{pid}/status"), content.get(f"{pid}/cgroup")
+    return accounted(
+        pid,
+        () if status is None else (status,),
+        () if cgroup is None else (cgroup,),
+        content.get(f"{pid}/oom_score_adj", b""),
+    )
 
 
 def _unread(process: KeptProcess) -> ReadStatus:

@@ -33,13 +33,23 @@ FORMAT = 1
 REBUILT = {
     "stat": "of a process that was read it is that of after the reading, with the name of before; if its main thread"
     " has ended, the state and memory are those of another thread",
-    "status": "only its Uid line was read",
+    "status": "of a process that was not to be read, only the Uid line; if the main thread has ended, that of another"
+    " thread",
     "cmdline": "an argument that no NUL closes has one now",
+    "cgroup": "of a process that was read it is that of after the reading",
     "sys/kernel/osrelease": "without the line's other words, if it had any",
+    "meminfo": "only these lines were read, without the unit",
+    "pressure/memory": "without the totals",
+    "container-names": "what was found in the configurations of docker, podman, containerd and cri-o: FILE:TEXT",
+    "sys/fs/cgroup": "only the memory files of the cgroups of these processes were read, and of their ancestors the"
+    " limit",
 }
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-_NOT_FACTS = frozenset({"pid", "status", "start", "stop", "rollup", "uid", "arguments", "name"})
+_NOT_FACTS = frozenset(
+    {"pid", "status", "start", "stop", "rollup", "uid", "arguments", "name"}
+    | {"cgroups", "memory_cgroup", "oom_score_adj", "resident"}
+)
 """Fields of a ProcessReading that stand elsewhere in the manifest, or come from the files."""
 _LARGEST = 1 << 64
 

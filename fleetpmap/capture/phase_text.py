@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
+from fleetpmap.capture.tree import MEMINFO, NAMES, PRESSURE, is_cgroup_file
 from fleetpmap.errors import UsageError
 from fleetpmap.processes import Selection
 from fleetpmap.wire import PROCESS_LIMIT, Capabilities, Listing, Reading
@@ -28,6 +29,8 @@ def listing_of(can: Capabilities, files: Mapping[str, bytes], pids: Sequence[int
         "uid": owners_of(files, pids),
         "passwd": passwd,
         "cgroup": lines_of(files, pids, "cgroup"),
+        "memory": files.get(MEMINFO, b"") + b"\n" + files.get(PRESSURE, b""),
+        "names": files.get(NAMES, b""),
     }
     return build_listing(can, _body(sections))
 
@@ -62,9 +65,15 @@ def lines_of(files: Mapping[str, bytes], pids: Iterable[int], name: str, *, end:
 
 
 def _facts(files: Mapping[str, bytes], pids: Iterable[int]) -> bytes:
-    """Return the output of grep -zH for these processes' files: `PID/NAME:TEXT` and a NUL."""
-    names = ("stat", "cmdline", "smaps_rollup")
-    return b"".join(lines_of(files, pids, name, end=b"\0") for name in names)
+    """Return the output of grep -zH for the files of these processes and of all cgroups: `PATH:TEXT` and a NUL."""
+    names = ("stat", "cmdline", "status", "oom_score_adj", "cgroup", "smaps_rollup")
+    of_processes = (lines_of(files, pids, name, end=b"\0") for name in names)
+    return b"".join((*of_processes, *(record + b"\0" for record in cgroup_records(files))))
+
+
+def cgroup_records(files: Mapping[str, bytes]) -> list[bytes]:
+    """Return the files of cgroups as the probe prints them, `PATH:TEXT`, without the NUL."""
+    return [b"%b:%b" % (path.encode(), text) for path, text in files.items() if text and is_cgroup_file(path)]
 
 
 def owners_of(files: Mapping[str, bytes], pids: Iterable[int]) -> bytes:
@@ -74,14 +83,15 @@ def owners_of(files: Mapping[str, bytes], pids: Iterable[int]) -> bytes:
 
 
 def check_cgroups(listing: Listing, selection: Selection, host: str) -> None:
-    """Check that a selection by cgroup or unit can match: a capture may lack cgroups, and then no process would.
+    """Check that a selection by cgroup can match: a capture may lack cgroups, and then no process would.
 
     Raises:
         UsageError: no process of this host has a cgroup file.
     """
     processes = listing.processes
-    if processes and (selection.cgroup or selection.unit) and all(process.cgroups is None for process in processes):
-        hint = "select by --match or --user; a run that selects by --unit or --cgroup keeps them"
+    by_cgroup = selection.cgroup or selection.unit or selection.container or selection.pod
+    if processes and by_cgroup and all(process.cgroups is None for process in processes):
+        hint = "select by --match or --user; a capture taken anew keeps them"
         raise UsageError(f"{host}: the capture does not hold the cgroups of its processes", hint=hint)
 
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from fleetpmap.capture.tar import BLOCK, Member, Stream, Tar
 from fleetpmap.capture.tree import (
+    CGROUPS,
     DISTRUST,
     FILE_LIMIT,
     HOST_FILES,
@@ -190,8 +191,12 @@ def _unpacked(file: BinaryIO) -> Stream:
 def _split(name: str) -> tuple[str, str]:
     """Split a member's name into the host's directory and the path below it.
 
-    The host's directory is the part before the pid, or before one of HOST_FILES: `web-01`, `42/smaps`.
+    The host's directory is the part before the pid, or before one of HOST_FILES: `web-01`, `42/smaps`. A part of a
+    cgroup's path may look like a pid.
     """
+    host, found, rest = f"/{name}".partition(f"/{CGROUPS}/")
+    if found:
+        return host[1:], f"{CGROUPS}/{rest}"
     parts = name.split("/")
     for place, part in enumerate(parts):
         if PID.fullmatch(part) or "/".join(parts[place:]) in HOST_FILES:

@@ -13,7 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from fleetpmap.capture.tree import FILE_LIMIT, HOST_FILES, HOST_LIMIT, PID, PID_FILES, HostFiles, refused
+from fleetpmap.capture.tree import (
+    CGROUPS,
+    FILE_LIMIT,
+    HOST_FILES,
+    HOST_LIMIT,
+    PID,
+    PID_FILES,
+    HostFiles,
+    is_cgroup_file,
+    refused,
+)
+from fleetpmap.wire.accounting import CGROUPS_LIMIT
 
 _HOLES_FROM = 1 << 20
 """Bytes from which on a file may have no holes. A smaller one may: the unread part of an overwritten command line."""
@@ -47,7 +58,7 @@ class StoredDirectory:
         host_files = HostFiles(directory)
         paths = [f"{pid}/{name}" for pid in host.names() if PID.fullmatch(pid) for name in PID_FILES]
         size = 0
-        for path in (*HOST_FILES, *paths):
+        for path in (*HOST_FILES, *paths, *self._cgroup_files(host, directory)):
             content = self._read(host, path, directory)
             if content is not None:
                 host_files.files[path] = content
@@ -55,6 +66,20 @@ class StoredDirectory:
                 if size > HOST_LIMIT:
                     raise refused(self.path, f"{directory}: more than {HOST_LIMIT:,} bytes of one host")
         return host_files
+
+    def _cgroup_files(self, host: _Directory, name: str) -> Iterator[str]:
+        """Yield the paths of the files of cgroups: of directories that can be cgroups, and of no others."""
+        paths = [CGROUPS]
+        for count, path in enumerate(paths, 1):
+            if count > CGROUPS_LIMIT:
+                raise refused(self.path, f"{name}/{CGROUPS}: more than {CGROUPS_LIMIT:,} cgroups".removeprefix("/"))
+            for entry in host.entries(path):
+                below = f"{path}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    if is_cgroup_file(f"{below}/cgroup.procs"):
+                        paths.append(below)
+                elif is_cgroup_file(below):
+                    yield below
 
     def _read(self, directory: _Directory, path: str, name: str = "") -> bytes | None:
         try:
@@ -91,6 +116,18 @@ class _Directory:
 
     def names(self) -> list[str]:
         return sorted(os.listdir(self._descriptor))  # noqa: PTH208 - pathlib knows no descriptors
+
+    def entries(self, path: str) -> list[os.DirEntry[str]]:
+        """Return what is in a directory below this one; nothing if it is not there, or no directory."""
+        name, _, rest = path.partition("/")
+        try:
+            with self.below(name) as directory:
+                if rest:
+                    return directory.entries(rest)
+                with os.scandir(directory._descriptor) as entries:
+                    return sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def is_directory(self, name: str) -> bool:
         return stat.S_ISDIR(self._mode(name))

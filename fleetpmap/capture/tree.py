@@ -4,7 +4,10 @@ manifest.json                        facts that the files do not hold; a foreign
 etc/passwd                           names of uids; only in a foreign tree, at the place where the probe reads it
 HOST/sys/kernel/osrelease            the kernel's release
 HOST/sys/kernel/random/boot_id
-HOST/PID/stat status cmdline cgroup smaps smaps_rollup
+HOST/meminfo pressure/memory         the host's memory
+HOST/sys/fs/cgroup/…/memory.*        the memory of its cgroups, with cgroup.procs
+HOST/container-names                 names of its containers and pods: the lines that the probe found in their configs
+HOST/PID/stat status cmdline cgroup oom_score_adj smaps smaps_rollup
 HOST/PID/smaps.denied                empty; marks a process with an smaps that could not be opened
 """
 
@@ -16,6 +19,7 @@ from urllib.parse import quote
 
 from fleetpmap.errors import UsageError
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT
+from fleetpmap.wire.accounting import CGROUP_FILE
 
 FILE_LIMIT = 2 * PROCESS_LIMIT
 """Most bytes of one file: as many as earlier versions wrote."""
@@ -29,10 +33,14 @@ BOOT_ID = "sys/kernel/random/boot_id"
 VERSION = "version"
 """Written by smemcap: /proc/version; its third word is the release."""
 MEMINFO = "meminfo"
+PRESSURE = "pressure/memory"
+NAMES = "container-names"
 DENIED = "smaps.denied"
+CGROUPS = "sys/fs/cgroup"
+"""Directory of the hierarchies of cgroups, below a host."""
 
-PID_FILES = ("stat", "status", "cmdline", "cgroup", "smaps", "smaps_rollup", DENIED)
-HOST_FILES = (RELEASE, BOOT_ID, VERSION, MEMINFO)
+PID_FILES = ("stat", "status", "cmdline", "cgroup", "oom_score_adj", "smaps", "smaps_rollup", DENIED)
+HOST_FILES = (RELEASE, BOOT_ID, VERSION, MEMINFO, PRESSURE, NAMES)
 
 PID = re.compile("[1-9][0-9]{0,8}")
 """Name of a process's directory."""
@@ -62,7 +70,12 @@ def pid_file(path: str) -> tuple[int, str] | None:
 
 def is_known(path: str) -> bool:
     """Return whether a capture has a file at this path below a host."""
-    return path in HOST_FILES or pid_file(path) is not None
+    return path in HOST_FILES or pid_file(path) is not None or is_cgroup_file(path)
+
+
+def is_cgroup_file(path: str) -> bool:
+    """Return whether this path below a host is that of a cgroup's file that a run reads."""
+    return path.startswith(f"{CGROUPS}/") and CGROUP_FILE.fullmatch(path) is not None
 
 
 def directory_of(host: str) -> str:

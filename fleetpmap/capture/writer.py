@@ -23,14 +23,16 @@ from typing import Any, Self
 
 from fleetpmap.capture import manifest
 from fleetpmap.capture.manifest import KeptHost, KeptProcess, Manifest
-from fleetpmap.capture.tree import BOOT_ID, DENIED, MANIFEST, RELEASE, directory_of
+from fleetpmap.capture.tree import BOOT_ID, CGROUPS, DENIED, MANIFEST, NAMES, RELEASE, directory_of
 from fleetpmap.capture.zstd import zstandard
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.snapshot import HostResult, HostSnapshot, Process, Snapshot
 from fleetpmap.wire import ListedProcess
-from fleetpmap.wire.section_readers import bytes_of, parse_facts, texts_by_pid
+from fleetpmap.wire.accounting import memory_files, parse_cgroup_files, parse_resident
+from fleetpmap.wire.replies import UNACCOUNTED
+from fleetpmap.wire.section_readers import OTHERS, bytes_of, parse_facts, texts_by_pid
 
 ARCHIVES = (".tar.zst", ".tar.gz", ".tgz", ".tar")
 """Suffixes of a capture in one file."""
@@ -182,13 +184,24 @@ def _files(reply: HostReply) -> Iterator[tuple[str, bytes]]:
         (path, bytes_of(text) + b"\n") for path, text in ((RELEASE, can.kernel), (BOOT_ID, can.boot_id)) if text
     )
     read = reading.raw if reading else {}
+    yield from memory_files(listed.get("memory", b"")).items()
+    if names := listed.get("names") or read.get("names"):
+        yield NAMES, names
     facts = parse_facts(read.get("facts", b""))
+    for group, texts_of_group in parse_cgroup_files(facts[OTHERS].get(0, ())).items():
+        yield from ((f"{CGROUPS}{group}/{name}", text) for name, text in texts_of_group.items())
     stats, later = texts_by_pid(listed.get("stat", b""), "stat"), _whole(facts["stat"])
     later |= {pid: _of_process(text, later[pid]) for pid, text in _whole(facts["thread"]).items() if pid in later}
+    pids = {process.pid for process in (reading.processes if reading else ()) if process.status not in UNACCOUNTED}
+    statuses = {pid: _sized(texts) for pid, texts in facts["status"].items() if pid in pids}
+    cgroups = {pid: texts[-1].removesuffix(b"\n") for pid, texts in facts["cgroup"].items() if pid in pids}
     files = {
         "stat": stats | {pid: _renamed(later[pid], stats[pid]) for pid in later.keys() & stats.keys()},
-        "status": texts_by_pid(listed.get("uid", b""), "status") | texts_by_pid(read.get("uid", b""), "status"),
-        "cgroup": texts_by_pid(listed.get("cgroup", b""), "cgroup"),
+        "status": texts_by_pid(listed.get("uid", b""), "status")
+        | texts_by_pid(read.get("uid", b""), "status")
+        | statuses,
+        "cgroup": texts_by_pid(listed.get("cgroup", b""), "cgroup") | cgroups,
+        "oom_score_adj": {pid: text for pid, text in _whole(facts["oom_score_adj"]).items() if pid in pids},
         "smaps_rollup": _whole(facts["smaps_rollup"]),
     }
     for process in _matched(reply):
@@ -206,6 +219,11 @@ def _files(reply: HostReply) -> Iterator[tuple[str, bytes]]:
 
 def _whole(texts: dict[int, list[bytes]]) -> dict[int, bytes]:
     return {pid: text.removesuffix(b"\n") for pid, (text, *_) in texts.items()}
+
+
+def _sized(statuses: list[bytes]) -> bytes:
+    """Return the status that has sizes: if the main thread has ended, that of another one."""
+    return next(filter(parse_resident, statuses), statuses[0]).removesuffix(b"\n")
 
 
 def _renamed(stat: bytes, listed: bytes) -> bytes:

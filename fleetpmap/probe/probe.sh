@@ -320,11 +320,13 @@ records() {
         wanted="$wanted$files"
     done
     wanted="$wanted$limits"
+    set -f # some shells would take the backslash in the name of a cgroup for a pattern's
     # shellcheck disable=SC2086 # a list of paths: split it
     case $reader in
         sh) shell_records $wanted ;;
         *) run grep -azHs '' $wanted ;;
     esac
+    set +f
 }
 
 # arguments PID...: print the command lines, a record for each argument.
@@ -403,89 +405,144 @@ host_memory() {
     while read -r key value; do echo "$key $value"; done 2>/dev/null <pressure/memory
 }
 
-# control_groups PID...: for each memory cgroup of these processes, adds its files and the limits of its ancestors to
-# $limits, and the ids of containers in its path to $ids. Neither has anything twice. A path that goes outside of this
-# cgroup namespace (/../), or holds a character that the shell would split or expand, is left out.
-control_groups() {
-    cgroups=$tree/sys/fs/cgroup
-    unified=$cgroups
-    [ -e "$unified/cgroup.controllers" ] || unified=$cgroups/unified
-    for pid; do
-        group=''
-        while IFS=: read -r _ controllers path; do
-            case ,$controllers, in
-                *,memory,*)
-                    group=$cgroups/memory$path
-                    break
-                    ;;
-                ,,) group=$unified$path ;;
-            esac
-        done 2>/dev/null <"$pid/cgroup"
-        group=${group%/}
-        case $group in '' | */../* | */.. | *[!A-Za-z0-9._@:\\+=,~/-]*) continue ;; esac
-        case $groups in *" $group "*) continue ;; esac
-        groups="$groups$group "
-        container_ids "$path"
-        if [ -e "$group/memory.current" ]; then
-            for name in current peak max high swap.current swap.max stat events pressure; do
-                limits="$limits $group/memory.$name"
+# memory_groups CALL PID...: call CALL for the cgroup that the memory of each process is charged to: that of v1's
+# controller `memory`, which stands first, or that of v2. See memory_group.
+memory_groups() {
+    call=$1 last=''
+    shift
+    unified=${root}sys/fs/cgroup
+    [ ! -d "$unified/unified" ] || unified=$unified/unified # beside the hierarchies of v1
+    case $reader:$# in
+        sh:* | *:? | *:??)
+            for pid; do
+                while IFS=: read -r _ controllers cgroup; do
+                    case ,$controllers, in
+                        ,, | *,memory,*)
+                            memory_group
+                            break
+                            ;;
+                    esac
+                done 2>/dev/null <"$pid/cgroup"
             done
-            top=$unified limit=memory.max
-        elif [ -e "$group/memory.usage_in_bytes" ] && [ ! -e "$group/release_agent" ]; then # that is in a host's root
-            for name in usage max_usage limit memsw.usage memsw.limit kmem.usage; do
-                limits="$limits $group/memory.${name}_in_bytes"
+            ;;
+        *)
+            # Most shells read one byte at a time, so a fork is cheaper.
+            files cgroup "$@"
+            # shellcheck disable=SC2086 # a list of paths: split it
+            lines=$(grep -aHsE '^[0-9]+:(([^:]*,)?memory(,[^:]*)?)?:' $files)
+            check "$?"
+            IFS=$newline
+            set -f
+            # shellcheck disable=SC2086 # lines: split them
+            set -- $lines
+            set +f
+            unset IFS
+            pid=''
+            for line; do
+                [ "${line%%/*}" != "$pid" ] || continue
+                pid=${line%%/*} cgroup=${line#*:*:*:} controllers=${line%":$cgroup"}
+                controllers=${controllers##*:}
+                memory_group
             done
-            limits="$limits $group/memory.stat $group/memory.oom_control"
-            top=$cgroups/memory limit=memory.limit_in_bytes
-        else
-            continue
-        fi
-        limits="$limits $group/cgroup.procs"
-        while [ "$group" != "$top" ]; do
-            group=${group%/*}
-            case $groups in *" $group "*) break ;; esac
-            case "$limits " in *" $group/$limit "*) break ;; esac
-            limits="$limits $group/$limit"
-        done
+            ;;
+    esac
+}
+
+# memory_group: call $call PART... for the cgroup PART/PART... of the hierarchy with $controllers, if it is another than
+# the last one; $top and $group are the directories of the hierarchy and of the cgroup. A path is left out if it goes
+# outside of this cgroup namespace (/../), holds a character that the shell would split or expand, or is so long or deep
+# that only a user who wants to do harm made it.
+memory_group() {
+    [ "$controllers:$cgroup" != "$last" ] || return 0
+    last=$controllers:$cgroup
+    case $cgroup/ in [!/]* | *//?* | */./* | */../* | *[!A-Za-z0-9._@:\\+=,~/-]*) return 0 ;; esac
+    top=$unified
+    [ ! "$controllers" ] || top=${root}sys/fs/cgroup/memory
+    group=$top${cgroup%/}
+    IFS=/
+    set -f
+    # shellcheck disable=SC2086 # parts: split them
+    set -- $cgroup
+    set +f
+    unset IFS
+    [ "$#" -gt 33 ] || [ "${#cgroup}" -gt 1000 ] || "$call" "$@"
+}
+
+# add_limits PART...: adds the memory files of the cgroup $group and the limits of its ancestors to $limits, and the ids
+# of containers among the parts to $ids. Neither has anything twice.
+add_limits() {
+    case $groups in *" $group "*) return 0 ;; esac
+    groups="$groups$group "
+    add_ids "$@"
+    if [ -e "$group/memory.current" ]; then
+        ceiling=memory.max
+        set -- current peak max high swap.current swap.max stat events pressure
+    elif [ -e "$group/memory.usage_in_bytes" ] && [ ! -e "$group/release_agent" ]; then # that is in a host's root
+        ceiling=memory.limit_in_bytes
+        set -- usage_in_bytes max_usage_in_bytes limit_in_bytes memsw.usage_in_bytes kmem.usage_in_bytes stat \
+            oom_control
+    else
+        return 0
+    fi
+    if [ "${#limits}" -gt 30000 ]; then
+        records /
+        limits=''
+    fi
+    some=" $group/cgroup.procs"
+    for file; do some="$some $group/memory.$file"; done
+    while [ "$group" != "$top" ]; do
+        group=${group%/*}
+        case $limited in *" $group "*) break ;; esac
+        case $groups in *" $group "*) break ;; esac
+        limited="$limited$group "
+        some="$some $group/$ceiling"
+    done
+    limits=$limits$some
+}
+
+# add_ids PART...: adds the ids of containers among the parts of a cgroup's path, 64 hexadecimal digits, to $ids.
+add_ids() {
+    for word; do
+        word=${word%.scope}
+        word=${word##*[-:]}
+        case ${#word}:$word in
+            64:*[!0-9a-f]*) ;;
+            64:*) case $ids in *" $word "*) ;; *) ids="$ids$word " ;; esac ;;
+        esac
     done
 }
 
-# container_ids CGROUP: adds the ids in its path, 64 hexadecimal digits, to $ids.
+# container_ids PID...: adds the ids of the containers that they run in to $ids.
 container_ids() {
-    rest=$1
-    while [ "$rest" ]; do
-        part=${rest##*/}
-        rest=${rest%/*}
-        part=${part%.scope}
-        part=${part##*[-:]}
-        case ${#part}:$part in
-            64:*[!0-9a-f]*) ;;
-            64:*) case $ids in *" $part "*) ;; *) ids="$ids$part " ;; esac ;;
-        esac
-    done
+    memory_groups add_ids "$@"
 }
 
 # names: print the section names: from the files of docker, podman, containerd and cri-o, the names of the containers
 # $ids and of their pods. Only root may read them.
 names() {
     [ "$ids" != ' ' ] && [ "$reader" != sh ] || return 0
+    storage=${root}var/lib/containers/storage/overlay-containers
     files=''
-    for id in $ids; do
-        for file in "$tree/var/lib/docker/containers/$id/config.v2.json" \
-            "$tree/var/lib/containers/storage/overlay-containers/$id/userdata/config.json" \
-            "$tree/run/containerd/io.containerd.runtime.v2.task/"*"/$id/config.json" \
-            "$tree/var/lib/containers/storage/overlay-containers/containers.json"; do
-            case $files in *" $file "*) continue ;; esac
-            [ ! -r "$file" ] || files="$files $file "
-        done
-    done
-    [ "$files" ] || return 0
+    [ ! -r "$storage/containers.json" ] || files=$storage/containers.json
     section names
+    for id in $ids; do
+        for file in "${root}var/lib/docker/containers/$id/config.v2.json" "$storage/$id/userdata/config.json" \
+            "${root}run/containerd/io.containerd.runtime.v2.task/"*"/$id/config.json"; do
+            [ ! -r "$file" ] || files="$files $file"
+        done
+        [ "${#files}" -lt 60000 ] || print_names
+    done
+    [ ! "$files" ] || print_names
+}
+
+# print_names: print the lines of $files that have a name.
+print_names() {
     kubernetes='io\.kubernetes\.(container\.name|pod\.name|pod\.namespace)'
     cri='io\.kubernetes\.cri\.(container-name|sandbox-name|sandbox-namespace)'
     # shellcheck disable=SC2086 # a list of paths: split it
     run grep -aoHsE -e "\"(Name|nerdctl/name|$kubernetes|$cri)\": *\"[^\"]{1,253}\"" \
         -e '"id": *"[0-9a-f]{64}", *"names": *\["[^"]{1,253}"' $files
+    files=''
 }
 
 # answering PID...: sets $answering to those that the client has not asked to skip.
@@ -521,8 +578,8 @@ list_all() {
     if wished uid; then in_parts 2000 owners "$@"; fi
     if wished cgroup; then in_parts 2000 cgroups "$@"; fi
     if wished names; then
-        limits='' groups=' ' ids=' '
-        control_groups "$@"
+        ids=' '
+        in_parts 2000 container_ids "$@"
         names
     fi
     # shellcheck disable=SC2086 # a list of places: split it
@@ -642,8 +699,7 @@ facts() {
     section facts
     rollup=''
     ! wished rollup || rollup=smaps_rollup
-    limits=''
-    control_groups "$@"
+    memory_groups add_limits "$@"
     # shellcheck disable=SC2086 # one word, or none
     records stat cmdline status oom_score_adj cgroup $rollup / "$@"
     limits=''
@@ -658,7 +714,7 @@ facts() {
 
 # read_all PID... [/ PID...]...: print the sections of the read phase.
 read_all() {
-    times='' these='' uids=' ' now='' living='' groups=' ' ids=' '
+    times='' these='' uids=' ' now='' living='' limits='' groups=' ' limited=' ' ids=' '
     for word in "$@" /; do
         case $word in
             /)
@@ -971,11 +1027,11 @@ main() {
     fi
     cd "$proc_root" 2>/dev/null || fail proc_root
     # A recorded tree has no self; it must have a process.
-    tree=..
+    root=../
     if [ ! -e self ]; then
         set -- [0-9]*
         [ "$1" != '[0-9]*' ] || fail proc_root
-        tree=.
+        root=''
     fi
     exec 3<&0
     trap 'signalled=1 looking=1' USR1

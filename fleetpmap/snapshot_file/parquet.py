@@ -7,6 +7,8 @@ The rows are the mappings (see frame). The file's key-value metadata hold the re
                           columns, which maps the kernel's keys, in order, to the columns
     fleetpmap_processes   every process that matched, in the order of the rows, with `mappings`, the number of its rows:
                           JSON, packed by zlib, in base64
+    fleetpmap_cgroups     the memory cgroups of each host, in the order of the hosts, packed alike; a file of a version
+                          before it has none
     fleetpmap_sha256      checksum of the whole file with zeros in place of it; a file without one is not checked
 """
 
@@ -18,8 +20,8 @@ import os
 import stat
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
@@ -32,11 +34,14 @@ from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_tabl
 from fleetpmap.snapshot_file.metadata import from_json, to_json
 from fleetpmap.table import with_unreadable, without_unreadable
 from fleetpmap.version import __version__
+from fleetpmap.wire import CgroupMemory, HostMemory, Pressure, Resident
+from fleetpmap.wire.accounting import OOM_SCORES, SIZE_LIMIT
 
 if TYPE_CHECKING:
     import polars
 
 KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_processes"
+CGROUPS = "fleetpmap_cgroups"
 SHA256 = "fleetpmap_sha256"
 _UNSEALED = "0" * 64
 _SEAL = SHA256.encode() + b"\x18\x40"
@@ -59,6 +64,13 @@ class _Rows:
     mappings: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The cgroups of one host."""
+
+    cgroups: tuple[CgroupMemory, ...] = ()
+
+
 def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
     """Write the snapshot to an open binary file.
 
@@ -73,11 +85,13 @@ def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
         "format": FORMAT,
         "version": __version__,
         "run": to_json(snapshot.run),
-        "hosts": to_json(snapshot.hosts),
+        "hosts": to_json(tuple(replace(host, cgroups=()) for host in snapshot.hosts)),
         "columns": {key: columns[key] for key in snapshot.table.fields},
     }
     whole = BytesIO()  # so that an error of the file itself is an OSError, and not one of polars
-    metadata = {KIND: "snapshot", SNAPSHOT: json.dumps(about), PROCESSES: _packed(to_json(rows)), SHA256: _UNSEALED}
+    groups = _packed(to_json(tuple(_Groups(host.cgroups) for host in snapshot.hosts)))
+    metadata = {KIND: "snapshot", SNAPSHOT: json.dumps(about), PROCESSES: _packed(to_json(rows)), CGROUPS: groups}
+    metadata[SHA256] = _UNSEALED
     to_frame(mappings).write_parquet(whole, metadata=metadata)
     place, checksum = _checksum(whole.getvalue())
     whole.seek(place)
@@ -128,12 +142,22 @@ def snapshot_of(
         processes = tuple(entry.process for entry in rows)
         run = from_json(Run, about["run"])
         _check_order(hosts, processes)
+        hosts = _with_cgroups(hosts, metadata)
         _check_values(hosts, processes, run)
         columns = about["columns"]
         table = to_table(frame(needed(columns)), columns, [entry.mappings for entry in rows])
         return Snapshot(hosts, processes, with_unreadable(table, sizes_by_status(processes)), run)
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error) as error:
         raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
+
+
+def _with_cgroups(hosts: tuple[HostResult, ...], metadata: Mapping[str, str]) -> tuple[HostResult, ...]:
+    if CGROUPS not in metadata:
+        return hosts
+    groups = [from_json(_Groups, entry).cgroups for entry in _unpacked(metadata[CGROUPS])]
+    if len(groups) != len(hosts):
+        raise ValueError(f"it has the cgroups of {len(groups)} hosts, and {len(hosts)} hosts")
+    return tuple(replace(host, cgroups=own) for host, own in zip(hosts, groups, strict=True))
 
 
 def _checksum(content: bytes) -> tuple[int, bytes]:
@@ -209,14 +233,28 @@ def _check_values(hosts: tuple[HostResult, ...], processes: tuple[Process, ...],
         raise ValueError(f"there is no status {sorted(unknown)[0]}")
     if not all(map(_has_possible_numbers, processes)):
         raise ValueError("a process has a number that no kernel gives")
+    if not all(0 <= number < SIZE_LIMIT for host in hosts for number in _numbers(host.memory, *host.cgroups)):
+        raise ValueError("a host or cgroup has a number that no kernel gives")
     if not run.has_dates:
         raise ValueError("its run's started and elapsed_s are no time that every time zone has")
 
 
 def _has_possible_numbers(process: Process) -> bool:
-    unsigned = (process.uid or 0, process.start_stack or 0, process.read_s or 0)
+    unsigned = (process.uid or 0, process.start_stack or 0, process.read_s or 0, process.started or 0)
     in_range = 0 <= process.pid < 2**31 and 0 <= process.start_ticks < 2**63 and -1 <= process.rss_kib < 2**53
-    return in_range and min(unsigned) >= 0
+    has_score = process.oom_score_adj is None or process.oom_score_adj in OOM_SCORES
+    sizes = _numbers(process.resident)
+    return in_range and min(unsigned) >= 0 and has_score and all(0 <= size < SIZE_LIMIT for size in sizes)
+
+
+def _numbers(*measured: HostMemory | CgroupMemory | Resident | Pressure | None) -> Iterator[float]:
+    """Yield every number in these."""
+    for values in measured:
+        for value in () if values is None else (getattr(values, field.name) for field in fields(values)):
+            if isinstance(value, Pressure):
+                yield from _numbers(value)
+            elif isinstance(value, int | float):
+                yield value
 
 
 def _packed(value: object) -> str:
@@ -230,10 +268,10 @@ def _unpacked(text: str) -> list[Any]:
     unpack = zlib.decompressobj()
     unpacked = unpack.decompress(b64decode(text, validate=True), _MOST_UNPACKED)
     if not unpack.eof:
-        raise ValueError("its processes are cut off, or too many")
+        raise ValueError("its processes or cgroups are cut off, or too many")
     processes = json.loads(unpacked)
     if not isinstance(processes, list):
-        raise ValueError("its processes are no list")
+        raise ValueError("its processes or cgroups are no list")
     return processes
 
 

@@ -11,33 +11,62 @@ cgroup-v1/memory.rst, Documentation/accounting/psi.rst, Documentation/filesystem
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from fleetpmap.units import KIB
 from fleetpmap.wire.reply_types import CgroupMemory, ContainerName, HostMemory, Pressure, Resident
-from fleetpmap.wire.section_readers import MalformedError, lines_of, text_of
+from fleetpmap.wire.section_readers import MalformedError, cgroup_paths, lines_of, text_of
 
-CGROUPS_LIMIT = 1 << 12
-"""Cgroups accepted from one host."""
+CGROUPS_LIMIT = 1 << 14
+"""Cgroups accepted from one host, with their ancestors."""
+SIZE_LIMIT = 1 << 57
+"""Bytes above which a size is none: more than the widest address space has. v1's number for no limit is larger, too."""
+CGROUP_PATH_LIMIT = 1000
+"""Bytes of a cgroup's path at most, and the limit of the next line; the probe leaves out longer and deeper ones."""
+CGROUP_DEPTH_LIMIT = 32
+OOM_SCORES = range(-1000, 1001)
+"""Values of oom_score_adj."""
 _NAMES_LIMIT = 1 << 16
 """Lines of container names accepted from one host."""
-_PATH_LIMIT = 4096
-"""Bytes of a cgroup's path at most (PATH_MAX)."""
+_SECTION_LIMIT = 1 << 14
+"""Bytes of the section memory at most; meminfo has some 1,500."""
 
-_NUMBER = rb"\d{1,20}"
-_STATUS_LINE = re.compile(rb"^(VmHWM|VmRSS|RssAnon|RssFile|RssShmem|VmSwap):\s{0,64}(\d{1,18}) kB$", re.MULTILINE)
-_KEY_AND_NUMBER = re.compile(rb"^([a-z_]{1,64}) (%b)$" % _NUMBER, re.MULTILINE)
+_V2_FILES = (
+    *("memory.current", "memory.peak", "memory.max", "memory.high", "memory.swap.current", "memory.swap.max"),
+    *("memory.stat", "memory.events", "memory.pressure"),
+)
+_V1_FILES = (
+    *("memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.limit_in_bytes", "memory.memsw.usage_in_bytes"),
+    *("memory.kmem.usage_in_bytes", "memory.oom_control"),
+)
+STATUS_KEYS = ("VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmSwap")
+"""Keys of sizes in a status that are used here."""
+STAT_KEYS = (
+    *("anon", "file", "kernel", "kernel_stack", "pagetables", "percpu", "slab", "shmem", "oom", "oom_kill"),
+    *("cache", "rss", "total_cache", "total_rss", "total_shmem", "total_swap", "hierarchical_memory_limit"),
+)
+"""Keys of numbers in memory.stat, memory.events and memory.oom_control that are used here."""
+CGROUP_FILES = frozenset({*_V2_FILES, *_V1_FILES, "cgroup.procs"})
+"""Names of a cgroup's files that the probe reads; memory.stat is of both versions."""
+_FILE = "|".join(map(re.escape, sorted(CGROUP_FILES)))
+# The name of a file is never a cgroup's, and no name is `.` or `..`. The bounds make a failing match stop early. The
+# probe sends no `*`, but a capture may have one in the place of a secret.
+_PART = rf"(?!(?:\.|\.\.|{_FILE})/)[A-Za-z0-9._@:\\+=,~*-]{{1,255}}"
+CGROUP_FILE = re.compile(rf"sys/fs/cgroup((?:/{_PART}){{0,{CGROUP_DEPTH_LIMIT + 2}}})/({_FILE})")
+"""A cgroup's file below the root of a host: its directory below sys/fs/cgroup, and its name."""
+
+_DIGITS = 20
+"""Most digits of a number of 64 bits."""
+_STATUS_LINE = re.compile(rb"^(%b):\s{0,64}(\d{1,18}) kB$" % "|".join(STATUS_KEYS).encode(), re.MULTILINE)
+_KEY_AND_NUMBER = re.compile(rb"^(%b) (\d{1,%d})$" % ("|".join(STAT_KEYS).encode(), _DIGITS), re.MULTILINE)
 _PRESSURE = re.compile(
     rb"^(some|full) avg10=(\d{1,3}\.\d\d) avg60=(\d{1,3}\.\d\d) avg300=(\d{1,3}\.\d\d)", re.MULTILINE
 )
-_MEMINFO = re.compile(rb"^(MemTotal|MemAvailable|SwapTotal|SwapFree): (\d{1,18})$", re.MULTILINE)
-_CGROUP_FILE = re.compile(rb"(?:\.\./)?sys/fs/cgroup(/unified)?(/[^:]{0,4096})?/((?:memory|cgroup)\.[a-z_.]{1,40})")
-"""Path of a file of a cgroup; without a path between, it is the file of the hierarchy's root."""
-_V1_MARKS = frozenset({b"memory.usage_in_bytes", b"memory.limit_in_bytes"})
-_UNLIMITED_V1 = 1 << 62
-"""From here on a limit of cgroup v1 means none: it is the largest number of pages, PAGE_COUNTER_MAX."""
+_MEMINFO = re.compile(rb"^(MemTotal|MemAvailable|SwapTotal|SwapFree): {1,64}(\d{1,18})(?: kB)?$", re.MULTILINE)
+_SCORE = re.compile(rb"-?\d{1,4}")
 _ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_NAME_LINE = re.compile(r'(?P<file>/[^:]{1,4096}|[^:]{1,4096}):"(?P<key>[\w./-]{1,64})": *"(?P<value>[^"]{1,253})"')
+_NAME_LINE = re.compile(r'(?P<file>[^:]{1,4096}):"(?P<key>[\w./-]{1,64})": *"(?P<value>[^"]{1,253})"')
 _LISTED_NAME = re.compile(
     r'[^:]{1,4096}/containers\.json:"id": *"(?P<id>[0-9a-f]{64})", *"names": *\["(?P<name>[^"]{1,253})"'
 )
@@ -51,14 +80,15 @@ _NAME_KEYS = {
     "io.kubernetes.cri.sandbox-namespace": "namespace",
 }
 
-CgroupFiles = dict[bytes, dict[bytes, bytes]]
-"""Text by the directory of a cgroup, as the host printed it, and the file's name."""
+CgroupFiles = dict[str, dict[str, bytes]]
+"""Text by the directory of a cgroup below sys/fs/cgroup (`/memory/a`; empty for the root) and the file's name."""
 
 
 def parse_host_memory(section: bytes) -> HostMemory | None:
     """Parse the section memory; None if the host has neither file."""
-    found = {text_of(key): int(value) for key, value in _MEMINFO.findall(section[:_PATH_LIMIT])}
-    pressure = parse_pressure(section[:_PATH_LIMIT])
+    section = section[:_SECTION_LIMIT]
+    found = {text_of(key): _possible(int(value)) for key, value in _MEMINFO.findall(section)}
+    pressure = parse_pressure(section)
     if not found and pressure is None:
         return None
     return HostMemory(
@@ -68,6 +98,16 @@ def parse_host_memory(section: bytes) -> HostMemory | None:
         swap_free_kib=found.get("SwapFree"),
         pressure=pressure,
     )
+
+
+def memory_files(section: bytes) -> dict[str, bytes]:
+    """Return the lines of the section memory by the file that they come from, for those that have any."""
+    lines = section[:_SECTION_LIMIT].splitlines(keepends=True)
+    files = {
+        "meminfo": b"".join(line for line in lines if _MEMINFO.match(line)),
+        "pressure/memory": b"".join(line for line in lines if _PRESSURE.match(line)),
+    }
+    return {path: text for path, text in files.items() if text}
 
 
 def parse_pressure(text: bytes) -> Pressure | None:
@@ -80,11 +120,12 @@ def parse_pressure(text: bytes) -> Pressure | None:
 
 def parse_resident(status: bytes) -> Resident | None:
     """Parse the sizes in a status; None if it has none, as that of a kernel thread and of a zombie."""
-    found = {text_of(key): int(value) for key, value in _STATUS_LINE.findall(status)}
-    if "VmRSS" not in found:
+    found = {text_of(key): _possible(int(value)) for key, value in _STATUS_LINE.findall(status)}
+    rss_kib = found.get("VmRSS")
+    if rss_kib is None:
         return None
     return Resident(
-        rss_kib=found["VmRSS"],
+        rss_kib=rss_kib,
         rss_anon_kib=found.get("RssAnon"),
         rss_file_kib=found.get("RssFile"),
         rss_shmem_kib=found.get("RssShmem"),
@@ -93,134 +134,175 @@ def parse_resident(status: bytes) -> Resident | None:
     )
 
 
-def add_cgroup_file(files: CgroupFiles, path: bytes, text: bytes) -> bool:
-    """Add the record of a cgroup's file; False if the path is not one."""
-    match = _CGROUP_FILE.fullmatch(path)
-    if match is None:
-        return False
-    directory, _, name = path.rpartition(b"/")
-    files.setdefault(directory, {})[name] = text
-    if len(files) > CGROUPS_LIMIT:
-        raise MalformedError(f"the files of more than {CGROUPS_LIMIT:,} cgroups")
-    return True
+def accounted(pid: int, statuses: Iterable[bytes], cgroups: Sequence[bytes], score: bytes) -> dict[str, Any]:
+    """Return the fields of a ProcessReading that come from the texts of its status, cgroup and oom_score_adj.
 
-
-def cgroups_of(files: CgroupFiles) -> tuple[CgroupMemory, ...]:
-    """Return each cgroup of which more than the limit was read.
-
-    Its limit is the tightest of its own and its ancestors' limits.
+    If its main thread has ended, the texts of a living thread follow its own. Raises MalformedError.
     """
-    is_v1 = any(_V1_MARKS & own.keys() for own in files.values())
-    root = _root_of(files, is_v1=is_v1)
-    by_path = {directory.removeprefix(root): own for directory, own in files.items()}
-    make = _of_v1 if is_v1 else _of_v2
-    limit_file = b"memory.limit_in_bytes" if is_v1 else b"memory.max"
+    lines = cgroups[-1].splitlines() if cgroups else None
+    number = int(score) if _SCORE.fullmatch(score.strip()) else None
+    return {
+        "cgroups": None if lines is None else cgroup_paths(pid, lines),
+        "memory_cgroup": None if lines is None else memory_cgroup(lines),
+        "oom_score_adj": number if number in OOM_SCORES else None,
+        "resident": next(filter(None, map(parse_resident, statuses)), None),
+    }
+
+
+def parse_cgroup_files(records: Iterable[bytes]) -> CgroupFiles:
+    """Parse records `../sys/fs/cgroup/PATH/NAME:TEXT`; a recorded tree has no `../`. Raises MalformedError.
+
+    A path may hold colons, but the first line of none of these files does.
+    """
+    files: CgroupFiles = {}
+    for record in records:
+        end = record.find(b"\n")
+        colon = record.rfind(b":", 0, end if end >= 0 else len(record))
+        match = CGROUP_FILE.fullmatch(text_of(record[: max(0, colon)].removeprefix(b"../")))
+        if match is None or len(match[1]) > CGROUP_PATH_LIMIT + len("/unified"):
+            raise MalformedError(f"{record[:40]!r} is no fact that was asked for")
+        files.setdefault(match[1], {})[match[2]] = record[colon + 1 :]
+        if len(files) > CGROUPS_LIMIT:
+            raise MalformedError(f"the files of more than {CGROUPS_LIMIT:,} cgroups")
+    return files
+
+
+def cgroups_of(files: CgroupFiles, paths: Collection[str | None]) -> tuple[CgroupMemory, ...]:
+    """Return the cgroups with these paths of which more than a limit was read, in the order of their paths."""
+    is_v1 = any("memory.usage_in_bytes" in own for own in files.values())
+    root = "/memory" if is_v1 else "/unified" if any(map(_is_unified, files)) else ""
+    by_path = {
+        directory.removeprefix(root): own
+        for directory, own in files.items()
+        if directory == root or directory.startswith(f"{root}/")
+    }
+    make, limit_file = (_of_v1, "memory.limit_in_bytes") if is_v1 else (_of_v2, "memory.max")
+    limits = _limits(by_path, limit_file, has_real_root=is_v1 or limit_file not in by_path.get("", {}))
     return tuple(
-        make(text_of(path) or "/", own, *_tightest(path, by_path, limit_file))
-        for path, own in by_path.items()
-        if own.keys() - {limit_file}
+        make(path or "/", by_path[path], limit)
+        for path, limit in limits.items()
+        if by_path[path].keys() - {limit_file} and (path or "/") in paths
     )
 
 
-def _root_of(files: CgroupFiles, *, is_v1: bool) -> bytes:
-    directory = next(iter(files), b"")
-    root = directory[: directory.find(b"sys/fs/cgroup") + len(b"sys/fs/cgroup")]
-    if is_v1:
-        return root + b"/memory"
-    unified = root + b"/unified"
-    return unified if all(each == unified or each.startswith(unified + b"/") for each in files) else root
+def _is_unified(directory: str) -> bool:
+    return directory == "/unified" or directory.startswith("/unified/")
 
 
-def _tightest(path: bytes, by_path: Mapping[bytes, Mapping[bytes, bytes]], name: bytes) -> tuple[int | None, bool, str]:
-    """Return the tightest limit in KiB on the way to the root, True if there is none, and the path that has it.
+class _Limit(NamedTuple):
+    """The tightest limit of a cgroup and its ancestors, as far as they are known."""
 
-    The limit is None where there is none, and where none is known.
+    kib: int | None
+    holder: str
+    depth: int
+    whole: bool
+    """True if the limits of all ancestors are known."""
+
+
+def _limits(by_path: Mapping[str, Mapping[str, bytes]], name: str, *, has_real_root: bool) -> dict[str, _Limit]:
+    """Return the limit of each path.
+
+    Without the hierarchy's real root, which has no limit, the directory on top is the root of a cgroup namespace: the
+    cgroups above it may have limits that are not shown.
     """
-    limit: int | None = None
-    holder = ""
-    known = False
-    while True:
-        text = by_path.get(path, {}).get(name)
-        own = _limit(text)
-        known = known or text is not None
-        if own is not None and (limit is None or own < limit):
-            limit, holder = own, text_of(path) or "/"
-        if not path:
-            return limit, known and limit is None, holder
-        path = path.rpartition(b"/")[0]
+    limits: dict[str, _Limit] = {}
+    above: list[str] = []
+    # A path comes after its ancestors, and nothing else lies between them: with the slash, /a-b does not.
+    for path in sorted(by_path, key=lambda path: f"{path}/"):
+        while above and not path.startswith(f"{above[-1]}/"):
+            above.pop()
+        parent = limits[above[-1]] if above else _Limit(None, "", 0, has_real_root)
+        text, depth = by_path[path].get(name), path.count("/")
+        own = _size(text)
+        says_none = text is not None and own is None and (text.strip() == b"max" or text.strip().isdigit())
+        whole = parent.whole and depth - parent.depth <= 1 and (own is not None or says_none or not path)
+        if own is not None and (parent.kib is None or own < parent.kib):
+            limits[path] = _Limit(own, path or "/", depth, whole)
+        else:
+            limits[path] = parent._replace(depth=depth, whole=whole)
+        above.append(path)
+    return limits
 
 
-def _of_v2(path: str, own: Mapping[bytes, bytes], limit: int | None, is_unlimited: bool, holder: str) -> CgroupMemory:
-    stat, events = _numbers(own.get(b"memory.stat")), _numbers(own.get(b"memory.events"))
+def _of_v2(path: str, own: Mapping[str, bytes], limit: _Limit) -> CgroupMemory:
+    stat, events = _numbers(own.get("memory.stat")), _numbers(own.get("memory.events"))
     kernel = stat.get("kernel")  # since 5.18; before, of its parts
     if kernel is None:
         parts = [stat.get(key) for key in ("kernel_stack", "pagetables", "percpu", "slab")]
         kernel = sum(part for part in parts if part is not None) if any(part is not None for part in parts) else None
     return CgroupMemory(
         path=path,
-        current_kib=_size(own.get(b"memory.current")),
-        peak_kib=_size(own.get(b"memory.peak")),
-        limit_kib=limit,
-        is_unlimited=is_unlimited,
-        limit_path=holder,
-        high_kib=_limit(own.get(b"memory.high")),
-        swap_kib=_size(own.get(b"memory.swap.current")),
-        swap_limit_kib=_limit(own.get(b"memory.swap.max")),
+        current_kib=_size(own.get("memory.current")),
+        peak_kib=_size(own.get("memory.peak")),
+        limit_kib=limit.kib,
+        is_unlimited=limit.kib is None and limit.whole,
+        limit_path=limit.holder,
+        high_kib=_size(own.get("memory.high")),
+        swap_kib=_size(own.get("memory.swap.current")),
+        swap_limit_kib=_size(own.get("memory.swap.max")),
         anon_kib=_kib(stat.get("anon")),
         file_kib=_kib(stat.get("file")),
         shmem_kib=_kib(stat.get("shmem")),
         kernel_kib=_kib(kernel),
         slab_kib=_kib(stat.get("slab")),
-        oom=events.get("oom"),
-        oom_kills=events.get("oom_kill"),
-        pressure=parse_pressure(own.get(b"memory.pressure", b"")),
-        processes=_processes(own.get(b"cgroup.procs")),
+        oom=_count(events.get("oom")),
+        oom_kills=_count(events.get("oom_kill")),
+        pressure=parse_pressure(own.get("memory.pressure", b"")),
+        processes=_processes(own.get("cgroup.procs")),
     )
 
 
-def _of_v1(path: str, own: Mapping[bytes, bytes], limit: int | None, is_unlimited: bool, holder: str) -> CgroupMemory:
-    stat, control = _numbers(own.get(b"memory.stat")), _numbers(own.get(b"memory.oom_control"))
-    usage, with_swap = _size(own.get(b"memory.usage_in_bytes")), _size(own.get(b"memory.memsw.usage_in_bytes"))
+def _of_v1(path: str, own: Mapping[str, bytes], limit: _Limit) -> CgroupMemory:
+    stat, control = _numbers(own.get("memory.stat")), _numbers(own.get("memory.oom_control"))
+    usage, with_swap = _size(own.get("memory.usage_in_bytes")), _size(own.get("memory.memsw.usage_in_bytes"))
+    # The kernel's own word: without use_hierarchy, the limits of ancestors do not count, and a cgroup namespace hides
+    # some of them.
+    is_told = "hierarchical_memory_limit" in stat
+    tightest = _kib(stat["hierarchical_memory_limit"]) if is_told else limit.kib
     return CgroupMemory(
         path=path,
         current_kib=usage,
-        peak_kib=_size(own.get(b"memory.max_usage_in_bytes")),
-        limit_kib=limit,
-        is_unlimited=is_unlimited,
-        limit_path=holder,
+        peak_kib=_size(own.get("memory.max_usage_in_bytes")),
+        limit_kib=tightest,
+        is_unlimited=tightest is None and (is_told or limit.whole),
+        limit_path=limit.holder if tightest == limit.kib else "",
         high_kib=None,
         swap_kib=_kib(stat.get("total_swap")) if "total_swap" in stat else _difference(with_swap, usage),
         swap_limit_kib=None,
         anon_kib=_kib(stat.get("total_rss", stat.get("rss"))),
         file_kib=_kib(stat.get("total_cache", stat.get("cache"))),
         shmem_kib=_kib(stat.get("total_shmem", stat.get("shmem"))),
-        kernel_kib=_size(own.get(b"memory.kmem.usage_in_bytes")),
+        kernel_kib=_size(own.get("memory.kmem.usage_in_bytes")),
         slab_kib=None,
         oom=None,
-        oom_kills=control.get("oom_kill"),
+        oom_kills=_count(control.get("oom_kill")),
         pressure=None,
-        processes=_processes(own.get(b"cgroup.procs")),
+        processes=_processes(own.get("cgroup.procs")),
     )
 
 
 def _numbers(text: bytes | None) -> dict[str, int]:
+    """Return the numbers of lines `KEY NUMBER`."""
     return {text_of(key): int(value) for key, value in _KEY_AND_NUMBER.findall(text or b"")}
 
 
 def _size(text: bytes | None) -> int | None:
-    """Return a file's one number of bytes in KiB; None if it is not there, or holds no number."""
+    """Return a file's one number of bytes in KiB; None if it is not there, or holds no number (`max`)."""
     word = (text or b"").strip()
-    return int(word) // KIB if word.isdigit() and len(word) <= 20 else None
-
-
-def _limit(text: bytes | None) -> int | None:
-    """Return a limit in KiB; None for `max`, for v1's largest number, and for a file that is not there."""
-    size = _size(text)
-    return None if size is None or size >= _UNLIMITED_V1 // KIB else size
+    return _kib(int(word)) if word.isdigit() and len(word) <= _DIGITS else None
 
 
 def _kib(size: int | None) -> int | None:
-    return None if size is None else size // KIB
+    return None if size is None else _possible(size // KIB)
+
+
+def _possible(kib: int) -> int | None:
+    """Return a size in KiB; None if no memory is as large."""
+    return kib if kib <= SIZE_LIMIT // KIB else None
+
+
+def _count(number: int | None) -> int | None:
+    return number if number is not None and number < SIZE_LIMIT else None
 
 
 def _difference(whole: int | None, part: int | None) -> int | None:
@@ -228,7 +310,10 @@ def _difference(whole: int | None, part: int | None) -> int | None:
 
 
 def _processes(text: bytes | None) -> int | None:
-    return None if text is None else len(text.split())
+    """Return the number of lines of a cgroup.procs, which may have 100,000."""
+    if text is None or not text.strip():
+        return None if text is None else 0
+    return text.strip().count(b"\n") + 1
 
 
 def memory_cgroup(lines: Iterable[bytes]) -> str | None:
@@ -255,17 +340,19 @@ def parse_names(section: bytes) -> dict[str, ContainerName]:
         raise MalformedError(f"more than {_NAMES_LIMIT:,} names of containers")
     for line in map(text_of, lines):
         if listed := _LISTED_NAME.fullmatch(line):
-            found.setdefault(listed["id"], {}).setdefault("name", listed["name"])
+            found.setdefault(listed["id"], {})["own"] = listed["name"]
             continue
         match = _NAME_LINE.fullmatch(line)
         if match is None or (id_ := _ID.search(match["file"])) is None:
             continue
         key, value = _NAME_KEYS.get(match["key"]), match["value"]
-        if match["key"] == "Name" and value.startswith("/"):  # docker's own; other objects there have Names, too
-            found.setdefault(id_[0], {}).setdefault("name", value[1:])
+        if match["key"] == "Name" and value.startswith("/"):
+            # Docker's own: the last one that begins with a slash. Labels stand before it, mounts have no slash.
+            found.setdefault(id_[0], {})["own"] = value[1:]
         elif key is not None:
-            found.setdefault(id_[0], {})[key] = value  # Kubernetes' name says more than the one that docker made
+            found.setdefault(id_[0], {})[key] = value
+    # Kubernetes' name says more than the one that docker made.
     return {
-        id_: ContainerName(names.get("name", ""), names.get("pod", ""), names.get("namespace", ""))
+        id_: ContainerName(names.get("name") or names.get("own", ""), names.get("pod", ""), names.get("namespace", ""))
         for id_, names in found.items()
     }

@@ -11,20 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from fleetpmap.units import KIB
-from fleetpmap.wire.accounting import (
-    CgroupFiles,
-    add_cgroup_file,
-    cgroups_of,
-    memory_cgroup,
-    parse_host_memory,
-    parse_names,
-    parse_resident,
-)
+from fleetpmap.wire.accounting import accounted, cgroups_of, parse_cgroup_files, parse_host_memory, parse_names
 from fleetpmap.wire.links import parse_links
 from fleetpmap.wire.phase_body import Body
 from fleetpmap.wire.reply_types import (
     Capabilities,
-    CgroupMemory,
     ListedProcess,
     Listing,
     Processes,
@@ -58,6 +49,8 @@ PAGE_SIZES = range(1 << 10, (1 << 20) + 1)
 """Page sizes accepted from a host, in bytes."""
 _UPTIME = re.compile(r"\d{1,12}\.\d{1,3}")
 _SCORE = re.compile(rb"-?\d{1,4}")
+UNACCOUNTED: frozenset[ReadStatus] = frozenset({"gone", "reused"})
+"""Statuses of processes of which only the name, owner and command line are kept from after the reading."""
 _STOPPED = "T"
 """State of a process that a signal stopped, with all its threads; a tracer (t) may stop only one of them."""
 
@@ -191,37 +184,25 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
                 arguments=_arguments(pid, facts, listing),
                 seconds=alone.get(pid),
                 name=name_of_text(pid, b"\0".join(facts["stat"][pid])) if pid in facts["stat"] else None,
-                **_accounted(pid, facts),
+                **_accounted(pid, status, facts),
             )
         )
         at = end
-    names = parse_names(raw["names"])
-    return Reading(body.pack(kept), tuple(processes), users, raw, seconds, _cgroups(facts), names)
+    groups = cgroups_of(parse_cgroup_files(facts[OTHERS].get(0, ())), {each.memory_cgroup for each in processes})
+    return Reading(
+        *(body.pack(kept), tuple(processes), users, raw, seconds), cgroups=groups, names=parse_names(raw["names"])
+    )
 
 
-def _accounted(pid: int, facts: Facts) -> dict[str, Any]:
-    """Return the fields of a process's reading that come from its cgroup, oom_score_adj and status.
+def _accounted(pid: int, status: ReadStatus, facts: Facts) -> dict[str, Any]:
+    """Return the fields of a process's reading that come from its status, cgroup and oom_score_adj.
 
-    If its main thread has ended, a living thread's files follow its own.
+    They are another process's if its pid was reused, and those of the process's end if it is gone.
     """
-    lines = facts["cgroup"][pid][-1].splitlines() if pid in facts["cgroup"] else None
+    if status in UNACCOUNTED:
+        return {}
     [score, *_] = facts["oom_score_adj"].get(pid, [b""])
-    sizes = (parse_resident(status) for status in facts["status"].get(pid, ()))
-    return {
-        "cgroups": None if lines is None else cgroup_paths(pid, lines),
-        "memory_cgroup": None if lines is None else memory_cgroup(lines),
-        "oom_score_adj": int(score) if _SCORE.fullmatch(score.strip()) else None,
-        "resident": next(filter(None, sizes), None),
-    }
-
-
-def _cgroups(facts: Facts) -> tuple[CgroupMemory, ...]:
-    files: CgroupFiles = {}
-    for record in facts[OTHERS].get(0, ()):
-        path, _, text = record.partition(b":")
-        if not add_cgroup_file(files, path, text):
-            raise MalformedError(f"{record[:40]!r} is no fact that was asked for")
-    return cgroups_of(files)
+    return accounted(pid, facts["status"].get(pid, ()), facts["cgroup"].get(pid, ()), score)
 
 
 def _stats(facts: Facts) -> dict[int, Stat]:

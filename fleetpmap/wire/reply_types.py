@@ -79,7 +79,7 @@ class CgroupMemory:
     is_unlimited: bool
     """True if neither it nor an ancestor has a limit."""
     limit_path: str
-    """The path that has the tightest limit; empty without one."""
+    """The path that has the tightest limit; empty without one, and where it is above this cgroup namespace."""
     high_kib: int | None = None
     """Its own memory.high, above which it is throttled; None without one."""
     swap_kib: int | None = None
@@ -294,6 +294,9 @@ class Reading:
             gone = process.pid in pids
             texts.append(b"" if gone else self.smaps[process.start : process.stop])
             end = at + len(texts[-1])
-            processes.append(replace(process, status="reused" if gone else process.status, start=at, stop=end))
+            if gone:
+                of_another = ("cgroups", "memory_cgroup", "oom_score_adj", "resident")
+                process = replace(process, status="reused", **dict.fromkeys(of_another))  # type: ignore[arg-type]  # each may be None
+            processes.append(replace(process, start=at, stop=end))
             at = end
         return replace(self, smaps=b"".join(texts), processes=tuple(processes))

@@ -20,7 +20,8 @@ _HEADER = re.compile(rb"==> (?:(\d{1,9})(/task/\d{1,9})?/smaps(?:_rollup)?|/dev/
 _COMMAND_LINE = re.compile(rb"(([1-9]\d{0,8})/cmdline:[^\0]*+\0(?:\2/cmdline:[^\0]*+\0)*+)")
 _PLACE = re.compile(rb"(\d{1,9})(/task/\d{1,9})?/(stat|cmdline|status|oom_score_adj|cgroup|smaps_rollup)")
 """Path of a file of a process, or of one of its threads."""
-_CGROUPS = (b"../sys/fs/cgroup/", b"sys/fs/cgroup/")
+CGROUP_DIRECTORIES = (b"../sys/fs/cgroup/", b"sys/fs/cgroup/")
+"""Beginning of the path of a cgroup's file; the second in a recorded tree."""
 _UPTIMES = re.compile(rb"(\d{1,12}\.\d{1,3}) (\d{1,12}\.\d{1,3})(?: (\d{1,9}))?")
 _ROLLUP_FIELD = re.compile(rb"(\w+):\s*(\d{1,18}) kB")
 _NUMBER_DIGITS = 18
@@ -163,7 +164,7 @@ def parse_facts(section: bytes) -> Facts:
     for record in records:
         path, _, text = record.partition(b":")
         place = _PLACE.fullmatch(path)
-        if place is None and path.startswith(_CGROUPS):
+        if place is None and path.startswith(CGROUP_DIRECTORIES):
             facts[OTHERS].setdefault(0, []).append(record)
             continue
         if place is None:

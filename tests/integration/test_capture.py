@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import stat
 import sys
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -216,18 +219,46 @@ def test_users_narrow_by_name(demo: tuple[Snapshot, Path]):
     assert {process.user for process in shown.processes} == {"app"}
 
 
-def test_unit_needs_what_was_read(demo: tuple[Snapshot, Path]):
-    """--unit on a capture without cgroups is refused with that reason: no process would match."""
-    with pytest.raises(UsageError, match="does not hold the cgroups"):
-        load(demo[1] / "cap", Selection(unit="gunicorn"))
-
-
-def test_cgroups_that_were_read_are_kept(tmp_path: Path):
-    """A run by --unit keeps the cgroups, and show can select by them."""
-    with demo_inventory() as inventory:
-        _captured(tuple(inventory.hosts.values()), tmp_path / "cap", Question(Selection(unit="*")))
-    shown = load(tmp_path / "cap", Selection(unit="gunicorn", match=compile_match("gunicorn")))
+def test_units_narrow(demo: tuple[Snapshot, Path]):
+    """Every capture keeps the cgroups, so that show can select by them."""
+    shown = load(demo[1] / "cap", Selection(unit="gunicorn", match=compile_match("gunicorn")))
     assert len(shown.processes) == 6
+
+
+@pytest.fixture
+def older(demo: tuple[Snapshot, Path], tmp_path: Path) -> Path:
+    """The demo's capture as the version before cgroups were read wrote it."""
+    cap = shutil.copytree(demo[1] / "cap", tmp_path / "older")
+    document = json.loads((cap / "manifest.json").read_text())
+    for host in document["hosts"]:
+        host["capabilities"].pop("booted")
+        for path in list(host["files"]):
+            file = cap / host["directory"] / path
+            if path.endswith("/status"):
+                [line] = (line for line in file.read_text().splitlines() if line.startswith("Uid:"))
+                file.write_text(f"{line}\n")
+                host["files"][path] = sha256(file.read_bytes()).hexdigest()
+            elif not path.endswith(("/stat", "/cmdline", "/smaps", "/smaps.denied", "osrelease", "boot_id")):
+                file.unlink()
+                del host["files"][path]
+    (cap / "manifest.json").write_text(json.dumps(document))
+    return cap
+
+
+def test_an_older_capture_says_what_it_always_said(demo: tuple[Snapshot, Path], older: Path):
+    """Without cgroups and the host's memory: these are unknown, and all else is as it was."""
+    shown, whole = load(older, Selection()), demo[0]
+    unknown = {"unit": None, "slice": None, "cgroup": None, "oom_score_adj": None, "resident": None}
+    assert shown.processes == tuple(replace(one, service=one.name, **unknown) for one in whole.processes)
+    assert [(host.memory, host.cgroups) for host in shown.hosts] == [(None, ())] * 3
+    assert plain(mappings(shown)) == plain(mappings(whole))
+
+
+@pytest.mark.parametrize("option", ["unit", "cgroup", "container", "pod"])
+def test_a_selection_by_cgroup_needs_what_was_read(older: Path, option: str):
+    """A capture without cgroups is refused with that reason: no process would match."""
+    with pytest.raises(UsageError, match="does not hold the cgroups"):
+        load(older, Selection(**{option: "gunicorn"}))
 
 
 def test_several_captures_are_put_together(demo: tuple[Snapshot, Path], tmp_path: Path):
@@ -346,11 +377,23 @@ def test_a_hosts_directory(name: str, directory: str):
 def test_every_capture_tells_what_it_is_made_of(demo: tuple[Snapshot, Path]):
     """A matched process has the files that were read; a denied one has a mark."""
     tree = demo[1] / "cap" / "web-01"
-    assert sorted(file.name for file in (tree / "1843").iterdir()) == ["cmdline", "smaps", "stat", "status"]
-    assert sorted(file.name for file in (tree / "612").iterdir()) == ["cmdline", "smaps.denied", "stat", "status"]
-    assert (tree / "1843" / "smaps").read_bytes() == (FAKE_PROC / "web-01" / "1843" / "smaps").read_bytes()
-    assert (tree / "1843" / "stat").read_bytes() == (FAKE_PROC / "web-01" / "1843" / "stat").read_bytes()
-    assert (tree / "1843" / "cmdline").read_bytes() == (FAKE_PROC / "web-01" / "1843" / "cmdline").read_bytes()
+    always = ["cgroup", "cmdline", "oom_score_adj", "smaps", "stat", "status"]
+    assert sorted(file.name for file in (tree / "1843").iterdir()) == always
+    assert sorted(file.name for file in (tree / "612").iterdir()) == sorted({*always, "smaps.denied"} - {"smaps"})
+    group = "sys/fs/cgroup/system.slice/gunicorn.service"
+    for path in (
+        *(f"1843/{name}" for name in always),
+        "pressure/memory",
+        f"{group}/memory.stat",
+        f"{group}/memory.max",
+    ):
+        assert (tree / path).read_bytes() == (FAKE_PROC / "web-01" / path).read_bytes(), path
+    assert (tree / "meminfo").read_text().split() == [
+        *("MemTotal:", "2017104", "MemAvailable:", "1402208", "SwapTotal:", "1048572", "SwapFree:", "1047932")
+    ]
+    assert sorted(path.name for path in (tree / "sys/fs/cgroup/system.slice").iterdir()) == [
+        *("gunicorn.service", "memory.max", "metrics-collector.service", "ssh.service")
+    ]
 
 
 def test_an_archive_holds_files_and_nothing_else(tmp_path: Path):

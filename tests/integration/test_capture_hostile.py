@@ -20,6 +20,7 @@ from fleetpmap.collection.collector import Question, collect
 from fleetpmap.demo import demo_inventory
 from fleetpmap.errors import UsageError
 from fleetpmap.processes import Selection, compile_match
+from fleetpmap.wire.accounting import CGROUPS_LIMIT
 from program import fleetpmap
 
 
@@ -91,7 +92,7 @@ DIRECTORIES: dict[str, tuple[Callable[[Path], object], str]] = {
         "web-01/1843/smaps has a wrong checksum: it is not what was written",
     ),
     "missing file": (lambda cap: (cap / "web-01/1843/smaps").unlink(), "web-01/1843/smaps is missing"),
-    "missing host": (lambda cap: shutil.rmtree(cap / "web-02"), "web-02 is missing, with 10 files"),
+    "missing host": (lambda cap: shutil.rmtree(cap / "web-02"), "web-02 is missing, with 27 files"),
     "link": (_linked, "web-01/1843/smaps is a link, where a file should be"),
     "link to a directory": (
         _linked_directory,
@@ -110,6 +111,18 @@ DIRECTORIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "way out in the manifest": (
         _manifest(_renamed("../../etc/passwd")),
         'web-01: "../../etc/passwd" is not the path of a file of a capture',
+    ),
+    "way out of the cgroups": (
+        _manifest(_renamed("sys/fs/cgroup/../../memory.max")),
+        'web-01: "sys/fs/cgroup/../../memory.max" is not the path of a file of a capture',
+    ),
+    "unknown file of a cgroup": (
+        _manifest(_renamed("sys/fs/cgroup/system.slice/cgroup.kill")),
+        'web-01: "sys/fs/cgroup/system.slice/cgroup.kill" is not the path of a file of a capture',
+    ),
+    "no text of a cgroup": (
+        _manifest(lambda document: document["hosts"][0]["processes"][0]["reading"].update(memory_cgroup="/a")),
+        'web-01: this version does not know "memory_cgroup" of process 1843',
     ),
     "absolute path in the manifest": (
         _manifest(_renamed("/etc/passwd")),
@@ -317,11 +330,39 @@ def test_nothing_there():
 
 
 def test_a_file_that_the_manifest_does_not_list_is_not_read(good: Path, cap: Path):
-    """A cgroup file added to a process has no checksum: no selection uses it."""
-    (cap / "web-01/1843/cgroup").write_text("0::/system.slice/other.service\n")
-    with pytest.raises(UsageError, match="does not hold the cgroups"):
-        load(cap, Selection(unit="other"))
-    assert load(cap, Selection()).processes == load(good, Selection()).processes
+    """A file added to a cgroup has no checksum: nothing is taken from it."""
+    (cap / "web-01/sys/fs/cgroup/memory/system.slice").mkdir(parents=True)
+    (cap / "web-01/sys/fs/cgroup/memory/system.slice/memory.usage_in_bytes").write_text("4096\n")
+    (cap / "web-01/container-names").write_text(f'/{"ab" * 32}/config.v2.json:"Name":"/x"\n')
+    shown, whole = load(cap, Selection()), load(good, Selection())
+    assert (shown.processes, shown.hosts) == (whole.processes, whole.hosts)
+
+
+def test_what_is_no_cgroup_is_not_looked_at(good: Path, cap: Path):
+    """Links, a circle of them, directories that no cgroup can have, too deep ones, and devices."""
+    root = cap / "web-01/sys/fs/cgroup"
+    (root / "up").symlink_to("..")
+    (root / "system.slice/memory.high").symlink_to("/etc/passwd")
+    (root / "a b").mkdir()
+    (root / "a b/memory.max").symlink_to("/etc/passwd")
+    (root / "memory.peak").mkdir()
+    (root / "memory.peak/memory.max").write_text("1\n")
+    deep = root.joinpath(*["x"] * 100)
+    deep.mkdir(parents=True)
+    (deep / "memory.max").write_text("1\n")
+    os.mkfifo(root / "cpu.max")
+    with pytest.raises(UsageError, match=r"system.slice/memory.high is a link, where a file should be"):
+        load(cap, Selection())
+    (root / "system.slice/memory.high").unlink()
+    assert load(cap, Selection()).hosts == load(good, Selection()).hosts
+
+
+def test_a_crowd_of_cgroups_is_refused(cap: Path):
+    """More directories than a host may have."""
+    for number in range(CGROUPS_LIMIT + 1):
+        (cap / f"web-01/sys/fs/cgroup/{number}").mkdir()
+    with pytest.raises(UsageError, match="more than 16,384 cgroups"):
+        load(cap, Selection())
 
 
 def test_other_files_in_a_directory_are_left_alone(cap: Path):

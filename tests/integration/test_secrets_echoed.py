@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from fleetpmap.capture import CaptureWriter, load
 from fleetpmap.collection.collector import Question, collect
 from fleetpmap.processes import Selection, compile_match
 from fleetpmap.transport.secret import Secret
+from fleetpmap.wire import HostMemory, Resident
 from program import BARE
 from sshd import Sshd
 from test_hostile_hosts import LIAR
@@ -72,6 +74,50 @@ def test_processes_are_chosen_before_the_password_is_taken_out(sshd: Sshd):
     question = Question(Selection(match=compile_match("^liar$")), ssh=replace(sshd.options, password=Secret("liar")))
     [found] = collect([host], question).processes
     assert (found.name, found.status) == ("***", "read")
+
+
+ID = "ab" * 32
+SERVICE = r"""
+place = "../sys/fs/cgroup/PW.slice"
+files = {
+    "7/status": "Name:\tPW\nVmRSS:\t    4800 kB\n",
+    "7/cgroup": "0::/PW.slice/docker-DIGITS.scope\n",
+    "7/oom_score_adj": "-7\n",
+    f"{place}/docker-DIGITS.scope/memory.current": "8192\n",
+    f"{place}/docker-DIGITS.scope/memory.stat": "anon 4096\nPW 5\n",
+    f"{place}/docker-DIGITS.scope/cgroup.procs": "PW\n",
+    f"{place}/memory.max": "16384\n",
+}
+facts = stat(7) + "\0" + "".join(f"{path}:{text}\0" for path, text in files.items())
+names = '../PW/DIGITS/config.v2.json:"Name":"/PW"\n'
+listing(stat(7), rest="NONCE memory\nPW: 5\nMemTotal: 4096\n")
+wait(b"read")
+smaps = "==> /dev/null <==\n\n==> 7/smaps <==\n" + BLOCK
+sections = {"smaps": smaps, "access": "7 ok\n", "facts": facts, "names": names, "end": ""}
+say("NONCE read plain\n" + "".join(f"NONCE {name}\n{text}" for name, text in sections.items()) + "NONCE over\n")
+wait(b"never")
+""".replace("DIGITS", ID).replace("PW", "hunter2-S3cret")
+
+
+def test_a_password_in_the_names_of_services(sshd: Sshd, tmp_path: Path):
+    """Cgroups, containers and what is kept of them lose it, and no figure does; the capture says the same."""
+    host = sshd.forced("service", f"{sys.executable} -IS", LIAR + SERVICE)
+    question = Question(Selection(), ssh=replace(sshd.options, password=Secret("hunter2-S3cret")))
+    with CaptureWriter(tmp_path / "cap") as writer:
+        snapshot = collect([host], question, keep=writer.keep)
+        writer.finish(snapshot, rollups=False, machines_once=False)
+    [answered], [found] = snapshot.hosts, snapshot.processes
+    assert (found.cgroup, found.slice) == (f"/***.slice/docker-{ID}.scope", "***.slice")
+    assert (found.container, found.resident) == ("docker:***", Resident(4800))
+    [group] = answered.cgroups
+    assert (group.current_kib, group.anon_kib, group.limit_kib, group.limit_path) == (8, 4, 16, "/***.slice")
+    assert answered.memory == HostMemory(4096, None, None, None)
+    assert "hunter2" not in repr(snapshot)
+    for path in (tmp_path / "cap").rglob("*"):
+        assert "hunter2" not in str(path)
+        assert not path.is_file() or b"hunter2" not in path.read_bytes()
+    shown = load(tmp_path / "cap", Selection())
+    assert (shown.hosts, shown.processes) == (snapshot.hosts, snapshot.processes)
 
 
 @pytest.mark.parametrize("password", ["4", "kB", "1234", "Rss", "00400000"])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.probe import Request
+from service_trees import lay_out_services
 from test_probe import Conversation
 
 # In a PID namespace of its own, whose last pid counts every fork: so many processes to list, and one conversation.
@@ -99,6 +100,81 @@ def test_forks_with_busybox(tmp_path: Path) -> None:
     few, many = (_forks(processes, "", "sh", "-s", path=path) for processes in (200, 800))
     assert few == many
     assert few[0] <= 20  # grep's options are tried, which takes a pipeline
+
+
+# The same over a recorded tree, of which all processes are read.
+COUNTED_TREE = """
+import os, subprocess, sys
+from pathlib import Path
+from fleetpmap.probe import Request, render
+from fleetpmap.wire import Decoder
+
+root, shell = Path(sys.argv[1]), sys.argv[2:]
+pids = sorted(int(path.parent.name) for path in root.glob("[0-9]*/stat"))
+script = render(Request(proc_root=str(root)))
+decoder = Decoder(script, host="here")
+last_pid = Path("/proc/sys/kernel/ns_last_pid")
+before = int(last_pid.read_text())
+probe = subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+probe.stdin.write(script.stdin)
+while decoder.listing is None:
+    decoder.feed(os.read(probe.stdout.fileno(), 1 << 16))
+listed = int(last_pid.read_text())
+probe.stdin.write(script.read_line([pids]))
+while decoder.reading is None:
+    decoder.feed(os.read(probe.stdout.fileno(), 1 << 16))
+reading = decoder.reading.unpack()
+assert {one.status for one in reading.processes} == {"read"}
+probe.stdin.write(script.quit_line())
+probe.wait(20)
+print(listed - before, int(last_pid.read_text()) - listed, len(reading.cgroups), len(reading.names))
+"""
+
+
+def _forks_of_tree(root: Path) -> tuple[int, int, int, int]:
+    """Of the list phase, of the read phase; and how many cgroups and names came."""
+    argv = [*NAMESPACE, sys.executable, "-c", COUNTED_TREE, str(root), "dash", "-s"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    listed, read, groups, names = map(int, done.stdout.split())
+    return listed, read, groups, names
+
+
+@pytest.mark.usefixtures("namespace")
+def test_forks_for_cgroups_and_names(tmp_path: Path) -> None:
+    """The files of cgroups take none, in either phase; the names of containers take one."""
+    if not shutil.which("dash"):
+        pytest.skip(reason="no dash on this machine, whose forks these numbers are")
+    lay_out_services(tmp_path)
+    root = tmp_path / "v2"
+    listed, read, groups, names = _forks_of_tree(root)
+    shutil.rmtree(root / "var")
+    assert (groups, names) == (9, 2)
+    assert _forks_of_tree(root) == (listed, read - 1, 9, 0)
+    shutil.rmtree(root / "sys/fs")
+    assert _forks_of_tree(root) == (listed, read - 1, 0, 0)
+
+
+@pytest.mark.usefixtures("namespace")
+def test_forks_for_a_crowd_of_cgroups(tmp_path: Path) -> None:
+    """Of 400 processes, each in a cgroup of its own: one to find them, and one for each 40 of their cgroups at most."""
+    if not shutil.which("dash"):
+        pytest.skip(reason="no dash on this machine, whose forks these numbers are")
+    lay_out_services(tmp_path)
+    crowd = tmp_path / "crowd"
+    for pid in range(1000, 1400):
+        shutil.copytree(tmp_path / "v2" / "101", crowd / str(pid))
+        stat = (crowd / str(pid) / "stat").read_text()
+        (crowd / str(pid) / "stat").write_text(stat.replace("101 ", f"{pid} ", 1))
+        (crowd / str(pid) / "cgroup").write_text(f"0::/web.slice/nginx@{pid}.service\n")
+        group = crowd / f"sys/fs/cgroup/web.slice/nginx@{pid}.service"
+        shutil.copytree(tmp_path / "v2/sys/fs/cgroup/web.slice/nginx.service", group)
+    listed, read, groups, _ = _forks_of_tree(crowd)
+    shutil.rmtree(crowd / "sys")
+    assert groups == 400
+    without = _forks_of_tree(crowd)
+    assert without == (listed, without[1], 0, 0)
+    assert read - without[1] <= 10
 
 
 def test_bytes_of_a_thousand_names(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,8 @@ from fleetpmap.render import plain
 from fleetpmap.report import VIEWS, ViewOptions, hosts, mappings, page
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot
 from fleetpmap.snapshot_file import load_snapshot, write_snapshot
-from snapshots import RUN, host, mapping, process, small_fleet, snapshot
+from fleetpmap.wire import Capabilities, CgroupMemory, HostMemory, Pressure, Resident
+from snapshots import RUN, failed, host, mapping, process, small_fleet, snapshot
 from test_mixed_fleet import fleet as mixed_fleet  # noqa: F401  # a fixture: one host of each kernel
 
 pl = pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
@@ -126,6 +127,53 @@ def test_all_that_a_host_can_say(reloaded):
     assert again.hosts == fleet.hosts
     assert again.processes == fleet.processes
     assert again.run == fleet.run
+
+
+PRESSURE = Pressure(8.96, 4.48, 1.12, 3.2, 1.6, 0.4)
+GROUP = CgroupMemory(
+    *("/shop.slice/b\\x2dc.service", 8424, 9000, 16384, False, "/shop.slice", 12288, 44, 64, 5000, 3000, 100, 424, 300),
+    *(3, 2, PRESSURE, 7),
+)
+
+
+def _services() -> Snapshot:
+    """Two hosts with all that is known of services, in part."""
+    whole = {"unit": "b\\x2dc.service", "slice": "shop.slice", "container": "docker:web", "pod": "prod/web-1"}
+    whole |= {"service": "prod/web", "cgroup": GROUP.path, "started": 1764434123.25, "oom_score_adj": -1000}
+    whole |= {"resident": Resident(4800, 1200, 3400, 200, 64, 5000)}
+    first = host("a", process(1, "x", mapping(Rss=4)), process(2, "y", status="denied"))
+    known = [replace(first.processes[0], **whole), replace(first.processes[1], resident=Resident(96), service="y")]
+    memory = HostMemory(2017104, None, 0, 1047932, PRESSURE)
+    bare = CgroupMemory("/", None, None, None, is_unlimited=True, limit_path="")
+    can = Capabilities(0, "6.1.0", 4096, "", "", "gnu", "gzip", 7, booted=1764000000.5)
+    first = replace(first, processes=tuple(known), memory=memory, cgroups=(GROUP, bare), capabilities=can)
+    return snapshot(first, host("b", process(9, "z")), failed("c", "auth", "c: cannot log in"))
+
+
+def test_all_that_is_known_of_services(reloaded):
+    """Units, containers, pods, starts, scores and sizes; a host's memory, its cgroups and when it started."""
+    _check(_services(), reloaded(_services()))
+
+
+def test_a_file_from_before_there_were_services():
+    """Version 0.1.0 of the time before wrote it: what it could not know is unknown, and all else is there."""
+    old = load_snapshot(Path(__file__).parents[1] / "data/snapshots/before_services.parquet")
+    new = small_fleet()
+    assert (old.hosts, old.processes, old.run) == (new.hosts, new.processes, new.run)
+    assert plain(mappings(old)) == plain(mappings(new))
+
+
+def test_cgroups_are_packed():
+    """A fleet has some thousand; as they are, each would take half a kilobyte."""
+    few, many = (snapshot(replace(host("a"), cgroups=_groups(count))) for count in (1, 1001))
+    assert len(_written(many)) - len(_written(few)) < 100 * 1000
+
+
+def _groups(count: int) -> tuple[CgroupMemory, ...]:
+    return tuple(
+        replace(GROUP, path=f"/a/{n}.service", current_kib=n * 7919 % 524288, anon_kib=n * 104729 % 262144)
+        for n in range(count)
+    )
 
 
 @pytest.mark.parametrize(
@@ -248,25 +296,38 @@ def test_no_file(tmp_path: Path):
         load_snapshot(tmp_path / "gone.parquet")
 
 
-def _forged(about: Callable[[dict], object] = id, processes: Callable[[list], object] = id, rows: int = 5) -> bytes:
-    """The small fleet's file after these have changed its metadata, or with fewer rows."""
-    file = io.BytesIO(_written(small_fleet()))
+def _forged(
+    about: Callable[[dict], object] = id,
+    processes: Callable[[list], object] = id,
+    rows: int = 5,
+    groups: Callable[[list], object] = id,
+    fleet: Callable[[], Snapshot] = small_fleet,
+) -> bytes:
+    """The fleet's file after these have changed its metadata, or with fewer rows."""
+    file = io.BytesIO(_written(fleet()))
     metadata = pl.read_parquet_metadata(file)
     one = json.loads(metadata["fleetpmap_snapshot"])
-    all_ = json.loads(zlib.decompress(b64decode(metadata["fleetpmap_processes"])))
     about(one)
-    processes(all_)
-    packed = b64encode(zlib.compress(json.dumps(all_).encode())).decode()
+    packed = {"fleetpmap_kind": "snapshot", "fleetpmap_snapshot": json.dumps(one)}
+    for key, change in (("fleetpmap_processes", processes), ("fleetpmap_cgroups", groups)):
+        all_ = json.loads(zlib.decompress(b64decode(metadata[key])))
+        change(all_)
+        packed[key] = b64encode(zlib.compress(json.dumps(all_).encode())).decode()
     out = io.BytesIO()
-    pl.read_parquet(file).head(rows).write_parquet(
-        out,
-        metadata={
-            "fleetpmap_kind": "snapshot",
-            "fleetpmap_snapshot": json.dumps(one),
-            "fleetpmap_processes": packed,
-        },
-    )
+    pl.read_parquet(file).head(rows).write_parquet(out, metadata=packed)
     return out.getvalue()
+
+
+def _with_process(**values: object) -> bytes:
+    return _forged(processes=lambda all_: all_[0]["process"].update(values), fleet=_services)
+
+
+def _with_host(**values: object) -> bytes:
+    return _forged(lambda about: about["hosts"][0]["memory"].update(values), fleet=_services)
+
+
+def _with_group(**values: object) -> bytes:
+    return _forged(groups=lambda all_: all_[0]["cgroups"][0].update(values), fleet=_services)
 
 
 def test_a_newer_format(refusal):
@@ -294,6 +355,22 @@ def test_a_newer_format(refusal):
         (_forged(processes=lambda all_: all_[0]["process"].update(uid=2**70)), "_Rows.process.uid"),
         (_forged(processes=lambda all_: (all_[0].update(mappings=-1), all_[1].update(mappings=3))), "negative"),
         (_forged(processes=lambda all_: all_.append(3)), "_Rows: '3'"),
+        (_with_process(oom_score_adj=1001), "no kernel gives"),
+        (_with_process(started=-0.5), "no kernel gives"),
+        (_with_process(resident={"rss_kib": -1}), "no kernel gives"),
+        (_with_process(resident={"rss_kib": 1, "swap_kib": 1 << 60}), "no kernel gives"),
+        (_with_process(resident={"swap_kib": 1}), "rss_kib"),
+        (_with_process(unit=7), "_Rows.process.unit"),
+        (_with_host(total_kib=-1), "a host or cgroup has a number"),
+        (_with_host(pressure={"some_avg10": 1}), "some_avg60"),
+        (_with_group(current_kib=1 << 57), "a host or cgroup has a number"),
+        (_with_group(pressure=dict.fromkeys(asdict(PRESSURE), -1)), "a host or cgroup has a number"),
+        (_with_group(limit_kib=float("nan")), "limit_kib"),
+        (_with_group(path="\ud800"), "path"),
+        (_forged(groups=lambda all_: all_.pop()), "the cgroups of 6 hosts, and 7 hosts"),
+        (_forged(groups=lambda all_: all_.append({})), "the cgroups of 8 hosts, and 7 hosts"),
+        (_forged(groups=lambda all_: all_.append(7)), "_Groups: '7'"),
+        (_forged(groups=lambda all_: all_[0].update(x=1)), "_Groups"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -25,7 +25,7 @@ from fleetpmap.report import VIEWS, ViewOptions
 from odd_json import with_odd_values
 
 _CAN = {"uid": 0, "kernel": "6.1.0", "page_size": 4096, "boot_id": "e9d87d88", "pid_namespace": "4026531836",
-        "reader": "gnu", "compression": "gzip", "probe_pid": 7}  # fmt: skip
+        "reader": "gnu", "compression": "gzip", "probe_pid": 7, "booted": 1764434123.5}  # fmt: skip
 _STAT = b"812 (nginx) S 1 812 812 0 -1 4194560 " + b"0 " * 12 + b"991 4096 3 " + b"0 " * 27 + b"0\n"
 _SMAPS = b"""\
 00400000-00402000 r-xp 00001000 fd:01 1311                               /usr/sbin/nginx
@@ -34,7 +34,23 @@ Rss:                   4 kB
 Pss:                   3 kB
 VmFlags: rd ex mr mw me
 """
-_FILES = {"sys/kernel/osrelease": b"6.1.0\n", "812/stat": _STAT, "812/cmdline": b"nginx\0-g\0", "812/smaps": _SMAPS}
+_GROUP = "sys/fs/cgroup/system.slice/nginx.service"
+_FILES = {
+    "sys/kernel/osrelease": b"6.1.0\n",
+    "meminfo": b"MemTotal: 2017104\nSwapFree: 0\n",
+    "pressure/memory": b"some avg10=1.00 avg60=0.00 avg300=0.00\nfull avg10=0.00 avg60=0.00 avg300=0.00\n",
+    "container-names": b'../var/lib/docker/containers/%b/config.v2.json:"Name":"/web"\n' % (b"ab" * 32),
+    f"{_GROUP}/memory.current": b"8192\n",
+    f"{_GROUP}/memory.max": b"max\n",
+    f"{_GROUP}/memory.stat": b"anon 4096\nfile 4096\n",
+    "sys/fs/cgroup/system.slice/memory.max": b"16384\n",
+    "812/stat": _STAT,
+    "812/status": b"Uid:\t33\t33\t33\t33\nVmRSS:\t 4 kB\n",
+    "812/cgroup": b"0::/system.slice/nginx.service\n",
+    "812/oom_score_adj": b"-1000\n",
+    "812/cmdline": b"nginx\0-g\0",
+    "812/smaps": _SMAPS,
+}
 _MANIFEST = json.dumps({
     "fleetpmap": {"capture": 1, "version": "0.3.0"},
     "run": {"started": "2026-03-14T15:09:26+00:00", "elapsed_s": 2.5, "command": "fleetpmap run --match nginx",

@@ -1,7 +1,7 @@
-"""Saved snapshots: the two documents in a parquet file's metadata, and rows that do not go with them.
+"""Saved snapshots: the three documents in a parquet file's metadata, and rows that do not go with them.
 
-An input is the json of both documents in one object; every second one has odd values instead of other bytes. The rows
-are a frame in memory. One input in 128 has both documents as they were and an odd frame: a column is missing, of
+An input is the json of all documents in one object; every second one has odd values instead of other bytes. The rows
+are a frame in memory. One input in 128 has the documents as they were and an odd frame: a column is missing, of
 another type, has nulls, or values that no kernel prints. Of the documents that fit together one in sixteen is made a
 snapshot and shown in two views, since polars takes a millisecond for each column. The bytes of whole files are another
 matter, for the parquet reader may abort: see fuzz_parquet.
@@ -14,6 +14,7 @@ import json
 import os
 import zlib
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from typing import Any
 
 os.environ["POLARS_MAX_THREADS"] = "1"  # for five rows, others only cost
@@ -23,14 +24,34 @@ from polars.exceptions import PolarsError
 from fleetpmap.errors import UsageError
 from fleetpmap.render import plain
 from fleetpmap.report import VIEWS, ViewOptions
-from fleetpmap.snapshot import Snapshot
+from fleetpmap.snapshot import HostSnapshot, Snapshot
 from fleetpmap.snapshot_file import write_snapshot
-from fleetpmap.snapshot_file.parquet import KIND, PROCESSES, SNAPSHOT, snapshot_of
+from fleetpmap.snapshot_file.parquet import CGROUPS, KIND, PROCESSES, SNAPSHOT, snapshot_of
+from fleetpmap.wire import CgroupMemory, HostMemory, Pressure, Resident
 from odd_json import with_odd_values
 from snapshots import failed, host, mapping, process, snapshot
 
+_PRESSURE = Pressure(1.0, 0.5, 0.0, 0.25, 0.0, 0.0)
+_GROUP = CgroupMemory("/a.slice/x.service", 12, 16, 32, False, "/a.slice", 24, 0, None, 8, 4, pressure=_PRESSURE, oom=1)
+_OF_A_PROCESS = {
+    "unit": "x.service",
+    "container": "docker:x",
+    "service": "x.service",
+    "cgroup": _GROUP.path,
+    "started": 1764434123.25,
+    "oom_score_adj": -1000,
+    "resident": Resident(7, 4, 3, 0, 0, 9),
+}
+
+
+def _of_services(one: HostSnapshot) -> HostSnapshot:
+    processes = tuple(replace(each, **_OF_A_PROCESS) for each in one.processes)
+    return replace(one, processes=processes, memory=HostMemory(64, 32, 0, 0, _PRESSURE), cgroups=(_GROUP,))
+
+
+_X = process(1, "x", mapping("/lib/x.so", perms="r-xp", flags="rd ex", Rss=7, Pss=5), start_stack=3)
 _FLEET = snapshot(
-    host("a", process(1, "x", mapping("/lib/x.so", perms="r-xp", flags="rd ex", Rss=7, Pss=5), start_stack=3)),
+    _of_services(host("a", _X)),
     host("b", process(9, "z", status="denied")),
     failed("c", "auth", "c: cannot log in"),
 )
@@ -42,14 +63,14 @@ def _parts() -> tuple[bytes, pl.DataFrame]:
     file.seek(0)
     metadata = pl.read_parquet_metadata(file)
     about = json.loads(metadata[SNAPSHOT])
-    processes = json.loads(zlib.decompress(b64decode(metadata[PROCESSES])))
+    processes, groups = (json.loads(zlib.decompress(b64decode(metadata[key]))) for key in (PROCESSES, CGROUPS))
     file.seek(0)
-    return json.dumps({"about": about, "processes": processes}).encode(), pl.read_parquet(file)
+    return json.dumps({"about": about, "processes": processes, "groups": groups}).encode(), pl.read_parquet(file)
 
 
 _SEED, _ROWS = _parts()
 SEEDS = (_SEED,)
-_BOTH = json.loads(_SEED)
+_DOCUMENTS = json.loads(_SEED)
 WORDS = (
     b"{",
     b"}",
@@ -78,6 +99,10 @@ WORDS = (
     b'"zombie"',
     b'"checks"',
     b'"verdicts"',
+    b'"resident"',
+    b'"cgroups"',
+    b'"pressure"',
+    b'"limit_kib"',
 )
 
 _COLUMNS = (
@@ -117,41 +142,46 @@ _ODD = (
 
 
 def read(data: bytes) -> object:
-    """Put both documents back into metadata, and read those with a frame."""
+    """Put the documents back into metadata, and read those with a frame."""
     number = zlib.crc32(data)
     if data in SEEDS:
-        return _shown(*_texts(_BOTH), _ROWS)
+        return _shown(*_texts(_DOCUMENTS), _ROWS)
     if number % 128 == 0:
-        return _shown(*_texts(_BOTH), _ODD[number // 128 % len(_ODD)])
+        return _shown(*_texts(_DOCUMENTS), _ODD[number // 128 % len(_ODD)])
     rows = _ROWS if number % 16 == 1 else None
     if number % 2:
         return _shown(*_texts(with_odd_values(_SEED, number)), rows)
     return _shown(*_raw(data), rows)
 
 
-def _texts(both: dict[str, Any]) -> tuple[str, str]:
-    return json.dumps(both.get("about")), json.dumps(both.get("processes"))
+def _texts(documents: dict[str, Any]) -> tuple[str, str, str]:
+    about, processes, groups = (json.dumps(documents.get(key)) for key in ("about", "processes", "groups"))
+    return about, processes, groups
 
 
-def _shown(about: str, processes: str, rows: pl.DataFrame | None) -> list[str]:
-    snapshot = _read(about, processes, rows)
-    return [plain(VIEWS[view](snapshot, ViewOptions())) for view in ("merged", "pmap")]
+def _shown(about: str, processes: str, groups: str, rows: pl.DataFrame | None) -> list[str]:
+    snapshot = _read(about, processes, groups, rows)
+    return [plain(VIEWS[view](snapshot, ViewOptions())) for view in ("merged", "processes", "hosts", "pmap")]
 
 
-def _read(about: str, processes: str, rows: pl.DataFrame | None) -> Snapshot:
+def _read(about: str, processes: str, groups: str, rows: pl.DataFrame | None) -> Snapshot:
     def frame(columns: list[str]) -> pl.DataFrame:
         if rows is None:
             raise UsageError("not one of those that are read on")
         return rows.select(columns)
 
-    metadata = {KIND: "snapshot", SNAPSHOT: about, PROCESSES: b64encode(zlib.compress(processes.encode())).decode()}
+    metadata = {KIND: "snapshot", SNAPSHOT: about}
+    for key, text in ((PROCESSES, processes), (CGROUPS, groups)):
+        metadata[key] = b64encode(zlib.compress(text.encode())).decode()
     try:
         return snapshot_of("x.parquet", metadata, frame)
     except PolarsError as error:  # which load_snapshot turns into the same
         raise UsageError(str(error)) from error
 
 
-def _raw(data: bytes) -> tuple[str, str]:
+def _raw(data: bytes) -> tuple[str, str, str]:
     """What is between the keys, as text that need not be json."""
-    about, _, processes = data.removeprefix(b'{"about": ').removesuffix(b"}").partition(b', "processes": ')
-    return about.decode("utf-8", "replace"), processes.decode("utf-8", "replace")
+    about, _, rest = data.removeprefix(b'{"about": ').removesuffix(b"}").partition(b', "processes": ')
+    processes, _, groups = rest.partition(b', "groups": ')
+    first, second, third = (text.decode("utf-8", "replace") for text in (about, processes, groups))
+    return first, second, third
