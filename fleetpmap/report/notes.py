@@ -82,6 +82,11 @@ def notes_on(snapshot: Snapshot, fields: Sequence[str] | None = None) -> tuple[s
     )
 
 
+def notes_on_listed(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the notes on processes that are only listed: which of them a run would leave out, and why."""
+    return (*_unread(snapshot.processes, "run leaves out"), *same_machine_notes(snapshot))
+
+
 def freed_sentence(report: Report, *, human_sizes: bool = False) -> str:
     """Return how much memory ending all processes frees, if the total of uss is well below it; else empty.
 
@@ -214,7 +219,7 @@ def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[i
     ]
 
 
-def _unread(processes: Sequence[Process]) -> list[str]:
+def _unread(processes: Sequence[Process], beginning: str = "the totals leave out") -> list[str]:
     """Return a sentence for each status and reason of processes that the totals leave out."""
     left_out: dict[tuple[str, str], dict[str, list[str]]] = {}
     for process in processes:
@@ -222,13 +227,13 @@ def _unread(processes: Sequence[Process]) -> list[str]:
             places = left_out.setdefault((process.status, process.reason), {})
             places.setdefault(process.host, []).append(str(process.pid))
     return [
-        _left_out_sentence(status, reason, places)
+        _left_out_sentence(beginning, status, reason, places)
         for (status, reason), places in sorted(left_out.items(), key=lambda item: PROCESS_STATUSES.index(item[0][0]))
     ]
 
 
-def _left_out_sentence(status: str, reason: str, places: Mapping[str, Sequence[str]]) -> str:
-    sentence = f"the totals leave out {_counted(sum(map(len, places.values())), f'{status} process')}{_where(places)}"
+def _left_out_sentence(beginning: str, status: str, reason: str, places: Mapping[str, Sequence[str]]) -> str:
+    sentence = f"{beginning} {_counted(sum(map(len, places.values())), f'{status} process')}{_where(places)}"
     return f"{sentence} ({reason})" if reason else sentence
 
 

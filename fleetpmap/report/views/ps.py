@@ -1,12 +1,12 @@
-"""Processes that a run would read.   snapshot without mappings ─► [ps] ─► Report"""
+"""Processes that match, with the status that a run would give each.   snapshot without mappings ─► [ps] ─► Report"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fleetpmap.report.grouping import identity_columns, rule_over
+from fleetpmap.report.grouping import identity_columns, membership_columns, rule_over
 from fleetpmap.report.model import Column, Report, Table
-from fleetpmap.report.notes import same_machine_notes
+from fleetpmap.report.notes import notes_on_listed
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.snapshot import Snapshot
 
@@ -21,11 +21,12 @@ def ps(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
     rss = np.array([process.rss_kib for process in snapshot.processes], dtype=np.int64)
     total = int(rss.sum()) if snapshot.coverage.answered else None
     rss_column = Column("rss_kib", "KiB", rss, rule=rule_over(len(rss), "upper bound"), total=total)
-    table = Table("rows", (host, pid, user, name, rss_column, command, status), last="command")
+    columns = (host, pid, user, name, rss_column, command, status, *membership_columns(snapshot.processes))
+    table = Table("rows", columns, last="command")
     return Report(
         view="ps",
         tables=(shaped(table, shape),),
-        notes=tuple(same_machine_notes(snapshot)),
+        notes=notes_on_listed(snapshot),
         coverage=snapshot.coverage,
         run=snapshot.run,
         listed_only=True,
