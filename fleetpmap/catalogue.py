@@ -198,10 +198,13 @@ REPORTS = (
     ReportKind("stale", "one process and one deleted or replaced file that it runs", "Deleted files still mapped"),
     ReportKind(
         "ps",
-        "one process that would be read",
-        "Processes that would be read",
+        "one process that matches, with the status that a run would give it",
+        "Processes that match",
         "ps",
-        columns=("host", "pid", "user", "name", "rss_kib", "command", "status"),
+        columns=(
+            *("host", "pid", "user", "name", "rss_kib", "command", "status"),
+            *("service", "unit", "container", "pod", "started"),
+        ),
         streams=True,
     ),
     ReportKind("routes", "one host that the options select", "Hosts and how each is reached", "hosts", streams=True),

@@ -16,10 +16,9 @@ from typing import Literal
 
 from fleetpmap.errors import FleetpmapError
 from fleetpmap.inventory import Host
-from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report import Cell, Column, Report, Table
 from fleetpmap.report.model import Unit
-from fleetpmap.report.notes import same_machine_notes
+from fleetpmap.report.notes import notes_on_listed
 from fleetpmap.snapshot import INCOMPLETE, HostResult, Process, Snapshot
 from fleetpmap.transport import Route, SshOptions, route
 from fleetpmap.transport.base import watch_stages
@@ -80,7 +79,9 @@ class Diagnosis:
     matched: int
     """Number of processes that matched."""
     readable: int
-    """Number of these that this login may read: by a try, or where none was read, as far as their owners show."""
+    """Number of these that were read, or that a run would read."""
+    unreadable: int
+    """Number of these that this login may not read, or that are left out for another reason; the rest have ended."""
 
     @property
     def error(self) -> str:
@@ -88,8 +89,9 @@ class Diagnosis:
         if failure := self.result.failure:
             message = failure.message.removeprefix(f"{failure.host}: ")
             return f"{message}; {failure.hint}" if failure.hint else message
-        unread = self.matched - self.readable
-        return f"{unread} of {self.matched} processes cannot be read" if self.states["proc"] == "failed" else ""
+        if self.states["proc"] != "failed":
+            return ""
+        return f"{self.unreadable} of {self.matched} processes cannot be read"
 
 
 def diagnose(
@@ -104,13 +106,15 @@ def diagnose(
         passed, matched = times.get(host.name, {}), processes.get(host.name, [])
         way = _route(host, options)
         not_needed = _not_needed(host, way)
-        readable = sum(process.status not in INCOMPLETE for process in matched)
+        readable = sum(process.status == "read" for process in matched)
+        unreadable = sum(process.status in INCOMPLETE for process in matched)
         states = _states(result, passed, not_needed, watched=bool(way and way.transport == "ssh"))
-        if not listed_only and readable < len(matched):
+        if not listed_only and unreadable:
             states["proc"] = "failed"
         transport, via = (way.transport, way.via) if way else (host.transport, "")
         seconds = _seconds(states, passed)
-        diagnoses.append(Diagnosis(result, states, seconds, transport, via, len(matched), readable))
+        counts = (len(matched), readable, unreadable)
+        diagnoses.append(Diagnosis(result, states, seconds, transport, via, *counts))
     return diagnoses
 
 
@@ -190,7 +194,7 @@ def doctor(
     return Report(
         view="doctor",
         tables=(Table("rows", tuple(columns), last="error" if full else None),),
-        notes=(*_notes(diagnoses, listed_only=listed_only), *same_machine_notes(snapshot)),
+        notes=notes_on_listed(snapshot),
         coverage=snapshot.coverage,
         run=snapshot.run,
         listed_only=listed_only,
@@ -254,18 +258,3 @@ def _shown(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.1f}s"
     return f"{seconds * 1000:.0f}ms" if seconds >= 0.01 else f"{seconds * 1000:.1f}ms"
-
-
-def _notes(diagnoses: Sequence[Diagnosis], *, listed_only: bool) -> list[str]:
-    """Return notes about processes that cannot be read, with the fix."""
-    denied = [one.result.name for one in diagnoses if one.matched > one.readable]
-    if not denied:
-        return []
-    if listed_only:
-        return [f"{fold(denied)}: the login may read its own processes only; --sudo reads all of them"]
-    asked_sudo = [one.result.name for one in diagnoses if one.matched > one.readable and one.states["sudo"] == "ok"]
-    as_they_are = [name for name in denied if name not in asked_sudo]
-    notes = [f"{fold(as_they_are)}: not every process that matched may be read: run with --sudo"] if as_they_are else []
-    if asked_sudo:
-        notes.append(f"{fold(asked_sudo)}: not every process that matched may be read, even with sudo")
-    return notes

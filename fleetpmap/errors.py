@@ -14,6 +14,7 @@
         ├── SudoError               sudo
         ├── ProtocolError           protocol
         ├── RemoteError             remote-error
+        ├── AmbiguousError          remote-error: the selection means one of two there
         ├── ConfigError             error: a setting of this host alone
         ├── ExhaustedError          error: this machine has no descriptor or memory left
         └── UnexpectedError         error: a bug
@@ -164,6 +165,12 @@ class ProtocolError(HostError):
 
 class RemoteError(HostError):
     """The host could not run the probe."""
+
+    status = "remote-error"
+
+
+class AmbiguousError(HostError):
+    """A text of the selection, which has to mean one container or pod of the host, fits two."""
 
     status = "remote-error"
 

@@ -25,6 +25,8 @@ _SHORT_ID = 12
 """Digits of a container's id that docker ps and the others print."""
 _PATH_LENGTH = 4096
 """Characters in the path of a cgroup at most (PATH_MAX)."""
+_HIERARCHIES = 64
+"""Paths of a process at most. The kernel has one for each of some fifteen controllers, and a few named ones."""
 
 _ID = "[0-9a-f]{64}"
 _RUNTIME_OF_PREFIX = {
@@ -34,6 +36,7 @@ _RUNTIME_OF_PREFIX = {
     "nerdctl": "containerd",
     "crio": "cri-o",
 }
+RUNTIMES = frozenset({*_RUNTIME_OF_PREFIX.values(), "lxc", "nspawn"})
 # systemd's driver: PREFIX-ID.scope. Podman and cri-o use PREFIX-ID with cgroupfs too. The last form is that of a
 # runtime that was told the driver cgroupfs and a parent in systemd's spelling: SLICE:PREFIX:ID.
 _BY_ID = re.compile(rf"(?:[^:]*:)?(?P<prefix>{'|'.join(_RUNTIME_OF_PREFIX)})[-:](?P<id>{_ID})(?:\.scope)?")
@@ -61,9 +64,14 @@ class Container:
     """The whole id: 64 hexadecimal digits, or the name that lxc and nspawn give instead."""
 
     @property
+    def has_digits(self) -> bool:
+        """True if the id is digits, False if it is a name."""
+        return _BARE_ID.fullmatch(self.id) is not None
+
+    @property
     def short_id(self) -> str:
         """The id as `docker ps` prints it."""
-        return self.id[:_SHORT_ID] if _BARE_ID.fullmatch(self.id) else self.id
+        return self.id[:_SHORT_ID] if self.has_digits else self.id
 
     def label(self, name: str = "") -> str:
         """Return the text for a column: the runtime, and the container's name or else its short id."""
@@ -98,15 +106,23 @@ class Labels:
     """The unit; else the container; else the name of the process."""
 
 
-@lru_cache(1 << 12)
 def membership(cgroups: tuple[str, ...]) -> Membership:
     """Return what the cgroup paths of a process tell, one path for each hierarchy.
 
     Hierarchies may disagree: the one that knows a container counts, then the deepest.
     """
-    found = [_of_path(path) for path in cgroups if len(path) <= _PATH_LENGTH]
+    # A hostile host may send any number of lines of any length: what is cached is short.
+    paths = tuple(path for path in cgroups[:_HIERARCHIES] if len(path) <= _PATH_LENGTH)
+    return (_cached if sum(map(len, paths)) <= _PATH_LENGTH else _of_paths)(paths)
+
+
+def _of_paths(paths: tuple[str, ...]) -> Membership:
+    found = map(_of_path, paths)
     # max() returns the first of equals.
     return max(found, key=lambda each: (each[0].container is not None, each[1]), default=(Membership(), 0))[0]
+
+
+_cached = lru_cache(1 << 12)(_of_paths)
 
 
 def labels(belongs: Membership, names: Mapping[str, ContainerName], process_name: str) -> Labels:

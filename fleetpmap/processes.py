@@ -10,7 +10,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import NamedTuple
 
+from fleetpmap.containers import members
 from fleetpmap.errors import UsageError
 from fleetpmap.matching import Matcher, TooSlowError
 from fleetpmap.own_processes import OwnFilter, OwnProcesses, find_own
@@ -28,6 +31,8 @@ MAX_RSS_SUM = "256G"
 
 _UNIT_SUFFIXES = (".service", ".scope", ".slice", ".socket", ".mount", ".swap")
 """Units that can have processes."""
+_MOST_NAMED = 5
+"""Units that a note names; the rest is counted."""
 _POSIX_CLASS = re.compile(r"\[[:.=]\w+[:.=]\]")
 
 
@@ -47,9 +52,10 @@ class Selection:
     cgroup: str | None = None
     """A glob for the path of one of its cgroups, or of one that holds it; without a slash, for one part of the path."""
     unit: str | None = None
-    """A systemd unit that it runs in, user units, scopes and slices too: `nginx` or `nginx.service`, globs allowed."""
+    """A systemd unit that it runs in, or an instance of it, also in cgroups below: `nginx` or `nginx.service`, globs
+    allowed. User units, with or without their manager (`user@1000/foo`), scopes and slices too."""
     container: str | None = None
-    """The name of a container, or the beginning of its id."""
+    """The name of a container, or the beginning of its id, with or without `RUNTIME:` (see containers)."""
     pod: str | None = None
     """The name of a pod, with or without `NAMESPACE/`, or the beginning of its uid."""
     newest: bool = False
@@ -82,6 +88,8 @@ class Choice:
     """Number of processes that match but for --exe, since their exe may not be read; they are in neither group."""
     undecided: int = 0
     """Number of `skipped` processes on which --match took too long, so that they may match or not."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how --unit, --container and --pod were understood there; they may hold text of the host."""
 
     @property
     def matched(self) -> list[ListedProcess]:
@@ -124,14 +132,22 @@ def compile_match(pattern: str) -> re.Pattern[str]:
         ) from error
 
 
-def choose(listing: Listing, selection: Selection, own: OwnProcesses | None = None) -> Choice:
-    """Select the processes of one host, without fleetpmap's own: those of `find_own(listing)` unless given."""
+def choose(listing: Listing, selection: Selection, own: OwnProcesses | None = None, *, host: str = "") -> Choice:
+    """Select the processes of one host, without fleetpmap's own: those of `find_own(listing)` unless given.
+
+    `host` is its name in an error.
+
+    Raises:
+        AmbiguousError: --container or --pod is the beginning of two ids there.
+    """
     own_filter = OwnFilter(own or find_own(listing), listing.processes)
     pattern = selection.match and Matcher(selection.match, exact=selection.exact)
+    is_of_container = selection.container is not None or selection.pod is not None
+    inside = members(listing, selection.container, selection.pod, host) if is_of_container else None
     eligible = [
         process
         for process in _candidates(listing.processes, selection, pattern)
-        if _is_eligible(process, selection, listing.users)
+        if (inside is None or process.pid in inside.pids) and _is_eligible(process, selection, listing.users)
     ]
     found, slow = _split(eligible, pattern, full=selection.full) if pattern else (eligible, [])
     matched = [process for process in found if process not in own_filter]
@@ -147,7 +163,10 @@ def choose(listing: Listing, selection: Selection, own: OwnProcesses | None = No
     if matched and (selection.newest or selection.oldest):
         pick = max if selection.newest else min
         matched = [pick(matched, key=lambda process: (process.start_ticks, process.pid))]
-    return _guard(matched, selection, unread_exes, undecided)
+    notes = _notes_on_instances(matched, selection.unit)
+    if inside and inside.is_unnamed and not matched and listing.capabilities.uid != 0:
+        notes = (*notes, "only root can read the names of its containers and pods: select by id, or with --sudo")
+    return replace(_guard(matched, selection, unread_exes, undecided), notes=notes)
 
 
 def full_name(process: ListedProcess) -> str:
@@ -241,7 +260,7 @@ def _is_eligible(process: ListedProcess, selection: Selection, users: dict[int, 
         return False
     if selection.cgroup is not None and not _in_cgroup(process, selection.cgroup):
         return False
-    return selection.unit is None or _in_unit(process, selection.unit)
+    return selection.unit is None or _unit_of(process, selection.unit) is not None
 
 
 def _belongs_to(process: ListedProcess, wanted: Sequence[str], users: dict[int, str]) -> bool:
@@ -257,30 +276,73 @@ def _has_exe(process: ListedProcess, glob: str) -> bool:
 
 def _in_cgroup(process: ListedProcess, glob: str) -> bool:
     if "/" not in glob:
-        return any(fnmatchcase(part, glob) for part in _cgroup_parts(process))
+        return any(fnmatchcase(part, glob) for path in _short_paths(process) for part in path.split("/") if part)
     return any(
         fnmatchcase(path, glob)
         or any(fnmatchcase(path[: slash.start()] or "/", glob) for slash in re.finditer("/", path))
-        for path in process.cgroups or ()
-        if len(path) <= _PATH_LENGTH  # else each prefix of a hostile host's endless path would be looked at
+        for path in _short_paths(process)
     )
 
 
-def _in_unit(process: ListedProcess, unit: str) -> bool:
-    # systemd names a cgroup after its unit. No unit's name holds a glob's characters.
-    glob = unit if unit.endswith(_UNIT_SUFFIXES) else f"{unit}.service"
-    return any(
-        # `getty@` is every instance of the template, and a cgroup must not be called like a file of the kernel's:
-        # such names have a _ in front (cg_escape in systemd's cgroup-util.c).
-        fnmatchcase(part.removeprefix("_"), glob.removeprefix("_").replace("@.", "@*."))
-        for part in _cgroup_parts(process)
-        if part.endswith(_UNIT_SUFFIXES)
-    )
+class _UnitGlobs(NamedTuple):
+    """Globs for the parts of a cgroup's path that --unit means."""
+
+    manager: str
+    """A part that has to be above; empty for none: `user@1000.service` of `user@1000/foo`."""
+    own: str
+    instance: str
+    """The instances of a unit that is no template itself: `foo@*.service` of `foo`."""
 
 
-def _cgroup_parts(process: ListedProcess) -> Iterator[str]:
-    for path in process.cgroups or ():
-        yield from filter(None, path.split("/"))
+@lru_cache(16)
+def _globs(unit: str) -> _UnitGlobs:
+    manager, _, name = unit.rpartition("/")
+    # systemd names a cgroup after its unit. No unit's name holds a glob's characters. `getty@` is every instance of the
+    # template, and a cgroup must not be called like a file of the kernel's: such names have a _ in front (cg_escape in
+    # systemd's cgroup-util.c).
+    own = _with_suffix(name).removeprefix("_").replace("@.", "@*.")
+    stem, dot, suffix = own.rpartition(".")
+    return _UnitGlobs(_with_suffix(manager) if manager else "", own, f"{stem}@*{dot}{suffix}" if "@" not in own else "")
+
+
+def _with_suffix(name: str) -> str:
+    return name if name.endswith(_UNIT_SUFFIXES) else f"{name}.service"
+
+
+def _unit_of(process: ListedProcess, unit: str) -> str | None:
+    """Return the unit that --unit means and that the process is in; None for none. An instance comes last."""
+    globs = _globs(unit)
+    instance = None
+    for path in _short_paths(process):
+        parts = [part.removeprefix("_") for part in path.split("/") if part.endswith(_UNIT_SUFFIXES)]
+        if globs.manager:
+            above = next((place for place, part in enumerate(parts) if fnmatchcase(part, globs.manager)), len(parts))
+            parts = parts[above + 1 :]
+        for part in parts:
+            if fnmatchcase(part, globs.own):
+                return part
+            if globs.instance and instance is None and fnmatchcase(part, globs.instance):
+                instance = part
+    return instance
+
+
+def _notes_on_instances(processes: Iterable[ListedProcess], unit: str | None) -> tuple[str, ...]:
+    """Return a note if --unit selected instances of the unit that it names, since their names are longer."""
+    if unit is None:
+        return ()
+    globs = _globs(unit)
+    units = {found for process in processes if (found := _unit_of(process, unit))}
+    instances = sorted(each for each in units if not fnmatchcase(each, globs.own))
+    if not instances:
+        return ()
+    more = f" and {len(instances) - _MOST_NAMED} more" if len(instances) > _MOST_NAMED else ""
+    named = ", ".join(instances[:_MOST_NAMED]) + more
+    return (f"--unit {unit}: also its instance{'s' if len(instances) > 1 else ''} {named}",)
+
+
+def _short_paths(process: ListedProcess) -> Iterator[str]:
+    """Yield the paths of its cgroups, without those that no kernel has: a glob would take long on an endless path."""
+    return (path for path in process.cgroups or () if len(path) <= _PATH_LENGTH)
 
 
 def _guard(

@@ -17,9 +17,10 @@ from fleetpmap.capture.stored import Stored
 from fleetpmap.capture.tree import BOOT_ID, PASSWD, RELEASE, VERSION, HostFiles, pid_file, refused
 from fleetpmap.collection.interpret import host_snapshot
 from fleetpmap.collection.reply import HostReply
+from fleetpmap.errors import AmbiguousError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection, choose
-from fleetpmap.snapshot import HostSnapshot, Process, Run, Snapshot, host_status
+from fleetpmap.snapshot import HostFailure, HostSnapshot, Process, Run, Snapshot, host_status
 from fleetpmap.units import KIB
 from fleetpmap.wire import Capabilities
 from fleetpmap.wire.section_readers import MalformedError, text_of
@@ -67,12 +68,14 @@ def _answered(path: Path, files: HostFiles, passwd: bytes, selection: Selection)
     try:
         listing = listing_of(_capabilities(content), content, _pids(files), passwd)
         check_cgroups(listing, selection, name)
-        choice = choose(listing, selection)
+        choice = choose(listing, selection, host=name)
         chosen = [process.pid for process in choice.read]
         reading = reading_of(listing, content, chosen, passwd) if chosen else None
     except MalformedError as error:
         raise refused(path, f"{name}: {error}") from error
-    reply = HostReply(Host(name), listing, choice, notes=(_NO_MANIFEST,), reading=reading)
+    except AmbiguousError as error:
+        return HostSnapshot.failed(HostFailure.from_error(error))
+    reply = HostReply(Host(name), listing, choice, notes=(_NO_MANIFEST, *choice.notes), reading=reading)
     answered = host_snapshot(reply, rollups=False)
     threads = {process.pid: process.threads for process in choice.read}
     processes = tuple(_as_copied(process, threads.get(process.pid, 1)) for process in answered.processes)

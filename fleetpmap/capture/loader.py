@@ -19,10 +19,10 @@ from fleetpmap.capture.stored import Stored, opened
 from fleetpmap.capture.tree import MANIFEST, HostFiles, refused
 from fleetpmap.collection.interpret import host_snapshot
 from fleetpmap.collection.reply import HostReply
-from fleetpmap.errors import UsageError
+from fleetpmap.errors import AmbiguousError, UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Choice, Selection, Skipped, choose
-from fleetpmap.snapshot import HostSnapshot, Snapshot, once_per_machine
+from fleetpmap.snapshot import HostFailure, HostSnapshot, Snapshot, once_per_machine
 from fleetpmap.wire import Listing, Processes, ProcessReading, Reading, ReadStatus
 from fleetpmap.wire.accounting import accounted, cgroups_of, parse_cgroup_files
 from fleetpmap.wire.replies import UNACCOUNTED
@@ -79,6 +79,8 @@ def _answered(
         reply = _reply(kept, {path: content[path] for path in kept.files}, selection)
     except MalformedError as error:
         raise refused(stored.path, f"{kept.name}: {error}") from error
+    except AmbiguousError as error:
+        return HostSnapshot.failed(HostFailure.from_error(error))
     return host_snapshot(reply, rollups=manifest.rollups)
 
 
@@ -108,7 +110,7 @@ def _reply(kept: KeptHost, content: dict[str, bytes], selection: Selection) -> H
         raise MalformedError("a stat is empty")
     listing = _with_owners(listing, kept, users)
     check_cgroups(listing, selection, kept.name)
-    chosen = _chosen(listing, selection)
+    chosen, notes = _chosen(listing, selection, kept.name)
     listed = {process.pid: process for process in listing.processes}
     read = [process for process in kept.processes if process.pid in chosen and not process.left_out]
     left_out = [process for process in kept.processes if process.pid in chosen and process.left_out]
@@ -118,7 +120,8 @@ def _reply(kept: KeptHost, content: dict[str, bytes], selection: Selection) -> H
     )
     reading = replace(_reading(read, content, users), seconds=kept.read_s) if read else None
     host = Host(kept.name, sudo=kept.sudo, transport="local" if kept.local else "ssh")
-    return HostReply(host, listing, choice, kept.said, kept.notes, reading=reading)
+    notes = tuple(dict.fromkeys((*kept.notes, *notes)))  # the run may have selected by the same unit
+    return HostReply(host, listing, choice, kept.said, notes, reading=reading)
 
 
 def _with_owners(listing: Listing, kept: KeptHost, users: dict[int, str]) -> Listing:
@@ -127,11 +130,12 @@ def _with_owners(listing: Listing, kept: KeptHost, users: dict[int, str]) -> Lis
     return replace(listing, processes=Processes.of(processes), users=users)
 
 
-def _chosen(listing: Listing, selection: Selection) -> set[int]:
+def _chosen(listing: Listing, selection: Selection, host: str) -> tuple[set[int], tuple[str, ...]]:
+    """Return the pids of the processes that the selection means, and notes on it."""
     if selection == Selection(max_rss_kib=None, max_rss_sum_kib=None):
-        return {process.pid for process in listing.processes}  # kernel threads too, if the run selected them by pid
-    choice = choose(listing, selection)
-    return {process.pid for process in choice.matched}
+        return {process.pid for process in listing.processes}, ()  # kernel threads too, if the run selected them by pid
+    choice = choose(listing, selection, host=host)
+    return {process.pid for process in choice.matched}, choice.notes
 
 
 def _reading(processes: Sequence[KeptProcess], content: dict[str, bytes], users: dict[int, str]) -> Reading:

@@ -83,15 +83,15 @@ def owners_of(files: Mapping[str, bytes], pids: Iterable[int]) -> bytes:
 
 
 def check_cgroups(listing: Listing, selection: Selection, host: str) -> None:
-    """Check that a selection by cgroup can match: a capture may lack cgroups, and then no process would.
+    """Check that a selection by what cgroups tell can match: a capture may lack cgroups, and then no process would.
 
     Raises:
         UsageError: no process of this host has a cgroup file.
     """
     processes = listing.processes
-    by_cgroup = selection.cgroup or selection.unit or selection.container or selection.pod
-    if processes and by_cgroup and all(process.cgroups is None for process in processes):
-        hint = "select by --match or --user; a capture taken anew keeps them"
+    needed = selection.cgroup or selection.unit or selection.container or selection.pod
+    if processes and needed and all(process.cgroups is None for process in processes):
+        hint = "select by --match or --user; a run that selects by --unit, --cgroup, --container or --pod keeps them"
         raise UsageError(f"{host}: the capture does not hold the cgroups of its processes", hint=hint)
 
 

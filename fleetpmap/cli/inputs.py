@@ -104,7 +104,7 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
     from fleetpmap.processes import Selection, compile_match
     from fleetpmap.units import parse_size
 
-    texts = (options.match, options.exe, options.cgroup, options.unit)
+    texts = (options.match, options.exe, options.cgroup, options.unit, options.container, options.pod)
     narrowed = options.user or options.pid or options.newest or options.oldest or any(texts)
     if required and not narrowed and not options.all:
         raise UsageError(
@@ -123,6 +123,8 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
         exe=options.exe,
         cgroup=options.cgroup,
         unit=options.unit,
+        container=options.container,
+        pod=options.pod,
         newest=options.newest,
         oldest=options.oldest,
         max_rss_kib=parse_size(options.max_rss, "--max-rss"),

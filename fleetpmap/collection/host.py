@@ -11,7 +11,7 @@ from fleetpmap.collection.question import Question
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.collection.session import GivenUpError, ProbeSession
 from fleetpmap.collection.sessions import SessionLostError, Sessions
-from fleetpmap.errors import HostError
+from fleetpmap.errors import AmbiguousError, HostError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Choice
 from fleetpmap.transport import Deadline
@@ -35,7 +35,7 @@ def ask_host(host: Host, question: Question, *, sessions: Sessions, deadline: De
         return question.redaction.error(host_error(error, host.name, "ask"))
 
 
-def _reply(session: ProbeSession, question: Question, deadline: Deadline) -> HostReply:
+def _reply(session: ProbeSession, question: Question, deadline: Deadline) -> HostReply | HostError:
     while True:
         try:
             listing = session.list_processes()
@@ -44,13 +44,16 @@ def _reply(session: ProbeSession, question: Question, deadline: Deadline) -> Hos
         except GivenUpError:
             session.skip_stuck()
             continue
-        notes = (*session.notes, *_notes(listing, choice, session.stuck))
+        except AmbiguousError as error:
+            return question.redaction.error(error)  # returned, not raised: the session is well, and the next round's
+        notes = (*session.notes, *map(question.redaction.text, _notes(listing, choice, session.stuck)))
         return HostReply(session.host, listing, choice, session.other_output, notes, packed, deadline=deadline)
 
 
 def _notes(listing: Listing, choice: Choice, stuck: tuple[int, ...]) -> Iterator[str]:
     """Sentences about processes that this login could not see, or that could not be chosen for sure."""
     can, listed = listing.capabilities, listing.processes
+    yield from choice.notes
     if unread := choice.unread_exes:
         remedy = "even root may not" if can.uid == 0 else "--sudo reads them"
         yield f"the exe of {unread} of its processes could not be read, so --exe leaves them out; {remedy}"

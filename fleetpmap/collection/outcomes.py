@@ -9,6 +9,7 @@ from fleetpmap.check import Checks, not_passed
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import SmapsError
 from fleetpmap.membership import labels, membership
+from fleetpmap.probe.sudo import sudoers_line
 from fleetpmap.processes import full_name
 from fleetpmap.snapshot import Process
 from fleetpmap.wire import PROCESS_LIMIT, ListedProcess, ProcessReading
@@ -118,6 +119,9 @@ def _of_a_fleet(arguments: tuple[str, ...]) -> tuple[str, ...]:
 def _reason(status: str, reply: HostReply) -> str:
     if status != "denied":
         return _REASONS.get(status, "")
-    if reply.listing.capabilities.uid == 0:
+    can = reply.listing.capabilities
+    if can.uid == 0:
         return "even root may not"
-    return "nor may the user that sudo leads to" if reply.host.sudo else "run with --sudo to read it"
+    if reply.host.sudo:
+        return "nor may the user that sudo leads to"
+    return f"run with --sudo to read it, with this line in sudoers there: `{sudoers_line(can.user, can.uid)}`"

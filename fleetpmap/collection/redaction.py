@@ -55,6 +55,7 @@ def _capabilities(can: Capabilities, secrets: Redaction) -> Capabilities:
         boot_id=secrets.text(can.boot_id),
         pid_namespace=secrets.text(can.pid_namespace),
         reader=secrets.text(can.reader),
+        user=secrets.text(can.user),
     )
 
 

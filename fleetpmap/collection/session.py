@@ -161,11 +161,16 @@ class ProbeSession(Closing):
         return listing
 
     def choose(self, listing: Listing, selection: Selection) -> Choice:
-        """Select the processes to read, without the stuck ones and without fleetpmap's own."""
+        """Select the processes to read, without the stuck ones and without fleetpmap's own.
+
+        Raises:
+            AmbiguousError: the selection means one of two containers or pods there.
+        """
         if self._own is None:
             self._own = find_own(listing, os.getpid() if self.host.is_here else None)
         reason = f"its files did not come back within {self._look_s} s: its memory lock is held"
-        return choose(listing, selection, self._own).skipping(self._stuck_since, "cut", reason)
+        choice = choose(listing, selection, self._own, host=self.host.name)
+        return choice.skipping(self._stuck_since, "cut", reason)
 
     def read(self, processes: Sequence[ListedProcess]) -> PackedReading:
         """Return the smaps of these processes of the latest listing, packed.

@@ -589,12 +589,20 @@ list_all() {
     if [ "$living" ]; then in_parts 2000 thread_facts $living; fi
 }
 
-# openable PID...: print the processes with an smaps that this user cannot open, and why not.
+# openable PID...: print the processes with an smaps that this user cannot open, and why not. If only its main thread
+# has ended, a living one's counts: its own can be opened by every user, and is empty.
 openable() {
     section access
     for pid; do
-        open "$pid" "$pid/smaps"
-        case $opened in denied | unsupported) echo "$pid $opened" ;; esac
+        place=$pid
+        case "$living " in
+            *" $pid/"*)
+                place=${living#*" $pid/"}
+                place=$pid/${place%% *}
+                ;;
+        esac
+        open "$pid" "$place/smaps"
+        [ "$opened" = ok ] || echo "$pid $opened"
     done 2>/dev/null
 }
 
@@ -992,8 +1000,11 @@ begin() {
     first_word uptime
     uptime=$word
     namespace_number
+    pid_namespace=$word
+    word "${LOGNAME:-$USER}"
     echo "$nonce begin 1 uid=$uid kernel=$kernel page_size=${page_size:-4096} boot_id=$boot_id" \
-        "pid_namespace=$word reader=$reader compression=$compression probe_pid=$probe_pid uptime=$uptime"
+        "pid_namespace=$pid_namespace reader=$reader compression=$compression probe_pid=$probe_pid uptime=$uptime" \
+        "user=$word"
 }
 
 # answer COMMAND WORDS: execute one line of stdin.

@@ -23,6 +23,8 @@ from fleetpmap.inventory import Host
 from fleetpmap.transport import Channel, Secret, Transport
 from fleetpmap.transport.base import printable
 
+_PLAIN_NAME = re.compile(r"(?!root$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+"""Name of a login that sudoers takes as it is. A login that is not root's has not its name, whatever the host says."""
 _NEW_ONE = "give one with --ask-become-pass, or allow `sh -s` without one (NOPASSWD) in sudoers"
 _WRONG = "sudo: the password is wrong"
 _DOAS_ASKS = "doas: a password is needed, which doas reads from a terminal only"
@@ -79,6 +81,14 @@ _WARNING = "unable to resolve host"
 """Warning of sudo about its own host's name; sudo goes on after it."""
 _REFUSAL_BEGINS = ("sudo: ", "doas: ", "You are required to change your password")
 """Beginnings of lines that can be a refusal while sudo still waits. Other lines, such as the lecture, hold any text."""
+
+
+def sudoers_line(user: str, uid: int) -> str:
+    """Return the line of sudoers that lets a login run the probe as root, without a password.
+
+    A name that the line would have to quote is replaced by the uid: `#1000`.
+    """
+    return f"{user if _PLAIN_NAME.fullmatch(user) else f'#{uid}'} ALL=(root) NOPASSWD: /bin/sh -s"
 
 
 def explain_refusal(stderr: str, host: Host) -> SudoError | None:

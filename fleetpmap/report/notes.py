@@ -83,6 +83,11 @@ def notes_on(snapshot: Snapshot, fields: Sequence[str] | None = None) -> tuple[s
     )
 
 
+def notes_on_listed(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the notes on processes that are only listed: which of them a run would leave out, and why."""
+    return (*_unread(snapshot, "run could not read"), *same_machine_notes(snapshot))
+
+
 def freed_sentence(report: Report, *, human_sizes: bool = False) -> str:
     """Return how much memory ending all processes frees, if the total of uss is well below it; else empty.
 
@@ -215,7 +220,7 @@ def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[i
     ]
 
 
-def _unread(snapshot: Snapshot) -> list[str]:
+def _unread(snapshot: Snapshot, beginning: str = "the totals leave out") -> list[str]:
     """Return a sentence for each status and reason of processes that the totals leave out, in whole or in part."""
     table = snapshot.table
     in_part = frozenset(table.process[is_unreadable(table)].tolist())
@@ -226,7 +231,7 @@ def _unread(snapshot: Snapshot) -> list[str]:
             places = left_out.setdefault((process.status, process.reason, known), {})
             places.setdefault(process.host, []).append(str(process.pid))
     return [
-        _left_out_sentence(*kind, places)
+        _left_out_sentence(beginning, *kind, places)
         for kind, places in sorted(left_out.items(), key=lambda item: PROCESS_STATUSES.index(item[0][0]))
     ]
 
@@ -235,12 +240,14 @@ def _known_sizes(process: Process) -> str:
     return "RSS and swap are" if process.resident and process.resident.swap_kib is not None else "RSS is"
 
 
-def _left_out_sentence(status: str, reason: str, known: str, places: Mapping[str, Sequence[str]]) -> str:
+def _left_out_sentence(
+    beginning: str, status: str, reason: str, known: str, places: Mapping[str, Sequence[str]]
+) -> str:
     """Return the sentence; `known`: the sizes that are in the totals, with their verb, or empty."""
     processes, where = _counted(sum(map(len, places.values())), f"{status} process"), _where(places)
     why = f" ({reason})" if reason else ""
     if not known:
-        return f"the totals leave out {processes}{where}{why}"
+        return f"{beginning} {processes}{where}{why}"
     return f"of {processes} only {known} in the totals, from /proc/PID/status; PSS and USS are not known{where}{why}"
 
 

@@ -51,6 +51,7 @@ _UPTIME = re.compile(r"\d{1,12}\.\d{1,3}")
 _SCORE = re.compile(rb"-?\d{1,4}")
 UNACCOUNTED: frozenset[ReadStatus] = frozenset({"gone", "reused"})
 """Statuses of processes of which only the name, owner and command line are kept from after the reading."""
+_UNOPENED = frozenset({"denied", "unsupported", "gone"})
 _STOPPED = "T"
 """State of a process that a signal stopped, with all its threads; a tracer (t) may stop only one of them."""
 
@@ -72,6 +73,7 @@ def parse_capabilities(words: list[str]) -> Capabilities:
             compression="gzip" if values["compression"] == "gzip" else "none",
             probe_pid=number(bytes_of(values["probe_pid"])) if values["probe_pid"] else None,
             booted=_booted(values.get("uptime", "")),
+            user=values.get("user", ""),
         )
     except KeyError as error:
         raise MalformedError(f"the first frame lacks {error.args[0]}") from error
@@ -126,8 +128,10 @@ def build_listing(
         return _of_thread(process, of_threads, capabilities.page_size) if pid in of_threads["thread"] else process
 
     access = parse_access(body.section("access"))
+    if strange := next((verdict for verdict in access.values() if verdict not in _UNOPENED), None):
+        raise MalformedError(f"{strange[:40]!r} is no reason why an smaps cannot be opened")
     if body.spans("access") and _opens_denied(capabilities):
-        access |= {pid: "denied" for pid, uid in uids.items() if capabilities.uid not in (0, uid)}
+        access = {pid: "denied" for pid, uid in uids.items() if capabilities.uid not in (0, uid)} | access
     users = parse_users(body.section("passwd"), uids.values())
     return Listing(
         *(capabilities, Processes(slots, names, make), users, bool(body.spans("cmdline")), access),

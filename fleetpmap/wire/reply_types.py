@@ -38,6 +38,8 @@ class Capabilities:
     """The script's own pid as proc_root sees it; None in a recorded tree."""
     booted: float | None = None
     """When the host started, in seconds since 1970 by this machine's clock; None if it has no uptime."""
+    user: str = ""
+    """Name of the user that the script runs as, by LOGNAME; empty if that is not set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,8 @@ class Listing:
     has_arguments: bool = True
     """False if the reader there cannot read command lines."""
     access: Mapping[int, str] = field(default_factory=dict)
-    """`denied` or `unsupported` by pid, for processes with an smaps that cannot be opened; empty unless requested."""
+    """Status by pid of each process with an smaps that cannot be opened: `denied`, `unsupported`, or `gone` if it has
+    ended since it was listed. Empty unless requested."""
     memory: HostMemory | None = None
     names: Mapping[str, ContainerName] = field(default_factory=dict)
     """Names by container id; empty unless requested and the probe is root."""

@@ -140,6 +140,47 @@ def test_units_are_read_where_they_were_copied(tmp_path: Path):
         load(tree, of_unit)
 
 
+def in_docker(tree: Path, **ids: str) -> None:
+    """Write the cgroup files of processes that run in containers of these ids."""
+    for pid, beginning in ids.items():
+        (tree / pid.removeprefix("pid") / "cgroup").write_text(f"0::/system.slice/docker-{beginning:0<64}.scope\n")
+
+
+def test_containers_are_found_where_cgroups_were_copied(tmp_path: Path):
+    """--container and --pod select by the same files; without them that is said."""
+    tree = shutil.copytree(FAKE_PROC / "web-01", tmp_path / "box")
+    in_docker(tree, pid1843="4f9a1c", pid1851="4f9a1c", pid2290="77ab")
+    for text, pids in (("4f9a", [1843, 1851]), ("docker:77", [2290]), ("4f9a1c" + "0" * 58, [1843, 1851]), ("5", [])):
+        assert [process.pid for process in load(tree, Selection(container=text)).processes] == pids
+    for cgroup in tree.glob("*/cgroup"):
+        cgroup.unlink()
+    for selection in (Selection(container="4f9a"), Selection(pod="2c48")):
+        with pytest.raises(UsageError, match="box: the capture does not hold the cgroups"):
+            load(tree, selection)
+
+
+def test_host_with_two_containers_that_fit_fails_alone(tmp_path: Path):
+    """The other hosts of the copy are shown, and the exit status says that one is missing."""
+    tree = shutil.copytree(FAKE_PROC, tmp_path / "fleet")
+    in_docker(tree / "web-01", pid1843="4f9a", pid1851="4f9b")
+    in_docker(tree / "web-02", pid1702="4f9c")
+    done = fleetpmap("show", str(tree), "--container", "4f9", "--view", "processes", "--format", "csv")
+    assert [line.split(",")[:2] for line in done.stdout.splitlines()[1:]] == [["web-02", "1702"]]
+    assert "web-01: --container 4f9 fits 2 containers: docker:4f9a00000000 and docker:4f9b00000000\n" in done.stderr
+    assert "  hint: give more digits, or the whole name\n" in done.stderr
+    assert "2 of 3 hosts answered, 1 without a match; 1 did not: 1 remote-error; 1 of 1 process read" in done.stderr
+    assert done.returncode == 3
+
+
+def test_instances_of_a_unit_in_a_copy(tmp_path: Path):
+    """The note of a run is there, too."""
+    tree = shutil.copytree(FAKE_PROC / "web-01", tmp_path / "box")
+    (tree / "1843/cgroup").write_text("0::/system.slice/system-shop.slice/shop@a.service\n")
+    snapshot = load(tree, Selection(unit="shop"))
+    assert [process.pid for process in snapshot.processes] == [1843]
+    assert "--unit shop: also its instance shop@a.service" in snapshot.hosts[0].notes
+
+
 def test_exe_is_not_there_to_select_by():
     """--exe cannot be answered from files."""
     with pytest.raises(UsageError, match=r"--exe: .* does not keep where exe points"):

@@ -32,6 +32,8 @@ OURSELVES = (*LOCAL, "--pid", str(os.getpid()))
         (("run", *LOCAL), "no process option: run reads only the processes you name", "--match NAME, or --all"),
         (("run", *LOCAL, "-m", ""), "--match is empty", "leave it out"),
         (("run", *LOCAL, "--unit", ""), "--unit is empty", "leave it out"),
+        (("run", *LOCAL, "--container", ""), "--container is empty", "leave it out"),
+        (("ps", *LOCAL, "--pod", ""), "--pod is empty", "leave it out"),
         (("run", *LOCAL, "--user", ""), "--user is empty", "leave it out"),
         (("run", *LOCAL, "--pid", ","), '--pid: "," names nothing', "leave it out"),
         (("run", *LOCAL, "--pid", "9" * 5000), "is not a process id", "--pid 1234,5678"),

@@ -93,6 +93,13 @@ def test_denied_process_is_a_failed_step():
     assert _states(BOX, answer, ALL_PASSED) == "oooooo-oF"
 
 
+def test_process_that_has_ended_is_no_failed_step():
+    """It was not to be read; the counts are those of ps and run all the same."""
+    answer = host("box", process(1, "x"), process(2, "x", status="zombie"), process(3, "x", status="gone"))
+    (one,) = diagnose(snapshot(answer), [BOX], {"box": ALL_PASSED}, NO_CONFIG, listed_only=False)
+    assert (one.readable, one.matched, one.states["proc"], one.error) == (1, 3, "ok", "")
+
+
 def test_system_ssh_tells_no_stages():
     """Its failure's stage is all there is: what comes before it is done."""
     answer = failed("box", "auth", "ssh: Permission denied", stage="auth")
@@ -219,8 +226,9 @@ def test_denied_process_says_sudo(sshd_of_fifty, doctor, account):
         listed = doctor("-H", f"{ops}@well")
     assert done.returncode == 3
     assert done.stdout.splitlines()[1].split()[-3] == "0/1"
-    assert "well: not every process that matched may be read: run with --sudo\n" in done.stderr
-    assert "well: the login may read its own processes only; --sudo reads all of them\n" in listed.stderr
+    remedy = f"(run with --sudo to read it, with this line in sudoers there: `{ops} ALL=(root) NOPASSWD: /bin/sh -s`)"
+    assert f"run leaves out 1 denied process: {target.pid} on well {remedy}\n" in done.stderr
+    assert re.search(rf"run leaves out \d+ denied process(es)?: .* on well {re.escape(remedy)}\n", listed.stderr)
     assert re.search(r"1 of 1 host answered; \d+ of \d+ processes would be read, [1-9]\d* denied", listed.stderr)
     assert listed.returncode == 0
 

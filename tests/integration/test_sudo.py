@@ -17,7 +17,7 @@ from fleetpmap.collection.question import Question
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.collection.sessions import OneShotSessions
 from fleetpmap.errors import DeadlineError, HostError, RemoteError, SudoError
-from fleetpmap.probe.sudo import explain_refusal
+from fleetpmap.probe.sudo import explain_refusal, sudoers_line
 from fleetpmap.processes import Selection
 from fleetpmap.transport.base import Deadline
 from fleetpmap.transport.secret import Secret
@@ -294,6 +294,26 @@ def test_echo_of_the_password_is_redacted(ask: Ask, only: Callable[..., contextl
         said = ask(PASSWORD, server=server).other_output
     assert PASSWORD not in said
     assert "] ***" in said
+
+
+@pytest.mark.parametrize(
+    ("user", "login"),
+    [
+        *(("ops", "ops"), ("www-data", "www-data"), ("first.last_2", "first.last_2")),
+        *(
+            ("", "#1000"),
+            ("root", "#1000"),
+            ("a b", "#1000"),
+            ("ALL", "ALL"),
+            ("DOM\\ops", "#1000"),
+            ("%wheel", "#1000"),
+        ),
+        *(("ops\nALL", "#1000"), ("o" * 65, "#1000"), ("-x", "#1000"), ("***", "#1000")),
+    ],
+)
+def test_line_for_sudoers(user: str, login: str):
+    """The host sends the name: only a plain one gets into the line, and any other is the uid."""
+    assert sudoers_line(user, 1000) == f"{login} ALL=(root) NOPASSWD: /bin/sh -s"
 
 
 @pytest.mark.parametrize(

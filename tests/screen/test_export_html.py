@@ -163,7 +163,7 @@ def test_view_that_is_text_stays_text(written: Callable[..., Path]):
 def test_report_with_nothing_beside_it():
     """Reports of other commands are pages too: one table and the coverage."""
     for report, title in (
-        (ps(small_fleet()), "Processes that would be read"),
+        (ps(small_fleet()), "Processes that match"),
         (diff(*[small_fleet()] * 2), "What changed"),
     ):
         titles = re.findall(r"(?m)^## (.*)", page_text(html_of(report).decode()))

@@ -15,6 +15,7 @@ from fleetpmap.cli.commands.diff import selection_of_command
         ("fleetpmap run --match='^java -jar' -u www,app -u root", "--match '^java -jar' --user app,root,www"),
         ("fleetpmap run --pid 7 --pid 12 --view hosts", "--pid 12,7"),
         ("fleetpmap run -gfront -ofm.csv --unit nginx --max-rss none", "--unit nginx"),
+        ("fleetpmap run --container docker:4f9a --pod=shop/api", "--container docker:4f9a --pod shop/api"),
         ("fleetpmap run --all", "every process"),
         ("fleetpmap demo --capture try", "every process"),
         ("fleetpmap run --of-the-future --match nginx", "--match nginx"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleetpmap.report import coverage_sentence, fields, mappings, merged
-from fleetpmap.report.notes import freed_sentence
+from fleetpmap.report.notes import freed_sentence, notes_on_listed
 from fleetpmap.report.shape import Shape
 from snapshots import failed, host, mapping, process, sizes, small_fleet, snapshot
 
@@ -128,6 +128,19 @@ def test_many_hosts_are_a_node_set():
     why = "run with --sudo to read it"
     hosts = (host(f"web-{n:02}", process(7, "x", status="denied", reason=why)) for n in range(1, 41))
     assert _notes(*hosts) == (f"the totals leave out 40 denied processes on web-[01-40] ({why})",)
+
+
+def test_listed_processes_that_a_run_would_leave_out():
+    """ps and doctor have no totals; each status has its reason, as in a run."""
+    over = "its RSS of 70.0G is over --max-rss 64.0G"
+    fleet = snapshot(
+        host("a", process(8, "x", status="denied", reason="why not"), process(9, "x", status="zombie")),
+        host("b", process(5, "x", status="skipped", reason=over)),
+    )
+    assert notes_on_listed(fleet) == (
+        "run leaves out 1 denied process: 8 on a (why not)",
+        f"run leaves out 1 skipped process: 5 on b ({over})",
+    )
 
 
 def test_process_that_ended_is_no_note():

@@ -168,7 +168,7 @@ def test_column_names():
     """It covers every view; mappings also has the kernel's fields."""
     assert column_names("hosts")[:3] == ("host", "status", "processes")
     assert column_names("merged", ViewOptions(by=("user", "kind")))[-2:] == ("user", "kind")
-    assert column_names("ps")[-1] == "status"
+    assert column_names("ps")[-2:] == ("pod", "started")
     names = [f"w{n}" for n in range(9)]
     assert {*names} < {*column_names("compare", ViewOptions(sort="w1"), names)}
     assert {"ksm_kib", "vm_flags", "rss_kib"} < {*column_names("mappings")}

@@ -6,6 +6,7 @@ import gzip
 import tarfile
 import tracemalloc
 import zlib
+from collections.abc import Mapping
 
 import pytest
 
@@ -405,6 +406,39 @@ def test_an_empty_smaps_is_denied_before_kernel_3_18() -> None:
     """Old kernels open what may not be read, and give nothing."""
     old = BEGIN.replace(b"6.1.0-13-amd64", b"3.10.0-1160.el7.x86_64")
     assert reading_of(SAME, b"", begin=old) == "denied"
+
+
+def listed_with_access(access: str, kernel: str = "6.1.0-13-amd64") -> Mapping[int, str]:
+    """Return the statuses of a listing with this section."""
+    section = f"{NONCE} access\n{access}{NONCE} end\n".encode()
+    begin = BEGIN.replace(b"6.1.0-13-amd64", kernel.encode())
+    listing = decode(begin + phase("list", LIST.replace(f"{NONCE} end\n".encode(), section))).listing
+    assert listing is not None
+    return listing.access
+
+
+def test_a_listed_process_has_the_status_that_a_reading_gives() -> None:
+    """Where its smaps cannot be opened; one that has ended since is not denied."""
+    access = "7 denied\n31 gone\n8 unsupported\n"
+    assert listed_with_access(access) == {7: "denied", 31: "gone", 8: "unsupported"}
+
+
+def test_others_are_denied_before_kernel_3_18() -> None:
+    """Old kernels open what may not be read, so the owner decides; one that has ended is not denied even there."""
+    assert listed_with_access("31 gone\n", "3.10.0-1160") == {7: "denied", 12: "denied", 31: "gone"}
+
+
+def test_a_status_that_no_probe_prints_is_an_error() -> None:
+    """A report has statuses of its own only."""
+    with pytest.raises(ProtocolError, match="'fine' is no reason why an smaps cannot be opened"):
+        listed_with_access("7 fine\n")
+
+
+def test_the_login_has_a_name() -> None:
+    """It is for the line of sudoers."""
+    listing = decode(BEGIN.replace(b"=77\n", b"=77 user=ops\n") + phase("list", LIST)).listing
+    assert listing is not None
+    assert listing.capabilities.user == "ops"
 
 
 def test_a_second_reading_takes_the_place_of_the_first() -> None:

@@ -28,7 +28,7 @@ def doctor(
 
     plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(), to, report="doctor")
     selection = selection_from(matching, required=False)
-    reads_memory = selection != selection_from(ProcessOptions(), required=False)
+    reads_memory = matching.all or selection != selection_from(ProcessOptions(), required=False)
     if not reads_memory:
         refuse_rollup(how, "doctor without --match or another process option")
     fleet = fleet_from(replace(which, host=[*which.host, *named.hosts]), how)

@@ -92,7 +92,18 @@ class ProcessOptions:
         str | None,
         _processes("--cgroup GLOB", "Processes in this cgroup or below it: a path, or without a slash one part of it."),
     ] = None
-    unit: Annotated[str | None, _processes("--unit NAME", "Processes of this systemd unit: nginx, user@*.")] = None
+    unit: Annotated[
+        str | None,
+        _processes("--unit NAME", "Processes of this systemd unit and its instances: nginx, user@*, user@1000/web."),
+    ] = None
+    container: Annotated[
+        str | None,
+        _processes("--container ID|NAME", "Processes of a container: its name, or the first digits of its id."),
+    ] = None
+    pod: Annotated[
+        str | None,
+        _processes("--pod NAME|UID", "Processes of a pod: NAMESPACE/NAME, NAME, or the beginning of its uid."),
+    ] = None
     newest: Annotated[bool, _processes("--newest", "Only the newest match of each host.")] = False
     oldest: Annotated[bool, _processes("--oldest", "Only the oldest match of each host.")] = False
     all: Annotated[bool, _processes("--all", "Every process.")] = False
