@@ -31,7 +31,7 @@ _PRESSURE = re.compile(
     rb"^(some|full) avg10=(\d{1,3}\.\d\d) avg60=(\d{1,3}\.\d\d) avg300=(\d{1,3}\.\d\d)", re.MULTILINE
 )
 _MEMINFO = re.compile(rb"^(MemTotal|MemAvailable|SwapTotal|SwapFree): (\d{1,18})$", re.MULTILINE)
-_CGROUP_FILE = re.compile(rb"(?:\.\./)?sys/fs/cgroup(/unified)?(/[^:]{0,4096})?/((?:memory|cgroup)\.[a-z_.]{1,40})")
+_CGROUP_FILE = re.compile(rb"(?:\.\./)?sys/fs/cgroup(/unified)?(/[^\0\n]{0,4096})?/((?:memory|cgroup)\.[a-z_.]{1,40})")
 """Path of a file of a cgroup; without a path between, it is the file of the hierarchy's root."""
 _V1_MARKS = frozenset({b"memory.usage_in_bytes", b"memory.limit_in_bytes"})
 _UNLIMITED_V1 = 1 << 62

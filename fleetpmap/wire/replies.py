@@ -218,7 +218,7 @@ def _accounted(pid: int, facts: Facts) -> dict[str, Any]:
 def _cgroups(facts: Facts) -> tuple[CgroupMemory, ...]:
     files: CgroupFiles = {}
     for record in facts[OTHERS].get(0, ()):
-        path, _, text = record.partition(b":")
+        path, _, text = record.rpartition(b":")  # as in dbus-:1.2-org.a@0.service, a path may have one, a text has none
         if not add_cgroup_file(files, path, text):
             raise MalformedError(f"{record[:40]!r} is no fact that was asked for")
     return cgroups_of(files)
