@@ -42,8 +42,9 @@ _READER = Path(__file__).with_name("cgroup_reader.py")
 
 _ENTER = """
 for directory; do echo 0 >"$directory/cgroup.procs" || exit; done
-exec unshare --mount --pid --fork --mount-proc --cgroup --uts --ipc --kill-child bash -c "$init" "$name"
+exec $unshare bash -c "$init" "$name"
 """
+_UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--cgroup", "--uts", "--ipc", "--kill-child")
 # bash as the first process takes the place of init for the orphans of its host: it waits for each that ends.
 _INIT = """
 set -e
@@ -93,7 +94,7 @@ def need_hosts(*programs: str) -> None:
     """Leave a test out where there can be no such host with these programs; fail if they have to be there."""
     if reason := _why_none():
         pytest.skip(reason=reason)
-    if absent := [name for name in ("unshare", "setpriv", "bash", *programs) if program(name) is None]:
+    if absent := [name for name in ("setpriv", "bash", *programs) if program(name) is None]:
         reason = f"no {' and no '.join(absent)} on this machine"
         if os.environ.get("FLEETPMAP_REQUIRE_SSHD") == "1":
             pytest.fail(f"FLEETPMAP_REQUIRE_SSHD=1, but {reason}")
@@ -101,11 +102,15 @@ def need_hosts(*programs: str) -> None:
 
 
 def _why_none() -> str:
+    if program("unshare") is None:
+        return "no unshare on this machine"
     if os.geteuid() != 0:
         return "cgroups and namespaces take root"
     memory = hierarchies().get("memory")
     if memory is None or not os.access(memory, os.W_OK):
         return "no memory controller of cgroup v1 on this machine in which cgroups may be made"
+    if subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode != 0:
+        return "namespaces are not allowed here"
     return ""
 
 
@@ -137,7 +142,7 @@ class RealHost:
         self.name = name
         self.directory = directory
         self._address, self._sshd = address, sshd
-        self._tops = {kind: place / f"fleetpmap-{os.getpid()}-{name}" for kind, place in hierarchies().items()}
+        self._tops = {kind: place / f"{directory.parent.name}-{name}" for kind, place in hierarchies().items()}
         directory.mkdir(mode=0o755)
         self._make("/init.scope")
         environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/"}
@@ -145,7 +150,8 @@ class RealHost:
         with self._log.open("wb") as log:
             self._init = subprocess.Popen(
                 ["bash", "-c", _ENTER, "bash", *self._tops.values()],
-                env=environment | {"init": _INIT, "name": name, "hierarchies": " ".join(self._tops)},
+                env=environment
+                | {"init": _INIT, "name": name, "hierarchies": " ".join(self._tops), "unshare": " ".join(_UNSHARE)},
                 cwd=directory,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
