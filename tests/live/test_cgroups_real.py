@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetpmap.processes import Selection
 from fleetpmap.wire import CgroupMemory
 from real_hosts import Fleet, need_hosts, running, wait_until
 from sshd import Sshd
@@ -65,7 +67,10 @@ def file_on_disk(path: Path, size: int) -> Path:
 
 
 def test_page_cache_under_a_limit(box: Fleet):
-    """A cgroup filled by reading a file: its figures are memory.stat's within 5 %, and an ancestor's limit is named."""
+    """A cgroup filled by reading a file: its figures are memory.stat's within 5 %, and an ancestor's limit is named.
+
+    A sentence beside the services says the same.
+    """
     [host] = box.hosts
     path = "/shop.slice/shop.service"
     file, done = file_on_disk(host.directory / "200M", 200 * MIB), host.directory / "done"
@@ -82,6 +87,18 @@ def test_page_cache_under_a_limit(box: Fleet):
     assert found.anon_kib == pytest.approx(anon_kib, rel=0.05)
     assert found.current_kib == pytest.approx(cache_kib + anon_kib, rel=0.05)
     assert (found.limit_kib, found.limit_path) == (400 * 1024, "/shop.slice")
+    [note] = json.loads(box.run("--all", "--view", "services", "--format", "json"))["notes"]
+    sentence = re.fullmatch(
+        r"shop\.service on box: (\S+)M charged, (\S+)M in its process; (\S+)M page cache.*; "
+        r"limit 400\.0M \((\S+)%\), of shop\.slice",
+        note,
+    )
+    assert sentence, note
+    charged_mib, mapped_mib, cache_mib, share = map(float, sentence.groups())
+    assert charged_mib == pytest.approx((cache_kib + anon_kib) / 1024, rel=0.05)
+    assert mapped_mib == pytest.approx(anon_kib / 1024, rel=0.05)
+    assert cache_mib == pytest.approx(cache_kib / 1024, rel=0.05)
+    assert share == pytest.approx(100 * (cache_kib + anon_kib) / (400 * 1024), rel=0.05)
 
 
 def test_a_kill_for_memory_is_counted(box: Fleet):
@@ -186,3 +203,36 @@ def test_the_charge_of_every_runtimes_cgroup(box: Fleet, runtimes: dict[str, set
     for path in runtimes:
         assert found[path].processes == 2, path
         assert found[path].current_kib > 0
+
+
+def selected(box: Fleet, **words: str) -> set[int]:
+    """Return the pids that a selection chooses."""
+    return {process.pid for process in box.collect(Selection(**words)).processes}
+
+
+def test_an_id_or_a_name_selects_one_container(box: Fleet, runtimes: dict[str, set[int]]):
+    """The id that `docker ps` prints, and the name of a container, select its processes and no others."""
+    for path, pids in runtimes.items():
+        label, _ = SPELLINGS[path]
+        names = {label.rpartition(":")[2]} if label else set()
+        for word in names | {match[:12] for match in re.findall("[0-9a-f]{64}", path)}:
+            assert selected(box, container=word) == pids, (path, word)
+
+
+def test_a_uid_or_a_name_selects_one_pod(box: Fleet, runtimes: dict[str, set[int]]):
+    """The name of a pod, with its namespace, or the beginning of its uid selects its processes and no others."""
+    for path, pids in runtimes.items():
+        _, of_pod = SPELLINGS[path]
+        if of_pod:
+            assert selected(box, pod=of_pod if "/" in of_pod else of_pod[:8]) == pids, path
+
+
+def test_an_id_that_begins_two_is_refused(box: Fleet, runtimes: dict[str, set[int]]):
+    """The first digits of two containers' ids select neither: both are named."""
+    twin = id_of("docker")[:8] + id_of("twin")[8:]
+    box.hosts[0].start(f"/docker/{twin}", "sleep", "infinity")
+    [host] = box.collect(Selection(container=twin[:8])).hosts
+    assert host.failure is not None
+    assert short("docker") in host.failure.message
+    assert twin[:12] in host.failure.message
+    assert selected(box, container=short("docker")) == runtimes[f"/docker/{id_of('docker')}"]

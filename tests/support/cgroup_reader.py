@@ -37,6 +37,13 @@ def smaps_sums(pid: int) -> dict[str, int]:
     }
 
 
+def started(pid: int) -> float:
+    """Compute when a process started, in seconds since 1970, from the time of boot in /proc/stat."""
+    [boot] = [line.split()[1] for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime ")]
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[19]
+    return int(boot) + int(ticks) / 100
+
+
 def pid_on_host(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"^NSpid:.*\s(\d+)$", status, re.MULTILINE)[1])
@@ -80,6 +87,8 @@ def usages(root: Path) -> dict[str, dict[str, object]]:
         sums = [smaps_sums(pid) for pid in pids]
         found[path_on_host(directory, root)] = {
             "pids": sorted(map(pid_on_host, pids)),
+            "started": min(map(started, pids)),
+            "newest": max(map(started, pids)),
             **{key: sum(each[key] for each in sums) for key in sums[0]},
             **charged(directory, root),
         }
