@@ -31,10 +31,11 @@ CASES = (
 
 
 @contextlib.contextmanager
-def processes(count: int) -> Iterator[None]:
+def processes(count: int) -> Iterator[list[int]]:
+    """Start so many, and yield their pids."""
     started = [subprocess.Popen(["sleep", "infinity"]) for _ in range(count)]
     try:
-        yield
+        yield [process.pid for process in started]
     finally:
         for process in started:
             process.kill()
@@ -50,7 +51,7 @@ def spent_ms(request: Request, shell: str) -> float:
     """CPU of one listing."""
     script = render(request)
     decoder = Decoder(script, host="here")
-    before = _children_s()
+    before = children_s()
     with subprocess.Popen([shell, "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as probe:
         if probe.stdin is None or probe.stdout is None:
             sys.exit("no pipes to the shell")
@@ -60,10 +61,11 @@ def spent_ms(request: Request, shell: str) -> float:
         probe.stdin.write(script.quit_line())
         probe.stdin.close()
         probe.stdout.read()
-    return (_children_s() - before) * 1000
+    return (children_s() - before) * 1000
 
 
-def _children_s() -> float:
+def children_s() -> float:
+    """Return the CPU time of all children that were waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -130,7 +130,8 @@ class Sshd:
         for process in self._processes:
             process.wait(timeout=10)
 
-    def _start(self, addresses: Sequence[str], settings: str) -> subprocess.Popen[bytes]:
+    def config_for(self, addresses: Sequence[str], settings: str = "") -> Path:
+        """A configuration by which an sshd listens there with our keys; `settings` come before ours."""
         lines = [
             *(f"ListenAddress {address}:{self.port}" for address in addresses),
             "MaxStartups 200",  # the one option of which sshd takes the last value it finds
@@ -146,7 +147,10 @@ class Sshd:
             "UseDNS no",
             "MaxSessions 200",
         ]
-        config = self._write(f"sshd_config_{addresses[0]}", "\n".join(lines) + "\n")
+        return self._write(f"sshd_config_{addresses[0]}", "\n".join(lines) + "\n")
+
+    def _start(self, addresses: Sequence[str], settings: str) -> subprocess.Popen[bytes]:
+        config = self.config_for(addresses, settings)
         log = self._directory / f"sshd_{addresses[0]}.log"
         program = shutil.which("sshd", path=_PATH)
         assert program is not None  # sshd insists on being called by its absolute path
