@@ -82,7 +82,7 @@ _COLUMN_IS = {
     "banner_ms": "milliseconds that the step took; empty where it failed, or nobody could tell",
     "column": "our name of the field",
     "command": "the whole command line; the name in brackets where there is none",
-    "container": "`RUNTIME:NAME`, or the first 12 digits of the id where the name is not known; none: `-`, empty in csv",
+    "container": "`RUNTIME:NAME`, or the first 12 digits of its id if the name is unknown; none: `-`, empty in csv",
     "compression": "`gzip`, or `plain` where the host has none",
     "deleted": "the file was unlinked, so it is still there only because it is mapped",
     "drift": "how the processes of a service [differ](../concepts/services.md#drift); empty if they do not",
