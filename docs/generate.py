@@ -45,6 +45,7 @@ from fleetpmap.transport.ssh.packets import FREE, FREE_PER_S, HANDSHAKE_LIMIT, P
 from fleetpmap.transport.ssh_config import CONNECT_TIMEOUT_S
 from fleetpmap.transport.ssh_config.keywords import ROWS
 from fleetpmap.wire import DECODED_LIMIT, PROCESS_LIMIT, Limits
+from fleetpmap.wire.accounting import CGROUPS_LIMIT
 from fleetpmap.wire.decoder import NOISE_LIMIT
 from fleetpmap.wire.phase import IN_MEMORY
 from fleetpmap.wire.section_readers import PROCESSES_LIMIT
@@ -342,6 +343,7 @@ def limits() -> str:
         ("smaps kept of one host, and of one process; beyond it processes are `cut`", f"{PROCESS_LIMIT >> 20} MiB"),
         ("mappings read of one host; beyond it processes are `cut`", f"{MAPPINGS_LIMIT:,}, of {FILES_LIMIT:,} files"),
         ("list of processes of one host", f"{Limits().listing >> 20} MiB, {PROCESSES_LIMIT:,} processes"),
+        ("cgroups of one host, with those above them", f"{CGROUPS_LIMIT:,}"),
         ("answer that waits in memory, and not in a temporary file without a name", f"{IN_MEMORY >> 20} MiB"),
         ("data on its way over one connection: its window", f"{WINDOW >> 20} MiB"),
         ("output that comes while we send, beside as much as was sent", f"{BACKLOG_LIMIT >> 20} MiB"),
