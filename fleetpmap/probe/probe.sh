@@ -425,7 +425,7 @@ control_groups() {
         case $group in '' | */../* | */.. | *[!A-Za-z0-9._@:\\+=,~/-]*) continue ;; esac
         case $groups in *" $group "*) continue ;; esac
         groups="$groups$group "
-        container_ids "$path"
+        container_ids "/$group" # $path is empty after the last line
         if [ -e "$group/memory.current" ]; then
             for name in current peak max high swap.current swap.max stat events pressure; do
                 limits="$limits $group/memory.$name"
