@@ -33,6 +33,7 @@ from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Proc
 from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_table
 from fleetpmap.snapshot_file.metadata import from_json, to_json
 from fleetpmap.table import with_unreadable, without_unreadable
+from fleetpmap.units import KIB
 from fleetpmap.version import __version__
 from fleetpmap.wire import CgroupMemory, HostMemory, Pressure, Resident
 from fleetpmap.wire.accounting import OOM_SCORES, SIZE_LIMIT
@@ -244,7 +245,7 @@ def _has_possible_numbers(process: Process) -> bool:
     in_range = 0 <= process.pid < 2**31 and 0 <= process.start_ticks < 2**63 and -1 <= process.rss_kib < 2**53
     has_score = process.oom_score_adj is None or process.oom_score_adj in OOM_SCORES
     sizes = _numbers(process.resident)
-    return in_range and min(unsigned) >= 0 and has_score and all(0 <= size < SIZE_LIMIT for size in sizes)
+    return in_range and min(unsigned) >= 0 and has_score and all(0 <= size <= SIZE_LIMIT // KIB for size in sizes)
 
 
 def _numbers(*measured: HostMemory | CgroupMemory | Resident | Pressure | None) -> Iterator[float]:

@@ -138,7 +138,7 @@ def test_listed_processes_that_a_run_would_leave_out():
         host("b", process(5, "x", status="skipped", reason=over)),
     )
     assert notes_on_listed(fleet) == (
-        "run leaves out 1 denied process: 8 on a (why not)",
+        "run reads only RSS and swap of 1 denied process: 8 on a (why not)",
         f"run leaves out 1 skipped process: 5 on b ({over})",
     )
 

@@ -42,7 +42,7 @@ def test_a_row_per_process():
 def test_what_a_run_would_leave_out():
     """The same sentence as in a run, with the reason and the remedy."""
     assert ps(snapshot(host("web-01", NGINX, API))).notes == (
-        "run leaves out 1 denied process: 977 on web-01 (run with --sudo to read it)",
+        "run reads only RSS and swap of 1 denied process: 977 on web-01 (run with --sudo to read it)",
     )
 
 

@@ -24,7 +24,7 @@ from fleetpmap.report import VIEWS, ViewOptions, hosts, mappings, page
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot
 from fleetpmap.snapshot_file import load_snapshot, write_snapshot
 from fleetpmap.wire import Capabilities, CgroupMemory, HostMemory, Pressure, Resident
-from snapshots import RUN, failed, host, mapping, process, small_fleet, snapshot
+from snapshots import RUN, failed, host, mapping, process, small_fleet, snapshot, unreadable
 from test_mixed_fleet import fleet as mixed_fleet  # noqa: F401  # a fixture: one host of each kernel
 
 pl = pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
@@ -141,8 +141,8 @@ def _services() -> Snapshot:
     whole = {"unit": "b\\x2dc.service", "slice": "shop.slice", "container": "docker:web", "pod": "prod/web-1"}
     whole |= {"service": "prod/web", "cgroup": GROUP.path, "started": 1764434123.25, "oom_score_adj": -1000}
     whole |= {"resident": Resident(4800, 1200, 3400, 200, 64, 5000)}
-    first = host("a", process(1, "x", mapping(Rss=4)), process(2, "y", status="denied"))
-    known = [replace(first.processes[0], **whole), replace(first.processes[1], resident=Resident(96), service="y")]
+    first = host("a", process(1, "x", mapping(Rss=4)), unreadable(2, "y", 96, None))
+    known = [replace(first.processes[0], **whole), replace(first.processes[1], service="y")]
     memory = HostMemory(2017104, None, 0, 1047932, PRESSURE)
     bare = CgroupMemory("/", None, None, None, is_unlimited=True, limit_path="")
     can = Capabilities(0, "6.1.0", 4096, "", "", "gnu", "gzip", 7, booted=1764000000.5)
