@@ -230,8 +230,6 @@ def test_denied_process_says_sudo(sshd_of_fifty, doctor, account):
     assert f"run reads only RSS and swap of 1 denied process: {target.pid} on well {remedy}\n" in done.stderr
     found = rf"run reads only RSS and swap of \d+ denied process(es)?: .* on well {re.escape(remedy)}\n"
     assert re.search(found, listed.stderr)
-        rf"run reads only RSS and swap of \d+ denied process(es)?: .* on well {re.escape(remedy)}\n", listed.stderr
-    )
     assert re.search(r"1 of 1 host answered; \d+ of \d+ processes would be read, [1-9]\d* denied", listed.stderr)
     assert listed.returncode == 0
 
