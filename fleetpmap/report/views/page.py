@@ -6,12 +6,14 @@ restart. It is for reading: of a long table it holds the largest rows, and `(N m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
 from fleetpmap.catalogue import ViewOptions, keys_of
+from fleetpmap.report.grouping import mapped
 from fleetpmap.report.model import Report
+from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label
 from fleetpmap.report.views.compare import compare
 from fleetpmap.report.views.hosts import hosts
@@ -45,6 +47,7 @@ def _parts(snapshot: Snapshot, options: ViewOptions) -> Mapping[str, Report]:
     The services are among them if every process was asked for.
     """
     by_service = keys_of("services", options.by)
+    said = frozenset(notes_on(mapped(snapshot)))  # merged and hosts say the same of all processes
     compared = partial(compare, snapshot, options.metric, per_process=options.per_process, baseline=options.baseline)
     first = {"services": _of_most(MOST_ROWS, lambda shape: services(snapshot, by_service, shape))}
     return {
@@ -53,10 +56,16 @@ def _parts(snapshot: Snapshot, options: ViewOptions) -> Mapping[str, Report]:
         "kinds_of_hosts": merged(snapshot, ("host", "kind")),
         "merged": _of_most(MOST_ROWS, lambda shape: merged(snapshot, options.by, shape)),
         "hosts": _of_most(MOST_ROWS, lambda shape: hosts(snapshot, shape)),
-        "compare": _of_most(MOST_COMPARED, lambda shape: compared(shape=shape)),
+        "compare": _without(said, _of_most(MOST_COMPARED, lambda shape: compared(shape=shape))),
         "processes": _of_most(MOST_ROWS, lambda shape: processes(snapshot, shape)),
-        "stale": _of_most(MOST_ROWS, lambda shape: stale(snapshot, all_deleted=options.all_deleted, shape=shape)),
+        "stale": _without(
+            said, _of_most(MOST_ROWS, lambda shape: stale(snapshot, all_deleted=options.all_deleted, shape=shape))
+        ),
     }
+
+
+def _without(notes: Collection[str], report: Report) -> Report:
+    return replace(report, notes=tuple(note for note in report.notes if note not in notes))
 
 
 def _of_most(rows: int, view: Callable[[Shape], Report]) -> Report:
