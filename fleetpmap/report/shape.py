@@ -38,8 +38,8 @@ class Shape:
     """The values of --sort, --top and --columns. The suffix `_kib` of a column may be left out."""
 
     sort: str | None = None
-    """Column to sort by: sizes and counts descending, flags yes first, all others ascending, unknown last. None: the
-    order of the view."""
+    """Column to sort by: sizes and counts descending, differences by magnitude, flags yes first, all others ascending,
+    unknown last. None: the order of the view."""
     top: int | None = None
     """Number of rows kept: the first by `sort`, or the largest. None and 0: all."""
     columns: tuple[str, ...] | None = None
@@ -127,11 +127,12 @@ def together(columns: Sequence[Column]) -> IntArray:
 
 
 def _sizes_of(column: Column) -> IntArray:
-    """Return the sizes of a column, _BELOW_ALL for unknown ones."""
+    """Return the sizes of a column, of differences the magnitude; _BELOW_ALL for unknown ones."""
     if isinstance(column.values, np.ndarray):
         values = _ints(column.values)
         return np.where(values == NULL, _BELOW_ALL, values)
-    return np.array([cell if isinstance(cell, int) else _BELOW_ALL for cell in column.cells()], dtype=np.int64)
+    size = abs if column.unit == "delta" else int
+    return np.array([size(cell) if isinstance(cell, int) else _BELOW_ALL for cell in column.cells()], dtype=np.int64)
 
 
 def _largest_by(table: Table) -> str:
