@@ -77,7 +77,7 @@ def sort_keys(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _columns(ctx: typer.Context) -> Iterable[str]:
     report = ctx.info_name if ctx.info_name in _COLUMNS else str(ctx.params.get("view") or "summary")
-    by = str(ctx.params.get("by") or "mapping").split(",") if report in MERGING_VIEWS else []
+    by = str(ctx.params.get("by") or "mapping").split(",") if report in (*MERGING_VIEWS, "diff") else []
     return (*_COLUMNS.get(report, ()), *by)
 
 

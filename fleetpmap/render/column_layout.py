@@ -26,7 +26,7 @@ _TELLING = (
     *("perms", "kind", "status", "pid", "absent"),
     *("pss_kib", "hugetlb_kib", "since_start_kib", "trend", "rss_kib", "share", "uss_kib", "command", "start"),
     "swap_kib",
-    *("processes", "dirty_kib", "size_kib", "new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
+    *("processes", "dirty_kib", "size_kib", "growth_each_kib", "new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
     *("hosts", "mappings", "swap_pss_kib"),
 )
 """Columns by importance, the most important first; columns that are not listed are left out before these, from the
