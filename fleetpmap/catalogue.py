@@ -225,9 +225,13 @@ REPORTS = (
     ),
     ReportKind(
         "diff",
-        "one [mapping, kind, process or host](../guides/over-time.md) that changed",
+        "one combination of the `--by` keys that [changed](../guides/over-time.md)",
         "What changed",
         "diff",
+        columns=(
+            *("hosts", "processes", "old_processes", "restarted", "old_kib", "new_kib", "growth_kib"),
+            *("growth_each_kib", "growth_kib_per_hour", "status"),
+        ),
         streams=True,
     ),
 )

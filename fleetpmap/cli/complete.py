@@ -78,7 +78,8 @@ def sort_keys(ctx: typer.Context, incomplete: str) -> list[str]:
 def _columns(ctx: typer.Context) -> Iterable[str]:
     report = ctx.info_name if ctx.info_name in _COLUMNS else str(ctx.params.get("view") or "summary")
     by = tuple(str(ctx.params.get("by") or "mapping").split(","))
-    by = keys_of(report, by) if report in MERGING_VIEWS else ()
+    if report != "diff":
+        by = keys_of(report, by) if report in MERGING_VIEWS else ()
     return (*_COLUMNS.get(report, ()), *by)
 
 

@@ -28,15 +28,6 @@ class Per(StrEnum):
     process = "process"
 
 
-class Growing(StrEnum):
-    """--by of diff."""
-
-    mapping = "mapping"
-    kind = "kind"
-    process = "process"
-    host = "host"
-
-
 class HostKey(StrEnum):
     """--host-key."""
 

@@ -31,6 +31,7 @@ _BAR = Style(color="cyan")
 _STATUS_STYLES = {
     **dict.fromkeys(("ok", "read"), _GOOD),
     **dict.fromkeys(("partial", "denied", "skipped", "cut", "unsupported"), _WARN),
+    **dict.fromkeys(("grown", "shrunk", "new", "restarted", "same"), Style()),
     **dict.fromkeys(("no-match", "not-asked", "gone", "reused", "kernel", "zombie", "empty", ""), _DIM),
 }
 """Styles of statuses; any other status is a host's failure."""

@@ -136,6 +136,42 @@ def by_process(texts: Iterable[str | None], table: MappingTable) -> Coded:
     return Coded(column.codes[table.process], column.names)
 
 
+def key_of_rows(snapshot: Snapshot, key: str) -> Coded:
+    """Return the key of every mapping."""
+    table = snapshot.table
+    match key:
+        case "host":
+            return by_process((process.host for process in snapshot.processes), table)
+        case "process":
+            return by_process((process.name for process in snapshot.processes), table)
+        case "service" | "unit" | "container" | "pod" | "slice":
+            return by_process((getattr(process, key) for process in snapshot.processes), table)
+        case "user":
+            return by_process((owner(process) for process in snapshot.processes), table)
+        case "path":
+            return proper_paths(table)
+        case "perms":
+            return table.perms
+        case "kind":
+            return table.kind
+        case _:
+            return table.mapping
+
+
+def grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the group of every mapping, and the first mapping of every group.
+
+    Two keys with the codes [0, 0, 1] and [2, 2, 2] give the groups [0, 0, 1] and the first rows [0, 2].
+    """
+    group: NDArray[np.intp] = np.zeros(len(keys[0]), dtype=np.intp)
+    for key in keys:
+        # np.unique renumbers the groups from 0 after each key, so that the product cannot overflow 64 bits.
+        # Null (-1) is a value like the others: the + 1 makes it 0.
+        combined = group * (len(key.names) + 1) + key.codes + 1
+        _, first_row, group = np.unique(combined, return_index=True, return_inverse=True)
+    return group, first_row
+
+
 def plain_paths(table: MappingTable) -> Coded:
     """Return each mapping's path without the kernel's ` (deleted)`; `[anon]` for a mapping without a path."""
     return _rewritten(table.path, lambda path: path.removesuffix(DELETED) or ANON)

@@ -39,8 +39,8 @@ class Shape:
     """The values of --sort, --top and --columns. The suffix `_kib` of a column may be left out."""
 
     sort: str | None = None
-    """Column to sort by: sizes and counts descending, flags yes first, all others ascending, unknown last. None: the
-    order of the view."""
+    """Column to sort by: sizes and counts descending, differences by magnitude, flags yes first, all others ascending,
+    unknown last. None: the order of the view."""
     top: int | None = None
     """Number of rows kept: the first by `sort`, or the largest. None and 0: all."""
     columns: tuple[str, ...] | None = None
@@ -135,16 +135,21 @@ def together(columns: Sequence[Column]) -> IntArray:
 
 
 def _sizes_of(column: Column) -> IntArray:
-    """Return the sizes of a column, _BELOW_ALL for unknown ones."""
+    """Return the sizes of a column, of differences the magnitude; _BELOW_ALL for unknown ones."""
     if isinstance(column.values, np.ndarray):
         values = _ints(column.values)
         return np.where(values == NULL, _BELOW_ALL, values)
-    return np.array([_size(cell) for cell in column.cells()], dtype=np.int64)
+    size = _magnitude if column.unit == "delta" else _size
+    return np.array([size(cell) for cell in column.cells()], dtype=np.int64)
 
 
 def _size(cell: Cell) -> int:
     """Return a cell as a whole number; a percent, which has one digit after the point, in tenths."""
     return round(cell * 10) if isinstance(cell, float) else cell if isinstance(cell, int) else _BELOW_ALL
+
+
+def _magnitude(cell: Cell) -> int:
+    return abs(cell) if isinstance(cell, int) else _BELOW_ALL
 
 
 def _largest_by(table: Table) -> str:

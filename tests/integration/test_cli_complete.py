@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.catalogue import REPORTS
-from fleetpmap.report import column_names, fields, ps
+from fleetpmap.report import column_names, diff, fields, ps
 from program import BARE, fleetpmap
 from snapshots import small_fleet
 
@@ -153,5 +153,7 @@ def test_the_names_offered_are_those_of_the_reports():
     for view in ("hosts", "processes"):
         assert offered[view] == column_names(view)
     assert set(offered["mappings"]) < set(column_names("mappings"))
+    compared = diff(small_fleet(), small_fleet()).tables[0]
+    assert {*offered["diff"], "mapping"} == {column.name for column in compared.columns}
     assert offered["fields"] == tuple(column.name for column in fields().tables[0].columns)
     assert offered["ps"] == tuple(column.name for column in ps(small_fleet()).tables[0].columns)

@@ -117,12 +117,12 @@ def test_diff_of_files_and_a_dataset(tmp_path: Path):
     _save(f"{tmp_path}/data/")
     done = fleetpmap("diff", f"{tmp_path}/a.parquet", f"{tmp_path}/data", "--by", "host", "--metric", "rss")
     assert done.returncode == 3
-    assert [line.split()[:2] for line in done.stdout.splitlines()[1:5]] == [
-        ["db-01", "same"],
-        ["old-01", "same"],
-        ["web-01", "same"],
-        ["web-02", "same"],
+    assert [line.split()[-2:] for line in done.stdout.splitlines()[1:4]] == [
+        ["unknown", "web-03"],
+        ["unknown", "web-04"],
+        ["unknown", "web-05"],
     ]
+    assert "nothing changed in 3 rows, 3 processes on 3 hosts" in done.stderr
     assert "web-[03-05]: no answer, so it is unknown whether anything grew there" in done.stderr
 
 
@@ -135,6 +135,21 @@ def test_diff_of_two_selections(tmp_path: Path):
         f"the old run looked for --pid {os.getpid()}, the new one for --pid {os.getpid()} --newest: "
         "processes that only one of them looked for are listed as new or gone, even if nothing changed"
     )
+
+
+def test_diff_by_several_keys(tmp_path: Path):
+    """The keys of run, and no others; the changes within the noise floor on request."""
+    _save(f"{tmp_path}/a.parquet")
+    two = (f"{tmp_path}/a.parquet", f"{tmp_path}/a.parquet")
+    done = fleetpmap("diff", *two, "--by", "host,service,kind", "--all-changes", "--format", "csv")
+    assert done.stdout == (
+        "hosts,processes,old_processes,restarted,old_kib,new_kib,growth_kib,growth_each_kib,growth_kib_per_hour,"
+        "host,service,kind,status\n"
+    )
+    done = fleetpmap("diff", *two, "--by", "pids")
+    assert done.returncode == 2
+    assert '--by: there is no key "pids"' in done.stderr
+    assert "the keys are host, service" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -40,19 +40,20 @@ os.truncate(memfd, 512 << 20)
 mapped = mmap.mmap(memfd, 512 << 20)
 
 def grow(chunk):
-    if how == "heap":
-        ctypes.memset(libc.malloc(CHUNK), 1, CHUNK)
-    else:
+    if how == "memfd":
         mapped[chunk * CHUNK : (chunk + 1) * CHUNK] = bytes([1]) * CHUNK
+    else:
+        ctypes.memset(libc.malloc(CHUNK), 1, CHUNK)
 
-for chunk in range(64):
+first = int(os.environ["CHUNKS"])
+for chunk in range(first):
     grow(chunk)
 print("ready", flush=True)
 if how == "steady":
     signal.pause()
-began, chunk = time.monotonic(), 64
+began, chunk = time.monotonic(), first
 while True:
-    if (chunk - 64) * CHUNK < (time.monotonic() - began) * (1 << 20):
+    if (chunk - first) * CHUNK < (time.monotonic() - began) * (1 << 20):
         grow(chunk)
         chunk += 1
     else:
@@ -61,9 +62,11 @@ while True:
 
 
 @contextlib.contextmanager
-def _running(name: str, how: str) -> Iterator[int]:
+def _running(name: str, how: str, *, mib: int = 4) -> Iterator[int]:
+    """Start a process that holds `mib` MiB, and grows or not."""
     argv = [sys.executable, "-S", "-c", _PROGRAM, name, how]
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=os.environ | _HEAP)
+    environment = os.environ | _HEAP | {"CHUNKS": str(mib * 16)}
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -99,18 +102,43 @@ def test_two_leaks_and_a_restart(tmp_path: Path):
             output, errors = watch.communicate(timeout=120)
     assert watch.returncode == 0, errors
     assert len(output.splitlines()) == 6
-    done = fleetpmap("diff", f"{data}@first", f"{data}@last", "--format", "json")
+    done = fleetpmap("diff", f"{data}@first", f"{data}@last", "--by", "host,process,mapping", "--format", "json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
+    (seconds,) = (float(found[1]) for note in report["notes"] if (found := re.search(r"^from .* ([\d.]+) s$", note)))
     rows = {(row["pid"], row["mapping"]): row for row in report["rows"]}
     for leak in ((heap, "[heap]"), (memfd, "/memfd:leak")):
         assert rows[leak]["status"] == "grown"
-        assert rows[leak]["growth_kib_per_hour"] / 3600 == pytest.approx(KIB_A_SECOND, rel=0.1)
+        assert rows[leak]["growth_kib"] / seconds == pytest.approx(KIB_A_SECOND, rel=0.1)
+        assert rows[leak]["growth_kib_per_hour"] is None  # of twenty seconds
     assert {row["status"] for (pid, _), row in rows.items() if pid == after} <= {"restarted"}
     first, second, third = report["findings"]
     assert {sentence.partition(" grew by ")[0] for sentence in (first, second)} == {
-        f"local: [heap] of {NAME}h (pid {heap})",
-        f"local: /memfd:leak of {NAME}m (pid {memfd})",
+        f"{NAME}h on local (pid {heap}): [heap]",
+        f"{NAME}m on local (pid {memfd}): /memfd:leak",
     }
     assert all(re.search(r"in \d+(\.\d)? s, (1\.[01]M|9\d\dK|10\d\dK) a second$", one) for one in (first, second))
-    assert third.startswith(f"local: {NAME}s (pid {before}) was restarted as pid {after}: ")
+    assert third.startswith(f"{NAME}s on local: 1 process restarted (pid {before}, now {after}); ")
+
+
+def test_a_deploy_of_workers(tmp_path: Path):
+    """Four workers of one name end, and four larger ones begin: one row, one sentence, one screen."""
+    runs = [str(tmp_path / f"{when}.parquet") for when in ("before", "after")]
+    words = ("-H", "local", "--match", f"^{NAME}w", "--view", "hosts", "--format", "csv")
+    for run, mib in zip(runs, (4, 20), strict=True):
+        with contextlib.ExitStack() as workers:
+            for _ in range(4):
+                workers.enter_context(_running(f"{NAME}w", "steady", mib=mib))
+            assert fleetpmap("run", *words, "--save", run).returncode == 0
+    done = fleetpmap("diff", *runs, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    (heap,) = (row for row in report["rows"] if row["mapping"] == "[heap]")
+    assert report["rows"][0] == heap
+    assert (heap["status"], heap["processes"], heap["restarted"]) == ("restarted", 4, 4)
+    assert heap["growth_each_kib"] == pytest.approx(16 << 10, rel=0.02)
+    assert all(abs(row["growth_kib"]) > 64 for row in report["rows"])
+    (sentence,) = report["findings"]
+    assert re.fullmatch(
+        rf"{NAME}w on local: 4 processes restarted; \d+(\.\d)?M → \d+M each, \+16M in \[heap\]", sentence
+    )

@@ -13,6 +13,7 @@ from typing import Any
 
 from typer.main import get_command
 
+from fleetpmap.catalogue import merge_keys
 from fleetpmap.cli.app import app
 from fleetpmap.cli.deliver import deliver, print_notes
 from fleetpmap.cli.inputs import selection_from
@@ -35,7 +36,7 @@ _NOT_SELECTING = frozenset({"all", "max_rss", "max_rss_sum"})
 
 
 def diff(two: TwoArguments, what: DiffOptions, shape: ShapeOptions, to: OutputOptions, talk: TalkOptions) -> int:
-    """Show what grew between two stored runs: by mapping, kind, process or host."""
+    """Show what grew between two stored runs: by mapping, or by host, service and the other keys of --by."""
     from fleetpmap.cli.confined import reader
     from fleetpmap.cli.storage import snapshot_from
 
@@ -44,6 +45,7 @@ def diff(two: TwoArguments, what: DiffOptions, shape: ShapeOptions, to: OutputOp
     from fleetpmap.report import diff as diff_report
 
     plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human), to, report="diff")
+    keys = merge_keys(what.by)
     columns = None if shape.columns is None else column_list(shape.columns)
     every_process = selection_from(ProcessOptions(), required=False)
     old, new = (snapshot_from([path], every_process, "", child) for path in (two.old, two.new))
@@ -51,8 +53,9 @@ def diff(two: TwoArguments, what: DiffOptions, shape: ShapeOptions, to: OutputOp
     report = diff_report(
         old,
         new,
-        what.by.value,
+        keys,
         f"{what.metric}_kib",
+        all_changes=what.all_changes,
         shape=Shape(shape.sort, shape.top, columns),
         looked_for=selections,
     )

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from fleetpmap.catalogue import BY_RANK
-from fleetpmap.cli.option_values import Growing, Metric, seconds, whole_number
+from fleetpmap.catalogue import BY_RANK, KEYS
+from fleetpmap.cli import complete
+from fleetpmap.cli.option_values import Metric, seconds, whole_number
 from fleetpmap.cli.options.panels import RUNNING, SHOW, option
 from fleetpmap.cli.options.where import Save
 
@@ -42,10 +43,20 @@ class TwoArguments:
 class DiffOptions:
     """Options of diff: the rows and the size that it compares."""
 
-    by: Annotated[Growing, _show("--by WHAT", f"The rows to compare: {', '.join(Growing)}.")] = Growing.mapping
+    by: Annotated[
+        str,
+        _show(
+            "--by KEYS",
+            f"Merge by {', '.join(KEYS)}; comma-separated. Default: mapping.",
+            autocompletion=complete.by_keys,
+        ),
+    ] = "mapping"
     metric: Annotated[
         Metric, _show("--metric METRIC", f"The size to compare: {', '.join(size.name for size in BY_RANK)}.")
     ] = "pss"
+    all_changes: Annotated[
+        bool, _show("--all-changes", "Also list the changes within the noise floor, which two runs always have.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from fleetpmap.catalogue import ViewOptions, merge_keys_of
 from fleetpmap.report.grouping import (
     HUGETLB,
-    by_process,
+    grouped,
     host_slots,
+    key_of_rows,
     mapping_counts,
-    owner,
     plain_paths,
-    proper_paths,
     share_metric,
     size_columns,
     sums_by,
@@ -53,8 +52,8 @@ class Merge:
     """
 
     def __init__(self, snapshot: Snapshot, by: Sequence[str]) -> None:
-        keys = {key: _key_of_rows(snapshot, key) for key in merge_keys_of(by)}
-        group, first_row = _grouped(list(keys.values()))
+        keys = {key: key_of_rows(snapshot, key) for key in merge_keys_of(by)}
+        group, first_row = grouped(list(keys.values()))
         names = {key: Coded(column.codes[first_row], column.names) for key, column in keys.items()}
         sizes = sums_by(snapshot.table, group, len(first_row))
         mappings, all_mappings = mapping_counts(snapshot.table, group, len(first_row))
@@ -108,42 +107,6 @@ def _number_of(values: IntArray) -> int | None:
     """Count the different values that are known; None if there are only unknown ones."""
     known = values[values != NULL]
     return None if len(values) > len(known) == 0 else len(distinct(known))
-
-
-def _key_of_rows(snapshot: Snapshot, key: str) -> Coded:
-    """Return the key of every mapping."""
-    table = snapshot.table
-    match key:
-        case "host":
-            return by_process((process.host for process in snapshot.processes), table)
-        case "process":
-            return by_process((process.name for process in snapshot.processes), table)
-        case "service" | "unit" | "container" | "pod" | "slice":
-            return by_process((getattr(process, key) for process in snapshot.processes), table)
-        case "user":
-            return by_process((owner(process) for process in snapshot.processes), table)
-        case "path":
-            return proper_paths(table)
-        case "perms":
-            return table.perms
-        case "kind":
-            return table.kind
-        case _:
-            return table.mapping
-
-
-def _grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the group of every mapping, and the first mapping of every group.
-
-    Two keys with the codes [0, 0, 1] and [2, 2, 2] give the groups [0, 0, 1] and the first rows [0, 2].
-    """
-    group: NDArray[np.intp] = np.zeros(len(keys[0]), dtype=np.intp)
-    for key in keys:
-        # np.unique renumbers the groups from 0 after each key, so that the product cannot overflow 64 bits.
-        # Null (-1) is a value like the others: the + 1 makes it 0.
-        combined = group * (len(key.names) + 1) + key.codes + 1
-        _, first_row, group = np.unique(combined, return_index=True, return_inverse=True)
-    return group, first_row
 
 
 def _order(sizes: dict[str, IntArray], mappings: IntArray, names: Sequence[Coded]) -> NDArray[np.intp]:

@@ -2,6 +2,9 @@
 
 difference        the view: both snapshots matched, summed and subtracted
 pairs             the processes of both, matched: same, restarted, new or gone; and notes on comparability
+cells             what each process has in each row, before and after
+noise             the noise floor: which changes count
+lives             what became of each process
 growth_findings   the sentences about growth, restarts, and processes that came or went
 """
 

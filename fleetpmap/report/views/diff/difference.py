@@ -1,258 +1,300 @@
-"""The view diff: sizes before and after, and their growth.   old, new ─► pairs ─► [difference] ─► Report
+"""The view diff: sizes before and after, and their growth.   old, new ─► pairs ─► cells ─► [difference] ─► Report
 
-There is a row for each mapping, kind, process or host with another size than before, by growth. Unchanged ones are
-counted in a note, and are in the totals. A host that cannot be compared is unknown, neither new nor gone.
+There is a row for each combination of the keys that changed by more than noise, the largest change first. What moved
+less, or not at all, is counted in a note, and is in the totals. A host that cannot be compared is unknown, neither new
+nor gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.catalogue import merge_keys_of
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.grouping import coded, mapped, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
-from fleetpmap.report.views.diff.growth_findings import Row, sentences, span
-from fleetpmap.report.views.diff.pairs import Pair, Pairs, comparability_notes, paired
-from fleetpmap.smaps import NULL
-from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.table import KERNEL_KEYS, METRICS, IntArray, concatenate, sums, total
+from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, rows_of, shaped
+from fleetpmap.report.views.diff.cells import Compared, Flags
+from fleetpmap.report.views.diff.growth_findings import sentences, short, span
+from fleetpmap.report.views.diff.lives import lives
+from fleetpmap.report.views.diff.noise import FLOOR_KIB, beyond_floor
+from fleetpmap.report.views.diff.pairs import comparability_notes, paired
+from fleetpmap.smaps import NULL, Coded
+from fleetpmap.snapshot import Snapshot
+from fleetpmap.table import KERNEL_KEYS, METRICS, IntArray, distinct, distinct_per_group, is_rollup, total
 
-By = Literal["mapping", "kind", "process", "host"]
-MOST_ROWS = 20
-"""Rows on a terminal, unless --top gives another number."""
-_HOUR_S = 3600
-_Figures = tuple[int | None, int | None, int | None]
-"""Size before, size after, growth, in KiB; None is unknown."""
+MOST_ROWS = 10
+"""Rows on a terminal, unless --top gives another number: with the sentences, they fill a screen of 24 lines."""
+_HOUR_S, _LEAST_S = 3600, 60
+"""A rate by the hour needs at least a minute between the runs."""
+_COUNTS = ("hosts", "processes", "old_processes", "restarted")
 
 
 def diff(
     old: Snapshot,
     new: Snapshot,
-    by: By = "mapping",
+    by: Sequence[str] = ("mapping",),
     metric: str = "pss_kib",
     *,
+    all_changes: bool = False,
     shape: Shape = AS_IT_IS,
     looked_for: tuple[str, str] = ("", ""),
 ) -> Report:
-    """Return a row for each mapping or kind (of a process), process or host that changed, the largest growth first.
+    """Return a row for each combination of the `by` keys that changed, the largest change first.
 
-    `metric`: one of METRICS. `looked_for`: the selections of the old and the new run, in words; empty if unknown.
-    Coverage and run are those of `new`.
+    `metric`: one of METRICS. `all_changes`: also the rows that moved within the noise floor. `looked_for`: the
+    selections of the old and the new run, in words; empty if unknown. Coverage and run are those of `new`.
 
     Raises:
-        UsageError: a column of `shape` that the table does not have; or `by` needs mappings and one run has only sums.
+        UsageError: a key that is not in KEYS; a column of `shape` that the table does not have; or `by` needs mappings
+            and one run has only sums.
     """
     old, new = mapped(old), mapped(new)
-    caveats = comparability_notes(old, new, by, looked_for)
-    difference = _Difference(old, new, by, metric)
-    table = difference.table()
-    brief = replace(shape, top=MOST_ROWS) if shape.top is None else shape
+    keys = merge_keys_of(by)
+    caveats = comparability_notes(old, new, keys, looked_for)
+    difference = _Difference(old, new, keys, metric, all_changes)
     report = Report(
         "diff",
-        (shaped(table, shape),),
+        (difference.table(shape),),
         (*caveats, *difference.notes()),
         new.coverage,
         new.run,
-        findings=sentences(difference.rows, difference.processes, difference.seconds),
+        findings=difference.findings(),
     )
-    return replace(report, brief=replace(report, tables=(shaped(table, brief),)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Sizes:
-    """One size of groups of mappings, before and after; each array has an element for each group."""
-
-    owner: NDArray[np.int64]
-    """Index of the process pair (in Pairs.pairs), or of the host (in Pairs.hosts), that has the mappings."""
-    parts: list[str | None]
-    """The mapping or the kind; None by process and by host."""
-    old: IntArray
-    """Sums before, KiB; NULL if the kernel lacks the metric."""
-    new: IntArray
-    """Sums after, KiB, likewise."""
-    old_there: NDArray[np.bool_]
-    """True if the group has a mapping before."""
-    new_there: NDArray[np.bool_]
-    """True if the group has a mapping after."""
+    brief = replace(shape, top=MOST_ROWS) if shape.top is None else shape
+    return replace(report, brief=replace(report, tables=(difference.table(brief, brief=True),)))
 
 
 class _Difference:
-    """Two snapshots, matched and summed."""
+    """Two snapshots, matched, summed and judged."""
 
-    def __init__(self, old: Snapshot, new: Snapshot, by: By, metric: str) -> None:
+    def __init__(self, old: Snapshot, new: Snapshot, by: tuple[str, ...], metric: str, all_changes: bool) -> None:
         self.seconds = (new.run.started - old.run.started).total_seconds()
         self._old, self._new, self._by, self._metric = old, new, by, metric
+        self._all_changes = all_changes
         self._pairs = paired(old, new)
-        self._sizes = _summed(old, new, self._pairs, by, metric)
-        rows = _rows(old, new, self._pairs, by, self._sizes)
-        self.rows = [row for row in rows if _is_shown(row, by)]
-        self._unchanged = sum(row.growth == 0 for row in rows) - sum(row.growth == 0 for row in self.rows)
-        self.rows.sort(key=lambda row: (row.status == "unknown", -(row.growth or 0), row.host, row.pid or 0))
-        self.processes = (
-            self.rows
-            if by == "process"
-            else _rows(old, new, self._pairs, "process", _summed(old, new, self._pairs, "process", metric))
-        )
+        self._compared = Compared(old, new, self._pairs)
+        self._cells = self._compared.cells(by, metric)
+        self._sums = self._cells.summed(metric)
+        self._growth = self._sums.growth
+        cells = self._cells
+        self._changed = cells.any(cells.changed) & beyond_floor(self._growth)
+        status = np.array([pair.status for pair in self._pairs.pairs], dtype="U9")[cells.pair]
+        self._of_old, self._of_new = (status != "new"), (status != "gone")
+        self._restarted, self._lived = (status == "restarted"), (status == "same")
+        self._order = self._ordered()
 
-    def table(self) -> Table:
-        """Return the rows that changed, with the totals of all that was compared."""
-        rows, by = self.rows, self._by
-        columns = [Column("host", "text", coded(row.host for row in rows))]
-        if by != "host":
-            columns.append(Column("pid", "number", [row.pid for row in rows]))
-            columns.append(Column("old_pid", "number", [row.old_pid for row in rows]))
-            columns.append(Column("name", "text", coded(row.name for row in rows)))
-        columns.append(Column("status", "text", coded(row.status for row in rows)))
-        columns += self._size_columns()
-        if by in ("mapping", "kind"):
-            columns.append(Column(by, "text", coded(row.part for row in rows)))
-        return Table("rows", tuple(columns), last="mapping" if by == "mapping" else None, measure=("growth_kib",))
+    def _ordered(self) -> Rows:
+        """Return the rows to show, the largest change first, unknown ones last; equal ones by their keys."""
+        known = self._sums.known
+        is_shown = known & ((self._growth != 0) if self._all_changes else self._changed)
+        if self._by == ("host",):
+            is_shown |= ~known
+        texts = list(zip(*(column.texts() for column in self._cells.keys.values()), strict=True))
+        size, growth = np.abs(self._growth).tolist(), known.tolist()
+        rows = np.flatnonzero(is_shown).tolist()
+        rows.sort(key=lambda row: (not growth[row], -size[row], [text or "" for text in texts[row]]))
+        return np.array(rows, dtype=np.intp)
 
-    def _size_columns(self) -> Iterator[Column]:
+    def table(self, shape: Shape, *, brief: bool = False) -> Table:
+        """Return the rows that changed, with the totals of all that was compared.
+
+        `brief`: without columns that say nothing, unless the shape asks for columns.
+        """
+        columns = [*self._counts(), *self._sizes(), *self._pids()]
+        columns += [Column(key, "text", column) for key, column in self._cells.keys.items()]
+        columns.append(Column("status", "text", coded(self._statuses())))
+        whole = Table("rows", tuple(columns), last=self._by[-1], measure=("growth_kib",))
+        table = self._with_unknown_hosts(rows_of(whole, self._order))
+        silent = [column.name for column in table.columns if not _tells(column, table)]
+        table = shaped(table, shape, self._counted)
+        if not brief or shape.columns is not None:
+            return table
+        return replace(table, columns=tuple(column for column in table.columns if column.name not in silent))
+
+    def _counts(self) -> Iterator[Column]:
+        cells, host = self._cells, self._host_of_cells()
+        hosts = distinct_per_group(host, cells.row, cells.rows)
+        yield Column("hosts", "count", hosts, "distinct", len(distinct(host)))
+        for name, of in self._processes():
+            yield Column(name, "count", cells.count(of), "distinct", len(distinct(cells.pair[of])))
+
+    def _processes(self) -> Iterator[tuple[str, Flags]]:
+        """Yield each column that counts processes, with the cells that count in it."""
+        yield from zip(_COUNTS[1:], (self._of_new, self._of_old, self._restarted), strict=True)
+
+    def _counted(self, rows: Rows) -> dict[str, int]:
+        """Count hosts and processes of some rows of the table together, each once."""
+        left = np.zeros(self._cells.rows, dtype=np.bool_)
+        left[self._order[rows[rows < len(self._order)]]] = True
+        among = left[self._cells.row]
+        counts = {"hosts": len(distinct(self._host_of_cells()[among]))}
+        for name, of in self._processes():
+            counts[name] = len(distinct(self._cells.pair[among & of]))
+        return counts
+
+    def _host_of_cells(self) -> NDArray[np.int32]:
+        return self._compared.host_codes[self._cells.pair]
+
+    def _sizes(self) -> Iterator[Column]:
+        cells, (old, new) = self._cells, self._sums
         rule = rule_over(len(self._pairs.pairs), METRICS[self._metric])
-        before, after = (total(sizes) if len(sizes) else 0 for sizes in (self._sizes.old, self._sizes.new))
-        yield Column("old_kib", "KiB", _array(row.old for row in self.rows), rule, before)
-        yield Column("new_kib", "KiB", _array(row.new for row in self.rows), rule, after)
+        before, after = (total(side) if len(side) else 0 for side in (old, new))
+        yield Column("old_kib", "KiB", old, rule, before)
+        yield Column("new_kib", "KiB", new, rule, after)
         # The difference of two upper bounds bounds nothing, so it gets no total.
         adds_up = rule if rule == "sum" else None
         growth = None if before is None or after is None or not adds_up else after - before
-        yield Column("growth_kib", "delta", [row.growth for row in self.rows], adds_up, growth)
-        yield Column("growth_kib_per_hour", "delta", [self._hourly(row) for row in self.rows])
+        known = self._sums.known
+        yield Column("growth_kib", "delta", _cells(self._growth, known), adds_up, growth)
+        is_known = cells.sizes[self._metric].known
+        counts = [cells.count(is_known & of) for of in (self._of_old, self._of_new)]
+        each = [side / np.maximum(count, 1) for side, count in zip((old, new), counts, strict=True)]
+        comparable = known & (counts[0] > 0) & (counts[1] > 0)
+        yield Column("growth_each_kib", "delta", _cells(np.rint(each[1] - each[0]), comparable), null="-")
+        lived = known & (cells.any(self._lived & cells.was_there & cells.is_there)) & ~cells.any(~self._lived)
+        rate = self._growth * (_HOUR_S / max(self.seconds, _LEAST_S))
+        has_rate = lived if self.seconds >= _LEAST_S else np.zeros_like(lived)
+        yield Column("growth_kib_per_hour", "delta", _cells(np.rint(rate), has_rate), null="-")
 
-    def _hourly(self, row: Row) -> int | None:
-        same = row.pair == "same" and row.status in ("grown", "shrunk", "same")
-        if row.growth is None or not same or self.seconds <= 0:
-            return None
-        return round(row.growth * _HOUR_S / self.seconds)
+    def _pids(self) -> Iterator[Column]:
+        """Yield the columns of process ids, where a row is one process of one host."""
+        if not {"host", "process"} <= {*self._by}:
+            return
+        for name, of, side, snapshot in (
+            ("old_pid", self._of_old, "old", self._old),
+            ("pid", self._of_new, "new", self._new),
+        ):
+            pids: list[int | None] = [None] * self._cells.rows
+            single = self._cells.count(of) == 1
+            for row, pair in zip(self._cells.row[of].tolist(), self._cells.pair[of].tolist(), strict=True):
+                if single[row]:
+                    pids[row] = snapshot.processes[getattr(self._pairs.pairs[pair], side)].pid
+            yield Column(name, "number", pids, null="-")
+
+    def _statuses(self) -> Iterator[str]:
+        cells = self._cells
+        was_there, is_there = cells.any(cells.was_there), cells.any(cells.is_there)
+        restarted = cells.any(self._restarted) & ~cells.any(~self._restarted)
+        facts = zip(was_there, is_there, restarted, self._sums.known, self._growth, strict=True)
+        for was, is_, again, known, growth in facts:
+            if not known:
+                yield "unknown"
+            elif not (was and is_):
+                yield "gone" if was else "new"
+            elif again:
+                yield "restarted"
+            else:
+                yield "grown" if growth > 0 else "shrunk" if growth < 0 else "same"
+
+    def _with_unknown_hosts(self, table: Table) -> Table:
+        """Add a row for each host that cannot be compared, if the rows are hosts."""
+        hosts = [*self._pairs.unknown] if self._by == ("host",) else []
+        if not hosts:
+            return table
+        texts = {"host": hosts, "status": ["unknown"] * len(hosts)}
+        return replace(table, columns=tuple(_longer(column, texts, len(hosts)) for column in table.columns))
+
+    def findings(self) -> tuple[str, ...]:
+        """Return the sentences on what grew, restarted, came or went."""
+        has_only_sums = any(is_rollup(snapshot.table.path).any() for snapshot in (self._old, self._new))
+        by = ("process",) if has_only_sums else ("mapping",)
+        parts = self._cells if self._by == by else self._compared.cells(by, self._metric)
+        return sentences(lives(self._old, self._new, self._pairs, parts, self._metric), self.seconds)
 
     def notes(self) -> Iterator[str]:
-        """Yield notes on the times of both, the hosts left out, and the totals of either."""
+        """Yield notes on the times of both, what is not listed, the hosts left out, and the totals of either."""
         began, ended = (snapshot.run.started.isoformat(" ", "seconds") for snapshot in (self._old, self._new))
         if self.seconds > 0:
             yield f"from {began} to {ended}, {span(self.seconds)}"
         else:
             yield f"the new one ({ended}) was not taken after the old one ({began}): there are no rates"
+        yield from self._not_listed()
+        if self._by == ("process",):
+            yield "processes of one name are one row: --by host,process tells the hosts apart, and the pids"
         hosts_by_reason: dict[str, list[str]] = {}
-        for host, why in self._pairs.unknown.items():
+        for host, why in (*self._pairs.unknown.items(), *self._half_known()):
             hosts_by_reason.setdefault(why, []).append(host)
         for why, hosts in hosts_by_reason.items():
             yield f"{fold(hosts)}: {why}, so it is unknown whether anything grew there"
-        if self._by != "host" and self._unchanged:
-            yield f"{self._unchanged} more did not change: they are in the totals only"
         keys = KERNEL_KEYS.get(self._metric, ())
         of_new = notes_on(self._new, keys)
         yield from of_new
         yield from (f"before, {note}" for note in notes_on(self._old, keys) if note not in of_new)
 
+    def _not_listed(self) -> Iterator[str]:
+        """Yield one sentence on the rows that are not in the table, or that nothing changed at all."""
+        moved = self._growth != 0
+        noise = moved & ~self._changed & (not self._all_changes)
+        moved_by_noise, listed = int(noise.sum()), int((moved & ~noise).sum())
+        still = int((self._sums.known & ~moved).sum())
+        if not listed and (moved_by_noise or still):
+            yield self._nothing_changed(moved_by_noise, int(self._growth[noise].sum()))
+        elif moved_by_noise:
+            rest = f"; {still} did not move" if still else ""
+            yield f"not listed: {_noise(moved_by_noise, int(self._growth[noise].sum()))}{rest}"
+        elif still:
+            yield f"not listed: {_counted(still, 'row')} that did not move"
 
-def _summed(old: Snapshot, new: Snapshot, pairs: Pairs, by: By, metric: str) -> _Sizes:
-    """Sum the metric of each group in both snapshots.
+    def _nothing_changed(self, noise: int, growth: int) -> str:
+        known = self._cells.sizes[self._metric].known
+        hosts, processes = (len(distinct(each[known])) for each in (self._host_of_cells(), self._cells.pair))
+        rows = _counted(int(self._sums.known.sum()), "row")
+        where = f"{rows}, {_counted(processes, 'process')} on {_counted(hosts, 'host')}"
+        return f"nothing changed in {where}" + (f", but for {_noise(noise, growth)}" if noise else "")
 
-    Both tables are put into one, the processes of `new` numbered after those of `old`. A group is the pair (owner, code
-    of the mapping or kind), packed into one number, `owner * width + code`, that np.unique can group by.
-    """
-    both = concatenate([(old.table, 0), (new.table, len(old.processes))])
-    owners = _owners(old, new, pairs, by)
-    kept = np.flatnonzero(owners[both.process] >= 0)
-    owner = owners[both.process[kept]]
-    texts = {"mapping": both.mapping, "kind": both.kind}.get(by)
-    codes, names = (texts.codes[kept], texts.names) if texts else (np.zeros(len(kept), np.int32), (None,))
-    width = max(len(names), 1)
-    groups, group = np.unique(owner * width + codes, return_inverse=True)
-    parts = [names[code] for code in (groups % width).tolist()]
-    values, is_new = both.metrics[metric][kept], both.process[kept] >= len(old.processes)
-    sides = []
-    for side in (~is_new, is_new):
-        there = np.bincount(group[side], minlength=len(groups)) > 0
-        # 0 for a group without a mapping on this side; NULL for one whose kernel lacks the metric.
-        sides.append((np.where(there, sums(values[side], group[side], len(groups)), 0), there))
-    (of_old, old_there), (of_new, new_there) = sides
-    return _Sizes(groups // width, parts, of_old, of_new, old_there, new_there)
-
-
-def _owners(old: Snapshot, new: Snapshot, pairs: Pairs, by: By) -> NDArray[np.int64]:
-    """Return the owner of each process: the index of its pair, or of its host; -1: not compared.
-
-    The processes of `old` come first, then those of `new`, in one array.
-    """
-    owners = np.full(len(old.processes) + len(new.processes), -1, dtype=np.int64)
-    slot_of_host = {host: slot for slot, host in enumerate(pairs.hosts)}
-    for slot, pair in enumerate(pairs.pairs):
-        for snapshot, process, base in ((old, pair.old, 0), (new, pair.new, len(old.processes))):
-            if process is not None:
-                host = snapshot.processes[process].host
-                owners[base + process] = slot_of_host[host] if by == "host" else slot
-    return owners
+    def _half_known(self) -> Iterator[tuple[str, str]]:
+        """Yield the hosts with a size that only one of the two runs knows, each with the reason as a clause."""
+        old, new = self._cells.sizes[self._metric]
+        hosts = dict.fromkeys(
+            self._compared.processes[pair].host for pair in self._cells.pair[(old == NULL) != (new == NULL)].tolist()
+        )
+        yield from ((host, f"{self._metric} is known in only one of the runs") for host in hosts)
 
 
-def _rows(old: Snapshot, new: Snapshot, pairs: Pairs, by: By, sizes: _Sizes) -> list[Row]:
-    """Return a row for each group; by host, also for each host without a group."""
-    figures = [_figures(before, after) for before, after in zip(sizes.old.tolist(), sizes.new.tolist(), strict=True)]
-    owners: list[int] = sizes.owner.tolist()
-    if by == "host":
-        held = {pairs.hosts[owner]: sizes_of for owner, sizes_of in zip(owners, figures, strict=True)}
-        others = _others(old, new, pairs)
-        return [
-            _host_row(host, held.get(host, (0, 0, 0)), host in pairs.unknown, host in others) for host in pairs.hosts
-        ]
-    there = zip(sizes.old_there.tolist(), sizes.new_there.tolist(), strict=True)
-    rows = []
-    for owner, part, sizes_of, (was_there, is_there) in zip(owners, sizes.parts, figures, there, strict=True):
-        pair = pairs.pairs[owner]
-        before = None if pair.old is None else old.processes[pair.old]
-        after = None if pair.new is None else new.processes[pair.new]
-        status = _change(sizes_of[2]) if was_there and is_there else "gone" if was_there else "new"
-        rows.append(_process_row(pair, before, after, part, status, sizes_of))
-    return rows
+def _tells(column: Column, table: Table) -> bool:
+    """Return False for a column of a terminal that says nothing, or the same in each row."""
+    cells = column.cells()
+    processes_differ = table.column("processes").cells() != table.column("old_processes").cells()
+    match column.name:
+        case "growth_each_kib":
+            return any(cells) and cells != table.column("growth_kib").cells()
+        case "growth_kib_per_hour":
+            return any(cells)
+        case "old_processes":
+            return processes_differ
+        case "processes" if processes_differ:
+            return True
+        case _:
+            return column.name not in _COUNTS or len({*cells}) > 1
 
 
-def _others(old: Snapshot, new: Snapshot, pairs: Pairs) -> frozenset[str]:
-    """Return the hosts on which a process came, went or restarted: their growth has no rate."""
-    return frozenset(
-        (new.processes[pair.new] if pair.new is not None else old.processes[pair.old or 0]).host
-        for pair in pairs.pairs
-        if pair.status != "same"
+def _longer(column: Column, texts: dict[str, list[str]], more: int) -> Column:
+    """Return the column with cells of more rows: `texts`, or unknown."""
+    if isinstance(column.values, Coded):
+        return replace(column, values=coded([*column.values.texts(), *texts.get(column.name, [None] * more)]))
+    if isinstance(column.values, np.ndarray):
+        return replace(column, values=np.concatenate([column.values, np.full(more, NULL)]))
+    return replace(column, values=[*column.cells(), *[None] * more])
+
+
+def _cells(values: IntArray | NDArray[np.float64], known: NDArray[np.bool_]) -> list[int | None]:
+    """Return signed numbers as cells, None where unknown: an array has no null beside negative numbers."""
+    return [int(value) if is_known else None for value, is_known in zip(values.tolist(), known.tolist(), strict=True)]
+
+
+def _noise(rows: int, growth: int) -> str:
+    sum_ = f"{'+' if growth > 0 else ''}{short(growth)}"
+    return (
+        f"{_counted(rows, 'row')} where no process changed by more than {short(FLOOR_KIB)} of its own "
+        f"({sum_} in all, in the totals; --all-changes lists them)"
     )
 
 
-def _figures(before: int, after: int) -> _Figures:
-    known = before != NULL and after != NULL
-    return (None if before == NULL else before, None if after == NULL else after, after - before if known else None)
-
-
-def _host_row(host: str, figures: _Figures, unknown: bool, others: bool) -> Row:
-    figures = (None, None, None) if unknown else figures
-    return Row(host, None, None, None, None, _change(figures[2]), *figures, "others" if others else "same")
-
-
-def _process_row(
-    pair: Pair, before: Process | None, after: Process | None, part: str | None, status: str, figures: _Figures
-) -> Row:
-    process = next(found for found in (after, before) if found)
-    old_pid = before.pid if before else None
-    status = status if pair.status == "same" else pair.status
-    return Row(process.host, process.pid, old_pid, process.name, part, status, *figures, pair.status)
-
-
-def _change(growth: int | None) -> str:
-    if growth is None:
-        return "unknown"
-    return "grown" if growth > 0 else "shrunk" if growth < 0 else "same"
-
-
-def _is_shown(row: Row, by: By) -> bool:
-    """Return True for every host, every process that came or went, and every other row with a changed size."""
-    if by == "host":
-        return True
-    return bool(row.growth) or (by == "process" and row.status not in ("same", "unknown"))
-
-
-def _array(values: Iterable[int | None]) -> IntArray:
-    return np.array([NULL if value is None else value for value in values], dtype=np.int64)
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"

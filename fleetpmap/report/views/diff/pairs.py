@@ -1,7 +1,8 @@
 """The processes of two snapshots, matched.   old, new ─► [pairs] ─► difference
 
-Two processes are the same if host, pid, name and start time are equal. A process that is gone, and a new one with the
-same name and command line on the same host, are a restarted one. The others are gone, or new.
+Two processes are the same if host, pid, name and start time are equal. A process that is gone, and a new one that
+replaced it on the same host, are a restarted one: with the same name and command line, or else with the same name in
+the same unit or container, since a deploy may change the command line. The others are gone, or new.
 
 Hosts and processes that are not known in both snapshots are left out, as neither gone nor new: a host that did not
 answer, or was not asked, in one of them, and a process that could not be read.
@@ -9,13 +10,16 @@ answer, or was not asked, in one of them, and a process that could not be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from fleetpmap.errors import UsageError
 from fleetpmap.snapshot import ANSWERED, INCOMPLETE, HostResult, Process, Snapshot
 from fleetpmap.table import is_rollup
+
+_OF_MAPPINGS = frozenset({"mapping", "path", "perms", "kind"})
+"""Keys of --by that a sum over all mappings of a process does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +94,34 @@ def _identity(process: Process, rebooted: bool = False) -> tuple[object, ...]:
 
 
 def _restarted(old: Snapshot, new: Snapshot, left: list[int], fresh: list[int]) -> Iterable[Pair]:
-    """Pair gone processes with new ones of the same program, in the order of their start; yield the others alone."""
-    successors: dict[tuple[object, ...], list[int]] = {}
-    for slot in sorted(fresh, key=lambda slot: new.processes[slot].start_ticks, reverse=True):
-        successors.setdefault(_program(new.processes[slot]), []).append(slot)
-    for slot in sorted(left, key=lambda slot: old.processes[slot].start_ticks):
-        waiting = successors.get(_program(old.processes[slot]))
-        yield Pair("restarted", slot, waiting.pop()) if waiting else Pair("gone", slot, None)
-    for slots in successors.values():
-        yield from (Pair("new", None, slot) for slot in slots)
+    """Pair gone processes with the new ones that replaced them, in the order of their start; yield the others alone."""
+    left = sorted(left, key=lambda slot: old.processes[slot].start_ticks)
+    fresh = sorted(fresh, key=lambda slot: new.processes[slot].start_ticks)
+    for same_program in (_in_same_service, _of_same_command, _of_same_unit):
+        successors: dict[tuple[object, ...], list[int]] = {}
+        for slot in reversed(fresh):
+            if key := same_program(new.processes[slot]):
+                successors.setdefault(key, []).append(slot)
+        found = {slot: slots.pop() for slot in left if (slots := successors.get(same_program(old.processes[slot])))}
+        yield from (Pair("restarted", *both) for both in found.items())
+        taken = {*found.values()}
+        left = [slot for slot in left if slot not in found]
+        fresh = [slot for slot in fresh if slot not in taken]
+    yield from (Pair("gone", slot, None) for slot in left)
+    yield from (Pair("new", None, slot) for slot in fresh)
 
 
-def _program(process: Process) -> tuple[object, ...]:
+def _in_same_service(process: Process) -> tuple[object, ...]:
+    return (process.host, process.name, process.arguments, process.service)
+
+
+def _of_same_command(process: Process) -> tuple[object, ...]:
     return (process.host, process.name, process.arguments)
+
+
+def _of_same_unit(process: Process) -> tuple[object, ...]:
+    """Return the key within a unit or container; () outside of one, where a name alone says too little."""
+    return (process.host, process.name, process.service) if process.unit or process.container else ()
 
 
 def _was_read(pair: Pair, old: Snapshot, new: Snapshot) -> bool:
@@ -110,7 +129,7 @@ def _was_read(pair: Pair, old: Snapshot, new: Snapshot) -> bool:
     return all(slot is None or snapshot.processes[slot].status == "read" for slot, snapshot in sides)
 
 
-def comparability_notes(old: Snapshot, new: Snapshot, by: str, looked_for: tuple[str, str]) -> list[str]:
+def comparability_notes(old: Snapshot, new: Snapshot, by: Sequence[str], looked_for: tuple[str, str]) -> list[str]:
     """Return a note for each reason why a difference need not be growth; `by` and `looked_for` as in diff.
 
     Raises:
@@ -125,9 +144,11 @@ def comparability_notes(old: Snapshot, new: Snapshot, by: str, looked_for: tuple
         )
     rolled = [name for name, snapshot in (("old", old), ("new", new)) if is_rollup(snapshot.table.path).any()]
     if len(rolled) == 1:
-        if by in ("mapping", "kind"):
-            why = f"the {rolled[0]} one holds only a sum for each process (--rollup), and no {by} to compare"
-            raise UsageError(why, hint="add --by process or --by host")
+        if of_mappings := [key for key in by if key in _OF_MAPPINGS]:
+            why = (
+                f"the {rolled[0]} one holds only a sum for each process (--rollup), and no {of_mappings[0]} to compare"
+            )
+            raise UsageError(why, hint="add --by service, --by process or --by host")
         notes.append(
             f"the {rolled[0]} one holds only a sum for each process (--rollup): "
             "size_kib and the number of mappings cannot be compared"
