@@ -51,7 +51,7 @@ ANSWERED = frozenset({"ok", "partial", "no-match"})
 """Statuses of a host that gave a reply."""
 INCOMPLETE = frozenset({"denied", "skipped", "cut", "unsupported"})
 """Statuses of a process that has memory which the totals lack; one such process makes its host `partial`."""
-_UNREADABLE = frozenset({"denied", "unsupported", "cut"})
+UNREADABLE_STATUSES = frozenset({"denied", "unsupported", "cut"})
 """Statuses of a process whose smaps could not be read, while its status could."""
 
 
@@ -106,7 +106,7 @@ class Process:
         """The file in /proc/PID that its RSS and swap in the table come from; None if it has no rows there."""
         if self.status == "read":
             return "smaps"
-        return "status" if self.status in _UNREADABLE and self.resident else None
+        return "status" if self.status in UNREADABLE_STATUSES and self.resident else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from fleetpmap.snapshot import (
     HOST_STATUSES,
     INCOMPLETE,
     PROCESS_STATUSES,
+    UNREADABLE_STATUSES,
     Checked,
     Coverage,
     Process,
@@ -81,6 +82,11 @@ def notes_on(snapshot: Snapshot, fields: Sequence[str] | None = None) -> tuple[s
         *same_machine_notes(snapshot),
         *_doubts(snapshot.coverage.checked),
     )
+
+
+def notes_on_listed(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the notes on processes that are only listed: of which of them a run leaves out memory, and why."""
+    return (*_unread(snapshot, listed_only=True), *same_machine_notes(snapshot))
 
 
 def freed_sentence(report: Report, *, human_sizes: bool = False) -> str:
@@ -215,33 +221,45 @@ def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[i
     ]
 
 
-def _unread(snapshot: Snapshot) -> list[str]:
-    """Return a sentence for each status and reason of processes that the totals leave out, in whole or in part."""
+def _unread(snapshot: Snapshot, *, listed_only: bool = False) -> list[str]:
+    """Return a sentence for each status and reason of processes that the totals leave out, in whole or in part.
+
+    `listed_only`: the sentences say it of a run, which has yet to read them.
+    """
     table = snapshot.table
     in_part = frozenset(table.process[is_unreadable(table)].tolist())
     left_out: dict[tuple[str, str, str], dict[str, list[str]]] = {}
     for number, process in enumerate(snapshot.processes):
         if process.status in INCOMPLETE:
-            known = _known_sizes(process) if number in in_part else ""
+            known = _known_sizes(process) if number in in_part or listed_only else ""
             places = left_out.setdefault((process.status, process.reason, known), {})
             places.setdefault(process.host, []).append(str(process.pid))
-    return [
-        _left_out_sentence(*kind, places)
-        for kind, places in sorted(left_out.items(), key=lambda item: PROCESS_STATUSES.index(item[0][0]))
-    ]
+    sentence = _run_sentence if listed_only else _totals_sentence
+    sentences = []
+    for (status, reason, known), places in sorted(
+        left_out.items(), key=lambda item: PROCESS_STATUSES.index(item[0][0])
+    ):
+        processes = _counted(sum(map(len, places.values())), f"{status} process")
+        why = f" ({reason})" if reason else ""
+        sentences.append(f"{sentence(processes, known)}{_where(places)}{why}")
+    return sentences
 
 
 def _known_sizes(process: Process) -> str:
-    return "RSS and swap are" if process.resident and process.resident.swap_kib is not None else "RSS is"
+    """Return the sizes that are known of a process whose mappings are not, or that a run will know; empty for none."""
+    if process.resident is None:
+        return "RSS and swap" if process.status in UNREADABLE_STATUSES else ""
+    return "RSS" if process.resident.swap_kib is None else "RSS and swap"
 
 
-def _left_out_sentence(status: str, reason: str, known: str, places: Mapping[str, Sequence[str]]) -> str:
-    """Return the sentence; `known`: the sizes that are in the totals, with their verb, or empty."""
-    processes, where = _counted(sum(map(len, places.values())), f"{status} process"), _where(places)
-    why = f" ({reason})" if reason else ""
+def _totals_sentence(processes: str, known: str) -> str:
     if not known:
-        return f"the totals leave out {processes}{where}{why}"
-    return f"of {processes} only {known} in the totals, from /proc/PID/status; PSS and USS are not known{where}{why}"
+        return f"the totals leave out {processes}"
+    return f"the totals have only {known} of {processes}, from /proc/PID/status; PSS and USS are not known"
+
+
+def _run_sentence(processes: str, known: str) -> str:
+    return f"run reads only {known} of {processes}" if known else f"run leaves out {processes}"
 
 
 def _doubts(checked: Checked) -> list[str]:

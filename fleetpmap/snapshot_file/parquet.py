@@ -19,7 +19,7 @@ import stat
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
@@ -27,12 +27,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fleetpmap.errors import UsageError
 from fleetpmap.smaps.fields import field_columns
-from fleetpmap.smaps.grammar import SIZE_MAX
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Process, Run, Snapshot, sizes_by_status
 from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_table
 from fleetpmap.snapshot_file.metadata import from_json, to_json
 from fleetpmap.table import with_unreadable, without_unreadable
-from fleetpmap.units import KIB
 from fleetpmap.version import __version__
 
 if TYPE_CHECKING:
@@ -218,8 +216,7 @@ def _check_values(hosts: tuple[HostResult, ...], processes: tuple[Process, ...],
 def _has_possible_numbers(process: Process) -> bool:
     unsigned = (process.uid or 0, process.start_stack or 0, process.read_s or 0)
     in_range = 0 <= process.pid < 2**31 and 0 <= process.start_ticks < 2**63 and -1 <= process.rss_kib < 2**53
-    sizes = [size for size in astuple(process.resident) if size is not None] if process.resident else []
-    return in_range and min(unsigned) >= 0 and all(0 <= size <= SIZE_MAX // KIB for size in sizes)
+    return in_range and min(unsigned) >= 0
 
 
 def _packed(value: object) -> str:

@@ -24,9 +24,6 @@ _NAMES_LIMIT = 1 << 16
 _PATH_LIMIT = 4096
 """Bytes of a cgroup's path at most (PATH_MAX)."""
 
-_MOST_KIB = 1 << 47
-"""Largest size of a process, in KiB: no address space is larger."""
-
 _NUMBER = rb"\d{1,20}"
 _STATUS_LINE = re.compile(rb"^(VmHWM|VmRSS|RssAnon|RssFile|RssShmem|VmSwap):\s{0,64}(\d{1,18}) kB$", re.MULTILINE)
 _KEY_AND_NUMBER = re.compile(rb"^([a-z_]{1,64}) (%b)$" % _NUMBER, re.MULTILINE)
@@ -83,7 +80,7 @@ def parse_pressure(text: bytes) -> Pressure | None:
 
 def parse_resident(status: bytes) -> Resident | None:
     """Parse the sizes in a status; None if it has none, as that of a kernel thread and of a zombie."""
-    found = {text_of(key): int(value) for key, value in _STATUS_LINE.findall(status) if int(value) <= _MOST_KIB}
+    found = {text_of(key): int(value) for key, value in _STATUS_LINE.findall(status)}
     if "VmRSS" not in found:
         return None
     return Resident(

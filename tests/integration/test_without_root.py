@@ -93,7 +93,7 @@ def test_every_total_of_rss_is_whole(run: Callable[..., Any], others: list[int],
     assert (document["total"]["rss_kib"], document["total"]["swap_kib"], document["total"]["pss_kib"]) == (*whole, None)
     [note] = document["notes"]
     assert note.startswith(
-        f"of {OTHERS} denied processes only RSS and swap are in the totals, from /proc/PID/status; "
+        f"the totals have only RSS and swap of {OTHERS} denied processes, from /proc/PID/status; "
         "PSS and USS are not known: "
     )
     assert "--sudo" in note

@@ -18,6 +18,7 @@ from fleetpmap.export.as_jsonl import write_jsonl
 from fleetpmap.export.as_openmetrics import write_openmetrics
 from fleetpmap.report import VIEWS, Report, compare, diff, hosts, mappings, merged, page, pmap, processes, stale
 from fleetpmap.report.grouping import share_metric
+from fleetpmap.report.notes import notes_on_listed
 from fleetpmap.report.shape import Shape
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
@@ -290,7 +291,7 @@ def test_one_sentence():
         host("a", replace(unreadable(8, "db", 5), process=one), replace(unreadable(9, "db", 6), process=two))
     )
     assert merged(fleet).notes == (
-        "of 2 denied processes only RSS and swap are in the totals, from /proc/PID/status; PSS and USS are not known: "
+        "the totals have only RSS and swap of 2 denied processes, from /proc/PID/status; PSS and USS are not known: "
         "8, 9 on a (run with --sudo to read it)",
     )
 
@@ -300,7 +301,17 @@ def test_a_status_without_swap():
     report = hosts(snapshot(host("a", unreadable(8, "db", 500, None))))
     assert (_totals(report)["rss_kib"], _totals(report)["swap_kib"]) == (500, None)
     assert report.notes == (
-        "of 1 denied process only RSS is in the totals, from /proc/PID/status; PSS and USS are not known: 8 on a",
+        "the totals have only RSS of 1 denied process, from /proc/PID/status; PSS and USS are not known: 8 on a",
+    )
+
+
+def test_what_a_run_will_know():
+    """Of processes that are only listed, the same is said of the run: what it can read of which, and why not more."""
+    too_large = process(9, "db", status="skipped", reason="its RSS of 70.0G is over --max-rss 64.0G")
+    denied = process(8, "db", status="denied", reason="run with --sudo to read it")
+    assert notes_on_listed(snapshot(host("a", denied, too_large, process(1, "x", status="gone")))) == (
+        "run reads only RSS and swap of 1 denied process: 8 on a (run with --sudo to read it)",
+        "run leaves out 1 skipped process: 9 on a (its RSS of 70.0G is over --max-rss 64.0G)",
     )
 
 
@@ -470,24 +481,3 @@ def test_rounds_of_a_watch():
     nothing.add(_nothing_read())
     assert nothing.trend([("mapping", "a", "(not readable)")]) == [800]
     assert "processes 0  rss 1000 kB" in round_line(_nothing_read(), _nothing_read())
-
-
-def test_a_size_that_no_process_has():
-    """Sizes come from hosts and files; one larger than any address space is no size."""
-    from fleetpmap.wire.accounting import parse_resident
-
-    assert parse_resident(b"VmRSS:\t999999999999999999 kB\n") is None
-    assert parse_resident(b"VmRSS:\t 8 kB\nVmSwap:\t999999999999999999 kB\n") == Resident(8)
-
-
-def test_a_file_with_a_size_that_no_process_has(tmp_path: Path):
-    """A saved file may be made by hand; it is refused."""
-    pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
-    from fleetpmap.errors import UsageError
-    from fleetpmap.snapshot_file import load_snapshot, write_snapshot
-
-    for rss in (-2, 2**60):
-        with (tmp_path / "saved.parquet").open("wb") as file:
-            write_snapshot(snapshot(host("a", unreadable(7, "db", rss))), file)
-        with pytest.raises(UsageError, match="a number that no kernel gives"):
-            load_snapshot(tmp_path / "saved.parquet")
