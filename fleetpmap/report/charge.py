@@ -110,6 +110,20 @@ class Cgroups:
         return Limit(cgroup.limit_kib, percent(current, cgroup.limit_kib), holder)
 
 
+def columns_of_processes(snapshot: Snapshot) -> tuple[Column, ...]:
+    """Return the charge and the limit of each process's cgroup, one row per process; several may have one cgroup."""
+    cgroups = Cgroups(snapshot)
+    places = [cgroups.place_of(process) for process in snapshot.processes]
+    charges = {place: cgroups.charge((place,), whole=True) for place in {*filter(None, places)}}
+    unknown = cgroups.charge((), whole=False)
+    of_rows = [charges[place] if place else unknown for place in places]
+    return (
+        Column("cgroup_current_kib", "KiB", [charge.current_kib for charge in of_rows]),
+        Column("limit_kib", "KiB", [charge.limit_kib for charge in of_rows]),
+        Column("limit_share", "percent", [charge.limit_share for charge in of_rows]),
+    )
+
+
 def cgroups_table(snapshot: Snapshot) -> Table:
     """Return a row for each memory cgroup, with all that its host tells of it, and the services of its processes."""
     services: dict[Place, dict[str, None]] = {}
