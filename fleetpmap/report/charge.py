@@ -103,11 +103,8 @@ class Cgroups:
         cgroup = self._at[place]
         if cgroup.limit_kib is None:
             return None
-        holder = (place[0], cgroup.limit_path)
-        current = cgroup.current_kib
-        if holder in self._at and self._at[holder].current_kib is not None:
-            current = self._at[holder].current_kib
-        return Limit(cgroup.limit_kib, percent(current, cgroup.limit_kib), holder)
+        used = cgroup.current_kib if cgroup.limit_used_kib is None else cgroup.limit_used_kib
+        return Limit(cgroup.limit_kib, percent(used, cgroup.limit_kib), (place[0], cgroup.limit_path))
 
 
 def columns_of_processes(snapshot: Snapshot) -> tuple[Column, ...]:

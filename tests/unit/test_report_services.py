@@ -146,10 +146,10 @@ def test_nearest_limit_is_not_the_smallest():
 
 
 def test_limit_of_an_ancestor_is_shared_with_all_below_it():
-    """Where the ancestor's charge is known, its share counts."""
+    """Its share is that of all that the ancestor is charged."""
     both = (of("s", process(1, "x"), cgroup="/top/s"), of("t", process(2, "x"), cgroup="/top"))
     charges = (
-        cgroup("/top/s", current=300, limit=1000, limit_path="/top"),
+        cgroup("/top/s", current=300, limit=1000, limit_path="/top", limit_used_kib=800),
         cgroup("/top", current=800, limit=1000),
     )
     report = services(snapshot(with_memory(host("a", *both), *charges)))
