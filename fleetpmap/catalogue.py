@@ -169,7 +169,7 @@ REPORTS = (
         "Processes",
         columns=(
             *("host", "pid", "user", "name", "command", "status", "mappings", *_SIZE_COLUMNS, *_BELONGS),
-            *("oom_score_adj", "hwm_kib", "rss_source"),
+            *("oom_score_adj", "hwm_kib", "rss_source", "cgroup_current_kib", "limit_kib", "limit_share"),
         ),
         needs="processes",
         watch_key=4,

@@ -413,7 +413,7 @@ memory_groups() {
     unified=${root}sys/fs/cgroup
     [ ! -d "$unified/unified" ] || unified=$unified/unified # beside the hierarchies of v1
     case $reader:$# in
-        sh:* | *:? | *:??)
+        sh:* | *:? | *:1?)
             for pid; do
                 while IFS=: read -r _ controllers cgroup; do
                     case ,$controllers, in
@@ -468,17 +468,17 @@ memory_group() {
     [ "$#" -gt 33 ] || [ "${#cgroup}" -gt 1000 ] || "$call" "$@"
 }
 
-# add_limits PART...: adds the memory files of the cgroup $group and the limits of its ancestors to $limits, and the ids
-# of containers among the parts to $ids. Neither has anything twice.
+# add_limits PART...: adds the memory files of the cgroup $group, and the limits of its ancestors with what these are
+# charged, to $limits, and the ids of containers among the parts to $ids. Neither has anything twice.
 add_limits() {
     case $groups in *" $group "*) return 0 ;; esac
     groups="$groups$group "
     add_ids "$@"
     if [ -e "$group/memory.current" ]; then
-        ceiling=memory.max
+        ceiling=memory.max usage=memory.current
         set -- current peak max high swap.current swap.max stat events pressure
     elif [ -e "$group/memory.usage_in_bytes" ] && [ ! -e "$group/release_agent" ]; then # that is in a host's root
-        ceiling=memory.limit_in_bytes
+        ceiling=memory.limit_in_bytes usage=memory.usage_in_bytes
         set -- usage_in_bytes max_usage_in_bytes limit_in_bytes memsw.usage_in_bytes kmem.usage_in_bytes stat \
             oom_control
     else
@@ -495,7 +495,7 @@ add_limits() {
         case $limited in *" $group "*) break ;; esac
         case $groups in *" $group "*) break ;; esac
         limited="$limited$group "
-        some="$some $group/$ceiling"
+        some="$some $group/$ceiling $group/$usage"
     done
     limits=$limits$some
 }

@@ -103,11 +103,22 @@ class Cgroups:
         cgroup = self._at[place]
         if cgroup.limit_kib is None:
             return None
-        holder = (place[0], cgroup.limit_path)
-        current = cgroup.current_kib
-        if holder in self._at and self._at[holder].current_kib is not None:
-            current = self._at[holder].current_kib
-        return Limit(cgroup.limit_kib, percent(current, cgroup.limit_kib), holder)
+        used = cgroup.current_kib if cgroup.limit_used_kib is None else cgroup.limit_used_kib
+        return Limit(cgroup.limit_kib, percent(used, cgroup.limit_kib), (place[0], cgroup.limit_path))
+
+
+def columns_of_processes(snapshot: Snapshot) -> tuple[Column, ...]:
+    """Return the charge and the limit of each process's cgroup, one row per process; several may have one cgroup."""
+    cgroups = Cgroups(snapshot)
+    places = [cgroups.place_of(process) for process in snapshot.processes]
+    charges = {place: cgroups.charge((place,), whole=True) for place in {*filter(None, places)}}
+    unknown = cgroups.charge((), whole=False)
+    of_rows = [charges[place] if place else unknown for place in places]
+    return (
+        Column("cgroup_current_kib", "KiB", [charge.current_kib for charge in of_rows]),
+        Column("limit_kib", "KiB", [charge.limit_kib for charge in of_rows]),
+        Column("limit_share", "percent", [charge.limit_share for charge in of_rows]),
+    )
 
 
 def cgroups_table(snapshot: Snapshot) -> Table:

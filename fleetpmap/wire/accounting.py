@@ -36,6 +36,9 @@ _V2_FILES = (
     *("memory.current", "memory.peak", "memory.max", "memory.high", "memory.swap.current", "memory.swap.max"),
     *("memory.stat", "memory.events", "memory.pressure"),
 )
+_V2_OF_ANCESTOR = ("memory.max", "memory.current")
+"""The files that are read of an ancestor too: its limit, and what it is charged."""
+_V1_OF_ANCESTOR = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 _V1_FILES = (
     *("memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.limit_in_bytes", "memory.memsw.usage_in_bytes"),
     *("memory.kmem.usage_in_bytes", "memory.oom_control"),
@@ -176,12 +179,12 @@ def cgroups_of(files: CgroupFiles, paths: Collection[str | None]) -> tuple[Cgrou
         for directory, own in files.items()
         if directory == root or directory.startswith(f"{root}/")
     }
-    make, limit_file = (_of_v1, "memory.limit_in_bytes") if is_v1 else (_of_v2, "memory.max")
-    limits = _limits(by_path, limit_file, has_real_root=is_v1 or limit_file not in by_path.get("", {}))
+    make, of_ancestor = (_of_v1, _V1_OF_ANCESTOR) if is_v1 else (_of_v2, _V2_OF_ANCESTOR)
+    limits = _limits(by_path, *of_ancestor, has_real_root=is_v1 or of_ancestor[0] not in by_path.get("", {}))
     return tuple(
         make(path or "/", by_path[path], limit)
         for path, limit in limits.items()
-        if by_path[path].keys() - {limit_file} and (path or "/") in paths
+        if by_path[path].keys() - {of_ancestor[0]} and (path or "/") in paths
     )
 
 
@@ -194,12 +197,16 @@ class _Limit(NamedTuple):
 
     kib: int | None
     holder: str
+    used_kib: int | None
+    """What the holder is charged."""
     depth: int
     whole: bool
     """True if the limits of all ancestors are known."""
 
 
-def _limits(by_path: Mapping[str, Mapping[str, bytes]], name: str, *, has_real_root: bool) -> dict[str, _Limit]:
+def _limits(
+    by_path: Mapping[str, Mapping[str, bytes]], name: str, usage: str, *, has_real_root: bool
+) -> dict[str, _Limit]:
     """Return the limit of each path.
 
     Without the hierarchy's real root, which has no limit, the directory on top is the root of a cgroup namespace: the
@@ -211,13 +218,13 @@ def _limits(by_path: Mapping[str, Mapping[str, bytes]], name: str, *, has_real_r
     for path in sorted(by_path, key=lambda path: f"{path}/"):
         while above and not path.startswith(f"{above[-1]}/"):
             above.pop()
-        parent = limits[above[-1]] if above else _Limit(None, "", 0, has_real_root)
+        parent = limits[above[-1]] if above else _Limit(None, "", None, 0, has_real_root)
         text, depth = by_path[path].get(name), path.count("/")
         own = _size(text)
         says_none = text is not None and own is None and (text.strip() == b"max" or text.strip().isdigit())
         whole = parent.whole and depth - parent.depth <= 1 and (own is not None or says_none or not path)
         if own is not None and (parent.kib is None or own < parent.kib):
-            limits[path] = _Limit(own, path or "/", depth, whole)
+            limits[path] = _Limit(own, path or "/", _size(by_path[path].get(usage)), depth, whole)
         else:
             limits[path] = parent._replace(depth=depth, whole=whole)
         above.append(path)
@@ -237,6 +244,7 @@ def _of_v2(path: str, own: Mapping[str, bytes], limit: _Limit) -> CgroupMemory:
         limit_kib=limit.kib,
         is_unlimited=limit.kib is None and limit.whole,
         limit_path=limit.holder,
+        limit_used_kib=limit.used_kib,
         high_kib=_size(own.get("memory.high")),
         swap_kib=_size(own.get("memory.swap.current")),
         swap_limit_kib=_size(own.get("memory.swap.max")),
@@ -266,6 +274,7 @@ def _of_v1(path: str, own: Mapping[str, bytes], limit: _Limit) -> CgroupMemory:
         limit_kib=tightest,
         is_unlimited=tightest is None and (is_told or limit.whole),
         limit_path=limit.holder if tightest == limit.kib else "",
+        limit_used_kib=limit.used_kib if tightest == limit.kib else None,
         high_kib=None,
         swap_kib=_kib(stat.get("total_swap")) if "total_swap" in stat else _difference(with_swap, usage),
         swap_limit_kib=None,

@@ -80,8 +80,9 @@ def parse_capabilities(words: list[str]) -> Capabilities:
 
 
 def _booted(uptime: str) -> float | None:
-    """Return when the host started, by this machine's clock: the host's own may be wrong."""
-    return round(time.time() - float(uptime), 2) if _UPTIME.fullmatch(uptime) else None
+    """Return when the host started, by this machine's clock: the host's own may be wrong. No host ran before 1970."""
+    booted = time.time() - float(uptime) if _UPTIME.fullmatch(uptime) else -1
+    return round(booted, 2) if booted >= 0 else None
 
 
 def build_listing(

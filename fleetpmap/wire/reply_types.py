@@ -102,6 +102,8 @@ class CgroupMemory:
     pressure: Pressure | None = None
     processes: int | None = None
     """Number of processes in it, without those in cgroups below it."""
+    limit_used_kib: int | None = None
+    """What the cgroup with that limit is charged: this one, or an ancestor with all below it."""
 
 
 @dataclass(frozen=True, slots=True)

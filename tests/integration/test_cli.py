@@ -189,7 +189,8 @@ def test_stdout_is_the_report_and_nothing_else():
     done = fleetpmap("run", *OURSELVES, "--view", "processes")
     assert done.stdout.splitlines()[0].split() == [
         *("host", "pid", "user", "name", "status", "mappings", "size_kib", "rss_kib", "pss_kib", "uss_kib"),
-        *("dirty_kib", "swap_kib", "swap_pss_kib", "hugetlb_kib", "command"),
+        *("dirty_kib", "swap_kib", "swap_pss_kib", "hugetlb_kib", "service", "unit", "container", "pod", "started"),
+        *("oom_score_adj", "hwm_kib", "rss_source", "cgroup_current_kib", "limit_kib", "limit_share", "command"),
     ]
     assert done.stderr == "1 of 1 host answered; 1 of 1 process read\n"
 

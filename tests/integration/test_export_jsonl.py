@@ -77,7 +77,7 @@ def test_a_view_that_no_host_can_give_alone(view: str):
     with pytest.raises(UsageError) as error:
         _output(view)
     assert error.value.message == f"--format: jsonl cannot hold the view {view}"
-    assert error.value.hint == "name one of --view hosts, processes and mappings, or use json"
+    assert error.value.hint == "name one of --view hosts, services, processes and mappings, or use json"
 
 
 def test_what_takes_all_hosts_is_no_stream():

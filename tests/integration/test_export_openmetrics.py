@@ -124,7 +124,7 @@ def test_a_view_that_is_no_series(view: str):
     """It is refused before any host is queried."""
     error = _refused(ShowOptions(view=View(view)))
     assert error.message == f"--format: openmetrics cannot hold the view {view}"
-    assert error.hint.startswith("name one of --view hosts, processes and merged")
+    assert error.hint.startswith("name one of --view hosts, services, processes and merged")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ Three hosts that differ as a fleet differs:
     web-01  6.1   a script whose name the kernel cut at 15 bytes; its child is a zombie
     web-02  6.12  newer: another build of libssl.so.3, libtinfo.so.6.4; a bash of root's that may not be read
     web-03  4.19  fields missing; libssl, libcrypto and libtinfo replaced on disk without a restart
+
+What they belong to and what that is charged: see fake_proc_memory.
 """
 
 from __future__ import annotations
@@ -52,7 +54,6 @@ class Identity:
     start_ticks: int
     uid: int
     cmdline: tuple[str, ...]
-    unit: str
     name: str | None = None
     """The process name; None: as recorded."""
 
@@ -85,18 +86,18 @@ class Host:
 
 def _server(pid: int, ppid: int, start_ticks: int) -> Identity:
     cmdline = ("/usr/bin/python3", "/usr/bin/gunicorn", "--workers", "1", "shop.wsgi:application")
-    return Identity(pid, ppid, start_ticks, APP, cmdline, "gunicorn.service")
+    return Identity(pid, ppid, start_ticks, APP, cmdline)
 
 
 def _shell(pid: int, start_ticks: int, uid: int = APP) -> Identity:
-    return Identity(pid, pid - 1, start_ticks, uid, ("-bash",), f"user@{uid}.service", "bash")
+    return Identity(pid, pid - 1, start_ticks, uid, ("-bash",), "bash")
 
 
 def _system(sshd_pid: int) -> tuple[Identity, Identity]:
     listener = ("sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups",)
     return (
-        Identity(1, 0, 3, ROOT, ("/sbin/init",), "init.scope", "systemd"),
-        Identity(sshd_pid, 1, 611, ROOT, listener, "ssh.service", "sshd"),
+        Identity(1, 0, 3, ROOT, ("/sbin/init",), "systemd"),
+        Identity(sshd_pid, 1, 611, ROOT, listener, "sshd"),
     )
 
 
@@ -117,9 +118,8 @@ FLEET = (
             5120,
             APP,
             ("/bin/sh", "/usr/local/bin/metrics-collector", "--every", "60"),
-            "metrics-collector.service",
         ),
-        zombie=Identity(2466, 2411, 1803312, APP, (), "metrics-collector.service", "curl"),
+        zombie=Identity(2466, 2411, 1803312, APP, (), "curl"),
         denied=_system(612),
     ),
     Host(
@@ -133,7 +133,7 @@ FLEET = (
         swapped_kib=(52, 160),
         shells=((_shell(3120, 733201), 75_000),),
         collector=None,
-        zombie=Identity(3304, 1702, 812009, APP, (), "gunicorn.service", "openssl"),
+        zombie=Identity(3304, 1702, 812009, APP, (), "openssl"),
         denied=(*_system(598), _shell(3177, 740555, ROOT)),
         newer_libssl_kib=12,
         tinfo="libtinfo.so.6.4",
@@ -149,7 +149,7 @@ FLEET = (
         swapped_kib=(200, 424),
         shells=((_shell(21004, 9120733), 410_000),),
         collector=None,
-        zombie=Identity(21377, 1, 9204118, UNNAMED, (), "docker-7d1f.scope", "healthcheck"),
+        zombie=Identity(21377, 1, 9204118, UNNAMED, (), "healthcheck"),
         denied=_system(871),
         replaced=("libssl.so.3", "libcrypto.so.3", "libtinfo.so.6.3"),
     ),

@@ -8,7 +8,8 @@ What is real: every mapping, field, width and order, and what fork, mlock, madvi
 processes that ran, per host: bash, a script, a Python server with OpenSSL and its forked worker. What is made up,
 because one machine cannot be three: who they are (fake_proc_fleet.py), devices and inodes; the lack of fields that an
 older kernel does not print (`as_kernel`); swap and huge pages in use (`page_out`, `use_huge_pages`); a library of
-another build (`relink`) or replaced on disk since (`Host.replaced`). Environments are never read.
+another build (`relink`) or replaced on disk since (`Host.replaced`); cgroups and what they are charged
+(fake_proc_memory). Environments are never read.
 
 A process whose smaps could not be opened has an empty file `smaps.denied` in place of `smaps`: neither git nor a wheel
 can keep a file that nobody may read. `fleetpmap.demo.lay_out` makes it one.
@@ -28,6 +29,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import fake_proc_memory
 from fake_proc_fleet import APP, FLEET, PASSWD, ROOT, Host, Identity, Kernel
 from smaps_blocks import Block, parse_blocks
 
@@ -205,16 +207,14 @@ class Recording:
         ):
             self.status = re.sub(rf"(?m)^({key}:\t).*$", lambda m, value=value: m[1] + value, self.status)
 
-    def write(self, directory: Path, identity: Identity, kernel: Kernel) -> None:
+    def write(self, directory: Path, identity: Identity) -> None:
         """Write the files of one process."""
         directory.mkdir(parents=True)
-        hybrid = f"1:name=systemd:/system.slice/{identity.unit}\n" if kernel.locked_is_pss else ""
         files = {
             "stat": self.stat,
             "status": self.status,
             "comm": self.comm,
             "cmdline": "".join(f"{word}\0" for word in identity.cmdline),
-            "cgroup": f"{hybrid}0::/system.slice/{identity.unit}\n",
         }
         if self.blocks is None:
             files["smaps.denied"] = ""
@@ -313,7 +313,7 @@ def record(host: Host) -> Iterator[tuple[Identity, Recording]]:
         # Of a process that may not be read only its identity is ever seen: any process will do.
         live += [(denied, stage.start("bash", "-c", "echo; read -r x")[0], False) for denied in host.denied]
         live.append((host.zombie, stage.start_zombie(host.zombie.name or ""), True))
-        live.append((Identity(2, 0, 3, ROOT, (), "", None), 2, True))
+        live.append((Identity(2, 0, 3, ROOT, (), None), 2, True))
         stage.stop()
         recordings = [(identity, Recording.of(pid, smaps=smaps)) for identity, pid, smaps in live]
     for identity, recording in recordings:
@@ -358,7 +358,8 @@ def main() -> None:
         (kernel / "osrelease").write_text(f"{host.kernel.release}\n")
         (kernel / "random/boot_id").write_text(f"{host.boot_id}\n")
         for identity, recording in record(host):
-            recording.write(target / host.name / str(identity.pid), identity, host.kernel)
+            recording.write(target / host.name / str(identity.pid), identity)
+        fake_proc_memory.write(target / host.name, fake_proc_memory.MACHINES[host.name])
 
 
 if __name__ == "__main__":

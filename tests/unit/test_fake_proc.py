@@ -149,6 +149,34 @@ def test_environment_is_not_recorded(process):
 
 
 @each_host
+def test_a_cgroup_lists_the_processes_that_are_in_it(host):
+    """cgroup.procs and the cgroup files of the processes agree, but for kernel threads, which are in the root."""
+    listed = {
+        (int(pid), f"/{path.parent.relative_to(FAKE_PROC / host / 'sys/fs/cgroup')}".removeprefix("/memory"))
+        for path in (FAKE_PROC / host).glob("sys/fs/cgroup/**/cgroup.procs")
+        for pid in path.read_text().split()
+    }
+    own = {
+        (int(path.parent.name), path.read_text().splitlines()[-1].removeprefix("0::"))
+        for path in (FAKE_PROC / host).glob("[0-9]*/cgroup")
+    }
+    assert own - listed == {(2, "/")}
+    assert listed <= own
+
+
+@each_host
+def test_a_cgroup_is_charged_what_its_processes_have(host):
+    """At least the anonymous memory that its readable processes have in shares, and less than the host has."""
+    root = FAKE_PROC / host / "sys/fs/cgroup" / ("memory" if host == "web-03" else "")
+    for procs in root.glob("**/cgroup.procs"):
+        stat = dict(line.split() for line in (procs.parent / "memory.stat").read_text().splitlines())
+        anon = int(stat.get("anon", stat.get("rss", "0"))) // 1024
+        processes = [f"{host}/{pid}" for pid in procs.read_text().split() if f"{host}/{pid}" in READABLE]
+        blocks = [block for process in processes for block in blocks_of(process) if not block.path.startswith("/")]
+        assert anon == sum(block.fields["Pss"] for block in blocks)
+
+
+@each_host
 def test_no_two_totals_of_a_host_are_alike(host):
     """The sums that reports show all differ, and none is 0: a swapped column cannot pass."""
     sums: Counter[str] = Counter()

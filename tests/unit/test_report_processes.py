@@ -28,6 +28,7 @@ def test_columns_of_csv_and_json():
         *("host", "pid", "user", "name", "command", "status", "mappings"),
         *("size_kib", "rss_kib", "pss_kib", "uss_kib", "dirty_kib", "swap_kib", "swap_pss_kib", "hugetlb_kib"),
         *("service", "unit", "container", "pod", "started", "oom_score_adj", "hwm_kib", "rss_source"),
+        *("cgroup_current_kib", "limit_kib", "limit_share"),
     ]
 
 

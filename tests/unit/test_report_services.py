@@ -146,10 +146,10 @@ def test_nearest_limit_is_not_the_smallest():
 
 
 def test_limit_of_an_ancestor_is_shared_with_all_below_it():
-    """Where the ancestor's charge is known, its share counts."""
+    """Its share is that of all that the ancestor is charged."""
     both = (of("s", process(1, "x"), cgroup="/top/s"), of("t", process(2, "x"), cgroup="/top"))
     charges = (
-        cgroup("/top/s", current=300, limit=1000, limit_path="/top"),
+        cgroup("/top/s", current=300, limit=1000, limit_path="/top", limit_used_kib=800),
         cgroup("/top", current=800, limit=1000),
     )
     report = services(snapshot(with_memory(host("a", *both), *charges)))
@@ -335,3 +335,17 @@ def test_sizes_by_status_count_for_a_denied_process():
     known = replace(denied, process=replace(denied.process, resident=Resident(rss_kib=250)))
     one = with_memory(host("a", known), total=1000)
     assert row_of(services(snapshot(one)), "s")["ram_share"] == 25.0
+
+
+def test_processes_have_the_charge_and_the_limit_of_their_cgroup():
+    """Several may have the same, so there is no total."""
+    table = VIEWS["processes"](fleet(), ViewOptions()).tables[0]
+    names = ("pid", "cgroup_current_kib", "limit_kib", "limit_share")
+    assert list(zip(*(table.column(name).cells() for name in names), strict=True)) == [
+        (7, 1600, 2000, 80.0),
+        (8, 1600, 2000, 80.0),
+        (9, 100, "-", "-"),
+        (10, 100, "-", "-"),
+        (3, 90, 1000, 9.0),
+    ]
+    assert [table.column(name).total for name in names] == [None] * 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tarfile
+import time
 import tracemalloc
 import zlib
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import pytest
 
 from fleetpmap.errors import ProtocolError, RemoteError
 from fleetpmap.probe import Script
-from fleetpmap.wire import Capabilities, Decoder, Limits, ListedProcess, ProcessReading, Reading
+from fleetpmap.wire import Capabilities, Decoder, Limits, ListedProcess, ProcessReading, Reading, Resident
 from fleetpmap.wire.section_readers import parse_times
 
 NONCE = "00112233445566778899aabbccddeeff"
@@ -439,6 +440,45 @@ def test_the_login_has_a_name() -> None:
     listing = decode(BEGIN.replace(b"=77\n", b"=77 user=ops\n") + phase("list", LIST)).listing
     assert listing is not None
     assert listing.capabilities.user == "ops"
+
+
+ACCOUNTS = (
+    "7/status:Name:\todd\nVmRSS:\t  132 kB\n\x007/cgroup:0::/a.service\n\x007/oom_score_adj:5\n\0"
+    "../sys/fs/cgroup/a.service/memory.current:4096\n\0../sys/fs/cgroup/a.service/memory.max:max\n\0"
+)
+
+
+@pytest.mark.parametrize(
+    ("stat", "status", "known"),
+    [(SAME, "read", True), (SAME.replace(" 4711 ", " 4712 "), "reused", False), ("", "gone", False)],
+    ids=["read", "reused", "gone"],
+)
+def test_what_another_process_has_is_not_taken_for_this_ones(stat: str, status: str, known: bool) -> None:
+    """Sizes, cgroups and score of a pid that was given away are those of the other process."""
+    facts = f"NONCE facts\n{stat and stat + chr(0)}{ACCOUNTS}".encode()
+    read = b"NONCE smaps\n==> /dev/null <==\n\n==> 7/smaps <==\n%bNONCE access\n7 ok\n" % TEXT_7
+    reading = read_after(read + facts + b"NONCE end\n")
+    [process] = reading.processes
+    assert process.status == status
+    found = (process.memory_cgroup, process.cgroups, process.oom_score_adj, process.resident)
+    whole = ("/a.service", ("/a.service",), 5, Resident(132))
+    assert found == (whole if known else (None,) * 4)
+    assert [(group.path, group.current_kib) for group in reading.cgroups] == ([("/a.service", 4)] if known else [])
+    [became] = reading.reused({7}).processes
+    assert (became.status, became.memory_cgroup, became.resident) == ("reused", None, None)
+
+
+@pytest.mark.parametrize(
+    ("word", "ago"), [("uptime=100.25", 100.25), ("uptime=", None), ("uptime=x", None), ("uptime=999999999999.0", None)]
+)
+def test_when_the_host_started(word: str, ago: float | None) -> None:
+    """By its uptime and this machine's clock; an uptime from before there were such hosts is none."""
+    before = time.time()
+    listing = decode(BEGIN.replace(b"probe_pid=77", f"probe_pid=77 {word}".encode()) + phase("list", LIST)).listing
+    assert listing is not None
+    booted = listing.capabilities.booted
+    assert (booted is None) == (ago is None)
+    assert booted is None or ago is None or before - ago - 0.01 <= booted <= time.time() - ago + 0.01
 
 
 def test_a_second_reading_takes_the_place_of_the_first() -> None:

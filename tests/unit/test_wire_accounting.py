@@ -161,6 +161,7 @@ def test_a_cgroup_of_v2() -> None:
         oom_kills=2,
         pressure=Pressure(3.0, 1.5, 0.38, 1.0, 0.5, 0.12),
         processes=2,
+        limit_used_kib=8424,
     )
 
 
@@ -215,6 +216,16 @@ def test_the_tightest_limit_of_a_cgroup_and_its_ancestors(
     groups = {path: {"memory.max": f"{text}\n"} for path, text in texts.items() if text is not None}
     groups["/a/b/c"] = groups.get("/a/b/c", {}) | LIMITS
     assert limited(groups, "/a/b/c") == limit
+
+
+def test_an_ancestor_with_the_tightest_limit_tells_what_it_is_charged() -> None:
+    """All that is below it counts, while only its limit and its charge were read."""
+    groups = {
+        "/a": {"memory.max": "8192\n", "memory.current": "6144\n"},
+        "/a/b": {"memory.max": "max\n", "memory.current": "2048\n", "memory.stat": "anon 1024\n"},
+    }
+    group = only(groups, "/a/b")
+    assert (group.current_kib, group.limit_kib, group.limit_path, group.limit_used_kib) == (2, 8, "/a", 6)
 
 
 def test_a_neighbour_with_a_similar_name_is_no_ancestor() -> None:

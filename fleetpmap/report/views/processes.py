@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fleetpmap.catalogue import ViewOptions
+from fleetpmap.report.charge import columns_of_processes
 from fleetpmap.report.grouping import (
     HUGETLB,
     coded,
@@ -45,6 +46,7 @@ def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
             Column("oom_score_adj", "count", [process.oom_score_adj for process in snapshot.processes]),
             Column("hwm_kib", "KiB", _largest_rss(snapshot.processes)),
             Column("rss_source", "text", coded(process.rss_source for process in snapshot.processes), null="-"),
+            *columns_of_processes(snapshot),
         ),
         last="command",
         share=share_metric(snapshot),
