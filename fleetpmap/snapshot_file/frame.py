@@ -12,6 +12,7 @@ computed again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from fleetpmap.smaps.fields import column_name, field_columns
 from fleetpmap.smaps.grammar import SIZE_MAX
 from fleetpmap.smaps.header_parser import PERMS
 from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.table import IntArray, MappingTable
+from fleetpmap.table import IntArray, MappingTable, concatenate
 from fleetpmap.units import KIB
 
 if TYPE_CHECKING:
@@ -106,6 +107,30 @@ def to_table(frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequ
         deleted=deleted,
         fields={key: _array(frame, name, polars.Int64, NULL) for key, name in columns.items()},
         flags=_coded(frame, _FLAGS, nullable=True),
+    )
+
+
+def to_part(
+    frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequence[int], names: Sequence[str]
+) -> MappingTable:
+    """Rebuild the texts `names` and the fields `columns` of the table alone, and its addresses if the frame has them.
+
+    `columns` and `mappings` as in `to_table`. The other columns of the result have no rows.
+
+    Raises:
+        ValueError, polars.exceptions.PolarsError: as `to_table`.
+    """
+    import polars
+
+    if sum(mappings) != frame.height:
+        raise ValueError(f"it has {frame.height} rows for {sum(mappings)} mappings")
+    addresses = {name: _array(frame, name, polars.UInt64) for name in ("start", "end") if name in frame.columns}
+    return replace(
+        concatenate([]),
+        process=np.repeat(np.arange(len(mappings), dtype=np.int32), mappings),
+        fields={key: _array(frame, name, polars.Int64, NULL) for key, name in columns.items()},
+        **addresses,
+        **{name: _coded(frame, name) for name in names},
     )
 
 
