@@ -5,6 +5,7 @@ docs/guides/history.md has the rules, in this order, and the reason of every num
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.history.levels import three_levels, two_levels
-from fleetpmap.history.trend import Floats, Trend, deviation, trend
+from fleetpmap.history.trend import Floats, Trend, deviation, median, trend
 
 Class = Literal["leak", "step", "sawtooth", "plateau", "noise"]
 CLASSES: tuple[Class, ...] = ("leak", "step", "sawtooth", "plateau", "noise")
@@ -24,14 +25,15 @@ LEAST_RUNS = 10
 """Runs with a size that a trend needs."""
 FLOOR_KIB, FLOOR_SHARE = 512, 0.01
 """The noise floor: this size, or this share of the median if that is more."""
-ABOVE_NOISE = 5.0
-"""A leak's growth, and a step's height, in standard deviations of the noise around the line, or the levels."""
+ABOVE_NOISE, FEW_RUNS = 5.0, 20
+"""A leak's growth, and a step's height, in standard deviations of the noise around the line, or the levels; for n runs
+times sqrt(1 + FEW_RUNS / n), since few runs tell the noise badly, and by chance look like anything."""
 STILL_RISES = 1 / 3
 """Least slope of a leak in the second half, and within the lives of its processes, as a share of its slope."""
 STEP_AT_ONCE = 0.6
-"""Share of a step's height between the runs just before it and those just after it."""
+"""Share of the height of a step without a restart that comes from one run to the next but one."""
 STEP_RUNS = 5
-"""Runs on either side of a step at least, and at most those that are just before and just after it."""
+"""Runs on either side of a step at least; and the most from a restart to the step that it brings."""
 LEVELS_LEAVE = 0.75
 """Most that the best three levels leave of the variance where there is a step."""
 MOST_CUTS = 2
@@ -43,7 +45,7 @@ TOOTH_SHARE = 0.4
 TOOTH_RUNS = 4
 """Runs from fall to fall, as the median."""
 TOOTH_FIT = 0.7
-"""Share of the variance that rising teeth explain."""
+"""Share of the variance that rising teeth explain, each of them and their slope being a parameter."""
 AT_REST = 0.1
 """The last third of a plateau spans at most this share of what the series spans, or the noise floor."""
 
@@ -69,7 +71,7 @@ class Series:
     @cached_property
     def floor(self) -> float:
         """The noise floor, KiB: a smaller change is none."""
-        return max(FLOOR_KIB, FLOOR_SHARE * float(np.median(self.sizes)))
+        return max(FLOOR_KIB, FLOOR_SHARE * float(median(self.sizes)))
 
     @cached_property
     def trend(self) -> Trend:
@@ -133,12 +135,16 @@ def _leaking(series: Series) -> Trend | None:
 def _rises(series: Series) -> bool:
     """Return whether a series rises without doubt, by more than noise, steadily and to the end."""
     line = series.trend
-    if line.low <= 0 or line.growth <= series.floor or line.growth < ABOVE_NOISE * line.noise:
+    if line.low <= 0 or line.growth <= series.floor or line.growth < _above_noise(len(line.sizes)) * line.noise:
         return False
     half = len(line.sizes) // 2
     if trend(line.days[half:], line.sizes[half:]).slope < STILL_RISES * line.slope:
         return False
     return _is_steady(line)
+
+
+def _above_noise(runs: int) -> float:
+    return ABOVE_NOISE * math.sqrt(1 + FEW_RUNS / runs)
 
 
 def _is_steady(line: Trend) -> bool:
@@ -182,22 +188,22 @@ def _step(series: Series) -> tuple[int, tuple[float, float]] | None:
         pieces = [series.sizes[start:stop] for start, stop in pairwise(ends)]
         if min(map(len, pieces)) < STEP_RUNS:
             continue
-        levels = [float(np.median(piece)) for piece in pieces]
+        levels = [float(median(piece)) for piece in pieces]
         noise = _noise_around(pieces, levels)
-        least = max(series.floor, ABOVE_NOISE * noise)
+        least = max(series.floor, _above_noise(len(series)) * noise)
         if abs(levels[-1] - levels[0]) <= least or (len(cuts) > MOST_CUTS and not _goes_one_way(levels, series.floor)):
             continue
         for slot in reversed(range(len(cuts))):
             height = levels[slot + 1] - levels[slot]
-            if abs(height) > least and _is_abrupt(pieces[slot], pieces[slot + 1], height):
+            if abs(height) > least and _is_at_once(series, cuts[slot], height):
                 return cuts[slot], (levels[slot], levels[slot + 1])
     return None
 
 
 def _noise_around(pieces: Sequence[Floats], levels: Sequence[float]) -> float:
-    """Return the standard deviation of pieces around their levels, all together; each level takes up one point."""
+    """Return the standard deviation of pieces around their levels, all together."""
     apart = np.concatenate([piece - level for piece, level in zip(pieces, levels, strict=True)])
-    return deviation(apart) * (len(apart) / (len(apart) - len(levels))) ** 0.5
+    return deviation(apart, len(levels))
 
 
 def _cuts(series: Series) -> Iterator[Sequence[int]]:
@@ -223,12 +229,18 @@ def _goes_one_way(levels: Sequence[float], floor: float) -> bool:
 def _refined(series: Series, cut: int, reach: int) -> int:
     """Return the run, near a cut of the thinned series, at which the sizes themselves jump."""
     start, stop = max(cut - 2 * reach - STEP_RUNS, 0), min(cut + 2 * reach + STEP_RUNS, len(series))
-    return start + two_levels(series.sizes[start:stop]).cuts[0]
+    cut = start + two_levels(series.sizes[start:stop]).cuts[0]
+    restarts = np.flatnonzero(np.diff(series.lives)) + 1
+    near = restarts[np.abs(restarts - cut) <= STEP_RUNS]
+    return int(near[np.argmin(np.abs(near - cut))]) if len(near) else cut
 
 
-def _is_abrupt(before: Floats, after: Floats, height: float) -> bool:
-    at_once = float(np.median(after[:STEP_RUNS]) - np.median(before[-STEP_RUNS:]))
-    return at_once / height >= STEP_AT_ONCE
+def _is_at_once(series: Series, cut: int, height: float) -> bool:
+    """Return whether a step comes with a restart, or from one run to the next but one at most."""
+    if series.lives[cut - 1] != series.lives[cut]:
+        return True
+    nearest = max(abs(float(series.sizes[slot + 1] - series.sizes[slot - 1])) for slot in (cut - 1, cut) if slot > 0)
+    return nearest >= STEP_AT_ONCE * abs(height)
 
 
 def _has_teeth(series: Series) -> bool:
@@ -241,14 +253,15 @@ def _has_teeth(series: Series) -> bool:
     power = float(days @ days)
     slope = float(days @ sizes) / power if power else 0.0
     left = sizes - slope * days
-    whole = series.sizes - series.sizes.mean()
-    return slope > 0 and float(left @ left) <= (1 - TOOTH_FIT) * float(whole @ whole)
+    free = len(series) - len(falls) - 2
+    return slope > 0 and free > 0 and float(left @ left) / free <= (1 - TOOTH_FIT) * float(series.sizes.var(ddof=1))
 
 
 def _within(values: Floats, group: NDArray[np.integer]) -> Floats:
     """Return the distances of values from the mean of their group."""
     mean = np.bincount(group, weights=values) / np.maximum(np.bincount(group), 1)
-    return values - mean[group]
+    apart: Floats = values - mean[group]
+    return apart
 
 
 def _days(series: Series) -> float:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def process_keys(by: Iterable[str]) -> tuple[str, ...]:
     return tuple(key for key in by if key not in _OF_MAPPINGS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class History:
     """The series of all runs."""
 
@@ -93,7 +94,7 @@ class History:
         runs = self.runs_of(series)
         return Series(self.days[runs], self.sizes[series, runs].astype(np.float64), self.lives[series, runs])
 
-    @property
+    @cached_property
     def days(self) -> NDArray[np.float64]:
         """When each run began, in days since the first."""
         return np.array([(moment - self.started[0]).total_seconds() / _DAY_S for moment in self.started])
@@ -123,8 +124,10 @@ class Gathering:
         self._runs: list[_Run] = []
         self._parts: dict[Key, int] = {}
         """Number of each distinct part of a key: that of the process, and that of the mapping."""
-        self._series: dict[tuple[int, int], int] = {}
-        """Number of each series, by the numbers of its parts."""
+        self._series: dict[int, int] = {}
+        """Number of each series, by the numbers of its parts, packed into one."""
+        self._known: tuple[NDArray[np.int64], NDArray[np.int32]] = (np.zeros(0, np.int64), np.zeros(0, np.int32))
+        """The packed parts of the last run, and the numbers of its series: most runs have those of the run before."""
         self._processes: dict[tuple[Any, ...], int] = {}
         """Number of each process, by what identifies it."""
         self._hosts: list[str] = []
@@ -145,7 +148,7 @@ class Gathering:
         parts = [self._part_number(("", *(text.names[text.codes[row]] for text in rows))) for row in first.tolist()]
         wide = np.array([*parts, 0], np.int64)[of_row]
         both, group = np.unique((of_process[process] << 32) | wide, return_inverse=True)
-        series = np.array([self._series_number(one >> 32, one & _LOW) for one in both.tolist()], np.int32)
+        series = self._series_numbers(both)
         of_process_number = np.array(numbers, np.int64)
         pairs = np.unique((series[group].astype(np.int64) << 32) | of_process_number[process])
         self._runs.append(
@@ -170,8 +173,13 @@ class Gathering:
     def _part_number(self, key: Key) -> int:
         return self._parts.setdefault(key, len(self._parts))
 
-    def _series_number(self, process: int, mapping: int) -> int:
-        return self._series.setdefault((process, mapping), len(self._series))
+    def _series_numbers(self, packed: NDArray[np.int64]) -> NDArray[np.int32]:
+        known, numbers = self._known
+        if not np.array_equal(packed, known):
+            series = self._series
+            numbers = np.array([series.setdefault(one, len(series)) for one in packed.tolist()], np.int32)
+            self._known = packed, numbers
+        return numbers
 
     def _process_parts(self, values: Mapping[str, list[Any]]) -> Iterator[Key]:
         """Yield the part of the key that each process has."""
@@ -261,8 +269,8 @@ class Gathering:
         parts = list(self._parts)
         names = (*process_keys(self._by), *texts_for(self._by))
         order = [names.index(key) for key in self._by]
-        for process, mapping in self._series:
-            texts = (*parts[process], *parts[mapping][1:])
+        for packed in self._series:
+            texts = (*parts[packed >> 32], *parts[packed & _LOW][1:])
             yield tuple(texts[slot] for slot in order)
 
 

@@ -22,7 +22,6 @@ from fleetpmap.report.notes import check_sentences, coverage_sentence
 from fleetpmap.report.shape import Shape
 from fleetpmap.report.views.compare import compare
 from fleetpmap.report.views.diff import diff
-from fleetpmap.report.views.history import history
 from fleetpmap.report.views.hosts import hosts
 from fleetpmap.report.views.kernel_fields import fields
 from fleetpmap.report.views.mappings import mappings
@@ -95,7 +94,6 @@ __all__ = [
     "diff",
     "fields",
     "folded",
-    "history",
     "hosts",
     "mappings",
     "merge_keys",

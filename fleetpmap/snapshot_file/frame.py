@@ -124,13 +124,13 @@ def to_part(
 
     if sum(mappings) != frame.height:
         raise ValueError(f"it has {frame.height} rows for {sum(mappings)} mappings")
-    addresses = {name: _array(frame, name, polars.UInt64) for name in ("start", "end") if name in frame.columns}
+    columns_of: dict[str, Any] = {name: _coded(frame, name) for name in names}
+    columns_of |= {name: _array(frame, name, polars.UInt64) for name in ("start", "end") if name in frame.columns}
     return replace(
         concatenate([]),
         process=np.repeat(np.arange(len(mappings), dtype=np.int32), mappings),
         fields={key: _array(frame, name, polars.Int64, NULL) for key, name in columns.items()},
-        **addresses,
-        **{name: _coded(frame, name) for name in names},
+        **columns_of,
     )
 
 

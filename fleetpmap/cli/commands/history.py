@@ -54,7 +54,7 @@ def history(
     needs_polars(where.directory)
     child = reader()  # forks, so it comes before the imports that start threads
     from fleetpmap.report import Shape
-    from fleetpmap.report import history as history_report
+    from fleetpmap.report.views.history import history as history_report
     from fleetpmap.snapshot import Run
     from fleetpmap.snapshot_file import entries_between
 

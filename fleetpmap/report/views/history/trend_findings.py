@@ -52,7 +52,7 @@ def _but_host(row: Row) -> _Group:
 
 def _came(past: History, row: Row) -> datetime:
     """Return when the first run after the step began."""
-    return past.started[past.runs_of(row.slot)[row.judgement.step or 0]]
+    return past.started[int(past.runs_of(row.slot)[row.judgement.step or 0])]
 
 
 def _leak(rows: Sequence[Row]) -> str:
