@@ -6,6 +6,7 @@ means. Prefix sums give the squares of every piece at once.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -25,16 +26,23 @@ class Fit(NamedTuple):
 def three_levels(sizes: Floats) -> Fit:
     """Return the best fit of three levels to at least three points."""
     count = len(sizes)
-    steps = np.arange(count + 1)
     middle = sizes - sizes.mean()  # keeps the sums small, and so exact
     total, squares = _prefix(middle), _prefix(middle**2)
-    length = np.maximum(steps[None, :] - steps[:, None], 1)
+    weight, forbidden = _pieces(count)
     # of[i, j]: the squares of the piece from point i up to, but without, point j.
-    of = squares[None, :] - squares[:, None] - (total[None, :] - total[:, None]) ** 2 / length
-    both = of[0, :, None] + of + of[None, :, count].reshape(1, -1)
-    both[~((steps[:, None] >= 1) & (steps[None, :] > steps[:, None]) & (steps[None, :] < count))] = np.inf
-    first, second = np.unravel_index(int(np.argmin(both)), both.shape)
-    return Fit(max(float(both[first, second]), 0.0), (int(first), int(second)))
+    of = squares - squares[:, None] - (total - total[:, None]) ** 2 * weight
+    both = of[0][:, None] + of + of[:, count] + forbidden
+    first, second = divmod(int(np.argmin(both)), count + 1)
+    return Fit(max(float(both[first, second]), 0.0), (first, second))
+
+
+@cache
+def _pieces(count: int) -> tuple[Floats, Floats]:
+    """Return, for each pair of cuts, 1 / points between them; and infinity for each that leaves a level without any."""
+    steps = np.arange(count + 1)
+    first, second = steps[:, None], steps[None, :]
+    forbidden = np.where((first >= 1) & (second > first) & (second < count), 0.0, np.inf)
+    return 1 / np.maximum(second - first, 1), forbidden
 
 
 def two_levels(sizes: Floats) -> Fit:

@@ -24,10 +24,10 @@ FOLD_TO = 24
 _TELLING = (
     *("mapping", "outliers", "median_kib", "spread_kib", "growth_kib", "host", "name", "process", "path", "user"),
     *("perms", "kind", "status", "pid", "absent"),
-    *("class", "slope_kib_per_day", "service", "limit_in_days"),
+    *("class", "service", "slope_kib_per_day"),
     *("pss_kib", "hugetlb_kib", "since_start_kib", "trend", "rss_kib", "share", "uss_kib", "command", "start"),
     "swap_kib",
-    *("last_kib", "low", "high", "first_kib"),
+    *("limit_in_days", "last_kib", "low", "high", "first_kib"),
     *("processes", "dirty_kib", "size_kib", "new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
     *("hosts", "mappings", "swap_pss_kib"),
 )

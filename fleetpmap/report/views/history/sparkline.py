@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import median_low
 
 SIGNS = "▁▂▃▄▅▆▇█"
-WIDTH = 24
+WIDTH = 16
 """Signs at most; a sign is the median of neighbouring runs."""
 
 

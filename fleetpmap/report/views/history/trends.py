@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import overload
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def history(past: History, last: Snapshot, run: Run, notes: Iterable[str] = (), 
         findings=tuple(sentences(past, rows)),
         charts=tuple(charts(past, rows[: shape.top or len(rows)])),
     )
-    drawn = replace(table, columns=(*table.columns, Column("trend", "text", [_signs(past, row) for row in rows])))
+    drawn = replace(table, columns=(*table.columns, Column("trend", "text", _Signs(past, rows))))
     columns = shape.columns and (*shape.columns, "trend")
     brief = shaped(drawn, Shape(shape.sort, MOST_ROWS if shape.top is None else shape.top, columns))
     return replace(report, brief=replace(report, tables=(brief,)))
@@ -71,7 +72,7 @@ def _table(by: Sequence[str], rows: Sequence[Row]) -> Table:
             Column("low", "delta", [line and _whole(line.low) for line in lines]),
             Column("high", "delta", [line and _whole(line.high) for line in lines]),
             Column("class", "text", coded(row.judgement.kind for row in rows)),
-            Column("limit_in_days", "number", [row.days_left and int(row.days_left[0]) for row in rows]),
+            Column("limit_in_days", "number", [row.days_left and int(row.days_left[0]) for row in rows], null="-"),
         ),
         last="mapping" if "mapping" in by else None,
         is_ranked=True,
@@ -82,6 +83,22 @@ def _whole(slope: float) -> Cell:
     return round(slope) if math.isfinite(slope) else None
 
 
-def _signs(past: History, row: Row) -> str:
-    sizes = [None if size == NULL else size for size in past.sizes[row.slot].tolist()]
-    return sparkline(sizes, row.series.floor)
+class _Signs(Sequence[str]):
+    """The sparkline of each row, drawn on access: of thousands of rows, a terminal shows a few."""
+
+    def __init__(self, past: History, rows: Sequence[Row]) -> None:
+        self._past, self._rows = past, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[slot] for slot in range(len(self))[index]]
+        row = self._rows[index]
+        sizes = [None if size == NULL else size for size in self._past.sizes[row.slot].tolist()]
+        return sparkline(sizes, row.series.floor)
