@@ -149,7 +149,7 @@ def load_part(path: str | Path, attributes: Sequence[str], texts: Sequence[str],
         _check_format(path, about)
         source.seek(0)
         entries = _unpacked(metadata[PROCESSES])
-        columns = {key: about["columns"][key] for key in KERNEL_KEYS.get(metric, ()) if key in about["columns"]}
+        columns = {key: name for key in KERNEL_KEYS.get(metric, ()) if (name := about["columns"].get(key)) is not None}
         needed = [*texts, *columns.values(), *(() if metric in KERNEL_KEYS else ("start", "end"))]
         return part_of(about, entries, columns, attributes, texts, polars.read_parquet(source, columns=needed))
     except (PolarsError, PanicException) as error:

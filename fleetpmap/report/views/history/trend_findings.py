@@ -19,8 +19,8 @@ from fleetpmap.units import human
 MOST = 5
 """Number of sentences on leaks, and on steps; the rows have the others."""
 _WHAT = ("mapping", "path", "perms", "kind")
-_SOON_DAYS, _LATER_DAYS = 2, 365
-"""Up to the first, time is given in hours; from the second on, only as over a year."""
+_SOON_DAYS, _LATER_DAYS, _OPEN_DAYS = 2, 365, 3650
+"""Up to the first, time is given in hours; from the second on, only as over a year; an end after the third is none."""
 _Group = tuple[object, ...]
 
 
@@ -84,6 +84,8 @@ def _in(fewest: float, most: float) -> str:
         return "at once"
     if fewest >= _LATER_DAYS:
         return "in over a year"
+    if most >= _OPEN_DAYS:
+        return f"in {math.floor(fewest)} days or more"
     if most <= _SOON_DAYS:
         low, high, unit = math.floor(24 * fewest), math.ceil(24 * most), "hours"
     else:
