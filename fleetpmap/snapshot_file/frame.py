@@ -167,7 +167,7 @@ def _array(frame: polars.DataFrame, name: str, kind: type[polars.DataType], null
     if null is not None:
         if ((series < 0) | (series > SIZE_MAX // KIB)).any():
             raise ValueError(f"its column {name} has a size below 0, or larger than any address space")
-        series = series.fill_null(null)
+        series = series.fill_null(null) if series.null_count() else series
     elif series.null_count():
         raise ValueError(f"its column {name} has nulls")
     values: NDArray[Any] = series.to_numpy()
@@ -180,7 +180,8 @@ def _coded(frame: polars.DataFrame, name: str, *, nullable: bool = False) -> Cod
     series = frame.get_column(name).cast(polars.Categorical)
     if series.null_count() and not nullable:
         raise ValueError(f"its column {name} has nulls")
-    physical: NDArray[np.int64] = series.to_physical().cast(polars.Int64).fill_null(NULL).to_numpy()
+    codes = series.to_physical().cast(polars.Int64)
+    physical: NDArray[np.int64] = (codes.fill_null(NULL) if codes.null_count() else codes).to_numpy()
     values, first, inverse = np.unique(physical, return_index=True, return_inverse=True)
     known = values != NULL
     names = series.gather(first[known]).to_list()

@@ -27,13 +27,13 @@ def charts(past: History, rows: Sequence[Row]) -> Iterator[Chart]:
 
 def _chart(past: History, row: Row) -> Chart:
     runs = past.runs_of(row.slot).tolist()
-    restarts = (np.flatnonzero(np.diff(row.series.lives)) + 1).tolist()
+    restarts = (np.flatnonzero(np.diff(past.series(row.slot).lives)) + 1).tolist()
     return Chart(
         title=", ".join(str(text) for text in row.key.values() if text is not None),
         caption=_caption(row),
         times=past.started,
         sizes=tuple(None if size == NULL else size for size in past.sizes[row.slot].tolist()),
-        least_span=round(_FLOORS * row.series.floor),
+        least_span=round(_FLOORS * row.floor),
         marks=tuple(runs[slot] for slot in restarts),
         line=_line(past, row),
     )

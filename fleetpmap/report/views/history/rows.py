@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from fleetpmap.history import CLASSES, History, Judgement, Series, judged, process_keys
+from fleetpmap.history import CLASSES, History, Judgement, judged, process_keys
 from fleetpmap.report.views.history.limits import Limit, limits
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import ANSWERED, Snapshot
@@ -24,22 +24,17 @@ class Row:
     """The texts of the keys of --by."""
     slot: int
     """Index of the series in the history."""
-    series: Series
+    first_kib: int
+    """The size in the first run that has one."""
+    last_kib: int
+    """The size in the last run that has one."""
+    floor: float
+    """The noise floor, KiB."""
     judgement: Judgement
     limit: Limit | None
     """The limit that it may reach; None if none is known."""
     is_there: bool
     """False if the last run could have shown it, and did not."""
-
-    @property
-    def first_kib(self) -> int:
-        """The size in the first run that has one."""
-        return int(self.series.sizes[0])
-
-    @property
-    def last_kib(self) -> int:
-        """The size in the last run that has one."""
-        return int(self.series.sizes[-1])
 
     @property
     def slope(self) -> int | None:
@@ -79,5 +74,8 @@ def rows_of(past: History, last: Snapshot) -> list[Row]:
             continue
         key = dict(zip(past.by, texts, strict=True))
         is_there = past.sizes[slot, -1] != NULL or key.get("host", "") not in answered
-        rows.append(Row(key, slot, series, judged(series), room.get(tuple(key[name] for name in keys)), is_there))
+        first_kib, last_kib = int(series.sizes[0]), int(series.sizes[-1])
+        limit = room.get(tuple(key[name] for name in keys))
+        # Not the series itself: thousands of them would take a second copy of all sizes.
+        rows.append(Row(key, slot, first_kib, last_kib, series.floor, judged(series), limit, is_there))
     return sorted(rows, key=lambda row: row.rank)

@@ -101,14 +101,14 @@ def _step(past: History, rows: Sequence[Row]) -> str:
     else:
         heights = [round(levels[1] - levels[0]) for row in rows if (levels := row.judgement.levels)]
         change = f"changed by {_range(min(heights), max(heights), signed=True)} on each"
-    restarted = [_is_restart(row) for row in rows]
+    restarted = [_is_restart(past, row) for row in rows]
     how = ", with a restart" if all(restarted) else "" if any(restarted) else ", in the same processes"
     return f"{_subject(rows)} {change} in the run of {_came(past, first).isoformat(' ', 'seconds')}{how}"
 
 
-def _is_restart(row: Row) -> bool:
-    cut = row.judgement.step or 1
-    return bool(row.series.lives[cut] != row.series.lives[cut - 1])
+def _is_restart(past: History, row: Row) -> bool:
+    lives, cut = past.series(row.slot).lives, row.judgement.step or 1
+    return bool(lives[cut] != lives[cut - 1])
 
 
 def _range(low: int, high: int, *, signed: bool = False) -> str:

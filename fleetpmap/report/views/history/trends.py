@@ -101,4 +101,4 @@ class _Signs(Sequence[str]):
             return [self[slot] for slot in range(len(self))[index]]
         row = self._rows[index]
         sizes = [None if size == NULL else size for size in self._past.sizes[row.slot].tolist()]
-        return sparkline(sizes, row.series.floor)
+        return sparkline(sizes, row.floor)
