@@ -21,16 +21,18 @@ def sparkline(sizes: Sequence[int | None], floor: float) -> str:
     if not known:
         return ""
     least = min(known)
-    sign = max((max(known) - least) / (len(SIGNS) - 1), floor)
-    return "".join(" " if size is None else SIGNS[int((size - least) / sign)] for size in points)
+    steps = len(SIGNS) - 1
+    span = max(max(known) - least, steps * floor)
+    return "".join(" " if size is None else SIGNS[int((size - least) * steps / span)] for size in points)
 
 
 def _thinned(sizes: Sequence[int | None]) -> list[int | None]:
-    """Return at most WIDTH medians of neighbours."""
+    """Return at most WIDTH medians of neighbours; None where less than half as many have a size as elsewhere."""
     count = min(len(sizes), WIDTH)
+    least = sum(size is not None for size in sizes) / len(sizes) / 2 if sizes else 0.0
     points: list[int | None] = []
     for slot in range(count):
         piece = sizes[slot * len(sizes) // count : (slot + 1) * len(sizes) // count]
         known = [size for size in piece if size is not None]
-        points.append(median_low(known) if known else None)
+        points.append(median_low(known) if known and len(known) >= least * len(piece) else None)
     return points
