@@ -83,7 +83,7 @@ _COLUMN_IS = {
     "banner": "SSH banner and key exchange: `ok`, `failed`, `not-reached`, `not-needed`, as every step of `doctor`",
     "banner_ms": "milliseconds that the step took; empty where it failed, or nobody could tell",
     "class": "`leak`, `step`, `sawtooth`, `plateau` or `noise`, by [these rules](../guides/history.md#classes); empty"
-    " with fewer than 10 runs",
+    " where there are too few runs",
     "column": "our name of the field",
     "command": "the whole command line; the name in brackets where there is none",
     "compression": "`gzip`, or `plain` where the host has none",

@@ -7,7 +7,7 @@ classes     leak, step, sawtooth, plateau or noise
 
 from __future__ import annotations
 
-from fleetpmap.history.classes import CLASSES, LEAST_RUNS, Judgement, Series, judged
+from fleetpmap.history.classes import CLASSES, LEAST_DAYS, LEAST_RUNS, Judgement, Series, judged
 from fleetpmap.history.gathering import (
     Gathering,
     History,
@@ -20,6 +20,7 @@ from fleetpmap.history.gathering import (
 
 __all__ = [
     "CLASSES",
+    "LEAST_DAYS",
     "LEAST_RUNS",
     "Gathering",
     "History",

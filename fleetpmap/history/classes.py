@@ -22,8 +22,8 @@ Class = Literal["leak", "step", "sawtooth", "plateau", "noise"]
 CLASSES: tuple[Class, ...] = ("leak", "step", "sawtooth", "noise", "plateau")
 """The classes, in the order of the rows: what moves most comes first."""
 
-LEAST_RUNS = 10
-"""Runs with a size that a trend needs."""
+LEAST_RUNS, LEAST_DAYS = 10, 10 / 1440
+"""Runs with a size that a trend needs, and the time from the first to the last: ten minutes."""
 FLOOR_KIB, FLOOR_SHARE = 512, 0.01
 """The noise floor: this size, or this share of the median if that is more."""
 ABOVE_NOISE, FEW_RUNS = 5.0, 20
@@ -100,7 +100,7 @@ class Judgement:
     """What a series does."""
 
     kind: Class | None
-    """None: too few runs to tell."""
+    """None: too few runs, or too short a time, to tell."""
     trend: Trend | None
     """The trend of the runs that its class is about: all of them, the last life, or the level after a step; None if
     these are too few."""
@@ -115,7 +115,7 @@ class Judgement:
 def judged(series: Series) -> Judgement:
     """Return the class of a series."""
     restarts = int(np.count_nonzero(np.diff(series.lives)))
-    if len(series) < LEAST_RUNS:
+    if len(series) < LEAST_RUNS or _days(series) < LEAST_DAYS:
         return Judgement(None, None, restarts)
     if series.is_flat:
         return Judgement("plateau", series.trend, restarts)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +130,7 @@ def test_too_few_runs_are_unknown_not_nothing(planted: Path):
     """Nine runs have sizes, and neither slope nor class."""
     document = _history(planted, "--until", "2026-11-01T08:00Z")
     assert {(row["class"], row["slope_kib_per_day"]) for row in document["rows"]} == {(None, None)}
-    assert "12 rows with fewer than 10 runs: too few for a trend and a class" in document["notes"]
+    assert document["notes"][-1].startswith("12 rows with fewer than 10 runs, or 10 minutes from the first to the last")
 
 
 def test_top_keeps_the_order_of_the_view(planted: Path):
@@ -204,6 +206,23 @@ def test_a_wrong_option(planted: Path, options: tuple[str, ...], why: str):
     done = fleetpmap("history", f"{planted}/", *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert why in done.stderr
+
+
+def test_without_the_extra(planted: Path, tmp_path: Path):
+    """One sentence names what to install."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['scipy'] = None\n")  # as if it were not there
+    done = fleetpmap("history", f"{planted}/", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.endswith("needs scipy, not installed here\nhint: run `pip install 'fleetpmap[history]'`\n")
+
+
+def test_no_other_command_imports_it():
+    """Neither the room nor scipy is imported with all views."""
+    program = (
+        "import sys, fleetpmap.cli.commands, fleetpmap.report\nprint({'scipy', 'fleetpmap.history'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_a_directory_that_is_none(tmp_path: Path):

@@ -111,6 +111,13 @@ def test_fewer_than_ten_runs_have_no_class(runs: int):
     assert (found.kind, found.trend) == (None, None)
 
 
+def test_a_few_minutes_have_no_class():
+    """A rate for a day cannot be told from 300 runs within 5 minutes; from 10 minutes on it can."""
+    days, sizes = np.arange(300) / 86400, MIB * np.arange(300.0)
+    assert judged(Series(days, sizes, ONE_LIFE)).kind is None
+    assert judged(Series(2.01 * days, sizes, ONE_LIFE)).kind == "leak"
+
+
 def test_ten_clear_runs_are_enough():
     """A line without noise is a leak."""
     assert judged(_series(MIB * np.arange(10))).kind == "leak"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
-from fleetpmap.history import LEAST_RUNS, History, counted_by
+from fleetpmap.history import LEAST_DAYS, LEAST_RUNS, History, counted_by
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.views.history.rows import Row
 
@@ -27,7 +27,8 @@ def history_notes(past: History, rows: Sequence[Row]) -> Iterator[str]:
     if past.never_read:
         yield f"the sizes leave out {_counted(past.never_read, 'process')} that no run could read"
     if short := sum(row.judgement.kind is None for row in rows):
-        yield f"{_counted(short, 'row')} with fewer than {LEAST_RUNS} runs: too few for a trend and a class"
+        least = f"{LEAST_RUNS} runs, or {round(LEAST_DAYS * 1440)} minutes from the first to the last"
+        yield f"{_counted(short, 'row')} with fewer than {least}: too few for a trend and a class"
     if gone := sum(not row.is_there for row in rows):
         yield f"{_counted(gone, 'row')} with what was not there any more in the last run"
 
