@@ -81,6 +81,8 @@ class History:
     """Hosts that the last runs did not ask, with the last run that did."""
     never_read: int
     """Number of processes that no run could read."""
+    lacking: tuple[str, ...] = ()
+    """Hosts with mappings whose size is unknown, since their kernel does not print it."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -134,6 +136,8 @@ class Gathering:
         """Host of each process."""
         self._last_seen: list[int] = []
         """Last run of each process."""
+        self._lacking: dict[str, None] = {}
+        """Hosts with mappings of an unknown size."""
 
     def add(self, part: Part) -> None:
         """Add a run, which began after the runs so far."""
@@ -149,6 +153,9 @@ class Gathering:
         wide = np.array([*parts, 0], np.int64)[of_row]
         both, group = np.unique((of_process[process] << 32) | wide, return_inverse=True)
         series = self._series_numbers(both)
+        sizes = table.metrics[self._metric]
+        if len(unknown := np.unique(process[sizes == NULL])):
+            self._lacking.update(dict.fromkeys(values["host"][slot] for slot in unknown.tolist()))
         of_process_number = np.array(numbers, np.int64)
         pairs = np.unique((series[group].astype(np.int64) << 32) | of_process_number[process])
         self._runs.append(
@@ -156,7 +163,7 @@ class Gathering:
                 part.run.started,
                 part.hosts,
                 series,
-                sums(table.metrics[self._metric], group, len(both)),
+                sums(sizes, group, len(both)),
                 np.stack([pairs >> 32, pairs & _LOW], axis=1).astype(np.int32),
                 tuple(unread),
             )
@@ -207,6 +214,7 @@ class Gathering:
             {host: started[run] for host, run in asked.first.items() if run},
             {host: started[run] for host, run in asked.last.items() if run < len(started) - 1},
             self._never_read(),
+            tuple(self._lacking),
         )
 
     def _lives(self, there: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -91,6 +91,14 @@ def test_a_process_that_one_run_cannot_read_is_a_gap(tmp_path: Path):
     assert past.never_read == 1
 
 
+def test_a_kernel_without_the_size_is_named(tmp_path: Path):
+    """It has no row that could be taken for zero."""
+    no_pss = process(71, "app", mapping("[heap]", Rss=640))
+    past = _history(tmp_path, snapshot(host("old-01", no_pss), host("web-01", _app(1000))))
+    assert {key: sizes for key, sizes in _sizes(past).items() if sizes != [-1]} == {("web-01", "[heap]"): [1000]}
+    assert past.lacking == ("old-01",)
+
+
 def test_lives(tmp_path: Path):
     """A restart is another start time, even under the same pid; a gap in between changes nothing."""
     runs = [

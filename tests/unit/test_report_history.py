@@ -210,6 +210,7 @@ def test_notes():
         came={"new-1": moment, "new-2": moment},
         went={"old": moment},
         never_read=3,
+        lacking=("old-01", "old-02"),
     )
     assert _report(past, notes=("more",)).notes == (
         "240 runs from 2026-11-01 00:00:00+00:00 to 2026-11-10 23:00:00+00:00; "
@@ -222,6 +223,7 @@ def test_notes():
         "new-[1-2]: first asked in the run of 2026-11-01 07:00:00+00:00",
         "old: last asked in the run of 2026-11-01 07:00:00+00:00",
         "the sizes leave out 3 processes that no run could read",
+        "old-[01-02]: the kernel does not print this size of all mappings, and the sizes leave them out",
         "more",
     )
 

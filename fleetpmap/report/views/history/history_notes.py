@@ -26,6 +26,8 @@ def history_notes(past: History, rows: Sequence[Row]) -> Iterator[str]:
     yield from _changes(past.went, "last asked in the run of", "were not asked any more")
     if past.never_read:
         yield f"the sizes leave out {_counted(past.never_read, 'process')} that no run could read"
+    if past.lacking:
+        yield f"{fold(past.lacking)}: the kernel does not print this size of all mappings, and the sizes leave them out"
     if short := sum(row.judgement.kind is None for row in rows):
         least = f"{LEAST_RUNS} runs, or {round(LEAST_DAYS * 1440)} minutes from the first to the last"
         yield f"{_counted(short, 'row')} with fewer than {least}: too few for a trend and a class"
