@@ -30,6 +30,9 @@ from fleetpmap.snapshot import ANSWERED, INCOMPLETE
 from fleetpmap.snapshot_file import Part
 from fleetpmap.table import IntArray, sums
 
+_TABLE = 1 << 20
+"""Largest number for which a table of all numbers up to it is made."""
+
 Key = tuple[str | None, ...]
 """The texts of the keys of --by, in their order; None: it has none."""
 
@@ -145,26 +148,26 @@ class Gathering:
         identities = zip(*(values[name] for name in _IDENTITY[:-1]), strict=True)
         numbers = [self._number(identity) for identity in identities]
         unread = [number for number, status in zip(numbers, values["status"], strict=True) if status in INCOMPLETE]
-        of_process = np.array([self._part_number(key) for key in self._process_parts(values)], np.int64)
-        process, table = part.table.process, part.table
-        rows = [_text(getattr(table, key), key) for key in texts_for(self._by)]
-        of_row, first = _grouped(rows, len(process))
-        parts = [self._part_number(("", *(text.names[text.codes[row]] for text in rows))) for row in first.tolist()]
-        wide = np.array([*parts, 0], np.int64)[of_row]
-        both, group = np.unique((of_process[process] << 32) | wide, return_inverse=True)
-        series = self._series_numbers(both)
-        sizes = table.metrics[self._metric]
+        parts, of_process = _numbered(np.array(self._process_parts(values), np.int64))
+        rows = [_text(getattr(part.table, key), key) for key in texts_for(self._by)]
+        of_row, some_row = _grouped(rows, len(part.table))
+        texts = [self._part_number(("", *(text.names[text.codes[row]] for text in rows))) for row in some_row.tolist()]
+        # A row belongs to the series of its process's part and its own: packed into one number, part * texts + text.
+        process, width = part.table.process, max(len(texts), 1)
+        both, group = _numbered(of_process[process] * width + of_row)
+        series = self._series_numbers((parts[both // width] << 32) | np.array([*texts, 0], np.int64)[both % width])
+        pairs, _ = _numbered(process * width + of_row)
+        of_pair = np.searchsorted(both, of_process[pairs // width] * width + pairs % width)
+        sizes = part.table.metrics[self._metric]
         if len(unknown := np.unique(process[sizes == NULL])):
             self._lacking.update(dict.fromkeys(values["host"][slot] for slot in unknown.tolist()))
-        of_process_number = np.array(numbers, np.int64)
-        pairs = np.unique((series[group].astype(np.int64) << 32) | of_process_number[process])
         self._runs.append(
             _Run(
                 part.run.started,
                 part.hosts,
                 series,
                 sums(sizes, group, len(both)),
-                np.stack([pairs >> 32, pairs & _LOW], axis=1).astype(np.int32),
+                np.stack([series[of_pair], np.array(numbers, np.int32)[pairs // width]], axis=1),
                 tuple(unread),
             )
         )
@@ -188,11 +191,11 @@ class Gathering:
             self._known = packed, numbers
         return numbers
 
-    def _process_parts(self, values: Mapping[str, list[Any]]) -> Iterator[Key]:
-        """Yield the part of the key that each process has."""
-        names = process_keys(self._by)
-        columns = [_key_column(values, name) for name in names]
-        return zip(*columns, strict=True) if columns else iter([()] * len(values["host"]))
+    def _process_parts(self, values: Mapping[str, list[Any]]) -> list[int]:
+        """Return the number of the part of the key that each process has."""
+        columns = [_key_column(values, name) for name in process_keys(self._by)]
+        keys = zip(*columns, strict=True) if columns else [()] * len(values["host"])
+        return [self._part_number(key) for key in keys]
 
     def history(self) -> History:
         """Return all series of the runs so far, of which there is at least one."""
@@ -322,12 +325,29 @@ def _text(column: Coded, key: str) -> Coded:
 
 
 def _grouped(texts: Sequence[Coded], rows: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the group of each row by its texts, and the first row of each group."""
-    group, first = np.zeros(rows, np.intp), np.zeros(min(rows, 1), np.intp)
+    """Return the group of each row by its texts, and a row of each group."""
+    group = np.zeros(rows, np.intp)
     for column in texts:
-        combined = group * (len(column.names) + 1) + column.codes
-        _, first, group = np.unique(combined, return_index=True, return_inverse=True)
-    return group, first
+        _, group = _numbered(group * len(column.names) + column.codes)
+    some_row = np.zeros(int(group.max(initial=-1)) + 1, np.intp)
+    some_row[group] = np.arange(rows)
+    return group, some_row
+
+
+def _numbered(values: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the distinct values, ascending, and the place of each value among them; no value is negative.
+
+    As np.unique, by a table of all values up to the largest, which takes a tenth of the time of sorting them.
+    """
+    largest = int(values.max(initial=0))
+    if largest > _TABLE:
+        distinct, place = np.unique(values, return_inverse=True)
+        return distinct.astype(np.intp), place
+    table = np.zeros(largest + 1, np.intp)
+    table[values] = 1
+    distinct = np.flatnonzero(table)
+    table[distinct] = np.arange(len(distinct))
+    return distinct, table[values]
 
 
 def counted_by(counts: Mapping[str, int]) -> Iterator[tuple[int, list[str]]]:

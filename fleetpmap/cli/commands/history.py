@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from fleetpmap.cli.options import (
 )
 from fleetpmap.cli.outputs import column_list, output_from
 from fleetpmap.cli.pipeline import command_line
+from fleetpmap.cli.storage import needs_polars
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from fleetpmap.history import History
     from fleetpmap.snapshot import Snapshot
 
-_PACKAGES = ("polars", "scipy")
 _MOST_NAMED = 5
 """Files that could not be read, each with its reason; further ones are counted."""
 _NOTHING = 5
@@ -52,7 +51,7 @@ def history(
     began, started = time.monotonic(), datetime.now().astimezone()
     plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human), to, report="history")
     by, columns = merge_keys(what.by), None if shape.columns is None else column_list(shape.columns)
-    _check_packages()
+    needs_polars(where.directory)
     child = reader()  # forks, so it comes before the imports that start threads
     from fleetpmap.report import Shape
     from fleetpmap.report.views.history import history as history_report
@@ -74,19 +73,6 @@ def history(
     if reading.unread or not last.coverage.complete:
         return _INCOMPLETE
     return 0 if len(past) else _NOTHING
-
-
-def _check_packages() -> None:
-    """Check that the extra [history] is installed.
-
-    Raises:
-        UsageError: it is not; the hint says how to install it.
-    """
-    if missing := [package for package in _PACKAGES if find_spec(package) is None]:
-        raise UsageError(
-            f"history: needs {' and '.join(missing)}, not installed here",
-            hint="run `pip install 'fleetpmap[history]'`",
-        )
 
 
 class _Reading:
