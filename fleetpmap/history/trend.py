@@ -4,11 +4,10 @@ The slope is the median of the slopes between all pairs of points: up to 29 % of
 it far (Sen, Estimates of the regression coefficient based on Kendall's tau, 1968). A long series is thinned first, to
 at most BLOCKS medians of neighbouring points, since the pairs grow with the square: 1,000 points have 499,500 of them.
 
-Slope and interval are those of scipy.stats.theilslopes, in a tenth of its time. The interval, by Kendall's variance,
-holds for independent points. The sizes of a
-process are not: what it holds now, it holds in an hour. So the interval is widened by sqrt((1 + r) / (1 - r)) for the
-correlation r of each residual with the next one (Yue and Wang, The Mann-Kendall test modified by effective sample size,
-2004).
+Slope and interval are those of scipy.stats.theilslopes, in a third of its time. The interval, by Kendall's variance,
+holds for independent points. The sizes of a process are not: what it holds now, it holds in an hour. So the interval is
+widened by sqrt((1 + r) / (1 - r)) for the correlation r of each residual with the next one (Yue and Wang, The
+Mann-Kendall test modified by effective sample size, 2004).
 """
 
 from __future__ import annotations
