@@ -97,7 +97,7 @@ def _cells(column: Column, table: Table, start: int, stop: int) -> list[str]:
 
 def _shown(column: Column, cell: Cell, *, is_count: bool) -> str:
     if cell is None:
-        return "?"
+        return column.null
     if column.unit == "flag":
         return "yes" if cell else "no"
     if cell == ABSENT:

@@ -121,7 +121,7 @@ def _cells(column: Column, table: Table, marks: Mapping[tuple[int, str], str]) -
     found = []
     for row, cell in enumerate(column.with_texts(folded_text).cells()):
         if cell is None:
-            found.append(Shown("", css) if row == void else Shown(UNKNOWN, f"{css} u".strip()))
+            found.append(Shown("", css) if row == void else Shown(column.null, f"{css} u".strip()))
         elif cell == ABSENT and column.unit in _NUMERIC:
             found.append(Shown(ABSENT, f"{css} u {marks.get((row, column.name), '')}".strip()))
         else:
