@@ -23,20 +23,24 @@ from typing import Any, get_args, get_type_hints
 
 import typer
 
-from fleetpmap.catalogue import REPORTS
+from fleetpmap.catalogue import KEYS, REPORTS
 from fleetpmap.cli.commands import app
 from fleetpmap.cli.commands.hosts import routes
+from fleetpmap.cli.options import HistoryOptions
 from fleetpmap.doctor import doctor
 from fleetpmap.export.as_openmetrics import HOSTS, PROCESSES
 from fleetpmap.export.as_openmetrics import METRICS as OPENMETRICS
+from fleetpmap.history import Gathering, History, attributes_for
 from fleetpmap.inventory.hosts import SETTINGS, Host, TransportName
 from fleetpmap.inventory.toml_tables import MEMBERS
 from fleetpmap.processes import MAX_RSS, MAX_RSS_SUM
 from fleetpmap.report import VIEWS, Report, ViewOptions, diff, fields, ps
+from fleetpmap.report.views.history import history
 from fleetpmap.smaps.fields import FIELDS
 from fleetpmap.smaps.parser import FILES_LIMIT, MAPPINGS_LIMIT
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Run, Snapshot
-from fleetpmap.table import KERNEL_KEYS, METRICS
+from fleetpmap.snapshot_file import Part
+from fleetpmap.table import KERNEL_KEYS, METRICS, concatenate
 from fleetpmap.transport import SshOptions
 from fleetpmap.transport.base import BACKLOG_LIMIT, STDERR_LIMIT
 from fleetpmap.transport.ssh.agent import AT_ONCE
@@ -81,6 +85,8 @@ _COLUMN_IS = {
     "cgroup_peak_kib": "the most that each of these cgroups was charged, added up",
     "banner": "SSH banner and key exchange: `ok`, `failed`, `not-reached`, `not-needed`, as every step of `doctor`",
     "banner_ms": "milliseconds that the step took; empty where it failed, or nobody could tell",
+    "class": "`leak`, `step`, `sawtooth`, `plateau` or `noise`, by [these rules](../guides/history.md#classes); empty"
+    " where there are too few runs",
     "column": "our name of the field",
     "command": "the whole command line; the name in brackets where there is none",
     "container": "`RUNTIME:NAME`, or the first 12 digits of its id if the name is unknown; none: `-`, empty in csv",
@@ -91,22 +97,27 @@ _COLUMN_IS = {
     "end": "first address after the mapping, hex",
     "error": "why the host has no numbers; in `fleetpmap doctor` with the fix",
     "field": "the kernel's name of the field",
+    "first_kib": "the size in the first run that has one",
     "groups": "the host's groups, nearest first",
     "host": "the name by which you know the host",
     "growth_each_kib": "the same per process: `new_kib` / `processes` less `old_kib` / `old_processes`",
     "growth_kib": "`new_kib` less `old_kib`",
     "growth_kib_per_hour": "`growth_kib` by the time between the runs; empty if a process did not live through both,"
     " or if they are less than a minute apart",
+    "high": "upper end of the interval of `slope_kib_per_day`",
     "hosts": "hosts that have the mapping",
     "hwm_kib": "the largest RSS that the process ever had",
     "inode": "the file's inode",
     "kernel": "the host's kernel",
     "key": "the host key, compared with known_hosts",
     "kind": "what the mapping is, see [names](../concepts/numbers.md#names-of-mappings)",
+    "last_kib": "the size in the last run that has one",
+    "limit_in_days": "days until a leak reaches the limit of its cgroup, or fills the host; empty without either",
     "limit_kib": "the memory limit nearest to being reached; `-` where there is none",
     "limit_share": "percent of this limit that is used; `-` where there is none",
     "login": "the login",
     "login_ms": "as `banner_ms`",
+    "low": "lower end of the interval of `slope_kib_per_day`",
     "mapping": "the name to compare by, see [names](../concepts/numbers.md#names-of-mappings)",
     "mappings": "mappings that were read",
     "median_kib": "of the hosts that are [judged](../guides/compare.md#when-is-a-host-an-outlier)",
@@ -146,6 +157,7 @@ _COLUMN_IS = {
     "shell": "starting a shell",
     "shell_ms": "as `banner_ms`, with sudo, the tools and the list of processes",
     "since": "the first kernel that prints the field",
+    "slope_kib_per_day": "the [trend](../guides/history.md#trend): growth in a day",
     "spread_kib": "largest less smallest, of the hosts that are judged",
     "started": "when the process started, in UTC",
     "start": "where the mapping begins, hex",
@@ -307,7 +319,7 @@ def columns() -> str:
 
 
 def _reports() -> dict[str, Report]:
-    """Every view of an empty snapshot, and what `ps`, `hosts`, `doctor`, `fields` and `diff` print."""
+    """Every view of an empty snapshot, and what `ps`, `hosts`, `doctor`, `fields`, `diff` and `history` print."""
     snapshot = Snapshot.assemble([], Run(datetime.now(UTC), 0.0, ""))
     reports = {name: view(snapshot, ViewOptions()) for name, view in VIEWS.items()}
     reports["ps"] = ps(snapshot)
@@ -315,7 +327,17 @@ def _reports() -> dict[str, Report]:
     reports["doctor"] = doctor(snapshot, [], {}, SshOptions(), listed_only=True, full=True)
     reports["fields"] = fields()
     reports["diff"] = diff(snapshot, snapshot)
+    reports["history"] = history(_no_history(), snapshot, snapshot.run)
     return reports
+
+
+def _no_history() -> History:
+    """Return a history of one run without a host, by the keys that `fleetpmap history` has by default."""
+    gathering = Gathering(tuple(HistoryOptions().by.split(",")), "pss_kib")
+    gathering.add(
+        Part(Run(datetime.now(UTC), 0.0, ""), {}, {name: [] for name in attributes_for(KEYS)}, concatenate([]))
+    )
+    return gathering.history()
 
 
 def sizes() -> str:

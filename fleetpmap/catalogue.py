@@ -234,6 +234,17 @@ REPORTS = (
         ),
         streams=True,
     ),
+    ReportKind(
+        "history",
+        "one [series](../guides/history.md): by default the mappings of one name of a service on a host",
+        "Trends",
+        "history",
+        columns=(
+            *("service", "host", "mapping", "first_kib", "last_kib", "slope_kib_per_day", "low", "high", "class"),
+            "limit_in_days",
+        ),
+        streams=True,
+    ),
 )
 """Every report: the views in the order of the help, then what other commands print."""
 VIEWS = {report.name: report for report in REPORTS if not report.command}

@@ -24,8 +24,9 @@ FOLD_TO = 24
 _TELLING = (
     *("mapping", "outliers", "median_kib", "spread_kib", "growth_kib", "host", "name", "process", "path", "user"),
     *("perms", "kind", "status", "pid", "absent"),
-    *("service", "pss_kib", "rss_kib", "limit_share", "hugetlb_kib", "since_start_kib", "trend", "uss_kib", "share"),
-    *("cgroup_current_kib", "limit_kib", "drift", "oom_kills", "command", "start", "processes", "swap_kib"),
+    *("class", "service", "slope_kib_per_day", "pss_kib", "rss_kib", "limit_share", "hugetlb_kib", "since_start_kib"),
+    *("trend", "uss_kib", "share", "cgroup_current_kib", "limit_kib", "drift", "oom_kills", "command", "start"),
+    *("processes", "swap_kib", "limit_in_days", "last_kib", "low", "high", "first_kib"),
     *("ram_share", "dirty_kib", "size_kib", "growth_each_kib", "new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
     *("hosts", "pss_per_process_kib", "mappings", "swap_pss_kib", "started"),
 )

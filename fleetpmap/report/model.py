@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -95,6 +96,8 @@ class Table:
     """Number of rows, from the first, with counts in the columns of sizes (compare: the row `processes`)."""
     leads: bool = False
     """True: where several tables are shown, this one comes first."""
+    is_ranked: bool = False
+    """True if --top keeps the first rows, in the order of the view, and not the largest."""
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -111,6 +114,23 @@ class Table:
     def rows(self) -> list[tuple[Cell, ...]]:
         """Return all rows as plain values."""
         return list(zip(*(column.cells() for column in self.columns), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One size over time, for an html page."""
+
+    title: str
+    caption: str
+    times: tuple[datetime, ...]
+    sizes: tuple[int | None, ...]
+    """KiB at each of the times; None: unknown, or not there."""
+    least_span: int
+    """KiB that the axis spans at least, so that noise does not look like a change."""
+    marks: tuple[int, ...] = ()
+    """Indices of the times before which processes restarted."""
+    line: tuple[tuple[int, int], ...] = ()
+    """The trend: (index of a time, KiB) at its begin and at its end; empty: none is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +154,8 @@ class Report:
     """Tables for programs: only json writes them."""
     beside: Mapping[str, Report] = field(default_factory=dict)
     """Further reports that an html page shows, by their names in views.page; no other format uses them."""
+    charts: tuple[Chart, ...] = ()
+    """Charts for an html page; no other format uses them."""
     listed_only: bool = False
     """The report only lists processes; no memory was read (ps)."""
 

@@ -110,6 +110,8 @@ def _order(table: Table, shape: Shape) -> Rows | None:
     """Return the rows in the order asked for; None: the order of the view."""
     if shape.sort is not None:
         rank = _rank(table.column(_named(table, shape.sort, "--sort")))
+    elif shape.top and table.is_ranked:
+        rank = np.arange(len(table))
     elif shape.top and table.measure:
         rank = -_measured(table)
     elif shape.top:

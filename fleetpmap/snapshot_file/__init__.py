@@ -3,12 +3,23 @@
     metadata   everything but the mappings ⇄ JSON, checked against the types when it is loaded
     frame      the mappings ⇄ a flat table, like that of --view mappings
     parquet    both in one file: the table as its rows, the JSON as its metadata
+    part       a few columns of a run, for reports over many
     dataset    a directory of such files, one per run, looked up by time
 
 Needs the extra [parquet], which is imported on first use.
 """
 
-from fleetpmap.snapshot_file.dataset import entries, entry_at, save_in
-from fleetpmap.snapshot_file.parquet import load_snapshot, write_snapshot
+from fleetpmap.snapshot_file.dataset import entries, entries_between, entry_at, save_in
+from fleetpmap.snapshot_file.parquet import load_part, load_snapshot, write_snapshot
+from fleetpmap.snapshot_file.part import Part
 
-__all__ = ["entries", "entry_at", "load_snapshot", "save_in", "write_snapshot"]
+__all__ = [
+    "Part",
+    "entries",
+    "entries_between",
+    "entry_at",
+    "load_part",
+    "load_snapshot",
+    "save_in",
+    "write_snapshot",
+]

@@ -85,6 +85,40 @@ def entry_at(directory: Path, when: str) -> Entry:
     Raises:
         UsageError: the directory has no runs, or none by then; or `when` is not a time.
     """
+    runs = _some_entries(directory)
+    if when in ("first", "last"):
+        return runs[0] if when == "first" else runs[-1]
+    moment = _moment(directory, when)
+    before = [run for run in runs if run.started <= moment]
+    if not before:
+        first = runs[0].started.astimezone(moment.tzinfo).isoformat(" ", "seconds")
+        raise UsageError(f"{directory}: has no run by {when}", hint=f"the first one started at {first}")
+    return before[-1]
+
+
+def entries_between(directory: Path, since: str = "first", until: str = "last") -> list[Entry]:
+    """Return the runs that started from `since` to `until`, both as in `entry_at`, in the order of time.
+
+    Raises:
+        UsageError: the directory has no runs, or none between the two; or one of these is not a time.
+    """
+    runs = _some_entries(directory)
+    ends = {"first": runs[0].started, "last": runs[-1].started}
+    low, high = (ends.get(when) or _moment(directory, when) for when in (since, until))
+    between = [run for run in runs if low <= run.started <= high]
+    if not between:
+        first, last = (run.started.astimezone().isoformat(" ", "seconds") for run in (runs[0], runs[-1]))
+        hint = f"its runs started from {first} to {last}"
+        raise UsageError(f"{directory}: has no run from {since} to {until}", hint=hint)
+    return between
+
+
+def _some_entries(directory: Path) -> list[Entry]:
+    """Return the runs of a dataset that has any.
+
+    Raises:
+        UsageError: it has none, or cannot be listed.
+    """
     try:
         runs = entries(directory)
     except OSError as error:
@@ -92,18 +126,15 @@ def entry_at(directory: Path, when: str) -> Entry:
     if not runs:
         hint = "fill it with fleetpmap run … --save DIR/; a capture takes no @"
         raise UsageError(f"{directory}: has no snapshots", hint=hint)
-    if when in ("first", "last"):
-        return runs[0] if when == "first" else runs[-1]
+    return runs
+
+
+def _moment(directory: Path, when: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(when).astimezone()
+        return datetime.fromisoformat(when).astimezone()
     except (ValueError, OverflowError) as error:
         hint = "write first, last or a time such as 2026-11-23T05:00"
         raise UsageError(f'{directory}: "{when}" is not a time', hint=hint) from error
-    before = [run for run in runs if run.started <= moment]
-    if not before:
-        first = runs[0].started.astimezone(moment.tzinfo).isoformat(" ", "seconds")
-        raise UsageError(f"{directory}: has no run by {when}", hint=f"the first one started at {first}")
-    return before[-1]
 
 
 def _sweep(directory: Path) -> None:

@@ -12,6 +12,7 @@ computed again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from fleetpmap.smaps.fields import column_name, field_columns
 from fleetpmap.smaps.grammar import SIZE_MAX
 from fleetpmap.smaps.header_parser import PERMS
 from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.table import IntArray, MappingTable
+from fleetpmap.table import IntArray, MappingTable, concatenate
 from fleetpmap.units import KIB, time_text
 
 if TYPE_CHECKING:
@@ -114,6 +115,30 @@ def to_table(frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequ
     )
 
 
+def to_part(
+    frame: polars.DataFrame, columns: Mapping[str, str], mappings: Sequence[int], names: Sequence[str]
+) -> MappingTable:
+    """Rebuild the texts `names` and the fields `columns` of the table alone, and its addresses if the frame has them.
+
+    `columns` and `mappings` as in `to_table`. The other columns of the result have no rows.
+
+    Raises:
+        ValueError, polars.exceptions.PolarsError: as `to_table`.
+    """
+    import polars
+
+    if sum(mappings) != frame.height:
+        raise ValueError(f"it has {frame.height} rows for {sum(mappings)} mappings")
+    columns_of: dict[str, Any] = {name: _coded(frame, name) for name in names}
+    columns_of |= {name: _array(frame, name, polars.UInt64) for name in ("start", "end") if name in frame.columns}
+    return replace(
+        concatenate([]),
+        process=np.repeat(np.arange(len(mappings), dtype=np.int32), mappings),
+        fields={key: _array(frame, name, polars.Int64, NULL) for key, name in columns.items()},
+        **columns_of,
+    )
+
+
 def _of_process(name: str, values: Iterable[str | None], table: MappingTable) -> polars.Series:
     """Return a column with each process's value repeated for its mappings."""
     per_process = list(values)
@@ -147,7 +172,7 @@ def _array(frame: polars.DataFrame, name: str, kind: type[polars.DataType], null
     if null is not None:
         if ((series < 0) | (series > SIZE_MAX // KIB)).any():
             raise ValueError(f"its column {name} has a size below 0, or larger than any address space")
-        series = series.fill_null(null)
+        series = series.fill_null(null) if series.null_count() else series
     elif series.null_count():
         raise ValueError(f"its column {name} has nulls")
     values: NDArray[Any] = series.to_numpy()
@@ -160,7 +185,8 @@ def _coded(frame: polars.DataFrame, name: str, *, nullable: bool = False) -> Cod
     series = frame.get_column(name).cast(polars.Categorical)
     if series.null_count() and not nullable:
         raise ValueError(f"its column {name} has nulls")
-    physical: NDArray[np.int64] = series.to_physical().cast(polars.Int64).fill_null(NULL).to_numpy()
+    codes = series.to_physical().cast(polars.Int64)
+    physical: NDArray[np.int64] = (codes.fill_null(NULL) if codes.null_count() else codes).to_numpy()
     values, first, inverse = np.unique(physical, return_index=True, return_inverse=True)
     known = values != NULL
     names = series.gather(first[known]).to_list()

@@ -20,7 +20,7 @@ import os
 import stat
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from io import BytesIO
 from itertools import groupby
@@ -32,7 +32,8 @@ from fleetpmap.smaps.fields import field_columns
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Process, Run, Snapshot, sizes_by_status
 from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_table
 from fleetpmap.snapshot_file.metadata import from_json, to_json
-from fleetpmap.table import with_unreadable, without_unreadable
+from fleetpmap.snapshot_file.part import Part, part_of
+from fleetpmap.table import KERNEL_KEYS, with_unreadable, without_unreadable
 from fleetpmap.units import KIB
 from fleetpmap.version import __version__
 from fleetpmap.wire import CgroupMemory, HostMemory, Pressure, Resident
@@ -110,11 +111,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
     import polars
     from polars.exceptions import PanicException, PolarsError
 
-    content = _read(Path(path))
-    place, checksum = _checksum(content)
-    if content[place : place + len(checksum)] != checksum:
-        raise UsageError(f"{path}: is damaged: its checksum is wrong", hint="fetch it again from where it was saved")
-    source = BytesIO(content)
+    source = _whole(path)
     try:
         metadata = polars.read_parquet_metadata(source)
         source.seek(0)
@@ -159,6 +156,40 @@ def _with_cgroups(hosts: tuple[HostResult, ...], metadata: Mapping[str, str]) ->
     if len(groups) != len(hosts):
         raise ValueError(f"it has the cgroups of {len(groups)} hosts, and {len(hosts)} hosts")
     return tuple(replace(host, cgroups=own) for host, own in zip(hosts, groups, strict=True))
+
+
+def load_part(path: str | Path, attributes: Sequence[str], texts: Sequence[str], metric: str) -> Part:
+    """Load a few attributes of the processes, a few texts of the mappings and one of METRICS, in a tenth of the time.
+
+    Raises:
+        UsageError: as `load_snapshot`, as far as what is loaded shows it.
+    """
+    import polars
+    from polars.exceptions import PanicException, PolarsError
+
+    source = _whole(path)
+    try:
+        metadata = polars.read_parquet_metadata(source)
+        _check_kind(path, metadata)
+        about = json.loads(metadata[SNAPSHOT])
+        _check_format(path, about)
+        source.seek(0)
+        entries = _unpacked(metadata[PROCESSES])
+        columns = {key: name for key in KERNEL_KEYS.get(metric, ()) if (name := about["columns"].get(key)) is not None}
+        needed = [*texts, *columns.values(), *(() if metric in KERNEL_KEYS else ("start", "end"))]
+        return part_of(about, entries, columns, attributes, texts, polars.read_parquet(source, columns=needed))
+    except (PolarsError, PanicException) as error:
+        raise UsageError(f"{path}: is torn, or not parquet ({_first_line(error)})", hint=_NOT_OURS) from error
+    except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error, AttributeError) as error:
+        raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
+
+
+def _whole(path: str | Path) -> BytesIO:
+    content = _read(Path(path))
+    place, checksum = _checksum(content)
+    if content[place : place + len(checksum)] != checksum:
+        raise UsageError(f"{path}: is damaged: its checksum is wrong", hint="fetch it again from where it was saved")
+    return BytesIO(content)
 
 
 def _checksum(content: bytes) -> tuple[int, bytes]:

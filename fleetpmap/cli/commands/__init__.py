@@ -5,7 +5,7 @@ command imports numpy, paramiko and the stages only when it runs, so that --help
 """
 
 from fleetpmap.cli.app import app
-from fleetpmap.cli.commands import demo, diff, doctor, fields, hosts, ps, run, show, watch
+from fleetpmap.cli.commands import demo, diff, doctor, fields, history, hosts, ps, run, show, watch
 from fleetpmap.cli.option_groups import with_groups
 
 __all__ = ["app"]
@@ -15,6 +15,7 @@ app.command(epilog=run.EXAMPLES)(with_groups(run.run))
 app.command()(with_groups(show.show))
 app.command()(with_groups(watch.watch))
 app.command()(with_groups(diff.diff))
+app.command()(with_groups(history.history))
 app.command()(with_groups(ps.ps))
 app.command()(with_groups(hosts.hosts))
 app.command()(with_groups(doctor.doctor))

@@ -4,17 +4,26 @@ Options come in groups, one dataclass each. A command names the groups it takes,
 it their options.
 
     which      hosts and processes        show         views and tables      where    formats and files
-    how        SSH, times, notes          over_time    watch, show, diff     panels   the helper `option`
+    how        SSH, times, notes          over_time    watch, diff, history     panels   the helper `option`
 """
 
 from fleetpmap.cli.options.how import RunningOptions, TalkOptions
-from fleetpmap.cli.options.over_time import DiffOptions, PathArguments, TwoArguments, WatchOptions
+from fleetpmap.cli.options.over_time import (
+    DiffOptions,
+    DirectoryArgument,
+    HistoryOptions,
+    PathArguments,
+    TwoArguments,
+    WatchOptions,
+)
 from fleetpmap.cli.options.show import ShapeOptions, ShowOptions
 from fleetpmap.cli.options.where import KeepOptions, OutputOptions
 from fleetpmap.cli.options.which import HostArguments, HostOptions, ProcessOptions
 
 __all__ = [
     "DiffOptions",
+    "DirectoryArgument",
+    "HistoryOptions",
     "HostArguments",
     "HostOptions",
     "KeepOptions",

@@ -1,4 +1,4 @@
-"""Options of several runs: watch, show and diff.   command line ─► [options.over_time] ─► commands"""
+"""Options of several runs: watch, show, diff and history.   command line ─► [options.over_time] ─► commands"""
 
 from __future__ import annotations
 
@@ -57,6 +57,32 @@ class DiffOptions:
     all_changes: Annotated[
         bool, _show("--all-changes", "Also list the changes within the noise floor, which two runs always have.")
     ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryArgument:
+    """The directory of history."""
+
+    directory: Annotated[str, typer.Argument(metavar="DIR/", help="The directory of --save DIR/.")]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryOptions:
+    """Options of history: the keys of a row, the size, and the runs."""
+
+    by: Annotated[
+        str,
+        _show(
+            "--by KEYS",
+            f"A row for each combination of {', '.join(KEYS)}; comma-separated.",
+            autocompletion=complete.by_keys,
+        ),
+    ] = "service,host,mapping"
+    metric: Annotated[
+        Metric, _show("--metric METRIC", f"The size to follow: {', '.join(size.name for size in BY_RANK)}.")
+    ] = "pss"
+    since: Annotated[str, _show("--since TIME", "Only runs from this time on: 2026-11-23T05:00.")] = "first"
+    until: Annotated[str, _show("--until TIME", "Only runs up to this time.")] = "last"
 
 
 @dataclass(frozen=True, slots=True)

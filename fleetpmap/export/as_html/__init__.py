@@ -2,7 +2,8 @@
 
     html_page      the writer: template, style, script and policy put together
     page_sections  the parts of the page, in order       tables   cells as texts and classes
-    treemap        memory as areas                        heat     colours of the cells that stand apart
+    treemap        memory as areas                        charts   sizes over time
+                                                          heat     colours of the cells that stand apart
     page.html, page.css, page.js                          the looks; sorting and searching
 
 The extra [html] brings Jinja and squarify.

@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from fleetpmap.catalogue import REPORTS
+from fleetpmap.export.as_html.charts import DrawnChart, drawn
 from fleetpmap.export.as_html.heat import STEPS_MIB, heat, host_columns, shown_hosts
 from fleetpmap.export.as_html.tables import UNKNOWN, Bar, Part, ShownTable, at_most, shown
 from fleetpmap.export.as_html.treemap import NARROW, WIDE, Tile, rules, tree
@@ -67,6 +68,7 @@ class Page:
     kinds: tuple[Tile, ...]
     rules_wide: str
     rules_narrow: str
+    charts: tuple[DrawnChart, ...]
     sections: tuple[Section, ...]
     text: str
     text_left: int
@@ -95,6 +97,7 @@ def page_of(report: Report) -> Page:
         kinds=kinds,
         rules_wide="".join(rules(kinds, WIDE)),
         rules_narrow="".join(rules(kinds, NARROW)),
+        charts=tuple(map(drawn, report.charts)),
         sections=tuple(_sections(report)),
         text="\n".join(lines[:_MOST_LINES]),
         text_left=max(len(lines) - _MOST_LINES, 0),

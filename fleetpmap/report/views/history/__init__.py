@@ -1,0 +1,13 @@
+"""Trends over many runs.   History, Snapshot (the last run) ─► [history] ─► Report
+
+trends           the view: every series with its class, ranked by what matters
+limits           the room that is left to the processes of a series
+trend_findings   the sentences about leaks and steps
+sparkline        the sizes of a series as a line of signs      charts   and as a chart for a page
+"""
+
+from __future__ import annotations
+
+from fleetpmap.report.views.history.trends import history
+
+__all__ = ["history"]

@@ -1,0 +1,129 @@
+"""Sentences about leaks and steps.   rows ─► [trend_findings] ─► trends
+
+[heap] of api on web-01 grows by 24.0M a day (23.8M to 24.2M): reaches its limit of 2.0G in 3 to 5 days
+[heap] of api on web-[01-08] went from 57.9M to 94.0M on 2026-11-23 05:00:00+00:00, with a restart
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+
+from fleetpmap.history import History
+from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.views.history.rows import Row
+from fleetpmap.units import human
+
+MOST = 5
+"""Number of sentences on leaks, and on steps; the rows have the others."""
+_WHAT = ("mapping", "path", "perms", "kind")
+_SOON_DAYS, _LATER_DAYS, _OPEN_DAYS = 2, 365, 3650
+"""Up to the first, time is given in hours; from the second on, only as over a year; an end after the third is none."""
+_Group = tuple[object, ...]
+
+
+def sentences(past: History, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the sentences on `rows`, which are ranked; what is not there any more has none."""
+    there = [row for row in rows if row.is_there]
+    leaks = _grouped([row for row in there if row.judgement.kind == "leak"], _but_host)
+    stepped = [row for row in there if row.judgement.kind == "step"]
+    steps = _grouped(stepped, lambda row: (_came(past, row), _but_host(row)))
+    yield from islice(map(_leak, leaks), MOST)
+    if len(leaks) > MOST:
+        yield f"{len(leaks) - MOST} more grow: the rows of class leak"
+    yield from (_step(past, group) for group in islice(steps, MOST))
+    if len(steps) > MOST:
+        yield f"{len(steps) - MOST} more came to another level: the rows of class step"
+
+
+def _grouped(rows: Sequence[Row], of: Callable[[Row], _Group]) -> list[list[Row]]:
+    """Group rows that only differ in their host, in the order of the first of each group."""
+    groups: dict[_Group, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(of(row), []).append(row)
+    return list(groups.values())
+
+
+def _but_host(row: Row) -> _Group:
+    return tuple(text for key, text in row.key.items() if key != "host")
+
+
+def _came(past: History, row: Row) -> datetime:
+    """Return when the first run after the step began."""
+    return past.started[int(past.runs_of(row.slot)[row.judgement.step or 0])]
+
+
+def _leak(rows: Sequence[Row]) -> str:
+    first = rows[0]
+    lines = [row.judgement.trend for row in rows if row.judgement.trend]
+    if len(rows) == 1:
+        rate = f"{human(round(lines[0].slope))} a day ({human(round(lines[0].low))} to {human(round(lines[0].high))})"
+    else:
+        slopes = [round(line.slope) for line in lines]
+        rate = f"{_range(min(slopes), max(slopes))} a day on each"
+    restarts = max(row.judgement.restarts for row in rows)
+    through = f", through {restarts} restart{'' if restarts == 1 else 's'}" if restarts and len(rows) == 1 else ""
+    return f"{_subject(rows)} grows by {rate}{through}{_reaches(first, len(rows) > 1)}"
+
+
+def _reaches(row: Row, is_first: bool) -> str:
+    """Return the clause on the limit that the row reaches; empty without one."""
+    if row.days_left is None or row.limit is None:
+        return ""
+    limit = human(row.limit.kib)
+    which = f"fills the host's memory of {limit}" if row.limit.is_of_host else f"reaches its limit of {limit}"
+    where = f" {row.key['host']} is the first that" if is_first and row.key.get("host") else ""
+    return f":{where} {which} {_in(*row.days_left[1:])}"
+
+
+def _in(fewest: float, most: float) -> str:
+    """Format a span of days: `in 3 to 5 days`, `in 7 to 9 hours`."""
+    if most <= 0:
+        return "at once"
+    if fewest >= _LATER_DAYS:
+        return "in over a year"
+    if most >= _OPEN_DAYS:
+        return f"in {math.floor(fewest)} days or more"
+    if most <= _SOON_DAYS:
+        low, high, unit = math.floor(24 * fewest), math.ceil(24 * most), "hours"
+    else:
+        low, high, unit = math.floor(fewest), math.ceil(most), "days"
+    return f"in {low} to {high} {unit}" if low < high else f"in {high} {unit}"
+
+
+def _step(past: History, rows: Sequence[Row]) -> str:
+    first = rows[0]
+    before, after = first.judgement.levels or (0.0, 0.0)
+    if len(rows) == 1:
+        change = f"went from {human(round(before))} to {human(round(after))}"
+    else:
+        heights = [round(levels[1] - levels[0]) for row in rows if (levels := row.judgement.levels)]
+        change = f"changed by {_range(min(heights), max(heights), signed=True)} on each"
+    restarted = [_is_restart(past, row) for row in rows]
+    how = ", with a restart" if all(restarted) else "" if any(restarted) else ", in the same processes"
+    return f"{_subject(rows)} {change} in the run of {_came(past, first).isoformat(' ', 'seconds')}{how}"
+
+
+def _is_restart(past: History, row: Row) -> bool:
+    lives, cut = past.series(row.slot).lives, row.judgement.step or 1
+    return bool(lives[cut] != lives[cut - 1])
+
+
+def _range(low: int, high: int, *, signed: bool = False) -> str:
+    one, other = (f"{'+' if signed and kib > 0 else ''}{human(kib)}" for kib in (low, high))
+    return one if one == other else f"{one} to {other}"
+
+
+def _subject(rows: Sequence[Row]) -> str:
+    """Return what a sentence is about: `[heap] of nginx on web-[01-08]`."""
+    key = rows[0].key
+    what = [str(text) for name, text in key.items() if name in _WHAT and text is not None]
+    whose = [str(text) for name, text in key.items() if name not in (*_WHAT, "host") and text is not None]
+    hosts = fold(str(host) for row in rows if (host := row.key.get("host")))
+    parts = [" ".join(what), ", ".join(whose)]
+    subject = " of ".join(part for part in parts if part)
+    if not subject:
+        return hosts or "all"
+    return f"{subject} on {hosts}" if hosts else subject

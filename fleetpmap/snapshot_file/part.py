@@ -1,0 +1,84 @@
+"""A part of a run: what a trend over many runs needs of each.   parquet ─► [part] ─► history
+
+Checking every attribute of every process takes most of the time of loading a snapshot. A part has only the attributes
+that it is asked for, as one list each, and checks each list as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from fleetpmap.escape import is_from_bytes
+from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Process, Run
+from fleetpmap.snapshot_file.frame import to_part
+from fleetpmap.snapshot_file.metadata import from_json
+from fleetpmap.table import MappingTable
+
+if TYPE_CHECKING:
+    import polars
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of one stored run."""
+
+    run: Run
+    hosts: Mapping[str, str]
+    """Status of each host asked."""
+    processes: Mapping[str, list[Any]]
+    """The attributes asked for: a value for each process, in the order of the rows."""
+    table: MappingTable
+    """The texts and fields asked for; its other columns have no rows."""
+
+
+def part_of(
+    about: Mapping[str, Any],
+    entries: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    attributes: Sequence[str],
+    texts: Sequence[str],
+    frame: polars.DataFrame,
+) -> Part:
+    """Check the parts of a file and put them together; `columns` maps the kernel's keys to the columns of `frame`.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError: a part is missing, or of another type than it has to be.
+        polars.exceptions.PolarsError: a column is missing.
+    """
+    run = from_json(Run, about["run"])
+    hosts = dict(zip(_texts(about["hosts"], "name"), _texts(about["hosts"], "status"), strict=True))
+    processes = [entry["process"] for entry in entries]
+    values = {name: _values(processes, name) for name in attributes}
+    statuses = {*hosts.values()} - {*HOST_STATUSES} | {*values.get("status", ())} - {*PROCESS_STATUSES}
+    if statuses or not run.has_dates or len(hosts) < len(about["hosts"]):
+        raise ValueError("it has a status that there is not, a time that no calendar has, or a host twice")
+    counts = [entry["mappings"] for entry in entries]
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("its numbers of mappings are none")
+    return Part(run, hosts, values, to_part(frame, columns, counts, texts))
+
+
+def _texts(entries: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    values = [entry[name] for entry in entries]
+    if {*map(type, values)} - {str} or not all(map(is_from_bytes, {*values})):
+        raise ValueError(f"the {name} of a host is no text")
+    return values
+
+
+def _values(processes: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    kinds, default = _attribute(name)
+    values = [process.get(name, default) for process in processes]
+    if not {*map(type, values)} <= kinds or not all(is_from_bytes(text) for text in {*values} if type(text) is str):
+        raise ValueError(f"a process has no {name} that can be")
+    return values
+
+
+@cache
+def _attribute(name: str) -> tuple[frozenset[type], Any]:
+    """Return the types that an attribute of a process may have, and its default."""
+    hint = get_type_hints(Process)[name]
+    default = Process.__dataclass_fields__[name].default
+    return frozenset(get_args(hint) or (hint,)), default
