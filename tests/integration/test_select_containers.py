@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import tempfile
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -119,7 +120,9 @@ def test_a_login_that_is_not_root_is_told_so(
     user = account("nameless")
     sshd.authorize(user, sshd.identity_file)
     tree = fleet.parent / "web-01"
-    for directory in (*tree.parents[:3], tree):
+    for directory in (tree, *tree.parents):
+        if directory == Path(tempfile.gettempdir()):
+            break
         directory.chmod(0o755)
     (tree / "var/lib/docker/containers").chmod(0o700)
     inventory = fleet.with_name("ssh.toml")
