@@ -6,9 +6,9 @@ import csv
 import io
 import json
 import os
-import tempfile
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
