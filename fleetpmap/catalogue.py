@@ -19,6 +19,8 @@ from fleetpmap.errors import UsageError
 
 PmapFormat = Literal["plain", "extended", "device", "wide", "widest"]
 """pmap without an option, -x, -d, -X and -XX."""
+PeersBy = Literal["service", "all"]
+"""Values of --peers: the hosts with which a host is compared."""
 HIGHEST = 2**64 - 1
 """The highest address, and the end of an open range."""
 
@@ -356,6 +358,8 @@ class ViewOptions:
     """compare: divided by the processes read on the host."""
     baseline: str | None = None
     """compare: the host that the others are compared with; None: with each other."""
+    peers: PeersBy = "service"
+    """The hosts with which a host is compared: those that run the same service, or all."""
     all_deleted: bool = False
     """stale: also the deleted files that are no program's code."""
     sort: str | None = None
@@ -380,11 +384,6 @@ def keys_of(view: str, by: tuple[str, ...]) -> tuple[str, ...]:
 def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | None:
     """Return the keys that `collect(sums=...)` may sum by for these views; None if they need every mapping.
 
-    `by`: the keys of a row of summary and merged.
+    The findings need the code of every process, whatever the view.
     """
-    needs = {VIEWS[view].needs for view in views}
-    if "mappings" in needs:
-        return None
-    if "code" in needs:
-        return frozenset({"path", "perms"})
-    return frozenset({"path", *by}) & {"path", "perms"} if "keys" in needs else frozenset()
+    return None if "mappings" in {VIEWS[view].needs for view in views} else frozenset({"path", "perms"})

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.report.finding import Finding
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Coverage, Run
 from fleetpmap.table import Rule
@@ -26,6 +27,8 @@ UNLIMITED = "-"
 """Cell of a limit where there is none; a null is one that is not known."""
 ABSENT = "absent"
 """Cell of a host that was read completely and does not have the mapping: neither 0 nor unknown."""
+NOT_RUN = "not-run"
+"""Cell of a host that was read completely and does not run the service: it has no part in the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class Table:
     """Number of rows that the last row, `(N more)`, stands for; 0: there is no such row."""
     counts: int = 0
     """Number of rows, from the first, with counts in the columns of sizes (compare: the row `processes`)."""
+    ranked: bool = False
+    """True: --top keeps the first rows in the order of the view."""
     leads: bool = False
     """True: where several tables are shown, this one comes first."""
 
@@ -124,18 +129,25 @@ class Report:
     """Sentences needed to read the totals correctly: the hosts that a sum leaves out, and why."""
     coverage: Coverage
     run: Run
-    findings: tuple[str, ...] = ()
-    """Sentences about the rows and hosts that stand out."""
+    findings: tuple[Finding, ...] = ()
+    """The rows and hosts that stand out, the most important first."""
     text: str | None = None
     """The finished text of a view that is text by nature (pmap); table and plain print it as it is."""
     brief: Report | None = None
     """A shorter form for a terminal; None: the report itself is shown."""
+    narrow: Report | None = None
+    """A form with fewer columns for a terminal without room for the brief one; None: there is no such form."""
     details: tuple[Table, ...] = ()
     """Tables for programs: only json writes them."""
     beside: Mapping[str, Report] = field(default_factory=dict)
     """Further reports that an html page shows, by their names in views.page; no other format uses them."""
     listed_only: bool = False
     """The report only lists processes; no memory was read (ps)."""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The findings as sentences."""
+        return tuple(finding.text for finding in self.findings)
 
     @property
     def in_order(self) -> tuple[Table, ...]:

@@ -17,7 +17,7 @@ from fleetpmap.catalogue import ViewOptions
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory.names import nearest
 from fleetpmap.report.grouping import HexTexts, coded
-from fleetpmap.report.model import ABSENT, Cell, Column, Table
+from fleetpmap.report.model import ABSENT, NOT_RUN, Cell, Column, Table
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.table import IntArray, total
 
@@ -110,6 +110,8 @@ def _order(table: Table, shape: Shape) -> Rows | None:
     """Return the rows in the order asked for; None: the order of the view."""
     if shape.sort is not None:
         rank = _rank(table.column(_named(table, shape.sort, "--sort")))
+    elif shape.top and table.ranked:
+        return np.arange(len(table))
     elif shape.top and table.measure:
         rank = -_measured(table)
     elif shape.top:
@@ -210,12 +212,15 @@ def _taken(column: Column, rows: Rows) -> Column:
 
 
 def _sum(column: Column) -> Cell:
-    """Add up the known cells of the column; ABSENT if all cells are, None if none is known."""
+    """Add up the known cells of the column; without any, ABSENT or NOT_RUN if all cells are, else None."""
     if isinstance(column.values, np.ndarray):
         return total(_ints(column.values))
     cells = column.cells()
     known = [cell for cell in cells if isinstance(cell, int)]
-    return sum(known) if known else ABSENT if {*cells} == {ABSENT} else None
+    if known:
+        return sum(known)
+    others = {*cells}
+    return NOT_RUN if others == {NOT_RUN} else ABSENT if others <= {ABSENT, NOT_RUN} else None
 
 
 def _with_cell(column: Column, cell: Cell) -> Column:

@@ -49,7 +49,7 @@ def test_it_is_one_screen_by_any_keys(by: str, human: bool):
 
 def test_the_sentence():
     """The restart of 24 processes is one finding; the job that ended is another."""
-    assert diff(deploy.before(), deploy.after()).findings == (
+    assert diff(deploy.before(), deploy.after()).sentences == (
         SENTENCE,
         "8 processes are gone, which had 320K: logrotate",
     )

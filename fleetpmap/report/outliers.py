@@ -1,6 +1,6 @@
-"""The rule for outliers among hosts.   matrix ─► [outliers] ─► comparison, comparison_findings
+"""The rule for outliers among hosts.   [outliers] ─► peers ─► comparison, standing_out
 
-The rule, for n hosts that were read completely (a mapping that a host lacks counts as 0):
+The rule, for n hosts that run the service and were read completely (a mapping that a host lacks counts as 0):
 
     n ≥ 5     out: |x − median| > max(3.5 · 1.4826 · MAD, 10 % of the median, 1 MiB)
     n = 3, 4  out: |x − median| > max(50 % of the median, 8 MiB)
@@ -9,6 +9,10 @@ The rule, for n hosts that were read completely (a mapping that a host lacks cou
 MAD is the median absolute deviation; 1.4826 · MAD estimates the standard deviation of the hosts within the rule. The
 floors are needed because hosts with equal load differ by a few pages, and then the MAD is close to 0. If more than one
 host and more than a quarter of them would be out, none is: the row is split into groups further apart than the floors.
+
+A comparison, which a user asks for, tells all of them. A run tells, unasked, only outliers that stand alone: they are
+further from the median than twice the furthest of the hosts on that side that are not out, and by at least 16 MiB. Of
+hosts with data of their own, such as databases, one is always the largest, with others on the way to it.
 Source: B. Iglewicz, D. Hoaglin, How to Detect and Handle Outliers, 1993 (3.5 and 1.4826).
 """
 
@@ -32,6 +36,10 @@ FLOOR_SHARE = 0.10
 """Share of the median; a value closer to it is never an outlier."""
 _FLOOR_OF_FEW, _FLOOR_SHARE_OF_FEW = 8 * MIB, 0.50
 _CROWD = 0.25
+_ALONE = 2
+"""How much further than the others an outlier is that stands alone."""
+WORTH_TELLING = 16 * MIB
+"""Least distance from the median of an outlier that is told unasked."""
 _MOST_GROUPS = 4
 """Number of groups from which on the values count as scattered, not as grouped."""
 
@@ -69,6 +77,15 @@ def judge(values: IntArray) -> Judgement:
     split = out.sum(axis=1) > max(1, _CROWD * hosts)
     out[split] = False
     return Judgement(median, values.max(axis=1) - values.min(axis=1), out, split)
+
+
+def stand_alone(values: IntArray, judged: Judgement) -> Flags:
+    """Return the outliers, (row, host), that are far enough from all other hosts to be told unasked."""
+    apart = values - judged.median[:, None]
+    inside = np.where(judged.out, 0, apart)
+    others = np.where(apart > 0, inside.max(axis=1, initial=0)[:, None], -inside.min(axis=1, initial=0)[:, None])
+    alone: Flags = judged.out & (np.abs(apart) > _ALONE * others) & (np.abs(apart) >= WORTH_TELLING)
+    return alone
 
 
 def groups_of(values: IntArray) -> list[NDArray[np.intp]]:
