@@ -181,5 +181,5 @@ def judged(peers: Peers, metric: str, *, per_process: bool = False) -> Judged:
         judgement = judgement.confirmed_by(rss, uss)
     counts = peers.processes[columns]
     if not per_process and len(set(counts.tolist())) > 1:
-        judgement = judgement.confirmed_by(judge(np.rint(values / counts).astype(np.int64)))
+        judgement = judgement.and_per_process(judge(np.rint(values / counts).astype(np.int64)))
     return Judged(peers, metric, columns, values, judgement)

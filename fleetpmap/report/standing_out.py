@@ -68,7 +68,7 @@ def _outliers(snapshot: Snapshot, holders: Holders, peers: Sequence[Peers], metr
         if len(each.hosts) < FEWEST:
             continue
         judgement = judged(each, metric)
-        alone = stand_alone(judgement.values, judgement.judgement)
+        alone = stand_alone(judgement.values, judgement.processes, judgement.judgement)
         found += outlier_findings(snapshot, holders, judgement, alone, _renamed(each))
     found.sort(key=lambda one: -one[0])
     first: dict[tuple[str | None, str | None], list[Finding]] = {}
