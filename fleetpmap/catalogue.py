@@ -368,6 +368,8 @@ class ViewOptions:
     """Rows to keep; the others become `(N more)`. None and 0: all, but for what a terminal shows of summary."""
     columns: tuple[str, ...] | None = None
     """Columns to show, in order."""
+    kept: tuple[tuple[str, str], ...] = ()
+    """summary: (column, text) of rows that a terminal shows, however small, since findings name them."""
 
 
 def listed(words: Sequence[str]) -> str:
@@ -381,7 +383,7 @@ def keys_of(view: str, by: tuple[str, ...]) -> tuple[str, ...]:
     return by if report.takes(by) else report.own_keys
 
 
-def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | None:
+def sums_for(views: Iterable[str]) -> frozenset[str] | None:
     """Return the keys that `collect(sums=...)` may sum by for these views; None if they need every mapping.
 
     The findings need the code of every process, whatever the view.

@@ -76,9 +76,7 @@ class OutputPlan:
         if "html" in (self.format, *(export.format for export in self.exports)):
             return None  # a page shows other views, too
         views = [self.view, *(export.view for export in self.exports)]
-        if "summary" in views and self.options.services:
-            views.append(View("services"))
-        return sums_for(views, self.options.by)
+        return sums_for(views)
 
 
 def output_from(

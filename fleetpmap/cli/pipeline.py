@@ -148,6 +148,7 @@ def show_snapshot(
 ) -> int:
     """Write the files of --export, then the main report; return the exit status, 2 if a file could not be written."""
     from fleetpmap.report import VIEWS, page
+    from fleetpmap.report.finding import rows_named, told
     from fleetpmap.report.standing_out import standing_out, with_findings
 
     @cache
@@ -158,6 +159,8 @@ def show_snapshot(
     def report_of(view: View, options: ViewOptions, format_: Format) -> Report:
         if format_ == "html":
             return page(VIEWS[view], snapshot, options)
+        if format_ == "table" and view == "summary":
+            options = replace(options, kept=rows_named(told(findings())[0]))
         return with_findings(VIEWS[view](snapshot, options), findings)
 
     whole = replace(plan.options, columns=None, sort=None, top=None)

@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 from fleetpmap.catalogue import REPORTS, SIZES
 from fleetpmap.escape import escape
-from fleetpmap.report.finding import FINDING_KINDS
+from fleetpmap.report.finding import OF_A_RUN
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
 from fleetpmap.units import KIB
@@ -96,7 +96,7 @@ def write_openmetrics(report: Report, file: BinaryIO) -> None:
     _write(file, HOSTS, [(_label("status", status), coverage.hosts[status]) for status in HOST_STATUSES])
     _write(file, PROCESSES, [(_label("status", status), coverage.processes[status]) for status in PROCESS_STATUSES])
     kinds = Counter(finding.kind for finding in report.findings)
-    _write(file, FINDINGS, [(_label("kind", kind), kinds[kind]) for kind in FINDING_KINDS])
+    _write(file, FINDINGS, [(_label("kind", kind), kinds[kind]) for kind in OF_A_RUN])
     file.write(b"# EOF\n")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 FindingKind = Literal["outlier", "split", "drift", "stale", "growth", "leak", "step", "limit"]
-FINDING_KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
+OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", "stale", "drift")
+"""The kinds that a run tells unasked, in order (see standing_out)."""
 MOST_TOLD = 5
 """Number of findings that a terminal and stderr show; the rest is counted."""
 
@@ -40,6 +41,12 @@ def told(findings: tuple[Finding, ...]) -> tuple[tuple[Finding, ...], str]:
         return findings, ""
     noun = "finding" if left == 1 else "findings"
     return findings[:MOST_TOLD], f"{left} more {noun}: `--format json` has all of them"
+
+
+def rows_named(findings: Iterable[Finding]) -> tuple[tuple[str, str], ...]:
+    """Return (column, text) of the rows that findings name: hosts, services and mappings."""
+    named = ((name, getattr(one, name)) for one in findings for name in ("host", "service", "mapping"))
+    return tuple(dict.fromkeys((name, text) for name, text in named if text))
 
 
 def of_kind(kind: FindingKind, texts: Iterable[str]) -> tuple[Finding, ...]:

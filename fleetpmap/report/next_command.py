@@ -36,7 +36,7 @@ def _inventory_of(command: str) -> list[str]:
         words = shlex.split(command)
     except ValueError:
         return []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if match := _INVENTORY.fullmatch(word):
             return ["-i", match[1] or following]
     return []

@@ -10,10 +10,10 @@ MAD is the median absolute deviation; 1.4826 · MAD estimates the standard devia
 floors are needed because hosts with equal load differ by a few pages, and then the MAD is close to 0. If more than one
 host and more than a quarter of them would be out, none is: the row is split into groups further apart than the floors.
 
-A comparison, which a user asks for, tells all of them. A run tells, unasked, only outliers that stand alone: by 16 MiB or
-more, further than twice the furthest of the hosts on that side that are not out, and out in proportion, too: by more than
-7 · 1.4826 · MAD of the logarithms. Hosts with data of their own, such as databases, differ by factors, and one of them
-is always the largest, with others on the way to it.
+A comparison, which a user asks for, tells all of them. A run tells, unasked, only outliers that stand alone: by 16 MiB
+or more; further than twice the furthest of the hosts on that side that are not out; and out in proportion, too, by more
+than 7 · 1.4826 · MAD of the logarithms. Hosts with data of their own, such as databases, differ by factors, and one of
+them is always the largest, with others on the way to it.
 Source: B. Iglewicz, D. Hoaglin, How to Detect and Handle Outliers, 1993 (3.5 and 1.4826).
 """
 

@@ -1,7 +1,7 @@
-"""Forty hosts of four services by hand, ten of each: nginx, gunicorn, PostgreSQL and redis, beside what every host runs.
+"""Forty hosts of four services by hand, ten of each: nginx, gunicorn, PostgreSQL and redis, beside some of every host.
 
-The noise is what such services have: workers that differ by some percent, connections and data that differ from host to
-host, names with numbers that no other host has. `leak_kib`: what one gunicorn process of LEAKING holds more than others.
+The noise is what such services have: workers that differ by some percent, connections and data that differ from host
+to host, names with numbers that no other host has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _EXE = "r-xp"
 
 
 def forty_hosts(seed: int, leak_kib: int = 0) -> Snapshot:
-    """The fleet."""
+    """The fleet; a gunicorn process of LEAKING holds so much more than the others."""
     noise = Random(seed)
     hosts: list[HostSnapshot] = []
     for n in range(1, 11):

@@ -16,8 +16,8 @@ from fleetpmap.escape import escape_word
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.grouping import HUGETLB, coded, mapped, rule_over
 from fleetpmap.report.model import ABSENT, NOT_RUN, Cell, Column, Report, Table, Unit
-from fleetpmap.report.notes import notes_on
-from fleetpmap.report.peers import WITNESSES, judged, peers_in
+from fleetpmap.report.notes import MOST_NAMED, notes_on
+from fleetpmap.report.peers import WITNESSES, Peers, judged, peers_in
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, shaped
 from fleetpmap.report.views.compare.comparison_findings import comparison_findings
 from fleetpmap.report.views.compare.matrix import matrix
@@ -81,7 +81,8 @@ class _Comparison:
         all_peers = list(peers_in(snapshot, metrics, peers, per_process=per_process))
         blocks = [judged(one, metric, per_process=per_process) for one in all_peers]
         self._matrix = matrix(snapshot, blocks, metric)
-        self._several = len(blocks) > 1
+        self._several = len({*self._matrix.services}) > 1
+        self._in_part = {one.service: hosts for one in all_peers if (hosts := _read_in_part(one, snapshot))}
         self._lacking = sorted(
             {one.hosts[slot] for one in all_peers for slot in np.flatnonzero(one.whole & ~one.known(metric)).tolist()}
         )
@@ -94,12 +95,12 @@ class _Comparison:
         """Return notes on the hosts that are shown but not judged, and on the baseline."""
         matrix, base = self._matrix, self._base
         notes = [f"not judged: {fold(self._lacking)}, whose kernel has no {self._metric}"] if self._lacking else []
-        in_part = [host.name for host in self._snapshot.hosts if host.status == "partial"]
-        if in_part:
-            what = "services read only in part on" if self._several else ""
-            notes.append(
-                f"not judged: {what} {fold(in_part)}" if what else f"not judged: {fold(in_part)}, read only in part"
-            )
+        if self._in_part:
+            parts = [*map(fold, self._in_part.values())]
+            if len({*self._matrix.services, *self._in_part}) > 1:
+                parts = [f"{service} on {fold(hosts)}" for service, hosts in self._in_part.items()]
+            more = f" and {len(parts) - MOST_NAMED} more services" if len(parts) > MOST_NAMED else ""
+            notes.append(f"not judged: {'; '.join(parts[:MOST_NAMED])}{more}, read only in part")
         if base is not None and not matrix.complete[base]:
             notes.append(f"the baseline {matrix.hosts[base]} was not read whole, so there is no difference from it")
         elif base is not None and not matrix.processes[base]:
@@ -249,6 +250,16 @@ class _Comparison:
         return replace(
             table, columns=tuple(_with_first(column, first[column.name]) for column in table.columns), counts=1
         )
+
+
+def _read_in_part(peers: Peers, snapshot: Snapshot) -> list[str]:
+    """Return the hosts that answered and on which a process of the service was not read."""
+    answered = [snapshot.hosts[slot].failure is None for slot in peers.slots.tolist()]
+    return [
+        host
+        for host, is_whole, did in zip(peers.hosts, peers.complete.tolist(), answered, strict=True)
+        if did and not is_whole
+    ]
 
 
 def _or_none(values: Sequence[int]) -> list[Cell]:
