@@ -110,10 +110,10 @@ def _limits(snapshot: Snapshot, cgroups: Cgroups) -> Iterator[Finding]:
         if share < LIMIT_SHARE and not kills:
             continue
         parts = []
-        if charge.limit:
-            parts.append(f"{share:g}% of its limit of {human(charge.limit.kib)} is charged")
         if kills:
             parts.append("1 oom kill" if kills == 1 else f"{kills} oom kills")
+        if charge.limit:
+            parts.append(f"{share:g}% of its limit of {human(charge.limit.kib)} is charged")
         service = service_of(process)
         holder = charge.limit.place if charge.limit and not kills else place
         finding = Finding(

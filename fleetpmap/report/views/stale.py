@@ -24,7 +24,6 @@ from fleetpmap.report.grouping import (
     rule_over,
 )
 from fleetpmap.report.model import Column, Report, Table
-from fleetpmap.report.next_command import next_command
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.report.stale_code import stale_code
@@ -53,7 +52,7 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
         notes_on(snapshot),
         snapshot.coverage,
         snapshot.run,
-        findings=_findings(snapshot, only_stale),
+        findings=_findings(only_stale),
     )
 
 
@@ -98,26 +97,24 @@ def _counted(count: int) -> str:
     return "1 process maps the old one" if count == 1 else f"{count} processes map the old one"
 
 
-def _findings(snapshot: Snapshot, table: Table) -> tuple[Finding, ...]:
+def _findings(table: Table) -> tuple[Finding, ...]:
     """Return a finding for each stale file, with the hosts that need a restart; the file of most processes first."""
     users: dict[str, list[tuple[str, int]]] = {}
     hosts, pids, paths = (table.column(name).cells() for name in ("host", "pid", "path"))
     for host, pid, path in zip(hosts, pids, paths, strict=True):
         users.setdefault(str(path), []).append((str(host), int(pid or 0)))
     ranked = sorted(users.items(), key=lambda user: (-len(user[1]), user[0]))
-    return tuple(_finding(snapshot, path, processes) for path, processes in ranked)
+    return tuple(_finding(path, processes) for path, processes in ranked)
 
 
-def _finding(snapshot: Snapshot, path: str, processes: Sequence[tuple[str, int]]) -> Finding:
+def _finding(path: str, processes: Sequence[tuple[str, int]]) -> Finding:
     hosts = [*dict.fromkeys(host for host, _ in processes)]
-    pids = ",".join(map(str, dict.fromkeys(pid for _, pid in processes)))
     return Finding(
         "stale",
         f"{path} was deleted or replaced, and {_counted(len(processes))} on {fold(hosts)} until restarted",
         hosts[0] if len(hosts) == 1 else None,
         pid=processes[0][1],
         mapping=path,
-        next=next_command(snapshot, hosts, ["--pid", pids] if len(hosts) == 1 else ["--all"], "stale"),
     )
 
 

@@ -44,9 +44,7 @@ def comparison_findings(snapshot: Snapshot, blocks: Sequence[Judged], metric: st
         differing = (*map(drift_sentence, found), *only_some_sentences(judged, renamed))
         rest += _about(judged.peers, prefix, of_kind("drift", differing))
     ranked.sort(key=lambda one: -one[0])
-    findings = (*counts, *(finding for _, finding in ranked), *rest)
-    commands = {judged.peers.service: holders.compare_command(judged.peers.service, judged.hosts) for judged in blocks}
-    return tuple(one if one.next else replace(one, next=commands[one.service or ""]) for one in findings)
+    return (*counts, *(finding for _, finding in ranked), *rest)
 
 
 def _about(peers: Peers, prefix: str, findings: Sequence[Finding]) -> list[Finding]:
