@@ -64,8 +64,9 @@ class Screen:
             yield Segment(text.translate(_ASCII) if self._ascii else text, style)
 
     def _has_room(self, width: int) -> bool:
-        """Return True if no table loses a column at this width."""
-        return not any(fit(self._laid(table), width)[1] for table in self._report.tables)
+        """Return True if the columns of every table fit side by side."""
+        fitted = (fit(self._laid(table), width) for table in self._report.tables)
+        return all(len(bands) == 1 and not left_out for bands, left_out in fitted)
 
     def _pieces(self, width: int) -> Iterator[Piece]:
         report = self._report
@@ -131,7 +132,7 @@ class Screen:
             total = self._label if slot == label else self._total(column)
             cells = cell_texts(column, self._safe, human_sizes=self._human, counts=table.counts, void=_void(table))
             header = column.name.removesuffix("_kib")
-            numeric, keep = column.unit in NUMERIC, bool(column.outliers)
+            numeric, keep = column.unit in NUMERIC, column.is_named
             laid.append(LaidOutColumn.natural(column.name, header, cells, total, numeric=numeric, keep=keep))
             if column.name == table.share and (shares := share_texts(table)):
                 laid.append(LaidOutColumn.natural("share", shares[0], shares[1:], "", numeric=True))

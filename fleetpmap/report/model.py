@@ -46,6 +46,8 @@ class Column:
     """The total in the column's unit; None: unknown, or no rule."""
     outliers: frozenset[int] = frozenset()
     """Rows in which this host is an outlier (compare)."""
+    is_named: bool = False
+    """True for a host that a row names, as an outlier or in a group: a terminal always has room for it."""
     null: Literal["?", "-"] = "?"
     """What a reader sees in place of a null: `?` where it means unknown, `-` where it means none."""
 

@@ -66,7 +66,7 @@ def compare(
     folded = replace(report, tables=(table,), notes=(*left_out, *notes))
     if len(snapshot.hosts) > _MOST_COLUMNS:
         return replace(report, brief=folded)
-    return replace(report, brief=replace(report, tables=(comparison.table(brief),), narrow=folded))
+    return replace(report, brief=replace(report, tables=(comparison.table(brief, brief=True),), narrow=folded))
 
 
 class _Comparison:
@@ -107,10 +107,10 @@ class _Comparison:
             notes.append(f"the baseline {matrix.hosts[base]} maps nothing, so all that the others have is a difference")
         return tuple(notes)
 
-    def table(self, shape: Shape) -> Table:
+    def table(self, shape: Shape, *, brief: bool = False) -> Table:
         """Return the whole table: a column for each host, the row of process counts first."""
         counts = [None if count == NULL else count for count in self._matrix.processes.tolist()]
-        return self._framed(self._columns, counts, shape)
+        return self._framed(self._columns, counts, shape, brief=brief)
 
     def _host_columns(self) -> Iterator[Column]:
         matrix = self._matrix
@@ -123,7 +123,7 @@ class _Comparison:
             known = None not in cells and (cells or matrix.complete[slot])
             total = sum(cell for cell in cells if isinstance(cell, int)) if adds_up and known else None
             outliers = frozenset(np.flatnonzero(matrix.out[:, slot]).tolist())
-            yield Column(_column_name(host), unit, cells, adds_up, total, outliers)
+            yield Column(_column_name(host), unit, cells, adds_up, total, outliers, slot in matrix.named)
 
     def _cells(self, slot: int) -> list[Cell]:
         """Return a host's sizes, or their differences from the baseline's."""
@@ -156,11 +156,12 @@ class _Comparison:
         groups, others = self._side_by_side([slot for slot in (base, by) if slot is not None])
         for group in groups:
             named = frozenset(np.flatnonzero(matrix.out[:, group].any(axis=1)).tolist())
-            columns.append(replace(self._folded_column(group, base), outliers=named))
+            is_named = not matrix.named.isdisjoint(group)
+            columns.append(replace(self._folded_column(group, base), outliers=named, is_named=is_named))
             counts.append(int(np.median(matrix.processes[group])))
         left_out = fold(matrix.hosts[slot] for group in others for slot in group)
         notes = (f"not shown here, but judged: {left_out}; --format plain has every host",) if left_out else ()
-        return self._framed(columns, counts, shape), notes
+        return self._framed(columns, counts, shape, brief=True), notes
 
     def _folded_column(self, group: Sequence[int], base: int | None) -> Column:
         """Return the column of hosts that are alike: the median of those that run the service, for each row."""
@@ -222,14 +223,24 @@ class _Comparison:
             patterns.setdefault(tuple(key), []).append(slot)
         return sorted(patterns.values(), key=lambda slots: (ranks.get(slots[0], len(ranks)), -len(slots), slots))
 
-    def _framed(self, columns: Sequence[Column], counts: Sequence[Cell], shape: Shape) -> Table:
+    def _labels(self, *, brief: bool) -> list[Column]:
+        """Return the columns that name a row; `brief`: one column, which a terminal shows in any case."""
+        matrix = self._matrix
+        if not self._several:
+            return [Column("mapping", "text", coded(matrix.mappings))]
+        if brief:
+            pairs = zip(matrix.services, matrix.mappings, strict=True)
+            texts = [f"{service.removesuffix('.service')}: {mapping}" for service, mapping in pairs]
+            return [Column("mapping", "text", coded(texts))]
+        return [Column("mapping", "text", coded(matrix.mappings)), Column("service", "text", coded(matrix.services))]
+
+    def _framed(self, columns: Sequence[Column], counts: Sequence[Cell], shape: Shape, *, brief: bool = False) -> Table:
         """Return a shaped table of names, these columns and the statistics; the first row holds the process counts."""
         matrix = self._matrix
         table = Table(
             "rows",
             (
-                Column("mapping", "text", coded(matrix.mappings)),
-                *([Column("service", "text", coded(matrix.services))] if self._several else []),
+                *self._labels(brief=brief and shape.sort != "service"),
                 *columns,
                 Column("median_kib", "KiB", _or_none(matrix.median.tolist())),
                 Column("spread_kib", "KiB", _or_none(matrix.spread.tolist())),

@@ -51,6 +51,12 @@ class Matrix:
     """(host,): True if every matching process was read."""
 
     @property
+    def named(self) -> frozenset[int]:
+        """The hosts that a row names, as outliers or in groups."""
+        in_groups = (host for groups in self.sides if len(groups) > 1 for group in groups for host in group)
+        return frozenset((*np.flatnonzero(self.out.any(axis=0)).tolist(), *in_groups))
+
+    @property
     def order(self) -> NDArray[np.intp]:
         """The rows in order: those in which hosts stand apart, then by spread, by median and by name."""
         named = [not text for text in self.outliers]
