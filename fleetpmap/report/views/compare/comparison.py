@@ -17,7 +17,7 @@ from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.grouping import HUGETLB, coded, mapped, rule_over
 from fleetpmap.report.model import ABSENT, NOT_RUN, Cell, Column, Report, Table, Unit
 from fleetpmap.report.notes import MOST_NAMED, notes_on
-from fleetpmap.report.peers import WITNESSES, Peers, judged, peers_in
+from fleetpmap.report.peers import WITNESSES, Flags, Peers, judged, peers_in
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, shaped
 from fleetpmap.report.views.compare.comparison_findings import comparison_findings
 from fleetpmap.report.views.compare.matrix import matrix
@@ -115,6 +115,7 @@ class _Comparison:
     def _host_columns(self) -> Iterator[Column]:
         matrix = self._matrix
         rule = rule_over(len(self._snapshot.processes), METRICS[self._metric])
+        named = matrix.named
         for slot, host in enumerate(matrix.hosts):
             cells = self._cells(slot)
             unit: Unit = "KiB" if self._base in (None, slot) else "delta"
@@ -123,7 +124,7 @@ class _Comparison:
             known = None not in cells and (cells or matrix.complete[slot])
             total = sum(cell for cell in cells if isinstance(cell, int)) if adds_up and known else None
             outliers = frozenset(np.flatnonzero(matrix.out[:, slot]).tolist())
-            yield Column(_column_name(host), unit, cells, adds_up, total, outliers, slot in matrix.named)
+            yield Column(_column_name(host), unit, cells, adds_up, total, outliers, slot in named)
 
     def _cells(self, slot: int) -> list[Cell]:
         """Return a host's sizes, or their differences from the baseline's."""
@@ -152,11 +153,11 @@ class _Comparison:
         by = next((slot for slot in slots if _column_name(matrix.hosts[slot]) == shape.sort), None)
         if by is None and shape.sort in [column.name for column in self._columns]:
             shape = replace(shape, sort=None)  # a host that is not judged has no column here
-        columns, counts = [], []
+        columns, counts, hosts_named = [], [], matrix.named
         groups, others = self._side_by_side([slot for slot in (base, by) if slot is not None])
         for group in groups:
             named = frozenset(np.flatnonzero(matrix.out[:, group].any(axis=1)).tolist())
-            is_named = not matrix.named.isdisjoint(group)
+            is_named = not hosts_named.isdisjoint(group)
             columns.append(replace(self._folded_column(group, base), outliers=named, is_named=is_named))
             counts.append(int(np.median(matrix.processes[group])))
         left_out = fold(matrix.hosts[slot] for group in others for slot in group)
@@ -167,20 +168,21 @@ class _Comparison:
         """Return the column of hosts that are alike: the median of those that run the service, for each row."""
         matrix = self._matrix
         name = _column_name(fold(matrix.hosts[slot] for slot in group) if len(group) > 1 else matrix.hosts[group[0]])
-        cells: list[Cell] = []
+        runs, values = matrix.runs[:, group], matrix.values[:, group]
+        known = runs & (values != NULL)
+        median = np.zeros(len(values))
+        rows: Flags = known.any(axis=1)
+        median[rows] = np.nanmedian(np.where(known, values, np.nan)[rows], axis=1)
+        sizes = np.rint(median).astype(np.int64)
+        absent, unknown = ~(matrix.present[:, group] & runs).any(axis=1), ~rows
         is_delta = base is not None and [*group] != [base]
-        for row in range(len(matrix.mappings)):
-            slots = [slot for slot in group if matrix.runs[row, slot]]
-            known = [slot for slot in slots if matrix.values[row, slot] != NULL]
-            median = round(float(np.median(matrix.values[row, known]))) if known else None
-            if not slots:
-                cells.append(NOT_RUN)
-            elif median is None or (is_delta and matrix.values[row, base] == NULL and matrix.runs[row, base]):
-                cells.append(None)
-            elif is_delta:
-                cells.append(median - (int(matrix.values[row, base]) if matrix.runs[row, base] else 0))
-            else:
-                cells.append(median if matrix.present[row, slots].any() else ABSENT)
+        if base is not None and is_delta:
+            held = np.where(matrix.runs[:, base], matrix.values[:, base], 0)
+            sizes, absent, unknown = sizes - held, np.zeros_like(absent), unknown | (held == NULL)
+        cells: list[Cell] = sizes.tolist()
+        is_run: Flags = runs.any(axis=1)
+        for row in np.flatnonzero(unknown | absent | ~is_run).tolist():
+            cells[row] = NOT_RUN if not is_run[row] else None if unknown[row] else ABSENT
         return Column(name, "delta" if is_delta else "KiB", cells)
 
     def _side_by_side(self, wanted: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
