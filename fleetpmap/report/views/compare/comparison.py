@@ -17,7 +17,7 @@ from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.grouping import HUGETLB, coded, mapped, rule_over
 from fleetpmap.report.model import ABSENT, NOT_RUN, Cell, Column, Report, Table, Unit
 from fleetpmap.report.notes import MOST_NAMED, notes_on
-from fleetpmap.report.peers import WITNESSES, Flags, Peers, judged, peers_in
+from fleetpmap.report.peers import WITNESSES, Peers, judged, peers_in
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, shaped
 from fleetpmap.report.views.compare.comparison_findings import comparison_findings
 from fleetpmap.report.views.compare.matrix import matrix
@@ -171,7 +171,7 @@ class _Comparison:
         runs, values = matrix.runs[:, group], matrix.values[:, group]
         known = runs & (values != NULL)
         median = np.zeros(len(values))
-        rows: Flags = known.any(axis=1)
+        rows = np.logical_or.reduce(known, axis=1)
         median[rows] = np.nanmedian(np.where(known, values, np.nan)[rows], axis=1)
         sizes = np.rint(median).astype(np.int64)
         absent, unknown = ~(matrix.present[:, group] & runs).any(axis=1), ~rows
@@ -180,7 +180,7 @@ class _Comparison:
             held = np.where(matrix.runs[:, base], matrix.values[:, base], 0)
             sizes, absent, unknown = sizes - held, np.zeros_like(absent), unknown | (held == NULL)
         cells: list[Cell] = sizes.tolist()
-        is_run: Flags = runs.any(axis=1)
+        is_run = np.logical_or.reduce(runs, axis=1)
         for row in np.flatnonzero(unknown | absent | ~is_run).tolist():
             cells[row] = NOT_RUN if not is_run[row] else None if unknown[row] else ABSENT
         return Column(name, "delta" if is_delta else "KiB", cells)
