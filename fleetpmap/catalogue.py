@@ -100,7 +100,8 @@ class ReportKind:
     """Columns that Tab offers, beside the keys of --by."""
     needs: Literal["mappings", "code", "keys", "processes"] = "mappings"
     """The coarsest rows that it can be made of: every mapping; sums by path and permissions (code); sums by the keys of
-    --by; a sum for each process. A view of `code` can do with the last too, and then knows nothing of the code."""
+    --by; a sum for each process. A view of `code` can do with the last too, and then knows nothing of the code.
+    A run reads sums by path and permissions for all but the first, since the findings need them (see sums_for)."""
     keys: tuple[str, ...] = ()
     """The keys that its rows can have by --by; empty: it does not take --by."""
     own_keys: tuple[str, ...] = ()

@@ -104,7 +104,7 @@ def test_a_leak_is_found_and_nothing_else(sshd_of_fifty: Sshd, fleet: list[Path]
             (leaking / str(pid)).unlink()
             replaced.symlink_to(target)
     (finding,) = report.sentences
-    assert finding.startswith("web-07: [heap] ")
+    assert " on web-07 (pid " in finding
     assert finding.split("[heap] ")[1].split(" (")[0].endswith("M above the median of 20 hosts")
     table = report.tables[0]
     outliers = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +17,7 @@ from fleetpmap.export import EXPORTERS
 from fleetpmap.render import table
 from fleetpmap.report import VIEWS, Report, ViewOptions, compare
 from fleetpmap.report.finding import rows_named
+from fleetpmap.report.next_command import next_command
 from fleetpmap.report.standing_out import standing_out, with_findings
 from fleetpmap.snapshot import Snapshot
 from snapshots import host, mapping, process, snapshot
@@ -241,3 +243,31 @@ def test_compare_folds_like_hosts_where_a_terminal_lacks_room(width: int):
     groups = snapshot(*(host(name.format(n), _app((90 if n < 5 else 490) * MIB)) for n in range(1, 8)))
     heads = " ".join(line for line in _screen(compare(groups), width) if line.startswith("mapping"))
     assert {name.format("[1-4]"), name.format("[5-7]")} <= {*heads.split()}
+
+
+@pytest.mark.parametrize(
+    ("command", "local", "expected"),
+    [
+        ("fleetpmap run --all", False, "fleetpmap run -H 'a[1-2]' --pid 7 --view mappings"),
+        ("fleetpmap run -i 'my fleet.toml' --all", False, "fleetpmap run -i 'my fleet.toml' -H 'a[1-2]' --pid 7"),
+        ("fleetpmap run --inventory=x.toml", True, "fleetpmap run -i x.toml -H 'a[1-2]' --pid 7"),
+        ("fleetpmap run --all", True, "fleetpmap run --pid 7 --view mappings"),
+        ("no ' shell", True, "fleetpmap run --pid 7 --view mappings"),
+    ],
+)
+def test_the_next_command_reaches_the_same_hosts(command: str, local: bool, expected: str):
+    """By the same inventory; without one, this machine needs no name."""
+    fleet = snapshot(*(host(name, _app(8), local=local) for name in ("a1", "a2")))
+    fleet = replace(fleet, run=replace(fleet.run, command=command))
+    assert next_command(fleet, ["a1", "a2"], ["--pid", "7"], "mappings").startswith(expected)
+
+
+def test_names_of_processes_are_no_patterns():
+    """The next command selects that name and no other."""
+    fleet = snapshot(*(host(f"w{n}", replace_name(_app((9 if n else 900) * MIB), "a.b[c]")) for n in range(3)))
+    below = snapshot(*(host(f"w{n}", replace_name(_app((900 if n else 9) * MIB), "a.b[c]")) for n in range(3)))
+    assert [one.next for one in standing_out(fleet)] == ["fleetpmap run -H w0 --pid 1 --view mappings"]
+    (finding,) = standing_out(below)
+    assert finding.text == "a.b[c] on w0: [heap] 891.0M below the median of 3 hosts (9.0M, 900.0M)"
+    assert shlex.split(finding.next)[4:7] == ["-m", r"a\.b\[c\]", "--exact"]
+    assert finding.pid is None
