@@ -19,6 +19,8 @@ from fleetpmap.errors import UsageError
 
 PmapFormat = Literal["plain", "extended", "device", "wide", "widest"]
 """pmap without an option, -x, -d, -X and -XX."""
+PeersBy = Literal["service", "all"]
+"""Values of --peers: the hosts with which a host is compared."""
 HIGHEST = 2**64 - 1
 """The highest address, and the end of an open range."""
 
@@ -98,7 +100,8 @@ class ReportKind:
     """Columns that Tab offers, beside the keys of --by."""
     needs: Literal["mappings", "code", "keys", "processes"] = "mappings"
     """The coarsest rows that it can be made of: every mapping; sums by path and permissions (code); sums by the keys of
-    --by; a sum for each process. A view of `code` can do with the last too, and then knows nothing of the code."""
+    --by; a sum for each process. A view of `code` can do with the last too, and then knows nothing of the code.
+    A run reads sums by path and permissions for all but the first, since the findings need them (see sums_for)."""
     keys: tuple[str, ...] = ()
     """The keys that its rows can have by --by; empty: it does not take --by."""
     own_keys: tuple[str, ...] = ()
@@ -367,6 +370,8 @@ class ViewOptions:
     """compare: divided by the processes read on the host."""
     baseline: str | None = None
     """compare: the host that the others are compared with; None: with each other."""
+    peers: PeersBy = "service"
+    """The hosts with which a host is compared: those that run the same service, or all."""
     all_deleted: bool = False
     """stale: also the deleted files that are no program's code."""
     sort: str | None = None
@@ -375,6 +380,8 @@ class ViewOptions:
     """Rows to keep; the others become `(N more)`. None and 0: all, but for what a terminal shows of summary."""
     columns: tuple[str, ...] | None = None
     """Columns to show, in order."""
+    kept: tuple[tuple[str, str], ...] = ()
+    """summary: (column, text) of rows that a terminal shows, however small, since findings name them."""
 
 
 def listed(words: Sequence[str]) -> str:
@@ -388,14 +395,9 @@ def keys_of(view: str, by: tuple[str, ...]) -> tuple[str, ...]:
     return by if report.takes(by) else report.own_keys
 
 
-def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | None:
+def sums_for(views: Iterable[str]) -> frozenset[str] | None:
     """Return the keys that `collect(sums=...)` may sum by for these views; None if they need every mapping.
 
-    `by`: the keys of a row of summary and merged.
+    The findings need the code of every process, whatever the view.
     """
-    needs = {VIEWS[view].needs for view in views}
-    if "mappings" in needs:
-        return None
-    if "code" in needs:
-        return frozenset({"path", "perms"})
-    return frozenset({"path", *by}) & {"path", "perms"} if "keys" in needs else frozenset()
+    return None if "mappings" in {VIEWS[view].needs for view in views} else frozenset({"path", "perms"})

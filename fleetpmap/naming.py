@@ -14,6 +14,9 @@ These parts count as generated behind a temporary folder (_TEMPORARY): a UUID; 8
 them; 5 or more digits, such as a pid or a random number; the 6 to 16 random letters and digits that mktemp and its kin
 put at the end of a name. Elsewhere only parts that nothing but a program generates: names that the kernel, NFS and apk
 give a file without one (_NAMELESS) and, in the name of a library or program, a UUID or 16 digits.
+
+A name may still differ on every host: a segment of a log, a release folder, a key of shared memory. To judge hosts by
+each other, and for nothing else, `alike` merges these by _OF_ONE_HOST.
 """
 
 from __future__ import annotations
@@ -75,6 +78,17 @@ _GENERATED = re.compile(rf"{_UUID}|(?<![0-9A-Za-z])(?=[a-fA-F]*\d)[0-9a-fA-F]{{8
 _BEFORE_RANDOM = re.compile(
     r"\A(_MEI|ffi|orcexec\.|\.gl|tmp|Rtmp|pip-[a-z-]{1,40}-|\.org\.chromium\.\w{1,20}\.)\w{6,10}(?!\w)"
 )
+# Names with a pid in them, of any length: perf's maps of compiled code, Java, .NET.
+_BEFORE_PID = re.compile(r"\A(perf-|jit(?:ted)?-|\.java_pid|(?:dotnet-diagnostic|clr-debug-pipe)-)\d+(?!\w)")
+_OF_ONE_HOST = (
+    re.compile(_UUID),
+    re.compile(r"(?<=\A/SYSV)[0-9a-f]{8}\Z"),  # the key of shared memory
+    re.compile(r"(?<![0-9A-Za-z])(?=[a-fA-F]*\d)[0-9a-fA-F]{8,}(?![0-9A-Za-z])"),  # a hash, an id of a container
+    re.compile(r"\d{4,}"),  # a date, a pid, the number of a segment
+    re.compile(r"(?<=/)\d+(?=/|\Z)"),  # a folder or file that is a number
+    re.compile(r"(?<=/)~[^/]+"),  # the folder that pip gives an old package to delete it later
+)
+"""Parts of names that may differ on every host; the first pattern is applied first."""
 _LAST_WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{6,16}\Z")
 _RUN_OF_ONE_SORT = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _KERNEL_KINDS: dict[str, Kind] = {"[heap]": "heap", "[stack]": "stack"}
@@ -172,6 +186,15 @@ def steady_path(path: str, *, code: bool) -> str:
     return f"{folder}{slash}{_NEVER_CHOSEN.sub('*', name) if code else name}"
 
 
+def alike(name: str) -> str:
+    """Replace by `*` each part of a mapping's name that may differ on every host: a number, a pid, a hash, a UUID."""
+    if len(name) > _PATH_MAX:
+        return name
+    for pattern in _OF_ONE_HOST:
+        name = pattern.sub("*", name)
+    return name
+
+
 def is_temporary(path: str) -> bool:
     """Return True if a proper path is that of a file that a program creates for itself, anew at each start."""
     return _TEMPORARY.search(path) is not None or steady_path(path, code=True) != path
@@ -179,7 +202,7 @@ def is_temporary(path: str) -> bool:
 
 def _steady_part(part: str) -> str:
     """Replace the generated parts of one name of a path behind a temporary folder."""
-    known = _BEFORE_RANDOM.match(part)
+    known = _BEFORE_PID.match(part) or _BEFORE_RANDOM.match(part)
     if known:
         return f"{known[1]}*{part[known.end() :]}"
     last = None if _SHARED_OBJECT.search(part) else _LAST_WORD.search(part)

@@ -156,9 +156,22 @@ def print_notes(report: Report, snapshot: Snapshot, plan: OutputPlan, how: Runni
     if how.verbose:
         _print_checks(snapshot)
     if not report_has_notes:
-        for sentence in (*report.findings, *report.notes):
-            print_stderr(sentence)
+        _print_findings(report)
+        for note in report.notes:
+            print_stderr(note)
         print_stderr(coverage_sentence(snapshot.coverage, listed_only=report.listed_only))
+
+
+def _print_findings(report: Report) -> None:
+    from fleetpmap.report.finding import told
+
+    findings, others = told(report.findings)
+    for finding in findings:
+        print_stderr(finding.text)
+        if finding.next:
+            print_stderr(f"  {finding.next}")
+    if others:
+        print_stderr(others)
 
 
 def _print_failures(snapshot: Snapshot) -> None:

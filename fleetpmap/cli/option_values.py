@@ -28,6 +28,13 @@ class Per(StrEnum):
     process = "process"
 
 
+class PeersOption(StrEnum):
+    """--peers."""
+
+    service = "service"
+    all = "all"
+
+
 class HostKey(StrEnum):
     """--host-key."""
 

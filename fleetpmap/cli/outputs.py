@@ -22,7 +22,7 @@ from fleetpmap.catalogue import (
     sums_for,
 )
 from fleetpmap.cli.files import coverage_path, is_regular, writable
-from fleetpmap.cli.option_values import Format, Per, View
+from fleetpmap.cli.option_values import Format, PeersOption, Per, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
 from fleetpmap.cli.pmap_options import letters_from, letters_in
 from fleetpmap.errors import UsageError
@@ -76,9 +76,7 @@ class OutputPlan:
         if "html" in (self.format, *(export.format for export in self.exports)):
             return None  # a page shows other views, too
         views = [self.view, *(export.view for export in self.exports)]
-        if "summary" in views and self.options.services:
-            views.append(View("services"))
-        return sums_for(views, self.options.by)
+        return sums_for(views)
 
 
 def output_from(
@@ -238,6 +236,7 @@ def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_termina
         metric="pss_kib" if show.metric is None else f"{show.metric}_kib",
         per_process=show.per is Per.process,
         baseline=show.baseline,
+        peers="all" if show.peers is PeersOption.all else "service",
         all_deleted=show.all_deleted,
         sort=shape.sort,
         top=shape.top,

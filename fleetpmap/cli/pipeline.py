@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fleetpmap.inventory import Host
     from fleetpmap.processes import Selection
     from fleetpmap.report import Report, ViewOptions
+    from fleetpmap.report.finding import Finding
     from fleetpmap.snapshot import HostSnapshot, Snapshot
 
 
@@ -147,10 +148,20 @@ def show_snapshot(
 ) -> int:
     """Write the files of --export, then the main report; return the exit status, 2 if a file could not be written."""
     from fleetpmap.report import VIEWS, page
+    from fleetpmap.report.finding import rows_named, told
+    from fleetpmap.report.standing_out import standing_out, with_findings
+
+    @cache
+    def findings() -> tuple[Finding, ...]:
+        return standing_out(snapshot, plan.options.peers)
 
     @cache
     def report_of(view: View, options: ViewOptions, format_: Format) -> Report:
-        return page(VIEWS[view], snapshot, options) if format_ == "html" else VIEWS[view](snapshot, options)
+        if format_ == "html":
+            return page(VIEWS[view], snapshot, options)
+        if format_ == "table" and view == "summary":
+            options = replace(options, kept=rows_named(told(findings())[0]))
+        return with_findings(VIEWS[view](snapshot, options), findings)
 
     whole = replace(plan.options, columns=None, sort=None, top=None)
     exported = export(lambda view, format_: report_of(view, whole, format_), plan, quiet=how.quiet)

@@ -6,9 +6,12 @@
      "memory": {HOST: {"total_kib", "available_kib", "swap_total_kib", "swap_free_kib", "pressure": {…}}},
      "checks": {"processes": n, CHECK: {VERDICT: n…}…, "findings": [{"host", "pid", "check", "verdict", "message"}]},
      "failures": [{"host", "status", "stage", "message", "hint"}], "notes": [sentence…],
-     "view", "columns": [{"name", "unit", "rule"}], "rows": [{…}], "hosts": [{…}] (summary only), "total": {…}}
+     "view", "columns": [{"name", "unit", "rule"}],
+     "findings": [{"kind", "host", "service", "pid", "mapping", "metric", "value_kib", "reference_kib",
+                   "text", "next"}],
+     "rows": [{…}], "hosts": [{…}] (summary only), "total": {…}}
 
-`notes` list what the totals leave out, `findings` (compare, stale) what stands out. With the services come `cgroups`, a
+`notes` list what the totals leave out, `findings` what stands out. With the services come `cgroups`, a
 row for each; in a summary of every process the services themselves come as `services`. Each row is on a line, for diff
 and grep. Texts are escaped as in every format (see escape): the document is valid UTF-8, and a name is the same
 everywhere.

@@ -1,6 +1,6 @@
 """A report to paste into an issue or a wiki.   report ─► [as_markdown] ─► file
 
-GitHub's Markdown (https://github.github.com/gfm/): every table with its totals as the last row, then findings,
+GitHub's Markdown (https://github.github.com/gfm/): the findings, every table with its totals as the last row,
 coverage, failures, notes and the command. A view that is a text (pmap) becomes a fenced block.
 
 Texts are escaped as in every format (see escape) and then put into code spans. Nothing is interpreted there, so the
@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from fleetpmap.escape import escape
 from fleetpmap.report.failures import folded
-from fleetpmap.report.model import ABSENT, Cell, Column, Report, Table
+from fleetpmap.report.model import ABSENT, NOT_RUN, Cell, Column, Report, Table
 from fleetpmap.report.notes import UPPER_BOUND, coverage_sentence, freed_sentence
 
 _CHUNK = 16_384
@@ -41,13 +41,14 @@ def write_markdown(report: Report, file: BinaryIO) -> None:
 
 
 def _blocks(report: Report) -> Iterator[str]:
+    findings = [finding.text + (f": `{finding.next}`" if finding.next else "") for finding in report.findings]
+    yield from _list(findings)
     if report.text is not None:
         yield _fenced(report.text)
     else:
         for table in report.in_order:
             yield from _table(table)
             yield "\n"
-    yield from _list(report.findings)
     coverage = coverage_sentence(report.coverage, listed_only=report.listed_only)
     if coverage:
         yield f"{_sentence(coverage)}\n\n"
@@ -102,6 +103,8 @@ def _shown(column: Column, cell: Cell, *, is_count: bool) -> str:
         return "yes" if cell else "no"
     if cell == ABSENT:
         return "-"
+    if cell == NOT_RUN and column.unit in ("KiB", "delta"):
+        return "."
     return f"{cell:+d}" if column.unit == "delta" and cell and not is_count else str(cell)
 
 

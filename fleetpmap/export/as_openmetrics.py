@@ -14,6 +14,7 @@ An unknown value has no sample. The labels of a row identify it; the rows that -
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from typing import BinaryIO
 
 from fleetpmap.catalogue import REPORTS, SIZES
 from fleetpmap.escape import escape
+from fleetpmap.report.finding import OF_A_RUN
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
 from fleetpmap.units import KIB
@@ -79,10 +81,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 """Columns to metrics; any other column is a label, or left out."""
 HOSTS = Metric("fleetpmap_hosts", "Hosts asked, by status.")
 PROCESSES = Metric("fleetpmap_processes", "Processes that matched, by status.")
+FINDINGS = Metric("fleetpmap_findings", "What stands out, by kind.")
 
 
 def write_openmetrics(report: Report, file: BinaryIO) -> None:
-    """Write a gauge for each size and count of the first table, then the coverage."""
+    """Write a gauge for each size and count of the first table, then the coverage and the number of findings."""
     table = report.tables[0]
     labels = _labels(report.view, table)
     for column in table.columns:
@@ -92,6 +95,8 @@ def write_openmetrics(report: Report, file: BinaryIO) -> None:
     # All statuses, even with 0: an alert on a series that is sometimes missing does not fire.
     _write(file, HOSTS, [(_label("status", status), coverage.hosts[status]) for status in HOST_STATUSES])
     _write(file, PROCESSES, [(_label("status", status), coverage.processes[status]) for status in PROCESS_STATUSES])
+    kinds = Counter(finding.kind for finding in report.findings)
+    _write(file, FINDINGS, [(_label("kind", kind), kinds[kind]) for kind in OF_A_RUN])
     file.write(b"# EOF\n")
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from fleetpmap.escape import escape
 from fleetpmap.export.json_document import dumps, without_rows
 from fleetpmap.report.grouping import HexTexts
-from fleetpmap.report.model import ABSENT, UNLIMITED, Cell, Column, Report, Table
+from fleetpmap.report.model import ABSENT, NOT_RUN, UNLIMITED, Cell, Column, Report, Table
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot_file.frame import numbers, texts
 
@@ -62,7 +62,7 @@ def _series(column: Column) -> polars.Series:
     if column.unit == "address":  # plain hex texts instead of HexTexts, after --sort or --top
         cells = [None if cell is None else int(str(cell), 16) for cell in cells]
     elif column.unit != "text":
-        cells = [0 if cell == ABSENT else None if cell == UNLIMITED else cell for cell in cells]
+        cells = [0 if cell == ABSENT else None if cell in (UNLIMITED, NOT_RUN) else cell for cell in cells]
     kinds = {
         **{"text": polars.String, "flag": polars.Boolean, "percent": polars.Float64},
         **{"number": polars.UInt64, "address": polars.UInt64},

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fleetpmap.escape import escape
+from fleetpmap.report.finding import Finding
 from fleetpmap.report.model import Cell, Report, Table
 from fleetpmap.snapshot import Checked, Coverage, HostFailure
 from fleetpmap.version import __version__
@@ -29,8 +30,7 @@ def without_rows(report: Report) -> Json:
     """Return the document without its rows: the last line of jsonl, and the metadata of a parquet file."""
     first = report.tables[0]
     document = head(report) | {"view": report.view, "columns": _columns(first)}
-    if report.findings:
-        document["findings"] = [escape(finding) for finding in report.findings]
+    document["findings"] = [_finding(finding) for finding in report.findings]
     return document | {"total": {column.name: column.total for column in first.columns if column.rule}}
 
 
@@ -65,6 +65,12 @@ def head(report: Report) -> Json:
         "failures": [_failure(failure) for failure in report.coverage.failures],
         "notes": [escape(note) for note in report.notes],
     }
+
+
+def _finding(finding: Finding) -> Json:
+    names = ("kind", "host", "service", "pid", "mapping", "metric", "value_kib", "reference_kib", "text", "next")
+    values = {name: getattr(finding, name) for name in names}
+    return {name: escape(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def _coverage(coverage: Coverage) -> Json:

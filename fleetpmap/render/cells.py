@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fleetpmap.report.model import ABSENT, UNLIMITED, Cell, Column, Table
+from fleetpmap.report.model import ABSENT, NOT_RUN, UNLIMITED, Cell, Column, Table
 from fleetpmap.units import human
 
 UNKNOWN = "?"
@@ -13,7 +13,9 @@ WIDEST = 80
 """Characters to which a column is padded at most. A longer text sticks out, so that it makes no other line longer."""
 NUMERIC = frozenset({"KiB", "delta", "count", "percent", "number", "address"})
 """Units of right-aligned cells."""
-_NO_NUMBER = frozenset({ABSENT, UNLIMITED})
+ELSEWHERE = "."
+_NO_NUMBER = {ABSENT: NOT_THERE, UNLIMITED: NOT_THERE, NOT_RUN: ELSEWHERE}
+"""Texts for cells of columns of numbers that are none."""
 
 
 def shown_columns(table: Table) -> tuple[Column, ...]:
@@ -44,7 +46,7 @@ def cell_texts(
     texts = [UNKNOWN if cell is None else str(cell) for cell in cells[:counts]]
     numeric = column.unit in NUMERIC  # in a text column, "absent" may be the name of a process
     texts += [
-        column.null if cell is None else NOT_THERE if numeric and cell in _NO_NUMBER else show(cell)
+        column.null if cell is None else _NO_NUMBER[str(cell)] if numeric and cell in _NO_NUMBER else show(cell)
         for cell in cells[counts:]
     ]
     if void is not None and column.rule is None and cells[-1] is None:

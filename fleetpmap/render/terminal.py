@@ -19,6 +19,7 @@ from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_column
 from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_end, text_width
 from fleetpmap.render.shares import has_huge_pages, share_texts
 from fleetpmap.report.failures import FoldedFailure, folded
+from fleetpmap.report.finding import told
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import HUGE_PAGES, UPPER_BOUND, coverage_sentence, freed_sentence
 
@@ -57,14 +58,22 @@ class Screen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         self._ascii = self._ascii or options.ascii_only
+        if self._report.narrow and not self._has_room(options.max_width):
+            self._report = self._report.narrow
         for text, style in self._pieces(options.max_width):
             yield Segment(text.translate(_ASCII) if self._ascii else text, style)
+
+    def _has_room(self, width: int) -> bool:
+        """Return True if the columns of every table fit side by side."""
+        fitted = (fit(self._laid(table), width) for table in self._report.tables)
+        return all(len(bands) == 1 and not left_out for bands, left_out in fitted)
 
     def _pieces(self, width: int) -> Iterator[Piece]:
         report = self._report
         if report.text is not None:
             yield (report.text.encode("ascii", "replace").decode() if self._ascii else report.text), None
             return
+        yield from self._findings(width)
         left_out: dict[str, None] = {}
         unknown: dict[str, None] = {}
         for table in report.in_order:
@@ -72,15 +81,22 @@ class Screen:
                 unknown.update(dict.fromkeys(_unknown(table)))
                 yield from self._table(table, width, left_out)
                 yield "\n", None
-        for finding in report.findings:
-            yield from _sentence(self._safe(finding), width, _BOLD, indent="  ")
-        if report.findings:
-            yield "\n", None
         yield from self._coverage(width)
         for note in report.notes:
             yield from _sentence(self._safe(note), width, _WARN)
         for sentence in self._legend(list(left_out), list(unknown)):
             yield from _sentence(self._shown(sentence), width, _DIM)
+
+    def _findings(self, width: int) -> Iterator[Piece]:
+        findings, others = told(self._whole.findings)
+        for finding in findings:
+            yield from _sentence(self._safe(finding.text), width, _BOLD, indent="  ")
+            if finding.next:
+                yield from _line(f"  {self._safe(finding.next)}", _DIM)
+        if others:
+            yield from _sentence(self._shown(others), width, _DIM)
+        if findings:
+            yield "\n", None
 
     def _safe(self, text: str) -> str:
         return self._shown(escape(text))
@@ -116,7 +132,7 @@ class Screen:
             total = self._label if slot == label else self._total(column)
             cells = cell_texts(column, self._safe, human_sizes=self._human, counts=table.counts, void=_void(table))
             header = column.name.removesuffix("_kib")
-            numeric, keep = column.unit in NUMERIC, bool(column.outliers)
+            numeric, keep = column.unit in NUMERIC, column.is_named
             laid.append(LaidOutColumn.natural(column.name, header, cells, total, numeric=numeric, keep=keep))
             if column.name == table.share and (shares := share_texts(table)):
                 laid.append(LaidOutColumn.natural("share", shares[0], shares[1:], "", numeric=True))

@@ -3,6 +3,8 @@
 model      Report, Table, Column: the result of a view
 grouping   keys and sums that several views use       shape      --sort, --top, --columns
 notes      the sentences that go with the totals      failures   the hosts without a reply, folded
+finding    what stands out, as data                   outliers   the rule by which a host stands apart
+peers      a service on the hosts that run it         standing_out   what a run tells unasked
 charge     what the kernel charges to cgroups         leftover   the sentences on what no process maps
 proportion shares of the hosts' memory                drift      builds that differ between hosts and processes
 views/     a module for each view; page adds the reports that an html page shows beside the one asked for

@@ -1,4 +1,4 @@
-"""Libraries and programs that differ between hosts, or between processes.   snapshot ─► [drift] ─► compare, services
+"""Libraries and programs that differ between hosts, or between processes.   snapshot ─► [drift] ─► findings, services
 
     names     one library under several names:   libcrypto.so.1.1 here, libcrypto.so.3 there
     paths     one name in several places:        /usr/lib/libssl.so.3 here, /opt/lib/libssl.so.3 there
@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.inventory.nodesets import fold
 from fleetpmap.naming import steady_path
 from fleetpmap.report.grouping import coded, host_slots, proper_paths
 from fleetpmap.snapshot import Snapshot
@@ -46,7 +47,7 @@ def drifts(snapshot: Snapshot, hosts: Iterable[str]) -> list[Drift]:
     """Return the drifts among these hosts: names first, then paths, then builds, each by its subject."""
     wanted = frozenset(hosts)
     parts = {part: where for part, hosts_of in _code_of(snapshot).items() if (where := hosts_of & wanted)}
-    names = [(_without_version(part.name), part.name, where) for part, where in parts.items()]
+    names = [(without_version(part.name), part.name, where) for part, where in parts.items()]
     paths = [(part.name, part.path, where) for part, where in parts.items()]
     layouts = [(part.path, (part.offset, part.size), where) for part, where in parts.items()]
     return [*_drifts("names", names), *_drifts("paths", paths), *_drifts("builds", layouts)]
@@ -99,8 +100,27 @@ def differing_versions(table: MappingTable, host: IntArray, group: IntArray, gro
     rows = _code_rows(table)
     rows = rows[group[table.process[rows]] >= 0]
     name, process = table.mapping.codes[rows], table.process[rows]
-    library = coded(map(_without_version, table.mapping.names)).codes
+    library = coded(map(without_version, table.mapping.names)).codes
     return _differing(library[name], name, host[process], group[process], groups)
+
+
+def drifting(table: MappingTable, host: IntArray, group: IntArray, groups: int) -> NDArray[np.bool_]:
+    """Return, for each group of processes, True if `drifts` may find any among its hosts.
+
+    `host`: the host of each process; `group`: its group, -1 for none.
+    """
+    rows = _code_rows(table)
+    rows = rows[group[table.process[rows]] >= 0]
+    paths = proper_paths(table)
+    path = coded(steady_path(name, code=True) for name in paths.names).codes[paths.codes[rows]]
+    name, process = table.mapping.codes[rows], table.process[rows]
+    library = coded(map(without_version, table.mapping.names)).codes[name]
+    _, offset = np.unique(table.offset[rows], return_inverse=True)
+    layout = _numbered(offset, (table.end - table.start)[rows].astype(np.int64))
+    pairs = ((library, name), (name, path), (path, layout))
+    where = (host[process], group[process], groups)
+    found: NDArray[np.bool_] = np.logical_or.reduce([_differing(subject, form, *where) for subject, form in pairs])
+    return found
 
 
 def _differing(subject: IntArray, form: IntArray, holder: IntArray, group: IntArray, groups: int) -> NDArray[np.bool_]:
@@ -137,8 +157,18 @@ def _code_rows(table: MappingTable) -> NDArray[np.intp]:
     return np.flatnonzero(is_code & runs)
 
 
-def _without_version(name: str) -> str:
+def without_version(name: str) -> str:
+    """Return the name of a library without its version; other names as they are."""
     return _VERSION.sub("", name) or name
+
+
+def drift_sentence(drift: Drift) -> str:
+    """Describe one drift: each form, and the hosts that have it."""
+    hosts = [fold(hosts) for _, hosts in drift.forms]
+    if drift.kind == "builds":
+        return f"{drift.of}: {len(drift.forms)} builds by layout, on {', '.join(hosts[:-1])} and on {hosts[-1]}"
+    forms = [f"{' and '.join(words)} on {where}" for (words, _), where in zip(drift.forms, hosts, strict=True)]
+    return f"{drift.of}: {', '.join(forms)}" if drift.kind == "paths" else ", ".join(forms)
 
 
 def _drifts(kind: DriftKind, forms: Iterable[tuple[str, Any, frozenset[str]]]) -> list[Drift]:

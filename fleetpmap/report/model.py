@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.report.finding import Finding
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Coverage, Run
 from fleetpmap.table import Rule
@@ -27,6 +28,8 @@ UNLIMITED = "-"
 """Cell of a limit where there is none; a null is one that is not known."""
 ABSENT = "absent"
 """Cell of a host that was read completely and does not have the mapping: neither 0 nor unknown."""
+NOT_RUN = "not-run"
+"""Cell of a host that was read completely and does not run the service: it has no part in the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Column:
     """The total in the column's unit; None: unknown, or no rule."""
     outliers: frozenset[int] = frozenset()
     """Rows in which this host is an outlier (compare)."""
+    is_named: bool = False
+    """True for a host that a row names, as an outlier or in a group: a terminal always has room for it."""
     null: Literal["?", "-"] = "?"
     """What a reader sees in place of a null: `?` where it means unknown, `-` where it means none."""
 
@@ -144,12 +149,14 @@ class Report:
     """Sentences needed to read the totals correctly: the hosts that a sum leaves out, and why."""
     coverage: Coverage
     run: Run
-    findings: tuple[str, ...] = ()
-    """Sentences about the rows and hosts that stand out."""
+    findings: tuple[Finding, ...] = ()
+    """The rows and hosts that stand out, the most important first."""
     text: str | None = None
     """The finished text of a view that is text by nature (pmap); table and plain print it as it is."""
     brief: Report | None = None
     """A shorter form for a terminal; None: the report itself is shown."""
+    narrow: Report | None = None
+    """A form with fewer columns for a terminal without room for the brief one; None: there is no such form."""
     details: tuple[Table, ...] = ()
     """Tables for programs: only json writes them."""
     beside: Mapping[str, Report] = field(default_factory=dict)
@@ -158,6 +165,11 @@ class Report:
     """Charts for an html page; no other format uses them."""
     listed_only: bool = False
     """The report only lists processes; no memory was read (ps)."""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The findings as sentences."""
+        return tuple(finding.text for finding in self.findings)
 
     @property
     def in_order(self) -> tuple[Table, ...]:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from fleetpmap.catalogue import ViewOptions
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory.names import nearest
+from fleetpmap.naming import alike
 from fleetpmap.report.grouping import HexTexts, coded
-from fleetpmap.report.model import ABSENT, Cell, Column, Table
+from fleetpmap.report.model import ABSENT, NOT_RUN, Cell, Column, Table
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.table import IntArray, total
 
@@ -45,6 +46,8 @@ class Shape:
     """Number of rows kept: the first by `sort`, or the largest. None and 0: all."""
     columns: tuple[str, ...] | None = None
     """The columns, in order. None: all."""
+    kept: tuple[tuple[str, str], ...] = ()
+    """(column, text) of rows that `top` keeps in any case."""
 
     @classmethod
     def of(cls, options: ViewOptions) -> Shape:
@@ -72,7 +75,8 @@ def shaped(table: Table, shape: Shape, counted: Counted | None = None) -> Table:
         )
     order = _order(table, shape)
     if order is not None:
-        table = _reordered(table, order, shape.top or len(table), counted, labels)
+        order, top = _with_kept(table, order, shape)
+        table = _reordered(table, order, top, counted, labels)
     return _chosen(table, names)
 
 
@@ -111,7 +115,7 @@ def _order(table: Table, shape: Shape) -> Rows | None:
     if shape.sort is not None:
         rank = _rank(table.column(_named(table, shape.sort, "--sort")))
     elif shape.top and table.is_ranked:
-        rank = np.arange(len(table))
+        return np.arange(len(table))
     elif shape.top and table.measure:
         rank = -_measured(table)
     elif shape.top:
@@ -119,6 +123,20 @@ def _order(table: Table, shape: Shape) -> Rows | None:
     else:
         return None
     return np.argsort(rank, kind="stable")
+
+
+def _with_kept(table: Table, order: Rows, shape: Shape) -> tuple[Rows, int]:
+    """Return the rows with those to keep among the first ones, and the number of these."""
+    top = shape.top or len(table)
+    is_kept = np.zeros(len(table), dtype=np.bool_)
+    for name in {name for name, _ in shape.kept} & {column.name for column in table.columns}:
+        texts = {text for column, text in shape.kept if column == name}
+        cells = table.column(name).cells()
+        # A finding names a mapping by the name under which hosts were judged.
+        is_kept |= [isinstance(cell, str) and bool({cell, alike(cell)} & texts) for cell in cells]
+    kept = is_kept[order]
+    first = kept | (np.cumsum(~kept) <= max(top - int(kept.sum()), 0))
+    return np.concatenate([order[first], order[~first]]), int(first.sum())
 
 
 def _measured(table: Table) -> IntArray:
@@ -212,12 +230,15 @@ def _taken(column: Column, rows: Rows) -> Column:
 
 
 def _sum(column: Column) -> Cell:
-    """Add up the known cells of the column; ABSENT if all cells are, None if none is known."""
+    """Add up the known cells of the column; without any, ABSENT or NOT_RUN if all cells are, else None."""
     if isinstance(column.values, np.ndarray):
         return total(_ints(column.values))
     cells = column.cells()
     known = [cell for cell in cells if isinstance(cell, int)]
-    return sum(known) if known else ABSENT if {*cells} == {ABSENT} else None
+    if known:
+        return sum(known)
+    others = {*cells}
+    return NOT_RUN if others == {NOT_RUN} else ABSENT if others <= {ABSENT, NOT_RUN} else None
 
 
 def _with_cell(column: Column, cell: Cell) -> Column:

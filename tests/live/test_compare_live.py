@@ -86,7 +86,7 @@ def test_equal_hosts_say_nothing(sshd_of_fifty: Sshd, fleet: list[Path]):
             for _ in range(run % 3):
                 neighbours.enter_context(service(1024))
             report = _ask(sshd_of_fifty, fleet)
-        assert report.findings == ()
+        assert report.sentences == ()
         assert {*report.tables[0].column("outliers").cells()} == {""}
 
 
@@ -103,8 +103,8 @@ def test_a_leak_is_found_and_nothing_else(sshd_of_fifty: Sshd, fleet: list[Path]
         finally:
             (leaking / str(pid)).unlink()
             replaced.symlink_to(target)
-    (finding,) = report.findings
-    assert finding.startswith("web-07: [heap] ")
+    (finding,) = report.sentences
+    assert " on web-07 (pid " in finding
     assert finding.split("[heap] ")[1].split(" (")[0].endswith("M above the median of 20 hosts")
     table = report.tables[0]
     outliers = {

@@ -49,7 +49,7 @@ def test_it_is_one_screen_by_any_keys(by: str, human: bool):
 
 def test_the_sentence():
     """The restart of 24 processes is one finding; the job that ended is another."""
-    assert diff(deploy.before(), deploy.after()).findings == (
+    assert diff(deploy.before(), deploy.after()).sentences == (
         SENTENCE,
         "8 processes are gone, which had 320K: logrotate",
     )
@@ -89,7 +89,7 @@ def test_every_format_says_the_same():
     rows = [(row["host"], row["growth_kib"], row["growth_each_kib"]) for row in document["rows"]]
     assert len(rows) == 8
     assert rows == sorted(rows, key=lambda row: -row[1])
-    assert SENTENCE in document["findings"]
+    assert SENTENCE in [finding["text"] for finding in document["findings"]]
     in_csv = list(csv.DictReader(io.StringIO(_written(report, "csv"))))
     assert [(row["host"], int(row["growth_kib"]), int(row["growth_each_kib"])) for row in in_csv] == rows
     for format_ in ("markdown", "html"):

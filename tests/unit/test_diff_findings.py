@@ -22,7 +22,7 @@ def _app(pid: int, heap: int, name: str = "app", *, service: str = "", **fields:
 def _findings(old: Snapshot, new: Snapshot, seconds: float = 20, **options) -> tuple[str, ...]:
     return diff(
         old, replace(new, run=replace(new.run, started=new.run.started + timedelta(seconds=seconds))), **options
-    ).findings
+    ).sentences
 
 
 def test_all_kinds_in_their_order():

@@ -72,14 +72,14 @@ def test_libraries_unpacked_under_random_names_are_one_on_all_hosts():
         *("jna*.tmp", "libbrotli.so", "liblz4-java-*.so", "libnetty_tcnative_linux_x86_*.so", "libzstd-jni-1.5.5-*.so"),
     ]
     assert {*report.tables[0].column("outliers").cells()} == {""}
-    assert report.findings == ()
+    assert report.sentences == ()
 
 
 def test_two_versions_of_an_unpacked_library_are_drift():
     """The made-up part does not hide the version."""
     versions = [_app(_kib(f"/tmp/libzstd-jni-1.5.{n}-51234567890123.so", 900, perms="r-xp")) for n in (5, 5, 6)]
     report = compare(snapshot(*(host(f"w{n}", one) for n, one in enumerate(versions, 1))))
-    assert report.findings == ("libzstd-jni-1.5.5-*.so on w[1-2], libzstd-jni-1.5.6-*.so on w3",)
+    assert report.sentences == ("libzstd-jni-1.5.5-*.so on w[1-2], libzstd-jni-1.5.6-*.so on w3",)
 
 
 def test_twenty_hosts_on_a_terminal():
@@ -102,8 +102,8 @@ def test_twenty_hosts_against_a_baseline():
 
 def test_findings_have_their_figures():
     """The leak and the library drift are the only findings on these hosts."""
-    assert compare(twenty_hosts()).findings == (
-        "web-07: [heap] 412.2M above the median of 17 hosts (496.8M, 84.6M)",
+    assert compare(twenty_hosts()).sentences == (
+        "gunicorn on web-07 (pid 802): [heap] 412.2M above the median of 17 hosts (496.8M, 84.6M)",
         "libcrypto.so.3 on web-[01-12,14,16-17,20], libcrypto.so.1.1 on web-13",
     )
 
@@ -111,7 +111,7 @@ def test_findings_have_their_figures():
 def test_equal_hosts_say_nothing():
     """Six hosts that differ by a few pages."""
     report = compare(_fleet(*(50 * MIB + 4 * n for n in range(6))))
-    assert report.findings == ()
+    assert report.sentences == ()
     assert _row(report, "[heap]")["outliers"] == ""
 
 
@@ -146,7 +146,7 @@ def test_other_counts_are_said_first_and_make_no_outlier():
     few = [host(f"w{n}", _app(_kib("[heap]", 50 * MIB))) for n in range(6)]
     many = host("big", *(_app(_kib("[heap]", 50 * MIB), pid=pid) for pid in (1, 2)))
     report = compare(snapshot(*few, many))
-    assert report.findings == (
+    assert report.sentences == (
         "the hosts do not run the same number of processes: 1 on w[0-5], 2 on big; --per process divides by it",
     )
     assert _row(compare(snapshot(*few, many), per_process=True), "[heap]")["big"] == 50 * MIB
@@ -166,7 +166,7 @@ def test_shared_with_fewer_processes_is_no_outlier():
     alone = host("alone", _app(_kib("/lib/x.so", 40 * MIB, **shared, Pss=40 * MIB)))
     report = compare(snapshot(*equal, alone))
     assert _row(report, "x.so")["alone"] == 40 * MIB
-    assert (_row(report, "x.so")["outliers"], report.findings) == ("", ())
+    assert (_row(report, "x.so")["outliers"], report.sentences) == ("", ())
 
 
 def test_two_groups_are_named():
@@ -174,7 +174,7 @@ def test_two_groups_are_named():
     report = compare(_fleet(*[86 * MIB] * 12, *[412 * MIB] * 5))
     sentence = "2 groups, about 86.0M on w[1-12] and about 412.0M on w[13-17]"
     assert _row(report, "[heap]")["outliers"] == f"split: {sentence}"
-    assert report.findings == (f"[heap]: {sentence}",)
+    assert report.sentences == (f"[heap]: {sentence}",)
     assert report.brief is not None
     assert [column.name for column in report.brief.tables[0].columns[1:3]] == ["w[1-12]", "w[13-17]"]
 
@@ -184,7 +184,7 @@ def test_one_library_in_two_places():
     at = [
         host(f"w{n}", _app(_kib(f"/{'opt' if n > 4 else 'usr'}/lib/libssl.so.3", 400, perms="r-xp"))) for n in range(6)
     ]
-    assert compare(snapshot(*at)).findings == (
+    assert compare(snapshot(*at)).sentences == (
         "libssl.so.3: /usr/lib/libssl.so.3 on w[0-4], /opt/lib/libssl.so.3 on w5",
     )
 
@@ -192,15 +192,15 @@ def test_one_library_in_two_places():
 def test_two_builds_by_layout():
     """Code of another length in the same file is another build; its data may grow."""
     one = [host(f"w{n}", _app(_kib("/lib/libssl.so.3", 400 if n else 408, perms="r-xp"))) for n in range(6)]
-    assert compare(snapshot(*one)).findings == ("/lib/libssl.so.3: 2 builds by layout, on w[1-5] and on w0",)
+    assert compare(snapshot(*one)).sentences == ("/lib/libssl.so.3: 2 builds by layout, on w[1-5] and on w0",)
     data = [host(f"w{n}", _app(_kib("/lib/libssl.so.3", 400 + 4 * n, perms="rw-p"))) for n in range(6)]
-    assert compare(snapshot(*data)).findings == ()
+    assert compare(snapshot(*data)).sentences == ()
 
 
 def test_a_file_that_only_some_hosts_map():
     """From a mebibyte on."""
     fleet = [host(f"w{n}", _app(_kib("[heap]", 9), *[_kib("/srv/index.bin", 3 * MIB)] * (n < 2))) for n in range(4)]
-    assert compare(snapshot(*fleet)).findings == ("/srv/index.bin only on w[0-1], up to 3.0M",)
+    assert compare(snapshot(*fleet)).sentences == ("/srv/index.bin only on w[0-1], up to 3.0M",)
 
 
 def test_a_kernel_without_the_metric_is_shown_and_not_judged():
@@ -216,7 +216,7 @@ def test_another_metric():
     """RSS of the same hosts."""
     report = compare(twenty_hosts(), "rss_kib")
     assert _row(report, "[heap]")["web-15"] is not None
-    assert report.findings[0].startswith("web-07: [heap] 412.2M above the median of 18 hosts")
+    assert report.sentences[0].startswith("gunicorn on web-07 (pid 802): [heap] 412.2M above the median of 18 hosts")
 
 
 def test_rows_are_in_the_order_of_their_spread():
@@ -297,11 +297,11 @@ def test_hosts_that_differ_in_huge_pages_only():
         return _app(_kib("[heap]", 5 * MIB, Shared_Hugetlb=0, Private_Hugetlb=0), huge)
 
     fleet = snapshot(*(host(f"db{n}", app(gib)) for n, gib in enumerate((12, 36, 36, 36, 36), 1)))
-    assert compare(fleet).findings == (
+    assert compare(fleet).sentences == (
         "huge pages, which pss does not count: 2 groups, about 12.0G on db1 and about 36.0G on db[2-5]; "
         "--metric hugetlb compares them",
     )
-    assert not any("huge pages" in one for one in compare(fleet, "hugetlb_kib").findings)
+    assert not any("huge pages" in one for one in compare(fleet, "hugetlb_kib").sentences)
 
 
 def test_nobody_answered():
@@ -389,7 +389,7 @@ def test_baseline_read_in_part_is_no_baseline():
 def test_baseline_without_a_match():
     """It holds nothing, so the others differ by their whole size, and a note gives the reason."""
     report = compare(snapshot(host("a"), host("b", _app(_kib("[heap]", 9)))), baseline="a")
-    assert [_row(report, "[heap]")[name] for name in "ab"] == ["absent", 9]
+    assert [_row(report, "[heap]")[name] for name in "ab"] == ["not-run", 9]
     assert report.notes[0] == "the baseline a maps nothing, so all that the others have is a difference"
 
 
@@ -405,7 +405,7 @@ def test_differences_of_upper_bounds_have_no_total():
 
 def test_columns_without_a_text():
     """--columns may name hosts only: there is no room for `(N more)`, so a terminal has all rows."""
-    fleet = snapshot(host("a", _app(*(_kib(f"/srv/{n}", n) for n in range(30)))))
+    fleet = snapshot(host("a", _app(*(_kib(f"/srv/{n}.bin", n) for n in range(30)))))
     report = compare(fleet, shape=Shape(columns=("a",)))
     assert report.brief is not None
     assert (len(report.tables[0]), len(report.brief.tables[0])) == (31, 31)

@@ -103,7 +103,7 @@ def test_by_process_says_how_to_see_each():
 def test_the_same_twice():
     """No rows, no findings, the totals of what is there, and a note that says how much was compared."""
     report = diff(twenty_hosts(), _later(twenty_hosts()))
-    assert (len(report.tables[0]), report.findings) == (0, ())
+    assert (len(report.tables[0]), report.sentences) == (0, ())
     assert report.tables[0].column("growth_kib").total == 0
     assert report.tables[0].column("old_kib").total == report.tables[0].column("new_kib").total
     assert report.notes[1] == "nothing changed in 6 rows, 68 processes on 17 hosts"
@@ -129,7 +129,7 @@ def test_another_command_line_is_no_restart():
     """Two programs that are both called python3."""
     old = host("a", _app(5, 9 * MIB, "python3", arguments=("python3", "a.py")))
     new = host("a", _app(6, 9 * MIB, "python3", arguments=("python3", "b.py")))
-    assert diff(snapshot(old), _later(snapshot(new))).findings == (
+    assert diff(snapshot(old), _later(snapshot(new))).sentences == (
         "1 process is new, with 9.0M: python3",
         "1 process is gone, which had 9.0M: python3",
     )
@@ -145,7 +145,7 @@ def test_another_command_line_in_the_same_unit_is_a_restart():
         snapshot(host("a", _of_unit(_app(pid, heap, arguments=("app", release)), "app.service")))
         for pid, heap, release in ((5, 9 * MIB, "/srv/r41"), (6, 12 * MIB, "/srv/r42"))
     )
-    assert diff(old, _later(new)).findings == (
+    assert diff(old, _later(new)).sentences == (
         "app on a: 1 process restarted (pid 5, now 6); 9.0M → 12M, +3.0M in [heap]",
     )
 
@@ -209,7 +209,7 @@ def test_a_host_without_a_match_is_known():
         ("a", "gone", 9 * MIB, 0, -9 * MIB),
         ("b", "unknown", None, None, None),
     ]
-    assert report.findings == ("1 process is gone, which had 9.0M: app",)
+    assert report.sentences == ("1 process is gone, which had 9.0M: app",)
     assert report.tables[0].column("old_kib").total == 9 * MIB
 
 
@@ -264,7 +264,7 @@ def test_sums_against_mappings():
         "size_kib and the number of mappings cannot be compared"
     )
     assert _rows(report, "pid", "status", "growth_kib") == [(5, "grown", 5 * MIB)]
-    assert report.findings == ("app on a (pid 5): grew by 5.0M in 20 s, 256K a second",)
+    assert report.sentences == ("app on a (pid 5): grew by 5.0M in 20 s, 256K a second",)
     assert diff(whole, _later(_rolled_up()), ["host"], "size_kib").tables[0].column("growth_kib").total is None
 
 

@@ -19,7 +19,7 @@ def test_twenty_hosts():
     """The four workers of web-14, and no other process."""
     text = plain(stale(twenty_hosts()))
     assert text == expected("stale.txt", text)
-    assert stale(twenty_hosts()).findings == (
+    assert stale(twenty_hosts()).sentences == (
         "/usr/lib/libcrypto.so.3 was deleted or replaced, and 4 processes map the old one on web-14 until restarted",
     )
 
@@ -97,7 +97,7 @@ def test_only_what_is_stale_asks_for_a_restart():
     gone.append(mapping("/usr/lib/a.so (deleted)", perms="r-xp", Rss=4))
     report = stale(snapshot(host("h", process(1, "x", *gone))), all_deleted=True)
     assert len(report.tables[0]) == 9
-    assert report.findings == (
+    assert report.sentences == (
         "/usr/lib/a.so was deleted or replaced, and 1 process maps the old one on h until restarted",
     )
 
@@ -120,7 +120,7 @@ def test_a_file_that_a_package_manager_renamed(path: str):
     renamed = mapping(path, perms="r-xp", Rss=8)
     report = stale(snapshot(host("a", process(1, "x", plainly)), host("b", process(2, "x", renamed))))
     assert report.tables[0].column("path").cells() == ["/usr/lib/libcrypto.so.1.0.2k"] * 2
-    assert report.findings == (
+    assert report.sentences == (
         "/usr/lib/libcrypto.so.1.0.2k was deleted or replaced, and 2 processes map the old one on a,b until restarted",
     )
 
@@ -158,7 +158,7 @@ def test_old_and_new_side_by_side():
 def test_nothing_is_stale():
     """No rows, and a total of nothing."""
     report = stale(snapshot(host("a", process(1, "x", mapping("/usr/lib/a.so", Rss=4)))))
-    assert (len(report.tables[0]), report.findings) == (0, ())
+    assert (len(report.tables[0]), report.sentences) == (0, ())
 
 
 def test_sorted():

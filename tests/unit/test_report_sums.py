@@ -63,7 +63,7 @@ def charged_fleet() -> Snapshot:
 )
 def test_a_view_of_sums_says_the_same(fleet, view, by):
     """Every cell, total and note of the view, from the sums alone."""
-    rows, sums = fleet(), sums_for([view], by)
+    rows, sums = fleet(), sums_for([view])
     assert sums is not None
     table = summed(rows.table, sums)
     assert len(table) <= len(rows.table)
@@ -76,19 +76,16 @@ def test_a_view_of_sums_says_the_same(fleet, view, by):
 def test_services_from_sums_say_the_same(fleet):
     """Above a summary, too: drift, and what no process maps, need the code and the kinds, and no more."""
     rows = fleet()
-    table = summed(rows.table, sums_for(["summary", "services"], ("mapping",)) or ())
+    table = summed(rows.table, sums_for(["summary", "services"]) or ())
     options = ViewOptions(services=True)
     told = [_json(VIEWS["summary"](one, options)) for one in (rows, replace(rows, table=table))]
     assert told[0] == told[1]
 
 
 def test_who_needs_rows():
-    """One view that shows mappings is enough."""
-    assert sums_for(["hosts", "processes"]) == frozenset()
-    assert sums_for(["hosts", "merged"], ["host"]) == {"path"}
-    assert sums_for(["hosts", "merged"], ["host", "perms"]) == {"path", "perms"}
+    """One view that shows mappings is enough; the others need the code, which the findings are about."""
+    assert sums_for(["hosts", "processes"]) == {"path", "perms"}
     assert sums_for(["hosts", "compare"]) is None
-    assert sums_for(["hosts", "services"]) == {"path", "perms"}
     assert sums_for(["mappings"]) is None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fleetpmap.catalogue import BY_RANK, KEYS, VIEWS
 from fleetpmap.cli import complete
-from fleetpmap.cli.option_values import Metric, Per, View, whole_number
+from fleetpmap.cli.option_values import Metric, PeersOption, Per, View, whole_number
 from fleetpmap.cli.options.panels import OUTPUT, SHOW, option
 
 _show = partial(option, SHOW)
@@ -65,6 +65,13 @@ class ShowOptions:
         Per | None,
         _show(
             "--per WHAT", "compare: a host's sum, or the sum divided by its processes: host or process. Default: host."
+        ),
+    ] = None
+    peers: Annotated[
+        PeersOption | None,
+        _show(
+            "--peers WHOM",
+            "Compare a host with those that run the same service, or with all: service or all. Default: service.",
         ),
     ] = None
     baseline: Annotated[

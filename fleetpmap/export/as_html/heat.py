@@ -10,8 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
-from fleetpmap.report.model import Cell, Column, Table
-from fleetpmap.report.views.compare.outliers import FLOOR_SHARE, MIB
+from fleetpmap.report.model import NOT_RUN, Cell, Column, Table
+from fleetpmap.report.outliers import FLOOR_SHARE, MIB
 
 MOST_HOSTS = 100
 """Hosts that get a column; if there are more, outliers come first."""
@@ -52,7 +52,7 @@ def heat(table: Table, columns: tuple[Column, ...]) -> Mapping[tuple[int, str], 
 
 
 def _step(cell: Cell, median: Cell, *, is_delta: bool) -> str:
-    if cell is None or not isinstance(median, int):
+    if cell in (None, NOT_RUN) or not isinstance(median, int):
         return ""
     value = cell if isinstance(cell, int) else 0  # absent counts as 0, as in the rule
     apart = value if is_delta else value - median

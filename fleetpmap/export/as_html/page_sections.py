@@ -13,6 +13,7 @@ from fleetpmap.export.as_html.heat import STEPS_MIB, heat, host_columns, shown_h
 from fleetpmap.export.as_html.tables import UNKNOWN, Bar, Part, ShownTable, at_most, shown
 from fleetpmap.export.as_html.treemap import NARROW, WIDE, Tile, rules, tree
 from fleetpmap.report.failures import FoldedFailure, folded
+from fleetpmap.report.finding import Finding
 from fleetpmap.report.grouping import HUGETLB
 from fleetpmap.report.model import Report, Table
 from fleetpmap.report.notes import check_sentences, coverage_sentence, freed_sentence
@@ -61,7 +62,7 @@ class Page:
     headlines: tuple[Headline, ...]
     freed: str
     """Sentence on the memory that ending the processes frees; empty if the headlines already show it."""
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     metric: str
     """Size that areas and bars show: pss or rss."""
@@ -91,7 +92,7 @@ def page_of(report: Report) -> Page:
         coverage=coverage_sentence(report.coverage, listed_only=report.listed_only),
         headlines=tuple(_headlines(whole)) if whole is not None else (),
         freed=freed_sentence(beside["merged"], human_sizes=True) if beside else "",
-        findings=_distinct(each.findings for each in reports),
+        findings=report.findings,
         notes=_distinct(each.notes for each in reports),
         metric=metric.removesuffix("_kib"),
         kinds=kinds,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fleetpmap.report.model import ABSENT, UNLIMITED, Cell, Column, Table
+from fleetpmap.report.model import ABSENT, NOT_RUN, UNLIMITED, Cell, Column, Table
 from fleetpmap.smaps import Coded
 
 MOST_CHARACTERS = 500
@@ -131,8 +131,8 @@ def _cells(column: Column, table: Table, marks: Mapping[tuple[int, str], str]) -
     for row, cell in enumerate(column.with_texts(folded_text).cells()):
         if cell is None:
             found.append(Shown("", css) if row == void else Shown(column.null, f"{css} u".strip()))
-        elif cell == ABSENT and column.unit in _NUMERIC:
-            found.append(Shown(ABSENT, f"{css} u {marks.get((row, column.name), '')}".strip()))
+        elif cell in (ABSENT, NOT_RUN) and column.unit in _NUMERIC:
+            found.append(Shown(str(cell), f"{css} u {marks.get((row, column.name), '')}".strip()))
         else:
             mark = marks.get((row, column.name), "")
             text = f"{cell:,}" if row < table.counts and isinstance(cell, int) else show(cell)

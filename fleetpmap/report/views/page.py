@@ -15,6 +15,7 @@ from fleetpmap.report.grouping import mapped
 from fleetpmap.report.model import Report
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label
+from fleetpmap.report.standing_out import standing_out, with_findings
 from fleetpmap.report.views.compare import compare
 from fleetpmap.report.views.hosts import hosts
 from fleetpmap.report.views.merged import merged
@@ -35,9 +36,9 @@ def page(view: Callable[[Snapshot, ViewOptions], Report], snapshot: Snapshot, op
     Raises:
         UsageError: a column that the view does not have.
     """
-    report = view(snapshot, options)
+    report = with_findings(view(snapshot, options), partial(standing_out, snapshot, options.peers))
     if options.top is None and len(report.tables[0]) > MOST_ROWS and has_label(report.tables[0]):
-        report = view(snapshot, replace(options, top=MOST_ROWS))
+        report = replace(view(snapshot, replace(options, top=MOST_ROWS)), findings=report.findings)
     return replace(report, beside=_parts(snapshot, options))
 
 
@@ -48,7 +49,14 @@ def _parts(snapshot: Snapshot, options: ViewOptions) -> Mapping[str, Report]:
     """
     by_service = keys_of("services", options.by)
     said = frozenset(notes_on(mapped(snapshot)))  # merged and hosts say the same of all processes
-    compared = partial(compare, snapshot, options.metric, per_process=options.per_process, baseline=options.baseline)
+    compared = partial(
+        compare,
+        snapshot,
+        options.metric,
+        per_process=options.per_process,
+        baseline=options.baseline,
+        peers=options.peers,
+    )
     first = {"services": _of_most(MOST_ROWS, lambda shape: services(snapshot, by_service, shape))}
     return {
         **(first if options.services else {}),

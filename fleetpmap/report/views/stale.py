@@ -5,11 +5,14 @@ The rule is in report.stale_code.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.catalogue import ViewOptions
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.finding import Finding
 from fleetpmap.report.grouping import (
     by_process,
     known_total,
@@ -27,9 +30,6 @@ from fleetpmap.report.stale_code import stale_code
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import METRICS, distinct, sums
-
-MOST = 5
-"""Number of sentences; the table has the rest."""
 
 
 def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT_IS) -> Report:
@@ -52,7 +52,7 @@ def stale(snapshot: Snapshot, *, all_deleted: bool = False, shape: Shape = AS_IT
         notes_on(snapshot),
         snapshot.coverage,
         snapshot.run,
-        findings=_sentences(only_stale),
+        findings=_findings(only_stale),
     )
 
 
@@ -97,17 +97,24 @@ def _counted(count: int) -> str:
     return "1 process maps the old one" if count == 1 else f"{count} processes map the old one"
 
 
-def _sentences(table: Table) -> tuple[str, ...]:
-    """Return a sentence for each stale file, with the hosts that need a restart; the file of most processes first."""
+def _findings(table: Table) -> tuple[Finding, ...]:
+    """Return a finding for each stale file, with the hosts that need a restart; the file of most processes first."""
     users: dict[str, list[tuple[str, int]]] = {}
     hosts, pids, paths = (table.column(name).cells() for name in ("host", "pid", "path"))
     for host, pid, path in zip(hosts, pids, paths, strict=True):
         users.setdefault(str(path), []).append((str(host), int(pid or 0)))
     ranked = sorted(users.items(), key=lambda user: (-len(user[1]), user[0]))
-    return tuple(
-        f"{path} was deleted or replaced, and {_counted(len(processes))} on "
-        f"{fold(host for host, _ in processes)} until restarted"
-        for path, processes in ranked[:MOST]
+    return tuple(_finding(path, processes) for path, processes in ranked)
+
+
+def _finding(path: str, processes: Sequence[tuple[str, int]]) -> Finding:
+    hosts = [*dict.fromkeys(host for host, _ in processes)]
+    return Finding(
+        "stale",
+        f"{path} was deleted or replaced, and {_counted(len(processes))} on {fold(hosts)} until restarted",
+        hosts[0] if len(hosts) == 1 else None,
+        pid=processes[0][1],
+        mapping=path,
     )
 
 

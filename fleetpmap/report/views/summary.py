@@ -35,11 +35,17 @@ MOST_HOSTS = 40
 
 
 def summary(
-    snapshot: Snapshot, by: Sequence[str] = ("mapping",), shape: Shape = AS_IT_IS, *, with_services: bool = False
+    snapshot: Snapshot,
+    by: Sequence[str] = ("mapping",),
+    shape: Shape = AS_IT_IS,
+    *,
+    with_services: bool = False,
+    kept: tuple[tuple[str, str], ...] = (),
 ) -> Report:
     """Return the tables of `merged`, in the given shape, and `hosts`; a format of one table writes the first.
 
-    `with_services`: and the table of `services`, which is shown above the others.
+    `with_services`: and the table of `services`, which is shown above the others. `kept`: (column, text) of rows that a
+    terminal shows in any case.
 
     Raises:
         UsageError: a key of `by` that merged does not have, or a column of `shape`.
@@ -49,7 +55,7 @@ def summary(
     mappings, hosts = merge.table(shape), hosts_table(snapshot)
     whole = Report(
         view="summary",
-        tables=(mappings, hosts, *_first(services, shape.top)),
+        tables=(mappings, hosts, *_first(services, Shape(top=shape.top))),
         notes=(*(services.notes() if services else ()), *notes_on(snapshot)),
         coverage=snapshot.coverage,
         run=snapshot.run,
@@ -57,26 +63,27 @@ def summary(
     )
     long = len(mappings) > MOST_MAPPINGS + 1  # one row more is as short as `(1 more)`
     if shape.top is None and long and has_label(mappings):
-        mappings = merge.table(replace(shape, top=MOST_MAPPINGS))
-    of_hosts = (_with_something(snapshot, hosts),) if len(snapshot.hosts) > 1 else ()
-    tables = (mappings, *of_hosts, *_first(services, MOST_SERVICES if shape.top is None else shape.top))
+        mappings = merge.table(replace(shape, top=MOST_MAPPINGS, kept=kept))
+    of_hosts = (_with_something(snapshot, hosts, kept),) if len(snapshot.hosts) > 1 else ()
+    most = Shape(top=MOST_SERVICES, kept=kept) if shape.top is None else Shape(top=shape.top)
+    tables = (mappings, *of_hosts, *_first(services, most))
     return replace(whole, brief=replace(whole, tables=tables, notes=(*_without_a_match(snapshot), *whole.notes)))
 
 
-def _first(services: Services | None, top: int | None) -> tuple[Table, ...]:
-    """Return the table of services as one that is shown first, with its `top` largest rows; of one more, all."""
+def _first(services: Services | None, shape: Shape) -> tuple[Table, ...]:
+    """Return the table of services as one that is shown first, with the rows of the shape; with one more, all."""
     if services is None:
         return ()
     whole = services.table(AS_IT_IS)
-    is_long = top and len(whole) > top + 1
-    return (replace(services.table(Shape(top=top)) if is_long else whole, leads=True),)
+    is_long = shape.top and len(whole) > shape.top + 1
+    return (replace(services.table(shape) if is_long else whole, leads=True),)
 
 
-def _with_something(snapshot: Snapshot, hosts: Table) -> Table:
+def _with_something(snapshot: Snapshot, hosts: Table, kept: tuple[tuple[str, str], ...]) -> Table:
     """Return the rows of hosts on which processes matched."""
     slots = [slot for slot, host in enumerate(snapshot.hosts) if host.status in ("ok", "partial")]
     some = rows_of(hosts, np.array(slots, dtype=np.intp))
-    return shaped(some, Shape(top=MOST_HOSTS)) if len(some) > MOST_HOSTS + 1 else some
+    return shaped(some, Shape(top=MOST_HOSTS, kept=kept)) if len(some) > MOST_HOSTS + 1 else some
 
 
 def _without_a_match(snapshot: Snapshot) -> list[str]:
@@ -87,4 +94,4 @@ def _without_a_match(snapshot: Snapshot) -> list[str]:
 
 def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
     """Return the report as the options of the command line describe it."""
-    return summary(snapshot, options.by, Shape.of(options), with_services=options.services)
+    return summary(snapshot, options.by, Shape.of(options), with_services=options.services, kept=options.kept)

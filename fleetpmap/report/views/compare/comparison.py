@@ -1,48 +1,34 @@
-"""The view compare: mappings by hosts, judged.   matrix, outliers, drift ─► [comparison] ─► Report
+"""The view compare: mappings by hosts, judged.   peers, outliers, drift ─► [comparison] ─► Report
 
-A host is judged if all of its matching processes were read and its kernel has the metric. PSS alone can mislead: a
-library's PSS grows if fewer processes share it. So an outlier in PSS must also be one in RSS or USS; and if the hosts
-do not run the same number of processes, an outlier must also be one per process.
+A host is judged among the hosts that run the same service, if all processes of the service there were read and its
+kernel has the metric. With several services a row is a mapping of one of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, islice
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fleetpmap.catalogue import ViewOptions
+from fleetpmap.catalogue import PeersBy, ViewOptions
 from fleetpmap.escape import escape_word
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.report.drift import drifts
 from fleetpmap.report.grouping import HUGETLB, coded, mapped, rule_over
-from fleetpmap.report.model import ABSENT, Cell, Column, Report, Table, Unit
-from fleetpmap.report.notes import notes_on
+from fleetpmap.report.model import ABSENT, NOT_RUN, Cell, Column, Report, Table, Unit
+from fleetpmap.report.notes import MOST_NAMED, notes_on
+from fleetpmap.report.peers import WITNESSES, Peers, judged, peers_in
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, shaped
-from fleetpmap.report.views.compare.comparison_findings import (
-    MOST,
-    count_sentences,
-    drift_sentence,
-    huge_page_sentences,
-    only_some_sentences,
-    outlier_sentences,
-    split_text,
-)
+from fleetpmap.report.views.compare.comparison_findings import comparison_findings
 from fleetpmap.report.views.compare.matrix import matrix
-from fleetpmap.report.views.compare.outliers import Judgement, groups_of, judge
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import METRICS
 
-OWN_COLUMNS = frozenset({"mapping", "median_kib", "spread_kib", "outliers", "absent"})
+OWN_COLUMNS = frozenset({"mapping", "service", "median_kib", "spread_kib", "outliers", "absent"})
 """Names of the table's own columns; a host of such a name is shown as `mapping (host)`. Parquet adds `absent`."""
 PROCESSES = "processes"
 """Label of the first row, which holds counts, not sizes."""
-_WITNESSES = ("rss_kib", "uss_kib")
-"""Metrics that must confirm an outlier in PSS, at least one of them."""
 MOST_ROWS = 20
 """Mappings on a terminal, unless --top gives another number."""
 _MOST_COLUMNS = 8
@@ -57,102 +43,79 @@ def compare(
     *,
     per_process: bool = False,
     baseline: str | None = None,
+    peers: PeersBy = "service",
     shape: Shape = AS_IT_IS,
 ) -> Report:
-    """Return a row for each mapping and a column for each host asked, the largest spread between hosts first.
+    """Return a row for each mapping and a column for each host asked.
 
-    `baseline`: a host; the cells of all others are differences from its cells.
+    The rows in which hosts stand apart come first, then those with the largest spread between hosts. `baseline`: a
+    host; the cells of all others are differences from its cells.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
     """
     snapshot = mapped(snapshot)
-    comparison = _Comparison(snapshot, metric, per_process, baseline)
+    comparison = _Comparison(snapshot, metric, per_process, baseline, peers)
     whole = comparison.table(shape)
     notes = (*comparison.notes(), *notes_on(snapshot))
-    report = Report("compare", (whole,), notes, snapshot.coverage, snapshot.run, findings=comparison.findings())
+    report = Report("compare", (whole,), notes, snapshot.coverage, snapshot.run, findings=comparison.findings)
     brief = replace(shape, top=MOST_ROWS) if shape.top is None and has_label(whole) else shape
-    if len(snapshot.hosts) > _MOST_COLUMNS and not shape.columns:
-        table, left_out = comparison.folded(brief)
-        return replace(report, brief=replace(report, tables=(table,), notes=(*left_out, *notes)))
-    return replace(report, brief=replace(report, tables=(comparison.table(brief),)))
+    if shape.columns:
+        return replace(report, brief=replace(report, tables=(comparison.table(brief),)))
+    table, left_out = comparison.folded(brief)
+    folded = replace(report, tables=(table,), notes=(*left_out, *notes))
+    if len(snapshot.hosts) > _MOST_COLUMNS:
+        return replace(report, brief=folded)
+    return replace(report, brief=replace(report, tables=(comparison.table(brief, brief=True),), narrow=folded))
 
 
 class _Comparison:
-    """The matrix of a snapshot, judged.
+    """The matrix of a snapshot, judged. A slot is a host's column in the matrix."""
 
-    Two indices run through it: `slot`, a host's column in the matrix, and the position of a host among the judged ones;
-    `self._slots` turns the second into the first. `self._values` and `self._judged` have a column for each judged host.
-    """
-
-    def __init__(self, snapshot: Snapshot, metric: str, per_process: bool, baseline: str | None) -> None:
-        metrics = tuple(dict.fromkeys((metric, *_WITNESSES, HUGETLB)))
+    def __init__(
+        self, snapshot: Snapshot, metric: str, per_process: bool, baseline: str | None, peers: PeersBy
+    ) -> None:
+        metrics = tuple(dict.fromkeys((metric, *WITNESSES, HUGETLB)))
         self._snapshot = snapshot
         self._metric = metric
-        self._matrix = matrix(snapshot, metrics, per_process=per_process)
+        all_peers = list(peers_in(snapshot, metrics, peers, per_process=per_process))
+        blocks = [judged(one, metric, per_process=per_process) for one in all_peers]
+        self._matrix = matrix(snapshot, blocks, metric)
+        self._several = len({*self._matrix.services}) > 1
+        self._in_part = {one.service: hosts for one in all_peers if (hosts := _read_in_part(one, snapshot))}
+        self._lacking = sorted(
+            {one.hosts[slot] for one in all_peers for slot in np.flatnonzero(one.whole & ~one.known(metric)).tolist()}
+        )
         self._base = None if baseline is None else self._matrix.hosts.index(baseline)
-        self._known = self._matrix.known(metric)
-        self._slots: list[int] = np.flatnonzero(self._known).tolist()
-        self._values = self._matrix.values[metric][:, self._slots]
-        self._judged = self._judge(per_process)
-        self._order = self._ranked()
+        self._slots: list[int] = np.flatnonzero(self._matrix.is_judged.any(axis=0)).tolist()
         self._columns = tuple(self._host_columns())
-
-    def _judge(self, per_process: bool) -> Judgement:
-        judged = judge(self._values)
-        if self._metric == "pss_kib" and all(self._matrix.known(metric)[self._slots].all() for metric in _WITNESSES):
-            rss, uss = (judge(self._matrix.values[metric][:, self._slots]) for metric in _WITNESSES)
-            judged = judged.confirmed_by(rss, uss)
-        counts = self._matrix.processes[self._slots]
-        if not per_process and len(set(counts.tolist())) > 1:
-            judged = judged.confirmed_by(judge(np.rint(self._values / counts).astype(np.int64)))
-        return judged
-
-    def _ranked(self) -> NDArray[np.intp]:
-        """The rows: largest spread first, then largest median, then by name."""
-        names, spread, median = self._matrix.mappings, self._judged.spread, self._judged.median
-        order = sorted(range(len(names)), key=lambda row: (-spread[row], -median[row], names[row]))
-        return np.array(order, dtype=np.intp)
-
-    def findings(self) -> tuple[str, ...]:
-        """Return at most MOST sentences."""
-        drifting = drifts(self._snapshot, (self._matrix.hosts[slot] for slot in self._slots))
-        renamed = frozenset(
-            name for drift in drifting if drift.kind == "names" for words, _ in drift.forms for name in words
-        )
-        sentences = (
-            count_sentences(self._matrix),
-            () if self._metric in (HUGETLB, "size_kib") else huge_page_sentences(self._matrix, self._metric),
-            outlier_sentences(self._matrix, self._values, self._judged, self._slots, renamed),
-            map(drift_sentence, drifting),
-            only_some_sentences(self._matrix, self._matrix.values[self._metric], self._known, renamed),
-        )
-        return tuple(islice(chain.from_iterable(sentences), MOST))
+        self.findings = comparison_findings(snapshot, blocks, metric)
 
     def notes(self) -> tuple[str, ...]:
         """Return notes on the hosts that are shown but not judged, and on the baseline."""
         matrix, base = self._matrix, self._base
-        unjudged = [matrix.hosts[slot] for slot in np.flatnonzero(matrix.whole & ~self._known).tolist()]
-        notes = [f"not judged: {fold(unjudged)}, whose kernel has no {self._metric}"] if unjudged else []
-        in_part = [host.name for host in self._snapshot.hosts if host.status == "partial"]
-        if in_part:
-            notes.append(f"not judged: {fold(in_part)}, read only in part")
+        notes = [f"not judged: {fold(self._lacking)}, whose kernel has no {self._metric}"] if self._lacking else []
+        if self._in_part:
+            parts = [*map(fold, self._in_part.values())]
+            if len({*self._matrix.services, *self._in_part}) > 1:
+                parts = [f"{service} on {fold(hosts)}" for service, hosts in self._in_part.items()]
+            more = f" and {len(parts) - MOST_NAMED} more services" if len(parts) > MOST_NAMED else ""
+            notes.append(f"not judged: {'; '.join(parts[:MOST_NAMED])}{more}, read only in part")
         if base is not None and not matrix.complete[base]:
             notes.append(f"the baseline {matrix.hosts[base]} was not read whole, so there is no difference from it")
         elif base is not None and not matrix.processes[base]:
             notes.append(f"the baseline {matrix.hosts[base]} maps nothing, so all that the others have is a difference")
         return tuple(notes)
 
-    def table(self, shape: Shape) -> Table:
+    def table(self, shape: Shape, *, brief: bool = False) -> Table:
         """Return the whole table: a column for each host, the row of process counts first."""
         counts = [None if count == NULL else count for count in self._matrix.processes.tolist()]
-        return self._framed(self._columns, counts, shape)
+        return self._framed(self._columns, counts, shape, brief=brief)
 
     def _host_columns(self) -> Iterator[Column]:
         matrix = self._matrix
         rule = rule_over(len(self._snapshot.processes), METRICS[self._metric])
-        out = np.zeros_like(matrix.present)
-        out[:, self._slots] = self._judged.out
+        named = matrix.named
         for slot, host in enumerate(matrix.hosts):
             cells = self._cells(slot)
             unit: Unit = "KiB" if self._base in (None, slot) else "delta"
@@ -160,21 +123,23 @@ class _Comparison:
             adds_up = rule if unit == "KiB" or rule == "sum" else None
             known = None not in cells and (cells or matrix.complete[slot])
             total = sum(cell for cell in cells if isinstance(cell, int)) if adds_up and known else None
-            outliers = frozenset(np.flatnonzero(out[self._order, slot]).tolist())
-            yield Column(_column_name(host), unit, cells, adds_up, total, outliers)
+            outliers = frozenset(np.flatnonzero(matrix.out[:, slot]).tolist())
+            yield Column(_column_name(host), unit, cells, adds_up, total, outliers, slot in named)
 
     def _cells(self, slot: int) -> list[Cell]:
-        """Return a host's sizes, or their differences from the baseline's, in the order of the rows."""
+        """Return a host's sizes, or their differences from the baseline's."""
         matrix, base = self._matrix, self._base
-        values, order = matrix.values[self._metric], self._order
-        sizes, absent = values[order, slot], ~matrix.present[order, slot]
-        unknown = sizes == NULL
+        sizes, runs = matrix.values[:, slot], matrix.runs[:, slot]
+        absent = runs & ~matrix.present[:, slot]
+        unknown = runs & (sizes == NULL)
         if base is not None and slot != base:
-            unknown |= (values[order, base] == NULL) | ~matrix.complete[base]
-            sizes, absent = sizes - values[order, base], np.zeros_like(absent)
+            # What the baseline does not run is all difference.
+            held = np.where(matrix.runs[:, base], matrix.values[:, base], 0)
+            unknown |= runs & ((held == NULL) | ~matrix.complete[base])
+            sizes, absent = sizes - held, np.zeros_like(absent)
         cells: list[Cell] = sizes.tolist()
-        for row in np.flatnonzero(unknown | absent).tolist():
-            cells[row] = None if unknown[row] else ABSENT
+        for row in np.flatnonzero(unknown | absent | ~runs).tolist():
+            cells[row] = NOT_RUN if not runs[row] else None if unknown[row] else ABSENT
         return cells
 
     def folded(self, shape: Shape) -> tuple[Table, tuple[str, ...]]:
@@ -183,39 +148,50 @@ class _Comparison:
         Hosts that are alike share a column with their median; outliers, the baseline and the host to sort by have a
         column each.
         """
-        values, present = self._values[self._order], self._matrix.present[self._order][:, self._slots]
-        hosts = [self._matrix.hosts[slot] for slot in self._slots]
-        base = self._slots.index(self._base) if self._base in self._slots else None
-        by = next((slot for slot, host in enumerate(hosts) if _column_name(host) == shape.sort), None)
+        matrix, slots = self._matrix, self._slots
+        base = self._base if self._base in slots else None
+        by = next((slot for slot in slots if _column_name(matrix.hosts[slot]) == shape.sort), None)
         if by is None and shape.sort in [column.name for column in self._columns]:
             shape = replace(shape, sort=None)  # a host that is not judged has no column here
-        columns, counts = [], []
+        columns, counts, hosts_named = [], [], matrix.named
         groups, others = self._side_by_side([slot for slot in (base, by) if slot is not None])
-        out = self._judged.out[self._order]
-        for slots in groups:
-            name = _column_name(fold(hosts[slot] for slot in slots) if len(slots) > 1 else hosts[slots[0]])
-            median = np.rint(np.median(values[:, slots], axis=1)).astype(np.int64)
-            if base is None or slots == [base]:
-                cells: list[Cell] = median.tolist()
-                for row in np.flatnonzero(~present[:, slots].any(axis=1)).tolist():
-                    cells[row] = ABSENT
-                column = Column(name, "KiB", cells)
-            else:
-                column = Column(name, "delta", (median - values[:, base]).tolist())
-            named = frozenset(np.flatnonzero(out[:, slots].any(axis=1)).tolist())
-            columns.append(replace(column, outliers=named))
-            counts.append(int(np.median(self._matrix.processes[self._slots][slots])))
-        left_out = fold(hosts[slot] for slots in others for slot in slots)
+        for group in groups:
+            named = frozenset(np.flatnonzero(matrix.out[:, group].any(axis=1)).tolist())
+            is_named = not hosts_named.isdisjoint(group)
+            columns.append(replace(self._folded_column(group, base), outliers=named, is_named=is_named))
+            counts.append(int(np.median(matrix.processes[group])))
+        left_out = fold(matrix.hosts[slot] for group in others for slot in group)
         notes = (f"not shown here, but judged: {left_out}; --format plain has every host",) if left_out else ()
-        return self._framed(columns, counts, shape), notes
+        return self._framed(columns, counts, shape, brief=True), notes
+
+    def _folded_column(self, group: Sequence[int], base: int | None) -> Column:
+        """Return the column of hosts that are alike: the median of those that run the service, for each row."""
+        matrix = self._matrix
+        name = _column_name(fold(matrix.hosts[slot] for slot in group) if len(group) > 1 else matrix.hosts[group[0]])
+        runs, values = matrix.runs[:, group], matrix.values[:, group]
+        known = runs & (values != NULL)
+        median = np.zeros(len(values))
+        rows = np.logical_or.reduce(known, axis=1)
+        median[rows] = np.nanmedian(np.where(known, values, np.nan)[rows], axis=1)
+        sizes = np.rint(median).astype(np.int64)
+        absent, unknown = ~(matrix.present[:, group] & runs).any(axis=1), ~rows
+        is_delta = base is not None and [*group] != [base]
+        if base is not None and is_delta:
+            held = np.where(matrix.runs[:, base], matrix.values[:, base], 0)
+            sizes, absent, unknown = sizes - held, np.zeros_like(absent), unknown | (held == NULL)
+        cells: list[Cell] = sizes.tolist()
+        is_run = np.logical_or.reduce(runs, axis=1)
+        for row in np.flatnonzero(unknown | absent | ~is_run).tolist():
+            cells[row] = NOT_RUN if not is_run[row] else None if unknown[row] else ABSENT
+        return Column(name, "delta" if is_delta else "KiB", cells)
 
     def _side_by_side(self, wanted: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
         """Return the groups of hosts that get a column each, and the groups that get none.
 
         The wanted hosts come first, then the largest group, then the outliers, which the table names, then the other
-        groups by size. A group is a list of positions among the judged hosts.
+        groups by size.
         """
-        out = frozenset(np.flatnonzero(self._judged.out.any(axis=0)).tolist())
+        out = frozenset(np.flatnonzero(self._matrix.out.any(axis=0)).tolist())
         first: list[list[int]] = []
         outliers: list[list[int]] = []
         groups: list[list[int]] = []
@@ -229,42 +205,55 @@ class _Comparison:
     def _alike(self, wanted: Sequence[int]) -> list[list[int]]:
         """Group the judged hosts that are alike: the wanted hosts first, then by size.
 
-        Hosts are alike if each split row puts them in the same group and neither has an outlier. A host with an
-        outlier, and a wanted host, is alone.
+        Hosts are alike if they run the same services, each split row puts them in the same group and neither has an
+        outlier. A host with an outlier, and a wanted host, is alone.
         """
+        matrix = self._matrix
         patterns: dict[tuple[object, ...], list[int]] = {}
         ranks = {slot: rank for rank, slot in enumerate(wanted)}
-        keys: list[list[object]] = [[] for _ in self._slots]
-        for row in np.flatnonzero(self._judged.split).tolist():
-            for number, members in enumerate(groups_of(self._values[row])):
-                for slot in members.tolist():
+        service = coded(matrix.services).codes
+        keys: dict[int, list[object]] = {
+            slot: [tuple(np.unique(service[matrix.is_judged[:, slot]]).tolist())] for slot in self._slots
+        }
+        for row, groups in enumerate(matrix.sides):
+            for number, members in enumerate(groups):
+                for slot in members:
                     keys[slot].append((row, number))
-        alone = np.flatnonzero(self._judged.out.any(axis=0)).tolist()
-        for slot in (*alone, *wanted):
+        for slot in (*np.flatnonzero(matrix.out.any(axis=0)).tolist(), *wanted):
             keys[slot].append(slot)
-        for slot, key in enumerate(keys):
+        for slot, key in keys.items():
             patterns.setdefault(tuple(key), []).append(slot)
         return sorted(patterns.values(), key=lambda slots: (ranks.get(slots[0], len(ranks)), -len(slots), slots))
 
-    def _framed(self, columns: Sequence[Column], counts: Sequence[Cell], shape: Shape) -> Table:
+    def _labels(self, *, brief: bool) -> list[Column]:
+        """Return the columns that name a row; `brief`: one column, which a terminal shows in any case."""
+        matrix = self._matrix
+        if not self._several:
+            return [Column("mapping", "text", coded(matrix.mappings))]
+        if brief:
+            pairs = zip(matrix.services, matrix.mappings, strict=True)
+            texts = [f"{service.removesuffix('.service')}: {mapping}" for service, mapping in pairs]
+            return [Column("mapping", "text", coded(texts))]
+        return [Column("mapping", "text", coded(matrix.mappings)), Column("service", "text", coded(matrix.services))]
+
+    def _framed(self, columns: Sequence[Column], counts: Sequence[Cell], shape: Shape, *, brief: bool = False) -> Table:
         """Return a shaped table of names, these columns and the statistics; the first row holds the process counts."""
-        judged, order = self._judged, self._order
-        median, unknown = np.rint(judged.median[order]).astype(np.int64), [None] * len(order)
+        matrix = self._matrix
         table = Table(
             "rows",
             (
-                Column("mapping", "text", coded(self._matrix.mappings[row] for row in order.tolist())),
+                *self._labels(brief=brief and shape.sort != "service"),
                 *columns,
-                Column("median_kib", "KiB", median.tolist() if self._slots else unknown),
-                Column("spread_kib", "KiB", judged.spread[order].tolist() if self._slots else unknown),
-                Column("outliers", "text", [self._outliers(row) for row in order.tolist()]),
+                Column("median_kib", "KiB", _or_none(matrix.median.tolist())),
+                Column("spread_kib", "KiB", _or_none(matrix.spread.tolist())),
+                Column("outliers", "text", [*matrix.outliers]),
             ),
+            is_ranked=True,
         )
-        if shape.top and shape.sort is None:
-            shape = replace(shape, sort="spread_kib")
-        compared: list[int] = self._matrix.processes[self._slots].tolist()
+        compared: list[int] = matrix.processes[self._slots].tolist()
         first: dict[str, Cell] = {
             "mapping": PROCESSES,
+            "service": "",
             **{column.name: count for column, count in zip(columns, counts, strict=True)},
             "median_kib": int(np.median(compared)) if compared else None,
             "spread_kib": max(compared) - min(compared) if compared else None,
@@ -275,10 +264,19 @@ class _Comparison:
             table, columns=tuple(_with_first(column, first[column.name]) for column in table.columns), counts=1
         )
 
-    def _outliers(self, row: int) -> str:
-        if self._judged.split[row]:
-            return f"split: {split_text(self._matrix, self._values[row], self._slots)}"
-        return fold(self._matrix.hosts[self._slots[slot]] for slot in np.flatnonzero(self._judged.out[row]).tolist())
+
+def _read_in_part(peers: Peers, snapshot: Snapshot) -> list[str]:
+    """Return the hosts that answered and on which a process of the service was not read."""
+    answered = [snapshot.hosts[slot].failure is None for slot in peers.slots.tolist()]
+    return [
+        host
+        for host, is_whole, did in zip(peers.hosts, peers.complete.tolist(), answered, strict=True)
+        if did and not is_whole
+    ]
+
+
+def _or_none(values: Sequence[int]) -> list[Cell]:
+    return [None if value == NULL else value for value in values]
 
 
 def _column_name(host: str) -> str:
@@ -298,5 +296,6 @@ def from_options(snapshot: Snapshot, options: ViewOptions) -> Report:
         options.metric,
         per_process=options.per_process,
         baseline=options.baseline,
+        peers=options.peers,
         shape=Shape.of(options),
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fleetpmap.catalogue import merge_keys_of
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.finding import of_kind
 from fleetpmap.report.grouping import coded, mapped, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
@@ -64,7 +65,7 @@ def diff(
         (*caveats, *difference.notes()),
         new.coverage,
         new.run,
-        findings=difference.findings(),
+        findings=of_kind("growth", difference.findings()),
     )
     brief = replace(shape, top=MOST_ROWS) if shape.top is None else shape
     return replace(report, brief=replace(report, tables=(difference.table(brief, brief=True),)))

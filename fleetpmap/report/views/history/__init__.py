@@ -2,7 +2,7 @@
 
 trends           the view: every series with its class, ranked by what matters
 limits           the room that is left to the processes of a series
-trend_findings   the sentences about leaks and steps
+trend_findings   the findings on leaks and steps
 sparkline        the sizes of a series as a line of signs      charts   and as a chart for a page
 """
 

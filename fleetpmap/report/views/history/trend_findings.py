@@ -1,4 +1,4 @@
-"""Sentences about leaks and steps.   rows ─► [trend_findings] ─► trends
+"""Findings on leaks and steps.   rows ─► [trend_findings] ─► trends
 
 [heap] of api on web-01 grows by 24.0M a day (23.8M to 24.2M): reaches its limit of 2.0G in 3 to 5 days
 [heap] of api on web-[01-08] went from 57.9M to 94.0M on 2026-11-23 05:00:00+00:00, with a restart
@@ -13,6 +13,7 @@ from itertools import islice
 
 from fleetpmap.history import History
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.finding import Finding, FindingKind
 from fleetpmap.report.views.history.rows import Row
 from fleetpmap.units import human
 
@@ -24,18 +25,32 @@ _SOON_DAYS, _LATER_DAYS, _OPEN_DAYS = 2, 365, 3650
 _Group = tuple[object, ...]
 
 
-def sentences(past: History, rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the sentences on `rows`, which are ranked; what is not there any more has none."""
+def trend_findings(past: History, rows: Sequence[Row]) -> Iterator[Finding]:
+    """Yield the findings on `rows`, which are ranked; what is not there any more has none."""
     there = [row for row in rows if row.is_there]
     leaks = _grouped([row for row in there if row.judgement.kind == "leak"], _but_host)
     stepped = [row for row in there if row.judgement.kind == "step"]
     steps = _grouped(stepped, lambda row: (_came(past, row), _but_host(row)))
-    yield from islice(map(_leak, leaks), MOST)
+    yield from (_finding("leak", _leak(group), group) for group in islice(leaks, MOST))
     if len(leaks) > MOST:
-        yield f"{len(leaks) - MOST} more grow: the rows of class leak"
-    yield from (_step(past, group) for group in islice(steps, MOST))
+        yield Finding("leak", f"{len(leaks) - MOST} more grow: the rows of class leak")
+    yield from (_finding("step", _step(past, group), group) for group in islice(steps, MOST))
     if len(steps) > MOST:
-        yield f"{len(steps) - MOST} more came to another level: the rows of class step"
+        yield Finding("step", f"{len(steps) - MOST} more came to another level: the rows of class step")
+
+
+def _finding(kind: FindingKind, text: str, rows: Sequence[Row]) -> Finding:
+    """Return the finding on rows that only differ in their host; the sizes are those of the only one."""
+    [first, *others] = rows
+    return Finding(
+        kind,
+        text,
+        host=None if others else first.key.get("host"),
+        service=first.key.get("service"),
+        mapping=first.key.get("mapping"),
+        value_kib=None if others else first.last_kib,
+        reference_kib=None if others else first.first_kib,
+    )
 
 
 def _grouped(rows: Sequence[Row], of: Callable[[Row], _Group]) -> list[list[Row]]:

@@ -21,7 +21,7 @@ from fleetpmap.report.views.history.charts import charts
 from fleetpmap.report.views.history.history_notes import history_notes
 from fleetpmap.report.views.history.rows import Row, rows_of
 from fleetpmap.report.views.history.sparkline import sparkline
-from fleetpmap.report.views.history.trend_findings import sentences
+from fleetpmap.report.views.history.trend_findings import trend_findings
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Run, Snapshot
 
@@ -48,7 +48,7 @@ def history(past: History, last: Snapshot, run: Run, notes: Iterable[str] = (), 
         (*history_notes(past, rows), *notes),
         last.coverage,
         run,
-        findings=tuple(sentences(past, rows)),
+        findings=tuple(trend_findings(past, rows)),
         charts=tuple(charts(past, rows[: shape.top or len(rows)])),
     )
     drawn = replace(table, columns=(*table.columns, Column("trend", "text", _Signs(past, rows))))

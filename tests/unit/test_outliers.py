@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fleetpmap.report.views.compare.outliers import groups_of, judge
+from fleetpmap.report.outliers import groups_of, judge
 
 MIB = 1024
 

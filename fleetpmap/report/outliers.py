@@ -1,6 +1,6 @@
-"""The rule for outliers among hosts.   matrix ─► [outliers] ─► comparison, comparison_findings
+"""The rule for outliers among hosts.   [outliers] ─► peers ─► comparison, standing_out
 
-The rule, for n hosts that were read completely (a mapping that a host lacks counts as 0):
+The rule, for n hosts that run the service and were read completely (a mapping that a host lacks counts as 0):
 
     n ≥ 5     out: |x − median| > max(3.5 · 1.4826 · MAD, 10 % of the median, 1 MiB)
     n = 3, 4  out: |x − median| > max(50 % of the median, 8 MiB)
@@ -9,6 +9,11 @@ The rule, for n hosts that were read completely (a mapping that a host lacks cou
 MAD is the median absolute deviation; 1.4826 · MAD estimates the standard deviation of the hosts within the rule. The
 floors are needed because hosts with equal load differ by a few pages, and then the MAD is close to 0. If more than one
 host and more than a quarter of them would be out, none is: the row is split into groups further apart than the floors.
+
+A comparison, which a user asks for, tells all of them. A run tells, unasked, only outliers that stand alone: by 16 MiB
+or more; further than twice the furthest of the hosts on that side that are not out; and out in proportion, too, by more
+than 7 · 1.4826 · MAD of the logarithms. Hosts with data of their own, such as databases, differ by factors, and one of
+them is always the largest, with others on the way to it.
 Source: B. Iglewicz, D. Hoaglin, How to Detect and Handle Outliers, 1993 (3.5 and 1.4826).
 """
 
@@ -27,11 +32,16 @@ MIB = 1024
 ENOUGH, FEWEST = 5, 3
 """Least numbers of hosts for the MAD to be meaningful, and for a majority to exist."""
 _DEVIATIONS = 3.5 * 1.4826
+_DEVIATIONS_OF_RATIOS = 7 * 1.4826
 _FLOOR = 1 * MIB
 FLOOR_SHARE = 0.10
 """Share of the median; a value closer to it is never an outlier."""
 _FLOOR_OF_FEW, _FLOOR_SHARE_OF_FEW = 8 * MIB, 0.50
 _CROWD = 0.25
+_ALONE = 2
+"""How much further than the others an outlier is that stands alone."""
+WORTH_TELLING = 16 * MIB
+"""Least distance from the median of an outlier that is told unasked."""
 _MOST_GROUPS = 4
 """Number of groups from which on the values count as scattered, not as grouped."""
 
@@ -50,11 +60,22 @@ class Judgement:
     """(row, host): True for outliers; all False in a split row."""
     split: Flags
     """(row,): True if more than a quarter of the hosts would be out."""
+    far: Flags
+    """(row, host): True for a host beyond the limits, also in a split row."""
 
     def confirmed_by(self, *others: Judgement) -> Judgement:
-        """Return only the outliers and splits that at least one other judgement has too; a split row counts as out."""
-        apart = np.logical_or.reduce([other.out | other.split[:, None] for other in others])
-        return replace(self, out=self.out & apart, split=self.split & apart.any(axis=1))
+        """Return only the outliers and splits that at least one other judgement has too."""
+        apart = np.logical_or.reduce([other.far for other in others])
+        return replace(self, out=self.out & apart, split=self.split & apart.any(axis=1), far=self.far & apart)
+
+    def and_per_process(self, each: Judgement) -> Judgement:
+        """Return the judgement of sums over different numbers of processes, with that of the shares of a process.
+
+        An outlier is beyond the limits in both, and an outlier in one of them: sums that are split, since the numbers
+        are, do not hide a host whose processes are larger, nor the other way round.
+        """
+        out = (self.out & each.far) | (each.out & self.far)
+        return replace(self, out=out, split=self.split & each.split & ~out.any(axis=1), far=self.far & each.far)
 
 
 def judge(values: IntArray) -> Judgement:
@@ -62,13 +83,28 @@ def judge(values: IntArray) -> Judgement:
     rows, hosts = values.shape
     if not hosts:
         nothing = np.zeros(rows, dtype=np.int64)
-        return Judgement(nothing.astype(np.float64), nothing, np.zeros((rows, 0), np.bool_), np.zeros(rows, np.bool_))
+        none = np.zeros((rows, 0), np.bool_)
+        return Judgement(nothing.astype(np.float64), nothing, none, np.zeros(rows, np.bool_), none)
     median = np.median(values, axis=1)
     distance = np.abs(values - median[:, None])
-    out = distance > _limit(median, distance)[:, None]
-    split = out.sum(axis=1) > max(1, _CROWD * hosts)
-    out[split] = False
-    return Judgement(median, values.max(axis=1) - values.min(axis=1), out, split)
+    far = distance > _limit(median, distance)[:, None]
+    split = far.sum(axis=1) > max(1, _CROWD * hosts)
+    return Judgement(median, values.max(axis=1) - values.min(axis=1), far & ~split[:, None], split, far)
+
+
+def stand_alone(values: IntArray, counts: IntArray, judged: Judgement) -> Flags:
+    """Return the outliers, (row, host), that are far enough from all other hosts to be told unasked.
+
+    `counts`: the number of processes on each host. Amounts are compared by their sums, proportions by process.
+    """
+    apart = values - judged.median[:, None]
+    inside = np.where(judged.out, 0, apart)
+    others = np.where(apart > 0, inside.max(axis=1, initial=0)[:, None], -inside.min(axis=1, initial=0)[:, None])
+    alone: Flags = judged.out & (np.abs(apart) > _ALONE * others) & (np.abs(apart) >= WORTH_TELLING)
+    logarithms = np.log(np.maximum(values, MIB) / np.maximum(counts, 1))
+    ratios = np.abs(logarithms - np.median(logarithms, axis=1)[:, None]) if len(counts) else np.zeros(values.shape)
+    usual = np.median(ratios, axis=1) if len(counts) else np.zeros(len(values))
+    return alone & (ratios > _DEVIATIONS_OF_RATIOS * usual[:, None])
 
 
 def groups_of(values: IntArray) -> list[NDArray[np.intp]]:

@@ -1,0 +1,107 @@
+"""Findings about hosts that are outliers.   peers, outliers ─► [outlier_findings] ─► standing_out, compare"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+import numpy as np
+
+from fleetpmap.naming import alike
+from fleetpmap.report.finding import Finding
+from fleetpmap.report.next_command import next_command, of_service
+from fleetpmap.report.peers import Flags, Judged, service_of
+from fleetpmap.snapshot import Process, Snapshot
+from fleetpmap.table import ROLLUP, IntArray, sums
+from fleetpmap.units import human
+
+
+class Holders:
+    """The processes that hold a mapping, for the findings that name one."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._members: dict[tuple[str, str], list[int]] = {}
+        for number, process in enumerate(snapshot.processes):
+            if process.status == "read":
+                for service in (service_of(process), ""):
+                    self._members.setdefault((process.host, service), []).append(number)
+        self._alike = [*map(alike, snapshot.table.mapping.names)]
+        self._sizes: dict[str, IntArray] = {}
+
+    def largest(self, host: str, service: str, mapping: str, metric: str) -> Process | None:
+        """Return the process of a service on a host that has most of a mapping; of any service, if it is empty."""
+        table, members = self._snapshot.table, self._members.get((host, service), [])
+        if not members:
+            return None
+        sizes = self._sizes.setdefault(metric, table.metrics[metric])
+        # The rows of a process are together, in the order of the processes.
+        start = int(np.searchsorted(table.process, members[0], "left"))
+        stop = int(np.searchsorted(table.process, members[-1], "right"))
+        named = np.array([*(name == mapping for name in self._alike), not mapping], dtype=np.bool_)
+        rows = start + np.flatnonzero(named[table.mapping.codes[start:stop]])
+        held = sums(sizes[rows], table.process[rows], len(self._snapshot.processes)) if len(rows) else None
+        largest = members[0] if held is None else max(members, key=lambda number: int(held[number]))
+        return self._snapshot.processes[largest]
+
+    def one_of(self, service: str, hosts: Iterable[str]) -> Process | None:
+        """Return any process of a service on these hosts."""
+        found = (members[0] for host in hosts if (members := self._members.get((host, service))))
+        number = next(found, None)
+        return None if number is None else self._snapshot.processes[number]
+
+    def compare_command(self, service: str, hosts: Collection[str]) -> str:
+        """Return the command that compares these hosts by a service."""
+        process = self.one_of(service, hosts) if service else None
+        which = of_service(process) if process else ["--all"]
+        return next_command(self._snapshot, [*hosts], which, "compare")
+
+
+def outlier_findings(
+    snapshot: Snapshot, holders: Holders, judged: Judged, out: Flags, skip: Collection[str] = ()
+) -> Iterator[tuple[float, Finding]]:
+    """Yield a finding for each of these outliers, (row, judged host), with its distance from the median in KiB.
+
+    `skip`: mappings that only have another name on some hosts.
+    """
+    for row, column in zip(*map(np.ndarray.tolist, np.nonzero(out)), strict=True):
+        mapping = judged.peers.mappings[row]
+        if mapping not in skip:
+            yield _outlier(snapshot, holders, judged, row, column)
+
+
+def _outlier(snapshot: Snapshot, holders: Holders, judged: Judged, row: int, column: int) -> tuple[float, Finding]:
+    host, service = judged.hosts[column], judged.peers.service
+    mapping = judged.peers.mappings[row]
+    median, value = float(judged.judgement.median[row]), int(judged.values[row, column])
+    is_above = value > median
+    process = holders.largest(host, service, mapping, judged.metric)
+    subject = f"{service or (service_of(process) if process else '')} on {host}"
+    subject += f" (pid {process.pid})" if process and is_above else ""
+    what = "" if mapping in ("", ROLLUP) else f"{mapping} "
+    apart = f"{human(round(abs(value - median)))} {'above' if is_above else 'below'} the median"
+    figures = f"{human(value)}, {human(round(median))}"
+    text = f"{subject}: {what}{apart} of {len(judged.columns)} hosts ({figures}){_each(judged, row, column)}"
+    which = ["--pid", str(process.pid)] if process and is_above else of_service(process) if process else ["--all"]
+    return abs(value - median), Finding(
+        "outlier",
+        text,
+        host,
+        service or None,
+        process.pid if process and is_above else None,
+        mapping if what else None,
+        judged.metric,
+        value,
+        round(median),
+        next_command(snapshot, [host], which, "mappings" if what else "processes"),
+    )
+
+
+def _each(judged: Judged, row: int, column: int) -> str:
+    """Return the share of a process, if the hosts do not run the same number of processes; else empty."""
+    counts = judged.processes
+    if len({*counts.tolist()}) < 2:
+        return ""
+    each = judged.values[row] / counts
+    count = int(counts[column])
+    processes = "its process" if count == 1 else f"each of {count} processes"
+    return f", {human(round(each[column]))} in {processes}, where the median is {human(round(float(np.median(each))))}"

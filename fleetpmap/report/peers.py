@@ -1,0 +1,185 @@
+"""Like with like: a service on the hosts that run it, as mappings by hosts.   snapshot, outliers ─► [peers] ─► views
+
+A cell may be absent, zero or unknown. Absent: every process of the service on the host was read, and none has the
+mapping. Zero: one has it, with no page in memory. Unknown: a process of the service was not read, or the host's kernel
+lacks the metric. A host that does not run the service has no column. With two mappings and three hosts, the second
+without libb.so and the third read in part:
+
+    present   [[True, True, True], [True, False, False]]
+    complete  [True, True, False]
+    values    [[8, 4, 8], [2, 0, NULL]]             0 where absent; NULL where unknown
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetpmap.catalogue import PeersBy
+from fleetpmap.naming import alike, code_texts
+from fleetpmap.report.grouping import WHOLE, coded, host_of_processes
+from fleetpmap.report.outliers import Judgement, judge
+from fleetpmap.smaps import NULL, Coded
+from fleetpmap.snapshot import INCOMPLETE, Process, Snapshot
+from fleetpmap.table import IntArray, sums
+
+Flags = NDArray[np.bool_]
+WITNESSES = ("rss_kib", "uss_kib")
+"""Metrics that must confirm an outlier in PSS, at least one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """A service on its hosts: arrays with a row for each mapping and a column for each host."""
+
+    service: str
+    """The service; empty if hosts are compared whatever they run."""
+    hosts: tuple[str, ...]
+    slots: NDArray[np.intp]
+    """(host,): its index in `snapshot.hosts`."""
+    mappings: tuple[str, ...]
+    processes: IntArray
+    """(host,): number of processes read; NULL for a host that did not answer."""
+    complete: Flags
+    """(host,): True if every process of the service was read; also if there is none."""
+    present: Flags
+    """(mapping, host): True if a process read there has the mapping."""
+    values: Mapping[str, IntArray]
+    """Metric to (mapping, host): KiB; 0 where absent, NULL where unknown."""
+
+    @property
+    def whole(self) -> Flags:
+        """Hosts that were read completely and have at least one process."""
+        return self.complete & (self.processes > 0)
+
+    def known(self, metric: str) -> Flags:
+        """Return the hosts that can be compared by a metric: read completely, with a kernel that has it."""
+        lacking: Flags = (self.values[metric] == NULL).any(axis=0)
+        return self.whole & ~lacking
+
+
+def service_of(process: Process) -> str:
+    """Return the service of a process; its name in a snapshot of a version without services."""
+    return process.service or process.name
+
+
+def peers_in(
+    snapshot: Snapshot, metrics: Sequence[str], by: PeersBy = "service", *, per_process: bool = False, fewest: int = 1
+) -> Iterator[Peers]:
+    """Yield the peers of each service that at least `fewest` hosts run, by its name; for `all`, of all hosts at once.
+
+    `per_process`: the sums are divided by the number of processes read there.
+    """
+    kept = np.array([process.status == "read" or process.status in INCOMPLETE for process in snapshot.processes], bool)
+    services = coded(service_of(process) if by == "service" else "" for process in snapshot.processes)
+    host = host_of_processes(snapshot).astype(np.int64)
+    runs = np.zeros((len(services.names), len(snapshot.hosts)), dtype=np.bool_)
+    runs[services.codes[kept], host[kept]] = True
+    grid = _Grid(snapshot, services, host, metrics, per_process)
+    if by == "all":
+        yield grid.peers("", np.arange(len(snapshot.hosts)))
+        return
+    for code in sorted(range(len(services.names)), key=services.names.__getitem__):
+        slots = np.flatnonzero(runs[code])
+        if len(slots) >= fewest:
+            yield grid.peers(services.names[code], slots)
+
+
+class _Grid:
+    """A snapshot's rows, sorted by service once."""
+
+    def __init__(
+        self, snapshot: Snapshot, services: Coded, host: IntArray, metrics: Sequence[str], per_process: bool
+    ) -> None:
+        self._snapshot, self._metrics, self._per_process = snapshot, metrics, per_process
+        self._services, self._host = services, host
+        table = snapshot.table
+        names = table.mapping
+        self._names = code_texts([*map(alike, names.names)], names.codes.astype(np.intp)) if names.names else names
+        service = services.codes[table.process]
+        self._order = np.argsort(service, kind="stable")
+        self._starts = np.searchsorted(service[self._order], np.arange(len(services.names) + 1))
+        self._sizes = {metric: table.metrics[metric] for metric in metrics}
+        self._read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
+        self._unread = np.array([process.status in INCOMPLETE for process in snapshot.processes], dtype=np.bool_)
+
+    def peers(self, service: str, slots: NDArray[np.intp]) -> Peers:
+        snapshot, count = self._snapshot, len(slots)
+        code = self._services.names.index(service) if service in self._services.names else len(self._services.names)
+        # Without a process there is no service, not even the one of all hosts.
+        is_any = code < len(self._services.names)
+        rows = self._order[self._starts[code] : self._starts[code + 1]] if is_any else self._order[:0]
+        column_of = np.full(len(snapshot.hosts), -1, dtype=np.int64)
+        column_of[slots] = np.arange(count)
+        column = column_of[self._host[snapshot.table.process[rows]]]
+        rows, column = rows[column >= 0], column[column >= 0]
+        names, row = np.unique(self._names.codes[rows], return_inverse=True)
+        mine = self._services.codes == code
+        read, unread = (
+            np.bincount(column_of[self._host[mine & flags]], minlength=count) for flags in (self._read, self._unread)
+        )
+        answered = np.array([snapshot.hosts[slot].failure is None for slot in slots.tolist()], dtype=np.bool_)
+        whole = np.array([snapshot.hosts[slot].status in WHOLE for slot in slots.tolist()], dtype=np.bool_)
+        complete = answered & (unread == 0) & (whole | (read > 0))
+        cells, size, shape = row * count + column, len(names) * count, (len(names), count)
+        present = np.bincount(cells, minlength=size).reshape(shape) > 0
+        values = {}
+        for metric in self._metrics:
+            added = sums(self._sizes[metric][rows], cells, size).reshape(shape)
+            if self._per_process:
+                added = np.where(added == NULL, NULL, np.rint(added / np.maximum(read, 1)).astype(np.int64))
+            values[metric] = np.where(~present & complete, 0, added)
+        return Peers(
+            service,
+            tuple(snapshot.hosts[slot].name for slot in slots.tolist()),
+            slots,
+            tuple("" if name == NULL else self._names.names[name] for name in names.tolist()),
+            np.where(answered, read, NULL),
+            complete,
+            present,
+            values,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Peers, judged by a metric. `values` and the judgement have a column for each judged host."""
+
+    peers: Peers
+    metric: str
+    columns: list[int]
+    """The columns of `peers` of the judged hosts."""
+    values: IntArray
+    judgement: Judgement
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of the judged hosts."""
+        return [self.peers.hosts[column] for column in self.columns]
+
+    @property
+    def processes(self) -> IntArray:
+        """The number of processes read on each judged host."""
+        return self.peers.processes[self.columns]
+
+
+def judged(peers: Peers, metric: str, *, per_process: bool = False) -> Judged:
+    """Judge the hosts that were read completely, by a metric.
+
+    PSS alone can mislead: a library's PSS grows if fewer processes share it. So an outlier in PSS must also be one in
+    RSS or USS; and if the hosts do not run the same number of processes, an outlier must also be one per process.
+    `per_process`: the sums are divided already.
+    """
+    columns: list[int] = np.flatnonzero(peers.known(metric)).tolist()
+    values = peers.values[metric][:, columns]
+    judgement = judge(values)
+    if metric == "pss_kib" and all(peers.known(witness)[columns].all() for witness in WITNESSES):
+        rss, uss = (judge(peers.values[witness][:, columns]) for witness in WITNESSES)
+        judgement = judgement.confirmed_by(rss, uss)
+    counts = peers.processes[columns]
+    if not per_process and len(set(counts.tolist())) > 1:
+        judgement = judgement.and_per_process(judge(np.rint(values / counts).astype(np.int64)))
+    return Judged(peers, metric, columns, values, judgement)
