@@ -365,7 +365,7 @@ def test_diff_does_not_take_a_right_for_growth():
     old = snapshot(host("a", process(1, "x", _whole()), unreadable(7, "db", 500)))
     new = snapshot(host("a", process(1, "x", _whole()), process(7, "db", _whole())))
     for by in ("mapping", "kind", "process", "host"):
-        report = diff(old, new, by, "rss_kib")
+        report = diff(old, new, (by,), "rss_kib")
         assert [row for row in report.tables[0].rows() if "grown" in row or "new" in row or "gone" in row] == []
         assert _totals(report)["old_kib"] == _totals(report)["new_kib"] == 32
         assert "before, the totals leave out 1 denied process: 7 on a" in report.notes
