@@ -112,7 +112,7 @@ def test_two_leaks_and_a_restart(tmp_path: Path):
         assert rows[leak]["growth_kib"] / seconds == pytest.approx(KIB_A_SECOND, rel=0.1)
         assert rows[leak]["growth_kib_per_hour"] is None  # of twenty seconds
     assert {row["status"] for (pid, _), row in rows.items() if pid == after} <= {"restarted"}
-    first, second, third = report["findings"]
+    first, second, third = (finding["text"] for finding in report["findings"])
     assert {sentence.partition(" grew by ")[0] for sentence in (first, second)} == {
         f"{NAME}h on local (pid {heap}): [heap]",
         f"{NAME}m on local (pid {memfd}): /memfd:leak",
@@ -138,7 +138,7 @@ def test_a_deploy_of_workers(tmp_path: Path):
     assert (heap["status"], heap["processes"], heap["restarted"]) == ("restarted", 4, 4)
     assert heap["growth_each_kib"] == pytest.approx(16 << 10, rel=0.02)
     assert all(abs(row["growth_kib"]) > 64 for row in report["rows"])
-    (sentence,) = report["findings"]
+    (sentence,) = (finding["text"] for finding in report["findings"])
     assert re.fullmatch(
         rf"{NAME}w on local: 4 processes restarted; \d+(\.\d)?M → \d+M each, \+16M in \[heap\]", sentence
     )

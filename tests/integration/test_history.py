@@ -91,7 +91,7 @@ def test_the_leak_comes_first_with_its_rate_and_the_days_that_are_left(planted: 
 
 def test_sentences_on_the_leak_and_the_step(planted: Path):
     """With the limit that is reached, and the run of the deploy."""
-    leak, step = _history(planted)["findings"]
+    leak, step = (finding["text"] for finding in _history(planted)["findings"])
     assert re.fullmatch(
         r"\[heap\] of api\.service on web-01 grows by (23|24)\.\dM a day \(2\d\.\dM to 2\d\.\dM\): "
         r"reaches its limit of 2\.0G in \d\d to \d\d days",

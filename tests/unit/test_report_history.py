@@ -150,7 +150,7 @@ def test_spans_of_days(fewest: float, most: float, text: str):
 def test_the_sentence_of_a_leak():
     """Rate, interval, restarts, and the limit."""
     past = _history({("app", "web-01", "[heap]"): _leak()}, restarts=(100, 200))
-    assert _report(past, _host("web-01", limit=2 * GIB)).findings == (
+    assert _report(past, _host("web-01", limit=2 * GIB)).sentences == (
         "[heap] of app on web-01 grows by 24.0M a day (24.0M to 24.0M), through 2 restarts: "
         "reaches its limit of 2.0G in 68 to 69 days",
     )
@@ -160,7 +160,7 @@ def test_one_sentence_for_a_leak_on_many_hosts():
     """With the host that comes to its limit first."""
     rows = {("app", f"web-{number:02}", "[heap]"): _leak(number) for number in (1, 2, 3)}
     report = _report(_history(rows), *(_host(f"web-{number:02}") for number in (1, 2, 3)))
-    assert report.findings == (
+    assert report.sentences == (
         "[heap] of app on web-[01-03] grows by 24.0M to 72.0M a day on each: "
         "web-03 is the first that fills the host's memory of 8.0G in 85 to 86 days",
     )
@@ -170,11 +170,11 @@ def test_the_sentence_of_a_step():
     """The run in which it came, and whether a restart came with it; hosts of the same run are one sentence."""
     sizes = 58 * MIB + (RUN >= 30) * 36 * MIB
     past = _history({("app", "web-01", "[heap]"): sizes}, restarts=(30,))
-    assert _report(past).findings == (
+    assert _report(past).sentences == (
         "[heap] of app on web-01 went from 58.0M to 94.0M in the run of 2026-11-02 06:00:00+00:00, with a restart",
     )
     past = _history({("app", f"web-{number:02}", "[heap]"): sizes * number for number in (1, 2)})
-    assert _report(past).findings == (
+    assert _report(past).sentences == (
         "[heap] of app on web-[01-02] changed by +36.0M to +72.0M on each in the run of 2026-11-02 06:00:00+00:00, "
         "in the same processes",
     )
@@ -183,7 +183,7 @@ def test_the_sentence_of_a_step():
 def test_at_most_five_sentences_of_each():
     """The others are counted."""
     rows = {("app", "web-01", f"/data/{number}"): _leak(1 + number) for number in range(7)}
-    *five, rest = _report(_history(rows)).findings
+    *five, rest = _report(_history(rows)).sentences
     assert [finding.split()[0] for finding in five] == [f"/data/{number}" for number in (6, 5, 4, 3, 2)]
     assert rest == "2 more grow: the rows of class leak"
 
@@ -240,9 +240,9 @@ def test_shape():
 def test_other_keys():
     """Rows of hosts alone have sentences too."""
     past = _history({("web-01",): _leak()}, by=("host",))
-    assert _report(past).findings[0].startswith("web-01 grows by 24.0M a day")
+    assert _report(past).sentences[0].startswith("web-01 grows by 24.0M a day")
     past = _history({("app", "heap"): _leak()}, by=("service", "kind"))
-    assert _report(past, _host("web-01"), _host("web-02")).findings == (
+    assert _report(past, _host("web-01"), _host("web-02")).sentences == (
         "heap of app grows by 24.0M a day (24.0M to 24.0M)",
     )
 
