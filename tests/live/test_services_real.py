@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from page_text import page_text
-from real_hosts import Fleet, Usage, need_hosts, running
+from real_hosts import Fleet, RealHost, Usage, need_hosts, running, wait_until
 from real_services import (
     GUNICORN,
     NGINX,
@@ -230,3 +230,29 @@ def test_services_alike_in_json_csv_and_html(run: Run):
         cells = {name.removesuffix("_kib"): cell for name, cell in row.items()}
         shown = [cell.strip().replace(",", "").removesuffix("%") for cell in line.split("|")]
         assert shown == [cells[head] for head in heads]
+
+
+def test_hosts_that_are_alike_have_no_finding(fleet: Fleet):
+    """Ten of ten runs over everything say nothing: a database is not compared with a cache or a web server."""
+    for _ in range(10):
+        assert json.loads(fleet.run("--all", "--format", "json"))["findings"] == []
+
+
+def test_a_service_with_400_mib_more_on_one_host_is_told(fleet: Fleet):
+    """With its host, its service, the process that has it, and the command that shows more of it."""
+    [host] = (host for host in fleet.hosts if host.name == "app-02")
+    # Debian's python, as gunicorn's: another one would rightly be told as drift.
+    pid = host.start(
+        GUNICORN, "/usr/bin/python3", "-c", "import time; kept = b'x' * (400 << 20); print(1); time.sleep(600)"
+    )
+    wait_until(lambda: usage_kib(host, GUNICORN) > 400 << 10, "the 400 MiB")
+    [finding] = json.loads(fleet.run("--all", "--format", "json"))["findings"]
+    assert (finding["kind"], finding["host"], finding["pid"]) == ("outlier", "app-02", pid)
+    assert finding["service"] == "gunicorn.service"
+    assert finding["value_kib"] - finding["reference_kib"] == pytest.approx(400 << 10, rel=0.05)
+    assert f"--pid {pid}" in finding["next"]
+
+
+def usage_kib(host: RealHost, cgroup: str) -> int:
+    """Return what a cgroup is charged."""
+    return int((host.memory(cgroup) / "memory.usage_in_bytes").read_text()) // 1024
