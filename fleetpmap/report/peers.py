@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fleetpmap.catalogue import PeersBy
 from fleetpmap.naming import alike, code_texts
+from fleetpmap.report.drift import without_version
 from fleetpmap.report.grouping import WHOLE, coded, host_of_processes
 from fleetpmap.report.outliers import Judgement, judge
 from fleetpmap.smaps import NULL, Coded
@@ -67,18 +68,25 @@ def service_of(process: Process) -> str:
 
 
 def peers_in(
-    snapshot: Snapshot, metrics: Sequence[str], by: PeersBy = "service", *, per_process: bool = False, fewest: int = 1
+    snapshot: Snapshot,
+    metrics: Sequence[str],
+    by: PeersBy = "service",
+    *,
+    per_process: bool = False,
+    fewest: int = 1,
+    least_kib: int = 0,
 ) -> Iterator[Peers]:
     """Yield the peers of each service that at least `fewest` hosts run, by its name; for `all`, of all hosts at once.
 
-    `per_process`: the sums are divided by the number of processes read there.
+    `per_process`: the sums are divided by the number of processes read there. `least_kib`: mappings that have less on
+    every host, by the first metric, may be left out.
     """
     kept = np.array([process.status == "read" or process.status in INCOMPLETE for process in snapshot.processes], bool)
     services = coded(service_of(process) if by == "service" else "" for process in snapshot.processes)
     host = host_of_processes(snapshot).astype(np.int64)
     runs = np.zeros((len(services.names), len(snapshot.hosts)), dtype=np.bool_)
     runs[services.codes[kept], host[kept]] = True
-    grid = _Grid(snapshot, services, host, metrics, per_process)
+    grid = _Grid(snapshot, services, host, metrics, per_process, least_kib)
     if by == "all":
         yield grid.peers("", np.arange(len(snapshot.hosts)))
         return
@@ -92,19 +100,42 @@ class _Grid:
     """A snapshot's rows, sorted by service once."""
 
     def __init__(
-        self, snapshot: Snapshot, services: Coded, host: IntArray, metrics: Sequence[str], per_process: bool
+        self,
+        snapshot: Snapshot,
+        services: Coded,
+        host: IntArray,
+        metrics: Sequence[str],
+        per_process: bool,
+        least_kib: int,
     ) -> None:
         self._snapshot, self._metrics, self._per_process = snapshot, metrics, per_process
         self._services, self._host = services, host
         table = snapshot.table
         names = table.mapping
         self._names = code_texts([*map(alike, names.names)], names.codes.astype(np.intp)) if names.names else names
-        service = services.codes[table.process]
-        self._order = np.argsort(service, kind="stable")
-        self._starts = np.searchsorted(service[self._order], np.arange(len(services.names) + 1))
+        kept = self._large(table.metrics[metrics[0]], least_kib)
+        service = services.codes[table.process[kept]]
+        order = np.argsort(service, kind="stable")
+        self._order = kept[order]
+        """The rows that are kept, by service."""
+        self._starts = np.searchsorted(service[order], np.arange(len(services.names) + 1))
         self._sizes = {metric: table.metrics[metric] for metric in metrics}
         self._read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
         self._unread = np.array([process.status in INCOMPLETE for process in snapshot.processes], dtype=np.bool_)
+
+    def _large(self, sizes: IntArray, least_kib: int) -> NDArray[np.intp]:
+        """Return the rows of mappings that have `least_kib` on a host, and of those that differ by their version alone.
+
+        On a thousand hosts that spares matrices of a hundred megabytes, of which nearly every cell is small.
+        """
+        if not least_kib:
+            return np.arange(len(sizes))
+        codes, count = self._names.codes, len(self._names.names) + 1  # the last one is for a null, code -1
+        cells, cell = np.unique(self._host[self._snapshot.table.process] * count + codes % count, return_inverse=True)
+        held = np.bincount(cell, weights=np.maximum(sizes, 0), minlength=len(cells))
+        bases = [without_version(name) for name in self._names.names]
+        large = {bases[code] for code in np.unique(cells[held >= least_kib] % count).tolist() if code < len(bases)}
+        return np.flatnonzero(np.array([*(base in large for base in bases), False])[codes])
 
     def peers(self, service: str, slots: NDArray[np.intp]) -> Peers:
         snapshot, count = self._snapshot, len(slots)

@@ -25,7 +25,7 @@ from fleetpmap.report.grouping import host_of_processes, mapped, proper_paths, r
 from fleetpmap.report.model import Report
 from fleetpmap.report.next_command import next_command, of_service
 from fleetpmap.report.outlier_findings import Holders, outlier_findings
-from fleetpmap.report.outliers import FEWEST, stand_alone
+from fleetpmap.report.outliers import FEWEST, WORTH_TELLING, stand_alone
 from fleetpmap.report.peers import WITNESSES, Peers, judged, peers_in, service_of
 from fleetpmap.report.stale_code import stale_code
 from fleetpmap.smaps import NULL
@@ -52,7 +52,7 @@ def standing_out(snapshot: Snapshot, peers_by: PeersBy = "service") -> tuple[Fin
         return tuple(_limits(snapshot, Cgroups(snapshot)))
     metric = "pss_kib" if (snapshot.table.metrics["pss_kib"] != NULL).any() else "rss_kib"
     metrics = tuple(dict.fromkeys((metric, *WITNESSES)))
-    peers = list(peers_in(snapshot, metrics, peers_by, fewest=2))
+    peers = list(peers_in(snapshot, metrics, peers_by, fewest=2, least_kib=WORTH_TELLING))
     holders = Holders(snapshot)
     return (
         *_outliers(snapshot, holders, peers, metric),

@@ -271,3 +271,15 @@ def test_names_of_processes_are_no_patterns():
     assert finding.text == "a.b[c] on w0: [heap] 891.0M below the median of 3 hosts (9.0M, 900.0M)"
     assert shlex.split(finding.next)[4:7] == ["-m", r"a\.b\[c\]", "--exact"]
     assert finding.pid is None
+
+
+def test_a_leak_in_many_small_mappings_is_found():
+    """What a host has of a mapping is the sum of its rows, of which each may be small."""
+
+    def app(pid: int, rows: int):
+        sizes = {"Rss": MIB, "Pss": MIB, "Private_Dirty": MIB, "Private_Clean": 0}
+        return of("app.service", process(pid, "app", *(mapping(**sizes) for _ in range(rows))))
+
+    fleet = snapshot(*(host(f"web-{number}", app(number, 60 if number == 3 else 10)) for number in range(1, 7)))
+    [finding] = standing_out(fleet)
+    assert (finding.kind, finding.host, finding.mapping, finding.value_kib) == ("outlier", "web-3", "[anon]", 60 * MIB)
