@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fleetpmap.units import KIB
@@ -59,6 +60,10 @@ _PART = rf"(?!(?:\.|\.\.|{_FILE})/)[A-Za-z0-9._@:\\+=,~*-]{{1,255}}"
 CGROUP_FILE = re.compile(rf"sys/fs/cgroup((?:/{_PART}){{0,{CGROUP_DEPTH_LIMIT + 2}}})/({_FILE})")
 """A cgroup's file below the root of a host: its directory below sys/fs/cgroup, and its name."""
 
+_PATH_BYTES = CGROUP_PATH_LIMIT + 128
+"""Bytes of the path of a cgroup's file at most, with what stands before and after the cgroup's own path."""
+_SHARED_BYTES = 2048
+"""Bytes of a cgroup file up to which its paths are kept for the next process with the same text."""
 _DIGITS = 20
 """Most digits of a number of 64 bits."""
 _STATUS_LINE = re.compile(rb"^(%b):\s{0,64}(\d{1,18}) kB$" % "|".join(STATUS_KEYS).encode(), re.MULTILINE)
@@ -142,14 +147,23 @@ def accounted(pid: int, statuses: Iterable[bytes], cgroups: Sequence[bytes], sco
 
     If its main thread has ended, the texts of a living thread follow its own. Raises MalformedError.
     """
-    lines = cgroups[-1].splitlines() if cgroups else None
+    text = cgroups[-1] if cgroups else None
+    paths_of = _paths_of if text is None or len(text) <= _SHARED_BYTES else _paths_of.__wrapped__
+    paths, memory = (None, None) if text is None else paths_of(pid, text)
     number = int(score) if _SCORE.fullmatch(score.strip()) else None
     return {
-        "cgroups": None if lines is None else cgroup_paths(pid, lines),
-        "memory_cgroup": None if lines is None else memory_cgroup(lines),
+        "cgroups": paths,
+        "memory_cgroup": memory,
         "oom_score_adj": number if number in OOM_SCORES else None,
         "resident": next(filter(None, map(parse_resident, statuses)), None),
     }
+
+
+@lru_cache(1 << 12)  # a process of a watch has the same ones in every round
+def _paths_of(pid: int, text: bytes) -> tuple[tuple[str, ...], str | None]:
+    """Return the paths in a cgroup file, and the one that memory is charged to. Raises MalformedError."""
+    lines = text.splitlines()
+    return cgroup_paths(pid, lines), memory_cgroup(lines)
 
 
 def parse_cgroup_files(records: Iterable[bytes]) -> CgroupFiles:
@@ -161,13 +175,23 @@ def parse_cgroup_files(records: Iterable[bytes]) -> CgroupFiles:
     for record in records:
         end = record.find(b"\n")
         colon = record.rfind(b":", 0, end if end >= 0 else len(record))
-        match = CGROUP_FILE.fullmatch(text_of(record[: max(0, colon)].removeprefix(b"../")))
-        if match is None or len(match[1]) > CGROUP_PATH_LIMIT + len("/unified"):
+        place = _place_of(record[: max(0, colon)]) if colon <= _PATH_BYTES else None
+        if place is None:
             raise MalformedError(f"{record[:40]!r} is no fact that was asked for")
-        files.setdefault(match[1], {})[match[2]] = record[colon + 1 :]
+        directory, name = place
+        files.setdefault(directory, {})[name] = record[colon + 1 :]
         if len(files) > CGROUPS_LIMIT:
             raise MalformedError(f"the files of more than {CGROUPS_LIMIT:,} cgroups")
     return files
+
+
+@lru_cache(1 << 12)  # the hosts of a fleet have the same cgroups, round after round
+def _place_of(path: bytes) -> tuple[str, str] | None:
+    """Split the path of a cgroup's file into its directory below sys/fs/cgroup and its name; None if it is no such."""
+    match = CGROUP_FILE.fullmatch(text_of(path.removeprefix(b"../")))
+    if match is None or len(match[1]) > CGROUP_PATH_LIMIT + len("/unified"):
+        return None
+    return match[1], match[2]
 
 
 def cgroups_of(files: CgroupFiles, paths: Collection[str | None]) -> tuple[CgroupMemory, ...]:

@@ -162,11 +162,11 @@ def parse_facts(section: bytes) -> Facts:
     if rest:
         raise MalformedError("a record of facts is not closed")
     for record in records:
-        path, _, text = record.partition(b":")
-        place = _PLACE.fullmatch(path)
-        if place is None and path.startswith(CGROUP_DIRECTORIES):
+        if record.startswith(CGROUP_DIRECTORIES):
             facts[OTHERS].setdefault(0, []).append(record)
             continue
+        path, _, text = record.partition(b":")
+        place = _PLACE.fullmatch(path)
         if place is None:
             raise MalformedError(f"{record[:40]!r} is no fact that was asked for")
         name = "thread" if place[2] and place[3] == b"stat" else place[3].decode("ascii")
