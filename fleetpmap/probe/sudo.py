@@ -24,7 +24,7 @@ from fleetpmap.transport import Channel, Secret, Transport
 from fleetpmap.transport.base import printable
 
 _PLAIN_NAME = re.compile(r"(?!root$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
-"""Name of a login that sudoers takes as it is. A login that is not root's has not its name, whatever the host says."""
+"""Name of a login that sudoers takes as it is. A host may not claim that another login has the name `root`."""
 _NEW_ONE = "give one with --ask-become-pass, or allow `sh -s` without one (NOPASSWD) in sudoers"
 _WRONG = "sudo: the password is wrong"
 _DOAS_ASKS = "doas: a password is needed, which doas reads from a terminal only"

@@ -37,7 +37,7 @@ class Peers:
     """A service on its hosts: arrays with a row for each mapping and a column for each host."""
 
     service: str
-    """The service; empty if hosts are compared whatever they run."""
+    """The service; empty if all hosts are compared with each other."""
     hosts: tuple[str, ...]
     slots: NDArray[np.intp]
     """(host,): its index in `snapshot.hosts`."""
