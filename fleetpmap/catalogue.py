@@ -398,6 +398,6 @@ def keys_of(view: str, by: tuple[str, ...]) -> tuple[str, ...]:
 def sums_for(views: Iterable[str]) -> frozenset[str] | None:
     """Return the keys that `collect(sums=...)` may sum by for these views; None if they need every mapping.
 
-    The findings need the code of every process, whatever the view.
+    Every view needs the code of all processes, for its findings.
     """
     return None if "mappings" in {VIEWS[view].needs for view in views} else frozenset({"path", "perms"})

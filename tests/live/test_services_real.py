@@ -48,7 +48,7 @@ LIMITS = {
 """The cgroup that has a limit, and its bytes, by the first part of a host's name."""
 
 EXACT = ("size_kib", "rss_kib", "dirty_kib", "swap_kib", "swap_pss_kib")
-"""Sizes that a process at rest keeps, whatever others do."""
+"""Sizes of a process at rest that other processes do not change."""
 SHARED = ("pss_kib", "uss_kib")
 CHARGED_AHEAD_KIB = 256 * (os.cpu_count() or 1)
 """The kernel charges a cgroup ahead, for 64 pages on each processor."""

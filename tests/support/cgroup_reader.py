@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 NO_LIMIT = 2**62
-"""The kernel prints about 2**63 for a limit that nobody set."""
+"""The kernel prints about 2**63 where no limit is set."""
 HEADER = re.compile(r"([0-9a-f]+)-([0-9a-f]+) [-rwxsp]{4} ")
 
 

@@ -70,7 +70,7 @@ class ShowOptions:
     peers: Annotated[
         PeersOption | None,
         _show(
-            "--peers WHOM",
+            "--peers PEERS",
             "Compare a host with those that run the same service, or with all: service or all. Default: service.",
         ),
     ] = None
