@@ -96,8 +96,8 @@ def test_rich_is_not_imported_for_plain():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_name_is_never_taken_for_a_cell_that_is_absent():
-    """A process may call itself `absent`; only a size can be."""
-    fleet = snapshot(host("a", process(1, "absent", mapping("/absent", Rss=1))))
+def test_a_name_is_never_taken_for_a_cell_that_is_not_mapped():
+    """A process may call itself `not-mapped`; only a size can be."""
+    fleet = snapshot(host("a", process(1, "not-mapped", mapping("/not-mapped", Rss=1))))
     report = processes(fleet, Shape(columns=("name", "rss", "command")))
-    assert plain(report).splitlines()[1].split() == ["absent", "1", "absent"]
+    assert plain(report).splitlines()[1].split() == ["not-mapped", "1", "not-mapped"]

@@ -89,7 +89,7 @@ def test_twenty_hosts_on_a_terminal():
 
 
 def test_twenty_hosts_as_csv():
-    """A column for each host asked: absent, empty (unknown) and numbers are three things."""
+    """A column for each host asked: not mapped, empty (unknown) and numbers are three things."""
     text = _csv(compare(twenty_hosts()))
     assert text == expected("compare.csv", text)
 
@@ -115,7 +115,7 @@ def test_equal_hosts_say_nothing():
     assert _row(report, "[heap]")["outliers"] == ""
 
 
-def test_absent_zero_and_unknown_are_three_things():
+def test_not_mapped_zero_and_unknown_are_three_things():
     """A wholly read host without the mapping, one with nothing of it in memory, and one read in part."""
     fleet = snapshot(
         host("a", _app(_kib("[heap]", 8), _kib("/x.so", 4))),
@@ -126,7 +126,7 @@ def test_absent_zero_and_unknown_are_three_things():
     )
     report = compare(fleet)
     row = _row(report, "x.so")
-    assert [row[name] for name in "abcde"] == [4, "absent", 0, None, None]
+    assert [row[name] for name in "abcde"] == [4, "not-mapped", 0, None, None]
     line = next(line for line in plain(report).splitlines() if line.startswith("x.so"))
     assert line.split()[1:6] == ["4", "-", "0", "?", "?"]
     assert "not judged: d, read only in part" in report.notes
@@ -364,18 +364,18 @@ def test_total_is_zero_where_nothing_matched():
     }
 
 
-def test_rest_that_a_host_does_not_have_is_absent():
+def test_rest_that_a_host_does_not_have_is_not_mapped():
     """`(N more)` is unknown only if none of its rows is known."""
     fleet = snapshot(
         host("a", _app(_kib("[heap]", 900), _kib("/x", 2), _kib("/y", 3))), host("b", _app(_kib("[heap]", 8)))
     )
-    assert _row(compare(fleet, shape=Shape(top=1)), "(2 more)")["b"] == "absent"
+    assert _row(compare(fleet, shape=Shape(top=1)), "(2 more)")["b"] == "not-mapped"
 
 
 def test_baseline_shows_what_it_does_not_have():
-    """Its own cells are sizes: absent there is not 0."""
+    """Its own cells are sizes: not mapped there is not 0."""
     fleet = snapshot(host("a", _app(_kib("[heap]", 8))), host("b", _app(_kib("[heap]", 9), _kib("/x", 4))))
-    assert [_row(compare(fleet, baseline="a"), "/x")[name] for name in "ab"] == ["absent", 4]
+    assert [_row(compare(fleet, baseline="a"), "/x")[name] for name in "ab"] == ["not-mapped", 4]
 
 
 def test_baseline_read_in_part_is_no_baseline():
