@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from fleetpmap.catalogue import PeersBy, ViewOptions
-from fleetpmap.escape import escape_word
+from fleetpmap.escape import escape_cell
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.grouping import HUGETLB, coded, mapped, rule_over
 from fleetpmap.report.model import NOT_MAPPED, NOT_RUN, Cell, Column, Report, Table, Unit
@@ -280,7 +280,7 @@ def _or_none(values: Sequence[int]) -> list[Cell]:
 
 
 def _column_name(host: str) -> str:
-    return f"{host} (host)" if host in OWN_COLUMNS else escape_word(host)
+    return f"{host} (host)" if host in OWN_COLUMNS else escape_cell(host)
 
 
 def _with_first(column: Column, cell: Cell) -> Column:
