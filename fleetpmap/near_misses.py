@@ -11,6 +11,7 @@ and kept are few and short.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import islice
 
+from fleetpmap.errors import AmbiguousError
 from fleetpmap.matching import Matcher, TooSlowError
 from fleetpmap.membership import labels, membership
 from fleetpmap.own_processes import OwnFilter, OwnProcesses, find_own
@@ -79,8 +81,11 @@ def near_misses(
     )
     if not closely:
         return near
-    full = 0 if selection.full else _count(listing, replace(selection, full=True), own)
-    return replace(near, full=full, groups=tuple(_groups(listing, selection, own)))
+    return replace(
+        near,
+        full=0 if selection.full else _count_full(listing, selection, own),
+        groups=tuple(_groups(listing, selection, own)),
+    )
 
 
 def words_of(pattern: str) -> list[str]:
@@ -127,8 +132,9 @@ def _groups(listing: Listing, selection: Selection, own: OwnProcesses) -> Iterat
     without = replace(selection, match=None, full=False, exact=False)
     for option, value in [group for group, _ in found.most_common(MOST)]:
         narrowed = replace(without, unit=value) if option == "--unit" else replace(without, container=value)
-        if count := _count(listing, narrowed, own):
-            yield option, value, count
+        with contextlib.suppress(AmbiguousError):  # two containers with ids that begin alike
+            if count := _count(listing, narrowed, own):
+                yield option, value, count
 
 
 def _groups_of(cgroups: tuple[str, ...], listing: Listing) -> Iterator[tuple[str, str]]:
@@ -138,6 +144,21 @@ def _groups_of(cgroups: tuple[str, ...], listing: Listing) -> Iterator[tuple[str
         yield "--unit", belongs.unit
     if belongs.container:
         yield "--container", belongs.container
+
+
+def _count_full(listing: Listing, selection: Selection, own: OwnProcesses) -> int:
+    """Return the number of processes that --full would match; 0 if it is only those that started fleetpmap.
+
+    The command line of `sudo fleetpmap run -m nginx` holds the pattern, and means nothing.
+    """
+    choice = choose(listing, replace(selection, full=True, newest=False, oldest=False), own)
+    above: set[int] = set()
+    for root in own.roots:
+        process = listing.processes.get(root)
+        while process is not None and process.pid not in above:
+            above.add(process.pid)
+            process = listing.processes.get(process.ppid)
+    return 0 if {process.pid for process in choice.matched} <= above else len(choice.matched) - choice.undecided
 
 
 def _matches(matcher: Matcher, text: str) -> bool:

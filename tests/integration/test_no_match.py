@@ -98,6 +98,7 @@ def test_over_ssh_no_host_is_asked_again(tmp_path: Path):
             file.write_text(
                 f'[hosts.web-01]\naddress = "127.0.0.1"\nport = {relay.port}\nuser = "{host.user}"\n'
                 f'identity_file = "{host.identity_file[0]}"\nknown_hosts = "{known_hosts}"\n'
+                f'proc_root = "{host.proc_root}"\n'
             )
             said = _said("run", "-i", str(file), "-m", "gunicron", "--ssh-config", "none")
             assert relay.connections == 1

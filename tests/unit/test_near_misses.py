@@ -13,6 +13,7 @@ from fleetpmap.collection.redaction import redacted
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.inventory import Host
 from fleetpmap.near_misses import NearMisses, near_misses
+from fleetpmap.own_processes import OwnProcesses
 from fleetpmap.processes import Choice, Selection
 from fleetpmap.snapshot import HostResult, Run, Snapshot
 from fleetpmap.transport import Secret
@@ -87,6 +88,23 @@ def test_full_and_groups_are_counted_as_the_options_would_match():
     assert _near("web").groups == (("--unit", "web.service", 3),)
     assert _near("web", users=("www-data",)).groups == (("--unit", "web.service", 2),)
     assert _near("shop").groups == (("--container", "docker:shop-db", 1),)
+
+
+def test_containers_that_a_label_does_not_tell_apart_are_no_hint():
+    """--container would refuse it."""
+    first, second = (f"/docker/{'4f9a' * 3}{end * 52}" for end in "ab")
+    twins = _listing(_listed(5, "x", cgroups=(first,)), _listed(6, "x", cgroups=(second,)))
+    assert _near("4f9a4f9a", twins).groups == ()
+
+
+def test_the_program_that_started_fleetpmap_is_no_hint():
+    """The command line of sudo holds the pattern, and no other one does."""
+    sudo = _listed(5, "sudo", "sudo", "fleetpmap", "run", "-m", "qzword")
+    ours = _listed(6, "fleetpmap", "fleetpmap", "run", "-m", "qzword", ppid=5)
+    selection, own = Selection(match=re.compile("qzword")), OwnProcesses(roots=frozenset({6}))
+    assert near_misses(_listing(sudo, ours), selection, own, closely=True).full == 0
+    other = _listed(7, "python3", "python3", "qzword.py")
+    assert near_misses(_listing(sudo, ours, other), selection, own, closely=True).full == 2
 
 
 def test_command_lines_that_were_not_listed_are_unknown():
