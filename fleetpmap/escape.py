@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 
 _SPECIAL_AFTER_BACKSLASH = ("\\", "x", "u", "U")
+_HIDDEN_SPACE = re.compile(r"\A | \Z|(?<= ) ")
 _CODES = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")
 
 
@@ -26,15 +27,20 @@ def escape(text: str) -> str:
     return _escape([char if char.isprintable() else _code(char) for char in text])
 
 
-def escape_word(text: str) -> str:
-    r"""Return the escaped text with spaces as `\x20`, so that it is one field to awk."""
-    if " " not in text:
+def escape_cell(text: str) -> str:
+    r"""Return the escaped text for a table, where columns stand two spaces apart.
+
+    A single space stays. At an end of the text, or behind another space, it is `\x20`: it would look like the space
+    between columns, and like another text.
+    """
+    hidden = {match.start() for match in _HIDDEN_SPACE.finditer(text)}
+    if not hidden:
         return escape(text)
-    return _escape([char if char.isprintable() and char != " " else _code(char) for char in text])
+    return _escape([char if char.isprintable() and at not in hidden else _code(char) for at, char in enumerate(text)])
 
 
 def unescape(text: str) -> str:
-    """Return the text from which `escape` or `escape_word` made this one."""
+    """Return the text from which `escape` or `escape_cell` made this one."""
     return _CODES.sub(_character, text) if "\\" in text else text
 
 

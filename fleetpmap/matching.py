@@ -47,7 +47,23 @@ _TOKEN = re.compile(
     r"|.",
     re.DOTALL,
 )
+_GLOB = re.compile(r"(?=.*(?<!\.)\*)[\w@:/.*?-]+")
+"""A pattern of a shell: nothing but words and wildcards, with a star that does not stand behind a dot."""
 _IN_SET = re.compile(r"\\.|.", re.DOTALL)
+
+
+def from_glob(pattern: str) -> tuple[str, str] | None:
+    """Return the regular expressions for a pattern that looks like a glob; None if it does not.
+
+    The first finds it anywhere, as --match searches; the second is for the whole text: `nginx` and `.*nginx` for
+    `*nginx`.
+    """
+    if not _GLOB.fullmatch(pattern):
+        return None
+    anywhere, whole = (
+        text.replace(".", r"\.").replace("?", ".").replace("*", ".*") for text in (pattern.strip("*"), pattern)
+    )
+    return anywhere or ".", whole
 
 
 class TooSlowError(Exception):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from fleetpmap.containers import members
 from fleetpmap.errors import UsageError
-from fleetpmap.matching import Matcher, TooSlowError
+from fleetpmap.matching import Matcher, TooSlowError, from_glob
 from fleetpmap.own_processes import OwnFilter, OwnProcesses, find_own
 from fleetpmap.units import human, parse_size
 from fleetpmap.wire import ListedProcess, Listing, Processes, ProcessReading, Reading
@@ -125,6 +126,11 @@ def compile_match(pattern: str) -> re.Pattern[str]:
     except (OverflowError, RecursionError) as error:
         raise UsageError(f"--match {pattern[:40]!r}: {error}", hint="write a simpler pattern") from error
     except re.error as error:
+        if meant := from_glob(pattern):
+            raise UsageError(
+                f"--match {pattern!r} is a glob, and --match takes a regular expression",
+                hint=f"write {' or '.join(map(shlex.quote, meant))}",
+            ) from error
         where = f" at position {error.pos}" if error.pos is not None else ""
         raise UsageError(
             f"--match {pattern!r} is not a regular expression: {error.msg}{where}",

@@ -15,6 +15,7 @@ from typing import Literal
 
 from fleetpmap.check import ALWAYS_CHECKED, Check, Checks, Finding, Verdict
 from fleetpmap.errors import HostError
+from fleetpmap.near_misses import NearMisses
 from fleetpmap.table import MappingTable, concatenate
 from fleetpmap.wire import Capabilities, CgroupMemory, HostMemory, Resident
 
@@ -156,6 +157,8 @@ class HostResult:
     """The memory cgroups of the processes that were to be read, as far as the host shows them."""
     keys: tuple[str, ...] = ()
     """The kernel's fields in the order of this host's smaps; a table of many hosts has its own order."""
+    near: NearMisses | None = None
+    """What is near the selection, where nothing matched it; None in a stored run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

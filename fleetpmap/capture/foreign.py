@@ -19,6 +19,7 @@ from fleetpmap.collection.interpret import host_snapshot
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import AmbiguousError
 from fleetpmap.inventory import Host
+from fleetpmap.near_misses import near_misses
 from fleetpmap.processes import Selection, choose
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Process, Run, Snapshot, host_status
 from fleetpmap.units import KIB
@@ -69,13 +70,14 @@ def _answered(path: Path, files: HostFiles, passwd: bytes, selection: Selection)
         listing = listing_of(_capabilities(content), content, _pids(files), passwd)
         check_cgroups(listing, selection, name)
         choice = choose(listing, selection, host=name)
+        near = None if choice.matched else near_misses(listing, selection, closely=True)
         chosen = [process.pid for process in choice.read]
         reading = reading_of(listing, content, chosen, passwd) if chosen else None
     except MalformedError as error:
         raise refused(path, f"{name}: {error}") from error
     except AmbiguousError as error:
         return HostSnapshot.failed(HostFailure.from_error(error))
-    reply = HostReply(Host(name), listing, choice, notes=(_NO_MANIFEST, *choice.notes), reading=reading)
+    reply = HostReply(Host(name), listing, choice, notes=(_NO_MANIFEST, *choice.notes), reading=reading, near=near)
     answered = host_snapshot(reply, rollups=False)
     threads = {process.pid: process.threads for process in choice.read}
     processes = tuple(_as_copied(process, threads.get(process.pid, 1)) for process in answered.processes)

@@ -21,6 +21,7 @@ from fleetpmap.collection.interpret import host_snapshot
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import AmbiguousError, UsageError
 from fleetpmap.inventory import Host
+from fleetpmap.near_misses import near_misses
 from fleetpmap.processes import Choice, Selection, Skipped, choose
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Snapshot, once_per_machine
 from fleetpmap.wire import Listing, Processes, ProcessReading, Reading, ReadStatus
@@ -118,10 +119,11 @@ def _reply(kept: KeptHost, content: dict[str, bytes], selection: Selection) -> H
         tuple(listed[process.pid] for process in read),
         tuple(Skipped(listed[process.pid], process.status, process.reason) for process in left_out),
     )
+    near = None if choice.matched else near_misses(listing, selection, closely=True)
     reading = replace(_reading(read, content, users), seconds=kept.read_s) if read else None
     host = Host(kept.name, sudo=kept.sudo, transport="local" if kept.local else "ssh")
     notes = tuple(dict.fromkeys((*kept.notes, *notes)))  # the run may have selected by the same unit
-    return HostReply(host, listing, choice, kept.said, notes, reading=reading)
+    return HostReply(host, listing, choice, kept.said, notes, reading=reading, near=near)
 
 
 def _with_owners(listing: Listing, kept: KeptHost, users: dict[int, str]) -> Listing:

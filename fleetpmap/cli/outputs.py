@@ -92,6 +92,7 @@ def output_from(
     """
     view = show.view or View("pmap" if letters_in(show) else "summary")
     path = None if options.output in _STDOUT else options.output
+    options = _without_json(options)
     format_ = options.format or (_format_of_stdout() if path is None else _format_of(path, "-o"))
     if options.format and path is not None:
         _check_suffix(path, options.format)
@@ -115,6 +116,17 @@ def output_from(
     view_options = replace(_view_options(view, show, shape, on_terminal), services=every_process)
     _check_row_keys(view, format_, view_options)
     return OutputPlan(view, format_, file, view_options, shape.human, options.csv_safe, exports)
+
+
+def _without_json(options: OutputOptions) -> OutputOptions:
+    """Return the options with --json as the format that it stands for.
+
+    Raises:
+        UsageError: --format names another one.
+    """
+    if options.json and options.format not in (None, "json"):
+        raise UsageError(f"--json and --format {options.format} exclude each other", hint="leave one of them out")
+    return replace(options, format=Format("json")) if options.json else options
 
 
 def with_services(plan: OutputPlan) -> OutputPlan:
@@ -216,12 +228,14 @@ def check_hosts(plan: OutputPlan, hosts: Collection[str]) -> None:
     Raises:
         UsageError: one of them is not asked.
     """
+    from fleetpmap.inventory import fold
     from fleetpmap.inventory.names import nearest
 
     baseline = plan.options.baseline
     if baseline is not None and baseline not in hosts:
         near = nearest(baseline, hosts)
-        hint = f"did you mean {near}?" if near else "name one of the hosts that are asked"
+        asked = f"the hosts are {fold(hosts)}"
+        hint = f"did you mean {near}? {asked}" if near else asked
         raise UsageError(f"--baseline {baseline}: that host is not asked", hint=hint)
     if plan.view == "compare":
         from fleetpmap.report import column_names
@@ -302,9 +316,12 @@ def _export(text: str, default: View) -> Destination:
     if not equals or "/" in name:
         name, path = default, text
     if name not in VIEWS:
+        from fleetpmap.inventory.names import nearest
+
+        near = nearest(name, VIEWS)
+        hint = f"the views are {', '.join(VIEWS)}; a file whose name holds = is written ./{text}"
         raise UsageError(
-            f'--export {text}: there is no view "{name}"',
-            hint=f"the views are {', '.join(VIEWS)}; a file whose name holds = is written ./{text}",
+            f'--export {text}: there is no view "{name}"', hint=f"did you mean {near}? {hint}" if near else hint
         )
     if not path:
         raise UsageError(f"--export {text}: the file is missing", hint=f"write --export {name}={name}.csv")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cache
+from threading import Event
 from typing import TYPE_CHECKING
 
 from fleetpmap.cli.deliver import deliver, exit_status, export, print_notes, print_stderr
@@ -128,7 +129,7 @@ def collect_fleet(
     # Rows that are printed as hosts answer would run into the progress line.
     quiet = how.quiet or (on_answer is not None and sys.stdout.isatty())
     with interruptible() as stop, Progress(len(fleet), stop, quiet=quiet) as progress:
-        return collect(
+        snapshot = collect(
             fleet,
             question,
             command=command_line(),
@@ -141,6 +142,35 @@ def collect_fleet(
             on_host=answered,
             keep=keep,
         )
+        return snapshot if how.quiet else _looked_closer(snapshot, fleet, question, how, stop)
+
+
+def _looked_closer(
+    snapshot: Snapshot, fleet: Sequence[Host], question: Question, how: RunningOptions, stop: Event
+) -> Snapshot:
+    """Return the snapshot with more of what is near on this machine, if nothing matched anywhere.
+
+    A run by name lists names alone. Here the command lines and cgroups cost no connection, so they are listed now.
+    """
+    here = [host for host in fleet if host.is_here]
+    if snapshot.coverage.matched or not here or not question.smaps or snapshot.run.ended != "whole":
+        return snapshot
+    from fleetpmap.collection.collector import collect
+
+    left_s = None if how.deadline is None else max(how.deadline - snapshot.run.elapsed_s, 0.001)
+    again = collect(here, replace(question, smaps=False), jobs=1, deadline_s=left_s, stop=stop)
+    near = {host.name: host.near for host in again.hosts}
+    hosts = tuple(replace(host, near=near.get(host.name) or host.near) for host in snapshot.hosts)
+    return replace(snapshot, hosts=hosts)
+
+
+def print_no_match(snapshot: Snapshot, selection: Selection, how: RunningOptions) -> None:
+    """Print what is near the selection, if nothing matched on any host."""
+    if not how.quiet:
+        from fleetpmap.cli.no_match import hints
+
+        for sentence in hints(snapshot, selection):
+            print_stderr(sentence)
 
 
 def show_snapshot(

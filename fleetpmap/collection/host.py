@@ -40,6 +40,7 @@ def _reply(session: ProbeSession, question: Question, deadline: Deadline) -> Hos
         try:
             listing = session.list_processes()
             choice = session.choose(listing, question.selection)
+            near = None if choice.matched else session.near_misses(listing, question)
             packed = session.read(choice.read) if question.smaps and choice.read else None
         except GivenUpError:
             session.skip_stuck()
@@ -47,7 +48,8 @@ def _reply(session: ProbeSession, question: Question, deadline: Deadline) -> Hos
         except AmbiguousError as error:
             return question.redaction.error(error)  # returned, not raised: the session is well, and the next round's
         notes = (*session.notes, *map(question.redaction.text, _notes(listing, choice, session.stuck)))
-        return HostReply(session.host, listing, choice, session.other_output, notes, packed, deadline=deadline)
+        said = session.other_output
+        return HostReply(session.host, listing, choice, said, notes, packed, deadline=deadline, near=near)
 
 
 def _notes(listing: Listing, choice: Choice, stuck: tuple[int, ...]) -> Iterator[str]:

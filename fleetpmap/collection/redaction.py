@@ -45,7 +45,8 @@ def redacted(reply: HostReply, secrets: Redaction) -> HostReply:
         raw=_sections(listing.raw, secrets),
     )
     reading = reading and _reading(reading, secrets)
-    return replace(reply, listing=listing, choice=_choice(reply.choice, secrets), reading=reading)
+    near = reply.near and reply.near.rewritten(secrets.text)
+    return replace(reply, listing=listing, choice=_choice(reply.choice, secrets), reading=reading, near=near)
 
 
 def _capabilities(can: Capabilities, secrets: Redaction) -> Capabilities:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from fleetpmap.errors import ProtocolError
 from fleetpmap.inventory import Host
+from fleetpmap.near_misses import NearMisses
 from fleetpmap.processes import Choice, Selection, became_another, completed
 from fleetpmap.transport import Deadline
 from fleetpmap.wire import ContainerName, Listing, PackedReading, ProcessReading, Reading
@@ -33,6 +34,8 @@ class HostReply:
     """Phase two unpacked: one entry for each of `choice.read`, in its order."""
     deadline: Deadline | None = None
     """The host's own; None for a reply out of a capture, which takes no host's time."""
+    near: NearMisses | None = None
+    """What is near the selection, where nothing matches it."""
 
     @property
     def processes(self) -> Sequence[ProcessReading]:

@@ -21,6 +21,7 @@ from fleetpmap.collection.question import Question
 from fleetpmap.collection.reply import not_our_probe
 from fleetpmap.errors import DeadlineError, HostError, ProtocolError, SudoError
 from fleetpmap.inventory import Host
+from fleetpmap.near_misses import NearMisses, near_misses
 from fleetpmap.own_processes import OwnProcesses, find_own
 from fleetpmap.probe import Script, startup
 from fleetpmap.probe.sudo import explain_refusal, second_way
@@ -171,6 +172,10 @@ class ProbeSession(Closing):
         reason = f"its files did not come back within {self._look_s} s: its memory lock is held"
         choice = choose(listing, selection, self._own, host=self.host.name)
         return choice.skipping(self._stuck_since, "cut", reason)
+
+    def near_misses(self, listing: Listing, question: Question) -> NearMisses:
+        """Return what is near the selection, of which `choose` found nothing."""
+        return near_misses(listing, question.selection, self._own, closely=not question.smaps)
 
     def read(self, processes: Sequence[ListedProcess]) -> PackedReading:
         """Return the smaps of these processes of the latest listing, packed.

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from fleetpmap.escape import escape
 from fleetpmap.report.failures import folded
-from fleetpmap.report.model import ABSENT, NOT_RUN, Cell, Column, Report, Table
+from fleetpmap.report.model import NOT_MAPPED, NOT_RUN, Cell, Column, Report, Table
 from fleetpmap.report.notes import UPPER_BOUND, coverage_sentence, freed_sentence
 
 _CHUNK = 16_384
@@ -101,7 +101,7 @@ def _shown(column: Column, cell: Cell, *, is_count: bool) -> str:
         return column.null
     if column.unit == "flag":
         return "yes" if cell else "no"
-    if cell == ABSENT:
+    if cell == NOT_MAPPED:
         return "-"
     if cell == NOT_RUN and column.unit in ("KiB", "delta"):
         return "."

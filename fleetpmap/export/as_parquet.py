@@ -6,7 +6,7 @@ is unknown. Texts are escaped as in every format (see escape). The file's key-va
     fleetpmap_kind      report
     fleetpmap_report    the json document without its rows: run, coverage, failures, notes, view, columns, totals
 
-A cell of compare is a number here, so an absent one (see ABSENT) is 0, as in the rule for outliers; the column `absent`
+A cell of compare is a number here, so NOT_MAPPED is 0, as in the rule for outliers; the column `not_mapped`
 lists the hosts of the row to which such a 0 belongs. Likewise a limit is null where there is none; the column
 `unlimited` tells these nulls, where it is true, from unknown ones, where it is null.
 """
@@ -21,7 +21,7 @@ import numpy as np
 from fleetpmap.escape import escape
 from fleetpmap.export.json_document import dumps, without_rows
 from fleetpmap.report.grouping import HexTexts
-from fleetpmap.report.model import ABSENT, NOT_RUN, UNLIMITED, Cell, Column, Report, Table
+from fleetpmap.report.model import NOT_MAPPED, NOT_RUN, UNLIMITED, Cell, Column, Report, Table
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot_file.frame import numbers, texts
 
@@ -35,7 +35,7 @@ def write_parquet(report: Report, file: BinaryIO) -> None:
 
     series = [_series(column) for column in report.tables[0].columns]
     if report.view == "compare":
-        series.append(polars.Series("absent", _absent(report.tables[0]), dtype=polars.List(polars.String)))
+        series.append(polars.Series("not_mapped", _not_mapped(report.tables[0]), dtype=polars.List(polars.String)))
     for column in report.tables[0].columns:
         if column.name == "limit_kib":
             series.append(polars.Series("unlimited", _unlimited(column), dtype=polars.Boolean))
@@ -62,7 +62,7 @@ def _series(column: Column) -> polars.Series:
     if column.unit == "address":  # plain hex texts instead of HexTexts, after --sort or --top
         cells = [None if cell is None else int(str(cell), 16) for cell in cells]
     elif column.unit != "text":
-        cells = [0 if cell == ABSENT else None if cell in (UNLIMITED, NOT_RUN) else cell for cell in cells]
+        cells = [0 if cell == NOT_MAPPED else None if cell in (UNLIMITED, NOT_RUN) else cell for cell in cells]
     kinds = {
         **{"text": polars.String, "flag": polars.Boolean, "percent": polars.Float64},
         **{"number": polars.UInt64, "address": polars.UInt64},
@@ -75,7 +75,7 @@ def _unlimited(limits: Column) -> list[bool | None]:
     return [None if cell is None else cell == UNLIMITED for cell in limits.cells()]
 
 
-def _absent(table: Table) -> list[list[str]]:
-    """Return, for each row, the hosts on which it is absent."""
+def _not_mapped(table: Table) -> list[list[str]]:
+    """Return, for each row, the hosts that do not map it."""
     hosts = {slot: column.name for slot, column in enumerate(table.columns) if column.unit != "text"}
-    return [[host for slot, host in hosts.items() if row[slot] == ABSENT] for row in table.rows()]
+    return [[host for slot, host in hosts.items() if row[slot] == NOT_MAPPED] for row in table.rows()]

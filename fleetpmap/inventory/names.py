@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 # `%` is allowed for an IPv6 zone (fe80::1%eth0), `:` for the address itself; is_ipv6 checks both.
 _FORBIDDEN = re.compile(r"[^\w.:%+-]")
+_LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 
 def is_ipv6(text: str) -> bool:
@@ -49,7 +50,11 @@ def user_fault(user: str) -> str | None:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word most similar to a misspelled one; "" if none is similar."""
-    by_lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return by_lower[close[0]] if close else ""
+    """Return the known word most similar to a misspelled one; "" if none is similar. `web-1` is nearest to `web-01`."""
+    names = {_comparable(name): name for name in known}
+    close = difflib.get_close_matches(_comparable(word), names, n=1)
+    return names[close[0]] if close else ""
+
+
+def _comparable(name: str) -> str:
+    return _LEADING_ZEROS.sub("", name.lower())

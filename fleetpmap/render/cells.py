@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fleetpmap.report.model import ABSENT, NOT_RUN, UNLIMITED, Cell, Column, Table
+from fleetpmap.report.model import NOT_MAPPED, NOT_RUN, UNLIMITED, Cell, Column, Table
 from fleetpmap.units import human
 
 UNKNOWN = "?"
@@ -14,7 +14,7 @@ WIDEST = 80
 NUMERIC = frozenset({"KiB", "delta", "count", "percent", "number", "address"})
 """Units of right-aligned cells."""
 ELSEWHERE = "."
-_NO_NUMBER = {ABSENT: NOT_THERE, UNLIMITED: NOT_THERE, NOT_RUN: ELSEWHERE}
+_NO_NUMBER = {NOT_MAPPED: NOT_THERE, UNLIMITED: NOT_THERE, NOT_RUN: ELSEWHERE}
 """Texts for cells of columns of numbers that are none."""
 
 
@@ -44,7 +44,7 @@ def cell_texts(
         show = f"{{}}{sign}".format
     cells = column.with_texts(rewrite).cells()
     texts = [UNKNOWN if cell is None else str(cell) for cell in cells[:counts]]
-    numeric = column.unit in NUMERIC  # in a text column, "absent" may be the name of a process
+    numeric = column.unit in NUMERIC  # in a text column, "not-mapped" may be the name of a process
     texts += [
         column.null if cell is None else _NO_NUMBER[str(cell)] if numeric and cell in _NO_NUMBER else show(cell)
         for cell in cells[counts:]

@@ -1,17 +1,16 @@
 r"""Aligned text for pipes.   report ─► [plain_text] ─► str
 
 The output has the form of pmap's: a header, the rows, a rule, the totals. Nothing is cut; a very long text sticks out
-of its column, so that it makes no other line longer. Each cell is one field for awk (a space in a name is `\x20`, an
-empty text is `""`), except in the last column, which may hold spaces. Unknown is `?`. In the totals and in the row
-`(N more)`, `-` stands for a column without a total; that row is labelled `(N_more)` if the label must be one field. Of
-several tables only the first is written.
+of its column, so that it makes no other line longer. Columns are two spaces or more apart, and no cell holds two spaces
+(see escape_cell). Unknown is `?`, an empty text is `""`. In the totals and in the row `(N more)`, `-` stands for a
+column without a total. Of several tables only the first is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleetpmap.escape import escape, escape_word
+from fleetpmap.escape import escape_cell
 from fleetpmap.render.cells import NUMERIC, WIDEST, cell_texts, label_slot, shown_columns, total_text
 from fleetpmap.report.model import Column, Report
 
@@ -33,15 +32,10 @@ def plain(report: Report, *, human: bool = False) -> str:
 
 
 def _texts(column: Column, is_last: bool, human: bool, counts: int, void: str | None) -> list[str]:
-    """Return header and cells; each is one field, except in the last column."""
+    """Return header and cells; none is empty, except in the last column."""
     header = column.name.removesuffix("_kib") if human else column.name
-    rewrite, sign = escape if is_last else escape_word, "%" if human else ""
-    cells = cell_texts(column, rewrite, human_sizes=human, counts=counts, void=void, sign=sign)
-    if is_last:
-        return [header, *cells]
-    if void is not None:  # the last row is `(N more)`: none of its texts comes from a host
-        cells[-1] = cells[-1].replace(r"\x20", "_")
-    return [header, *(cell or '""' for cell in cells)]
+    cells = cell_texts(column, escape_cell, human_sizes=human, counts=counts, void=void, sign="%" if human else "")
+    return [header, *(cells if is_last else (cell or '""' for cell in cells))]
 
 
 def _totals(columns: Sequence[Column], human: bool) -> list[str | None]:

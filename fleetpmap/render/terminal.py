@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from fleetpmap.escape import escape, in_ascii
+from fleetpmap.escape import escape_cell, in_ascii
 from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
 from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_end, text_width
 from fleetpmap.render.shares import has_huge_pages, share_texts
@@ -99,7 +99,7 @@ class Screen:
             yield "\n", None
 
     def _safe(self, text: str) -> str:
-        return self._shown(escape(text))
+        return self._shown(escape_cell(text))
 
     def _shown(self, text: str) -> str:
         return in_ascii(text) if self._ascii else text

@@ -26,7 +26,7 @@ address is hex text; number (a pid, an inode) is never summed."""
 
 UNLIMITED = "-"
 """Cell of a limit where there is none; a null is one that is not known."""
-ABSENT = "absent"
+NOT_MAPPED = "not-mapped"
 """Cell of a host that was read completely and does not have the mapping: neither 0 nor unknown."""
 NOT_RUN = "not-run"
 """Cell of a host that was read completely and does not run the service: it has no part in the row."""

@@ -1,13 +1,13 @@
 """Like with like: a service on the hosts that run it, as mappings by hosts.   snapshot, outliers ─► [peers] ─► views
 
-A cell may be absent, zero or unknown. Absent: every process of the service on the host was read, and none has the
-mapping. Zero: one has it, with no page in memory. Unknown: a process of the service was not read, or the host's kernel
-lacks the metric. A host that does not run the service has no column. With two mappings and three hosts, the second
-without libb.so and the third read in part:
+A cell may be not mapped, zero or unknown. Not mapped: every process of the service on the host was read, and none
+has the mapping. Zero: one has it, with no page in memory. Unknown: a process of the service was not read, or the host's
+kernel lacks the metric. A host that does not run the service has no column. With two mappings and three hosts, the
+second without libb.so and the third read in part:
 
     present   [[True, True, True], [True, False, False]]
     complete  [True, True, False]
-    values    [[8, 4, 8], [2, 0, NULL]]             0 where absent; NULL where unknown
+    values    [[8, 4, 8], [2, 0, NULL]]             0 where not mapped; NULL where unknown
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Peers:
     present: Flags
     """(mapping, host): True if a process read there has the mapping."""
     values: Mapping[str, IntArray]
-    """Metric to (mapping, host): KiB; 0 where absent, NULL where unknown."""
+    """Metric to (mapping, host): KiB; 0 where not mapped, NULL where unknown."""
 
     @property
     def whole(self) -> Flags:

@@ -18,7 +18,7 @@ from fleetpmap.errors import UsageError
 from fleetpmap.inventory.names import nearest
 from fleetpmap.naming import alike
 from fleetpmap.report.grouping import HexTexts, coded
-from fleetpmap.report.model import ABSENT, NOT_RUN, Cell, Column, Table
+from fleetpmap.report.model import NOT_MAPPED, NOT_RUN, Cell, Column, Table
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.table import IntArray, total
 
@@ -230,7 +230,7 @@ def _taken(column: Column, rows: Rows) -> Column:
 
 
 def _sum(column: Column) -> Cell:
-    """Add up the known cells of the column; without any, ABSENT or NOT_RUN if all cells are, else None."""
+    """Add up the known cells of the column; without any, NOT_MAPPED or NOT_RUN if all cells are, else None."""
     if isinstance(column.values, np.ndarray):
         return total(_ints(column.values))
     cells = column.cells()
@@ -238,7 +238,7 @@ def _sum(column: Column) -> Cell:
     if known:
         return sum(known)
     others = {*cells}
-    return NOT_RUN if others == {NOT_RUN} else ABSENT if others <= {ABSENT, NOT_RUN} else None
+    return NOT_RUN if others == {NOT_RUN} else NOT_MAPPED if others <= {NOT_MAPPED, NOT_RUN} else None
 
 
 def _with_cell(column: Column, cell: Cell) -> Column:

@@ -87,7 +87,7 @@ def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
         "format": FORMAT,
         "version": __version__,
         "run": to_json(snapshot.run),
-        "hosts": to_json(tuple(replace(host, cgroups=()) for host in snapshot.hosts)),
+        "hosts": to_json(tuple(replace(host, cgroups=(), near=None) for host in snapshot.hosts)),
         "columns": {key: columns[key] for key in snapshot.table.fields},
     }
     whole = BytesIO()  # so that an error of the file itself is an OSError, and not one of polars

@@ -121,8 +121,8 @@ def test_duckdb_reads_it(tmp_path: Path):
     assert json.loads(about[0])["coverage"]["hosts"]["timeout"] == 2
 
 
-def test_compare_tells_absent_from_zero_and_unknown():
-    """A cell is a number: what is absent is 0, and the row names the hosts that it stands for; unknown is null."""
+def test_compare_tells_not_mapped_from_zero_and_unknown():
+    """A cell is a number: what is not mapped is 0, and the row names the hosts that it stands for; unknown is null."""
     fleet = snapshot(
         host("a", process(1, "x", mapping("/x.so", **sizes(8, 7, 6, 5, 4, 3, 2, 1, 0, 0)))),
         host("b", process(2, "x", mapping("/x.so", **sizes(16, 0, 0, 0, 0, 0, 0, 0, 0, 0)))),
@@ -131,13 +131,13 @@ def test_compare_tells_absent_from_zero_and_unknown():
     )
     frame = _read(compare(fleet))
     assert frame.schema["a"] == pl.Int64
-    assert frame.select("mapping", "a", "b", "c", "d", "absent").rows() == [
+    assert frame.select("mapping", "a", "b", "c", "d", "not_mapped").rows() == [
         ("processes", 1, 1, 1, None, []),
         ("y.so", 0, 0, 30, None, ["a", "b"]),
         ("x.so", 6, 0, 0, None, ["c"]),
     ]
     assert _read(compare(fleet, baseline="a")).select("b", "c").rows()[1:] == [(0, 30), (-6, -6)]
-    assert _read(compare(fleet, shape=Shape(columns=("mapping",))))["absent"].to_list() == [[], [], []]
+    assert _read(compare(fleet, shape=Shape(columns=("mapping",))))["not_mapped"].to_list() == [[], [], []]
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J\u202e", "\udcff", "a\nb", "\0", "=1+1", "", "é", '"'])

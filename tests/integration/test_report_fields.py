@@ -35,7 +35,7 @@ def test_in_a_pipe():
     assert (found.returncode, found.stderr) == (0, "")
     header, *rows = found.stdout.splitlines()
     assert header.split() == ["field", "column", "unit", "since", "totals", "meaning"]
-    assert r"Swap             swap_kib              KiB     2.6.26  upper\x20bound  Memory of the mapping" in "\n".join(
+    assert "Swap             swap_kib              KiB     2.6.26  upper bound  Memory of the mapping" in "\n".join(
         rows
     )
 

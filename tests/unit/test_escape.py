@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetpmap.escape import escape, escape_word, unescape
+from fleetpmap.escape import escape, escape_cell, unescape
 
 
 @pytest.mark.parametrize(
@@ -33,20 +33,36 @@ def test_what_is_shown(text, shown):
     assert escape(text) == shown
 
 
-def test_word_has_no_space():
-    """A space is a code too, so that awk sees one field."""
-    assert escape_word(r"Web \ Content") == r"Web\x20\\\x20Content"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Web Content", "Web Content"),
+        (" web", r"\x20web"),
+        ("web ", r"web\x20"),
+        ("a   b", r"a \x20\x20b"),
+        (" ", r"\x20"),
+        ("web \x1b", r"web \x1b"),
+        ("a\\ ", r"a\\\x20"),
+        ("", ""),
+    ],
+    ids=ascii,
+)
+def test_a_cell_shows_every_space(text, shown):
+    """A space between two words is itself; one that no reader would see or count is a code."""
+    assert escape_cell(text) == shown
 
 
 @given(st.text(st.characters(codec="utf-8") | st.sampled_from("\\xuU\x1b \udc80\udcff")))
 def test_what_is_shown_can_beunescape(text):
     """Different texts stay different: the codes say which text it was."""
     assert unescape(escape(text)) == text
-    assert unescape(escape_word(text)) == text
+    assert unescape(escape_cell(text)) == text
 
 
 @given(st.text())
 def test_what_is_shown_is_printable(text):
-    """Nothing that comes out can move a cursor, and a word is a word."""
+    """Nothing that comes out can move a cursor, and no cell holds two spaces."""
     assert escape(text).isprintable()
-    assert " " not in escape_word(text)
+    cell = escape_cell(text)
+    assert "  " not in cell
+    assert cell == cell.strip(" ")

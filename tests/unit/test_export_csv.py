@@ -94,14 +94,14 @@ def _two_hosts():
     )
 
 
-def test_compare_tells_absent_from_unknown():
-    """A mapping that a host does not have is `absent`; an unknown cell is empty."""
+def test_compare_tells_not_mapped_from_unknown():
+    """A mapping that a host does not have is `not-mapped`; an unknown cell is empty."""
     lines = _csv(compare(_two_hosts())).splitlines()
     assert [line.rsplit(",", 3)[0] for line in lines] == [
         "mapping,a,b,c",
         "processes,1,1,",
-        "/=y,absent,14,",
-        "x.so,6,absent,",
+        "/=y,not-mapped,14,",
+        "x.so,6,not-mapped,",
     ]
 
 
@@ -110,7 +110,7 @@ def test_safe_leaves_differences():
     file = io.BytesIO()
     write_csv(compare(_two_hosts(), baseline="a"), file, safe=True)
     lines = file.getvalue().decode().splitlines()
-    assert [line.rsplit(",", 3)[0] for line in lines[1:]] == ["processes,1,1,", "/=y,absent,14,", "x.so,6,-6,"]
+    assert [line.rsplit(",", 3)[0] for line in lines[1:]] == ["processes,1,1,", "/=y,not-mapped,14,", "x.so,6,-6,"]
 
 
 def test_file_stays_open():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleetpmap.export.as_html.heat import heat, host_columns, shown_hosts
-from fleetpmap.report.model import ABSENT, Cell, Column, Table, Unit
+from fleetpmap.report.model import NOT_MAPPED, Cell, Column, Table, Unit
 
 
 def comparison(hosts: dict[str, list[Cell]], medians: list[Cell], unit: Unit = "KiB", **outliers: int) -> Table:
@@ -34,14 +34,14 @@ def comparison(hosts: dict[str, list[Cell]], medians: list[Cell], unit: Unit = "
         (17385, 1000, "a3"),
         (66537, 1000, "a4"),
         (0, 1025, "b1"),
-        (ABSENT, 70_000, "b4"),
+        (NOT_MAPPED, 70_000, "b4"),
         (None, 70_000, ""),
         (90_000, 100_000, ""),
         (89_999, 100_000, "b2"),
     ],
 )
 def test_colour_is_the_distance_from_the_median(cell: Cell, median: int, mark: str):
-    """Above 1, 4, 16 and 64 MiB, and 10 % of the median; absent counts as 0, unknown is none."""
+    """Above 1, 4, 16 and 64 MiB, and 10 % of the median; not mapped counts as 0, unknown is none."""
     table = comparison({"web-01": [cell]}, [median])
     assert heat(table, table.columns).get((1, "web-01"), "") == mark
 

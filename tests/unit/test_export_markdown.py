@@ -75,7 +75,7 @@ def test_what_top_leaves_out_is_a_row():
     assert rows[-2:] == [["(3 more)", "", "1"], ["total", "", "5"]]
 
 
-def test_compare_tells_absent_from_unknown():
+def test_compare_tells_not_mapped_from_unknown():
     """- is a mapping that the host does not have, ? an unknown one."""
     fleet = snapshot(
         host("a", process(1, "x", mapping("/x.so", **sizes(8, 7, 6, 5, 4, 3, 2, 1, 0, 0)))),

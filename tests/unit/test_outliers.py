@@ -44,7 +44,7 @@ def test_noisy_hosts_widen_the_rule():
     assert out_of(*(100 * MIB + n * 2 * MIB for n in range(-10, 11)), 140 * MIB) == []
 
 
-def test_absent_counts_as_zero():
+def test_not_mapped_counts_as_zero():
     """A mapping that one of six hosts has."""
     assert out_of(0, 0, 0, 0, 0, 12 * MIB) == [5]
 

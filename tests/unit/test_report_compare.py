@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 from fleet_of_twenty import twenty_hosts
 from fleetpmap.errors import UsageError
-from fleetpmap.escape import escape_word
+from fleetpmap.escape import escape_cell
 from fleetpmap.export import EXPORTERS
 from fleetpmap.export.as_csv import write_csv
 from fleetpmap.render import plain, table
@@ -89,7 +90,7 @@ def test_twenty_hosts_on_a_terminal():
 
 
 def test_twenty_hosts_as_csv():
-    """A column for each host asked: absent, empty (unknown) and numbers are three things."""
+    """A column for each host asked: not mapped, empty (unknown) and numbers are three things."""
     text = _csv(compare(twenty_hosts()))
     assert text == expected("compare.csv", text)
 
@@ -115,7 +116,7 @@ def test_equal_hosts_say_nothing():
     assert _row(report, "[heap]")["outliers"] == ""
 
 
-def test_absent_zero_and_unknown_are_three_things():
+def test_not_mapped_zero_and_unknown_are_three_things():
     """A wholly read host without the mapping, one with nothing of it in memory, and one read in part."""
     fleet = snapshot(
         host("a", _app(_kib("[heap]", 8), _kib("/x.so", 4))),
@@ -126,7 +127,7 @@ def test_absent_zero_and_unknown_are_three_things():
     )
     report = compare(fleet)
     row = _row(report, "x.so")
-    assert [row[name] for name in "abcde"] == [4, "absent", 0, None, None]
+    assert [row[name] for name in "abcde"] == [4, "not-mapped", 0, None, None]
     line = next(line for line in plain(report).splitlines() if line.startswith("x.so"))
     assert line.split()[1:6] == ["4", "-", "0", "?", "?"]
     assert "not judged: d, read only in part" in report.notes
@@ -364,18 +365,18 @@ def test_total_is_zero_where_nothing_matched():
     }
 
 
-def test_rest_that_a_host_does_not_have_is_absent():
+def test_rest_that_a_host_does_not_have_is_not_mapped():
     """`(N more)` is unknown only if none of its rows is known."""
     fleet = snapshot(
         host("a", _app(_kib("[heap]", 900), _kib("/x", 2), _kib("/y", 3))), host("b", _app(_kib("[heap]", 8)))
     )
-    assert _row(compare(fleet, shape=Shape(top=1)), "(2 more)")["b"] == "absent"
+    assert _row(compare(fleet, shape=Shape(top=1)), "(2 more)")["b"] == "not-mapped"
 
 
 def test_baseline_shows_what_it_does_not_have():
-    """Its own cells are sizes: absent there is not 0."""
+    """Its own cells are sizes: not mapped there is not 0."""
     fleet = snapshot(host("a", _app(_kib("[heap]", 8))), host("b", _app(_kib("[heap]", 9), _kib("/x", 4))))
-    assert [_row(compare(fleet, baseline="a"), "/x")[name] for name in "ab"] == ["absent", 4]
+    assert [_row(compare(fleet, baseline="a"), "/x")[name] for name in "ab"] == ["not-mapped", 4]
 
 
 def test_baseline_read_in_part_is_no_baseline():
@@ -413,11 +414,11 @@ def test_columns_without_a_text():
 
 @pytest.mark.parametrize("name", ["\x1b[31m", "\udcff", "a b", "\u202e", "a\nb"])
 def test_a_host_s_name_is_only_a_name(name: str):
-    """A file from elsewhere may hold any; above a column it is one word, and safe, in every format."""
+    """A file from elsewhere may hold any; above a column it is one line, and safe, in every format."""
     report = compare(snapshot(host(name, _app(_kib("[heap]", 8))), host("=1+1", _app(_kib("[heap]", 8)))))
-    assert plain(report).splitlines()[0].split()[1] == escape_word(name)
-    assert escape_word(name) in _screen(report, 100)
-    assert _csv(report).splitlines()[0].split(",")[1:3] == [escape_word(name), "=1+1"]
+    assert re.split("  +", plain(report).splitlines()[0])[1] == escape_cell(name)
+    assert escape_cell(name) in _screen(report, 100)
+    assert _csv(report).splitlines()[0].split(",")[1:3] == [escape_cell(name), "=1+1"]
     assert _csv(report, safe=True).splitlines()[0].split(",")[2] == "'=1+1"
     for format_ in ("json", "parquet", "html", "markdown"):
         EXPORTERS[format_].write(report, io.BytesIO())

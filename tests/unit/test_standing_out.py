@@ -120,7 +120,7 @@ def test_a_host_without_the_mapping_is_told_from_one_without_the_service():
     row = table_.column("mapping").cells().index("/srv/index.bin")
     assert [table_.column(name).cells()[row] for name in ("w0", "x", "y", "outliers")] == [
         90 * MIB,
-        "absent",
+        "not-mapped",
         "not-run",
         "x",
     ]

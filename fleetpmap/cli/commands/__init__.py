@@ -4,20 +4,24 @@ Each command reads its options, calls the stages in the order of docs/architectu
 command imports numpy, paramiko and the stages only when it runs, so that --help is quick.
 """
 
+from functools import partial
+
 from fleetpmap.cli.app import app
 from fleetpmap.cli.commands import demo, diff, doctor, fields, history, hosts, ps, run, show, watch
+from fleetpmap.cli.mistyped import Command
 from fleetpmap.cli.option_groups import with_groups
 
 __all__ = ["app"]
 
+command = partial(app.command, cls=Command)
 # The order of --help.
-app.command(epilog=run.EXAMPLES)(with_groups(run.run))
-app.command()(with_groups(show.show))
-app.command()(with_groups(watch.watch))
-app.command()(with_groups(diff.diff))
-app.command()(with_groups(history.history))
-app.command()(with_groups(ps.ps))
-app.command()(with_groups(hosts.hosts))
-app.command()(with_groups(doctor.doctor))
-app.command()(with_groups(fields.fields))
-app.command()(with_groups(demo.demo))
+command(epilog=run.EXAMPLES)(with_groups(run.run))
+command()(with_groups(show.show))
+command()(with_groups(watch.watch))
+command()(with_groups(diff.diff))
+command()(with_groups(history.history))
+command()(with_groups(ps.ps))
+command()(with_groups(hosts.hosts))
+command()(with_groups(doctor.doctor))
+command()(with_groups(fields.fields))
+command()(with_groups(demo.demo))

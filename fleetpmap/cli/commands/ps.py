@@ -15,7 +15,7 @@ from fleetpmap.cli.options import (
     ShowOptions,
 )
 from fleetpmap.cli.outputs import output_from
-from fleetpmap.cli.pipeline import collect_fleet, fleet_from, refuse_rollup, show_report
+from fleetpmap.cli.pipeline import collect_fleet, fleet_from, print_no_match, refuse_rollup, show_report
 
 
 def ps(
@@ -32,4 +32,6 @@ def ps(
     # An unknown column is refused by the report of an empty snapshot too, before any host is asked.
     ps_report(Snapshot.assemble((), Run(datetime.now(UTC), 0.0, "")), Shape.of(plan.options))
     snapshot = collect_fleet(fleet_from(which, how), selection, how, smaps=False)
-    return show_report(ps_report(snapshot, Shape.of(plan.options)), snapshot, plan, to, how)
+    status = show_report(ps_report(snapshot, Shape.of(plan.options)), snapshot, plan, to, how)
+    print_no_match(snapshot, selection, how)
+    return status

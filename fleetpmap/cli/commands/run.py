@@ -14,7 +14,7 @@ from fleetpmap.cli.options import (
     ShowOptions,
 )
 from fleetpmap.cli.outputs import check_hosts
-from fleetpmap.cli.pipeline import collect_fleet, fleet_from, plan_of_run, show_snapshot
+from fleetpmap.cli.pipeline import collect_fleet, fleet_from, plan_of_run, print_no_match, show_snapshot
 from fleetpmap.cli.storage import open_storage
 
 EXAMPLES = """\
@@ -53,4 +53,5 @@ def run(
         snapshot = collect_fleet(fleet, selection, how, sums=sums, on_answer=on_answer, keep=storage.keep)
         stored = storage.finish(snapshot, how)
     status = show_snapshot(snapshot, plan, to, how, rows_written=is_stream)
+    print_no_match(snapshot, selection, how)
     return status if stored else 2

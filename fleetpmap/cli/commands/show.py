@@ -14,7 +14,7 @@ from fleetpmap.cli.options import (
     TalkOptions,
 )
 from fleetpmap.cli.outputs import check_hosts, output_from, with_services
-from fleetpmap.cli.pipeline import command_line, show_snapshot
+from fleetpmap.cli.pipeline import command_line, print_no_match, show_snapshot
 
 
 def show(
@@ -30,12 +30,16 @@ def show(
     from fleetpmap.cli.storage import snapshot_from
 
     plan = output_from(what, shape, to)
-    snapshot = snapshot_from(stored.paths, selection_from(matching, required=False), command_line(), reader())
+    selection = selection_from(matching, required=False)
+    snapshot = snapshot_from(stored.paths, selection, command_line(), reader())
     # A stored run of --all, and a copy of /proc, hold every process.
     if plan.view == "summary" and all(map(_is_of_every_process, (command_line(), snapshot.run.command))):
         plan = with_services(plan)
     check_hosts(plan, [host.name for host in snapshot.hosts])
-    return show_snapshot(snapshot, plan, to, RunningOptions(verbose=talk.verbose, quiet=talk.quiet))
+    how = RunningOptions(verbose=talk.verbose, quiet=talk.quiet)
+    status = show_snapshot(snapshot, plan, to, how)
+    print_no_match(snapshot, selection, how)
+    return status
 
 
 def _is_of_every_process(command: str) -> bool:

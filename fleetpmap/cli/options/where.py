@@ -24,6 +24,7 @@ class OutputOptions:
             f"{', '.join(format_.name for format_ in FORMATS)}. Default: table on a terminal, else plain.",
         ),
     ] = None
+    json: Annotated[bool, _output("--json", "The same as --format json.")] = False
     output: Annotated[str | None, _output("-o --output FILE", "Write to a file, in the format of its suffix.")] = None
     csv_safe: Annotated[
         bool,

@@ -54,7 +54,7 @@ def heat(table: Table, columns: tuple[Column, ...]) -> Mapping[tuple[int, str], 
 def _step(cell: Cell, median: Cell, *, is_delta: bool) -> str:
     if cell in (None, NOT_RUN) or not isinstance(median, int):
         return ""
-    value = cell if isinstance(cell, int) else 0  # absent counts as 0, as in the rule
+    value = cell if isinstance(cell, int) else 0  # not mapped counts as 0, as in the rule
     apart = value if is_delta else value - median
     step = bisect_left(_STEPS, abs(apart))
     if not step or abs(apart) <= FLOOR_SHARE * median:

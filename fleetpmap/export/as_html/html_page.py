@@ -11,7 +11,7 @@ import base64
 import hashlib
 from typing import BinaryIO
 
-from fleetpmap.escape import escape
+from fleetpmap.escape import escape, escape_cell
 from fleetpmap.report.model import Report
 from fleetpmap.version import __version__
 
@@ -31,6 +31,7 @@ def write_html(report: Report, file: BinaryIO) -> None:
     environment = Environment(
         autoescape=True, finalize=safe, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["shown"] = lambda text: Markup.escape(escape_cell(text))
     page = page_of(report)
     style = f"{_read('page.css')}\n{page.rules_wide}\n@media (max-width: 40rem) {{{page.rules_narrow}}}\n"
     script = _read("page.js")

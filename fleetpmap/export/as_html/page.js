@@ -3,7 +3,7 @@
 
 const collator = new Intl.Collator("en", { numeric: true });
 
-/** The sort key of a cell: a number, a text, or null if it is unknown, absent or empty. */
+/** The sort key of a cell: a number, a text, or null if it is unknown, not mapped or empty. */
 function keyOf(cell, numeric) {
   const text = cell.textContent.trim();
   if (!numeric) return text || null;

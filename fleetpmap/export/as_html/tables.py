@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fleetpmap.report.model import ABSENT, NOT_RUN, UNLIMITED, Cell, Column, Table
+from fleetpmap.report.model import NOT_MAPPED, NOT_RUN, UNLIMITED, Cell, Column, Table
 from fleetpmap.smaps import Coded
 
 MOST_CHARACTERS = 500
@@ -131,7 +131,7 @@ def _cells(column: Column, table: Table, marks: Mapping[tuple[int, str], str]) -
     for row, cell in enumerate(column.with_texts(folded_text).cells()):
         if cell is None:
             found.append(Shown("", css) if row == void else Shown(column.null, f"{css} u".strip()))
-        elif cell in (ABSENT, NOT_RUN) and column.unit in _NUMERIC:
+        elif cell in (NOT_MAPPED, NOT_RUN) and column.unit in _NUMERIC:
             found.append(Shown(str(cell), f"{css} u {marks.get((row, column.name), '')}".strip()))
         else:
             mark = marks.get((row, column.name), "")

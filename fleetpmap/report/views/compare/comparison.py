@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from fleetpmap.catalogue import PeersBy, ViewOptions
-from fleetpmap.escape import escape_word
+from fleetpmap.escape import escape_cell
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.grouping import HUGETLB, coded, mapped, rule_over
-from fleetpmap.report.model import ABSENT, NOT_RUN, Cell, Column, Report, Table, Unit
+from fleetpmap.report.model import NOT_MAPPED, NOT_RUN, Cell, Column, Report, Table, Unit
 from fleetpmap.report.notes import MOST_NAMED, notes_on
 from fleetpmap.report.peers import WITNESSES, Peers, judged, peers_in
 from fleetpmap.report.shape import AS_IT_IS, Shape, has_label, shaped
@@ -25,8 +25,8 @@ from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import METRICS
 
-OWN_COLUMNS = frozenset({"mapping", "service", "median_kib", "spread_kib", "outliers", "absent"})
-"""Names of the table's own columns; a host of such a name is shown as `mapping (host)`. Parquet adds `absent`."""
+OWN_COLUMNS = frozenset({"mapping", "service", "median_kib", "spread_kib", "outliers", "not_mapped"})
+"""Names of the table's own columns; a host of such a name is shown as `mapping (host)`. Parquet adds `not_mapped`."""
 PROCESSES = "processes"
 """Label of the first row, which holds counts, not sizes."""
 MOST_ROWS = 20
@@ -130,16 +130,16 @@ class _Comparison:
         """Return a host's sizes, or their differences from the baseline's."""
         matrix, base = self._matrix, self._base
         sizes, runs = matrix.values[:, slot], matrix.runs[:, slot]
-        absent = runs & ~matrix.present[:, slot]
+        unmapped = runs & ~matrix.present[:, slot]
         unknown = runs & (sizes == NULL)
         if base is not None and slot != base:
             # What the baseline does not run is all difference.
             held = np.where(matrix.runs[:, base], matrix.values[:, base], 0)
             unknown |= runs & ((held == NULL) | ~matrix.complete[base])
-            sizes, absent = sizes - held, np.zeros_like(absent)
+            sizes, unmapped = sizes - held, np.zeros_like(unmapped)
         cells: list[Cell] = sizes.tolist()
-        for row in np.flatnonzero(unknown | absent | ~runs).tolist():
-            cells[row] = NOT_RUN if not runs[row] else None if unknown[row] else ABSENT
+        for row in np.flatnonzero(unknown | unmapped | ~runs).tolist():
+            cells[row] = NOT_RUN if not runs[row] else None if unknown[row] else NOT_MAPPED
         return cells
 
     def folded(self, shape: Shape) -> tuple[Table, tuple[str, ...]]:
@@ -174,15 +174,15 @@ class _Comparison:
         rows = np.logical_or.reduce(known, axis=1)
         median[rows] = np.nanmedian(np.where(known, values, np.nan)[rows], axis=1)
         sizes = np.rint(median).astype(np.int64)
-        absent, unknown = ~(matrix.present[:, group] & runs).any(axis=1), ~rows
+        unmapped, unknown = ~(matrix.present[:, group] & runs).any(axis=1), ~rows
         is_delta = base is not None and [*group] != [base]
         if base is not None and is_delta:
             held = np.where(matrix.runs[:, base], matrix.values[:, base], 0)
-            sizes, absent, unknown = sizes - held, np.zeros_like(absent), unknown | (held == NULL)
+            sizes, unmapped, unknown = sizes - held, np.zeros_like(unmapped), unknown | (held == NULL)
         cells: list[Cell] = sizes.tolist()
         is_run = np.logical_or.reduce(runs, axis=1)
-        for row in np.flatnonzero(unknown | absent | ~is_run).tolist():
-            cells[row] = NOT_RUN if not is_run[row] else None if unknown[row] else ABSENT
+        for row in np.flatnonzero(unknown | unmapped | ~is_run).tolist():
+            cells[row] = NOT_RUN if not is_run[row] else None if unknown[row] else NOT_MAPPED
         return Column(name, "delta" if is_delta else "KiB", cells)
 
     def _side_by_side(self, wanted: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
@@ -280,7 +280,7 @@ def _or_none(values: Sequence[int]) -> list[Cell]:
 
 
 def _column_name(host: str) -> str:
-    return f"{host} (host)" if host in OWN_COLUMNS else escape_word(host)
+    return f"{host} (host)" if host in OWN_COLUMNS else escape_cell(host)
 
 
 def _with_first(column: Column, cell: Cell) -> Column:

@@ -30,7 +30,7 @@ class Matrix:
     processes: IntArray
     """(host,): number of processes read; NULL for a host that did not answer."""
     values: IntArray
-    """(row, host): KiB; 0 where absent, NULL where unknown or not run."""
+    """(row, host): KiB; 0 where not mapped, NULL where unknown or not run."""
     present: Flags
     """(row, host)"""
     runs: Flags
