@@ -75,7 +75,8 @@ def quantities(report: ReportKind, options: ViewOptions) -> tuple[str, ...]:
 def rule_names(report: str) -> list[str]:
     """Return what a rule on this report can begin with, as it is written: `pss`, `outlier`."""
     kind = _REPORTS[report]
-    return [*kinds(kind), *(name.removesuffix("_kib") for name in quantities(kind, ViewOptions()))]
+    names = (*kinds(kind), *(name.removesuffix("_kib") for name in quantities(kind, ViewOptions())))
+    return list(dict.fromkeys(names))
 
 
 def _kernel_fields() -> list[str]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from fleetpmap.catalogue import KEYS
@@ -34,6 +35,8 @@ _COMPARE: Mapping[Comparison, Callable[[float, float], bool]] = {
 _GROWTH = (("old_kib", "new_kib"), ("first_kib", "last_kib"))
 """Columns before and after, of diff and of history."""
 _WHAT = ("kind", "perms", "mapping", "path")
+_CLASS = "class"
+"""The column of history that is empty where there are too few runs to find a leak or a step."""
 _OF_PROCESS = ("service", "process", "name")
 _OWN_OF_COMPARE = frozenset({"median_kib", "spread_kib"})
 
@@ -76,18 +79,17 @@ def verdict(report: Report, rules: Sequence[Rule], coverages: Sequence[Coverage]
     broken: list[BrokenRule] = []
     unknown: dict[str, list[str]] = {}
     for rule in rules:
+        judged = [each for series in _series_of(report, rule) for each in series.judged(rule)]
+        labels = [row.label for value, row in judged if value is None and row.host not in failed]
         if rule.comparison is None:
             found = [one for one in report.findings if one.kind == rule.of]
             broken += [BrokenRule(rule.text, o.text, o.host, o.service, o.pid, o.mapping, o.value_kib) for o in found]
-            continue
-        all_series = list(_series_of(report, rule))
-        if not all_series:  # a field that no kernel of the run has
-            unknown[_quantity(rule)] = ["every row"]
-        judged = [each for series in all_series for each in series.judged(rule)]
-        rows = [(value, row) for value, row in judged if value is not None]
-        rows.sort(key=lambda each: each[0], reverse=rule.comparison.startswith(">"))
-        broken += [row.broken(rule, value) for value, row in rows]
-        labels = [row.label for value, row in judged if value is None and row.host not in failed]
+        else:
+            rows = [(value, row) for value, row in judged if value is not None]
+            rows.sort(key=lambda each: each[0], reverse=rule.comparison.startswith(">"))
+            broken += [row.broken(rule, value) for value, row in rows]
+            if rule.of != GROWTH and not _meant(report, rule):
+                labels = ["every row"]  # a field that no kernel of the run has
         if labels:
             unknown[_quantity(rule)] = labels
     return Verdict(tuple(broken), _note(failed, coverages[-1], unknown))
@@ -118,7 +120,7 @@ def _quantity(rule: Rule) -> str:
     return rule.of.removesuffix("_kib")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Series:
     """The cells of one column that a rule judges; of growth, those of two columns."""
 
@@ -132,6 +134,20 @@ class _Series:
     sides: Sequence[tuple[Cell, Cell]] = ()
     """The sizes before and after, of growth."""
     is_total: bool = False
+    _texts: dict[str, Sequence[Cell]] = field(default_factory=dict)
+    """The cells of other columns, each taken once."""
+
+    def cell(self, name: str, index: int) -> Cell:
+        """Return the cell of another column; None without such a column."""
+        if name not in self._texts:
+            column = None if self.is_total or name not in self.names else self.table.column(name)
+            self._texts[name] = column.cells() if column else ()
+        return self._texts[name][index] if self._texts[name] else None
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all columns."""
+        return frozenset(column.name for column in self.table.columns)
 
     def judged(self, rule: Rule) -> Iterator[tuple[float | None, _Row]]:
         """Yield what breaks the rule, and with None what is unknown."""
@@ -145,13 +161,11 @@ class _Row:
     """A row that breaks a rule, or is unknown."""
 
     def __init__(self, series: _Series, index: int) -> None:
-        self._columns = {} if series.is_total else {column.name: column for column in series.table.columns}
         self._series, self._index = series, index
         self.host = series.host or self._text("host")
 
     def _cell(self, name: str) -> Cell:
-        column = self._columns.get(name)
-        return column.cells(self._index, self._index + 1)[0] if column else None
+        return self._series.cell(name, self._index)
 
     def _text(self, name: str) -> str | None:
         cell = self._cell(name)
@@ -174,7 +188,7 @@ class _Row:
             of = [next((text for name in _OF_PROCESS if (text := self._text(name))), "")]
         subject = " of ".join(part for part in (" ".join(what), ", ".join(of)) if part)
         where = self.host or self._text("on_hosts") or ""
-        without = [f"what has no {name}" for name in KEYS if name in self._columns]
+        without = [f"what has no {name}" for name in KEYS if name in self._series.names]
         label = " on ".join(part for part in (subject, where) if part) or ", ".join(without) or "all"
         return label if self._pid is None else f"{label} (pid {self._pid})"
 
@@ -212,10 +226,8 @@ def _percent(new: int, old: int) -> float:
 
 
 def _series_of(report: Report, rule: Rule) -> Iterator[_Series]:
-    """Yield what the rule judges; the totals if no table with such a column has a row."""
-    found = [
-        (table, column) for table in report.tables for column in table.columns if _is_meant(rule, report.view, column)
-    ]
+    """Yield what the rule judges; the totals if no table with such a column has a row. Of a kind, the classes."""
+    found = _meant(report, rule)
     if rule.of == GROWTH:
         yield from (_growth(table, rule) for table in report.tables)
     elif any(len(table) > table.counts for table, _ in found):
@@ -224,11 +236,17 @@ def _series_of(report: Report, rule: Rule) -> Iterator[_Series]:
         yield from (_Series(table, [column.total], is_total=True) for table, column in found if column.rule)
 
 
+def _meant(report: Report, rule: Rule) -> list[tuple[Table, Column]]:
+    return [
+        (table, column) for table in report.tables for column in table.columns if _is_meant(rule, report.view, column)
+    ]
+
+
 def _is_meant(rule: Rule, view: str, column: Column) -> bool:
     """Return True for a column of that name; in compare the name of the metric means every host."""
-    if view == "compare" and rule.of not in _OWN_OF_COMPARE:
+    if view == "compare" and rule.comparison and rule.of not in _OWN_OF_COMPARE:
         return column.unit == "KiB" and column.name not in _OWN_OF_COMPARE
-    return column.name == rule.of
+    return column.name == (rule.of if rule.comparison else _CLASS)
 
 
 def _of_column(view: str, table: Table, column: Column) -> _Series:

@@ -171,7 +171,7 @@ def test_a_rule_of_show(tmp_path: Path, fleet: Snapshot, view: str, rule: str, s
     [
         ((), "growth>10%", 6, "[heap] grew by 863.6M (30.2%), from 2.8G to 3.6G"),
         ((), "growth>50M", 6, "[heap] grew by 863.6M (30.2%), from 2.8G to 3.6G"),
-        (("--by", "service"), "growth>100%", 6, "gunicorn.service grew by 865.8M (131.8%), from 656.7M to 1.5G"),
+        (("--by", "service"), "growth>100%", 6, "gunicorn.service grew by 868.6M (166.1%), from 523.0M to 1.4G"),
         ((), "growth_each>10M", 6, "growth_each of [heap] is 18.5M"),
         (("--top", "1", "--columns", "mapping"), "growth>50M", 6, "[heap] grew by 863.6M (30.2%), from 2.8G to 3.6G"),
         ((), "growth>31%", 0, ""),
@@ -241,6 +241,13 @@ def test_over_ssh_and_the_demo(sshd, tmp_path: Path):
     demo = fleetpmap("demo", "--match", "gunicorn", *words)
     assert demo.returncode == 0
     assert "would exit with status 6 here" in demo.stderr
+
+
+def test_too_few_runs_are_not_judged(kept: Path):
+    """Nine runs show no leak, and a note says that none could be found."""
+    done = stored("history", f"{kept}/", "--until", "2026-11-01T08:00Z", "--by", "service", "--fail-if", "leak")
+    assert done.status == 0
+    assert "not judged by --fail-if: leak of api.service, cart.service, which is unknown\n" in done.stderr
 
 
 # What it says.

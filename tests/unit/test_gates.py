@@ -174,7 +174,7 @@ def _is_rule(text: str, report: str) -> bool:
 def test_names_for_tab():
     """What a rule can begin with."""
     assert rule_names("diff") == [
-        *("old", "new", "growth", "growth_each", "growth_kib_per_hour", "growth"),
+        *("old", "new", "growth", "growth_each", "growth_kib_per_hour"),
     ]
     assert rule_names("stale") == ["stale", "rss"]
 
@@ -237,6 +237,7 @@ def _charged(name: str, current: int, limit: int | None):
 def test_a_total_counts_only_without_any_row():
     """Nothing matched, so nothing is held; nothing answered, so nothing is known."""
     assert _broken(snapshot(host("web-01")), "merged", "pss<1M") == ["pss of the total is 0K"]
+    assert _verdict(snapshot(host("web-01")), "services", "limit_share>1%") == Verdict((), "")
     assert _broken(FLEET, "merged", "pss>80M") == ["pss of [heap] is 90.0M"]
     away = snapshot(failed("web-01", "timeout", "web-01: no answer"))
     assert _verdict(away, "merged", "pss<1M").broken == ()
