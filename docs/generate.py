@@ -135,6 +135,7 @@ _COLUMN_IS = {
     "old_pid": "process id in the earlier run; another one after a restart, empty where it is new",
     "oom_score_adj": "-1000 to 1000: how soon the kernel kills the process when memory is short",
     "old_processes": "processes of the earlier run",
+    "on_hosts": "the hosts themselves, folded: `web[01-17]`",
     "outliers": "hosts that stand apart, folded; or `split:` and the groups",
     "path": "the kernel's path, without ` (deleted)`",
     "paths": "different paths among the mappings of that name",

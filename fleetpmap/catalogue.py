@@ -21,6 +21,9 @@ PmapFormat = Literal["plain", "extended", "device", "wide", "widest"]
 """pmap without an option, -x, -d, -X and -XX."""
 PeersBy = Literal["service", "all"]
 """Values of --peers: the hosts with which a host is compared."""
+FindingKind = Literal["outlier", "split", "drift", "stale", "growth", "leak", "step", "limit"]
+OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", "stale", "drift")
+"""The kinds that a run tells unasked, in order (see report.standing_out)."""
 HIGHEST = 2**64 - 1
 """The highest address, and the end of an open range."""
 
@@ -114,10 +117,14 @@ class ReportKind:
     """True if jsonl can hold it after the last host has answered."""
     labels: tuple[str, ...] | None = None
     """Columns that tell its rows apart in openmetrics; empty: the keys of --by; None: openmetrics cannot hold it."""
+    adds_keys: bool = False
+    """True if --by adds keys to `own_keys`; else it names all of them."""
+    findings: tuple[FindingKind, ...] = ()
+    """The kinds of findings that it can have; empty for a report that --fail-if cannot judge."""
 
     def takes(self, by: Iterable[str]) -> bool:
         """Return True if its rows can have these keys."""
-        return bool(self.keys) and {*self.own_keys} <= {*by} <= {*self.keys}
+        return bool(self.keys) and (self.adds_keys or {*self.own_keys} <= {*by}) and {*by} <= {*self.keys}
 
 
 _BELONGS = ("service", "unit", "container", "pod", "started")
@@ -134,6 +141,7 @@ REPORTS = (
         keys=KEYS,
         watch_key=1,
         labels=(),
+        findings=OF_A_RUN,
     ),
     ReportKind(
         "merged",
@@ -144,6 +152,7 @@ REPORTS = (
         keys=KEYS,
         watch_key=3,
         labels=(),
+        findings=OF_A_RUN,
     ),
     ReportKind(
         "hosts",
@@ -154,6 +163,7 @@ REPORTS = (
         watch_key=2,
         streams=True,
         labels=("host",),
+        findings=OF_A_RUN,
     ),
     ReportKind(
         "services",
@@ -165,6 +175,7 @@ REPORTS = (
         own_keys=("service",),
         in_lines=True,
         labels=(),
+        findings=OF_A_RUN,
     ),
     ReportKind(
         "processes",
@@ -178,6 +189,7 @@ REPORTS = (
         watch_key=4,
         streams=True,
         labels=("host", "pid"),
+        findings=OF_A_RUN,
     ),
     ReportKind(
         "mappings",
@@ -190,15 +202,27 @@ REPORTS = (
             *("swap_kib", "swap_pss_kib", "locked_kib", *_BELONGS),  # the most used fields, of many more
         ),
         streams=True,
+        findings=OF_A_RUN,
     ),
     ReportKind("pmap", "one mapping; as text a block per process, as pmap prints it"),
     ReportKind(
         "compare",
         "one mapping; the first is the number of processes. Behind `mapping` a column for each host asked",
         "Hosts side by side",
+        columns=("mapping", "median_kib", "spread_kib", "outliers"),
         watch_key=5,
+        findings=("outlier", "split", "drift"),
     ),
-    ReportKind("stale", "one process and one deleted or replaced file that it runs", "Deleted files still mapped"),
+    ReportKind(
+        "stale",
+        "one deleted or replaced file that a service runs; with `--by` also one host, process and so on",
+        "Deleted files still mapped",
+        columns=("hosts", "processes", "rss_kib", "kind", "on_hosts"),
+        keys=KEYS,
+        own_keys=("service", "path"),
+        adds_keys=True,
+        findings=("stale",),
+    ),
     ReportKind(
         "ps",
         "one process that matches, with the status that a run would give it",
@@ -236,6 +260,7 @@ REPORTS = (
             *("growth_each_kib", "growth_kib_per_hour", "status"),
         ),
         streams=True,
+        findings=("growth",),
     ),
     ReportKind(
         "history",
@@ -247,6 +272,7 @@ REPORTS = (
             "limit_in_days",
         ),
         streams=True,
+        findings=("leak", "step"),
     ),
 )
 """Every report: the views in the order of the help, then what other commands print."""
@@ -359,7 +385,7 @@ class ViewOptions:
     """The options that the command line passes to a view; each view uses its own."""
 
     by: tuple[str, ...] = ("mapping",)
-    """summary, merged, services: the keys of a row; keys that a view does not take are not for it (see keys_of)."""
+    """summary, merged, services, stale: the keys of a row; each view takes those of its own (see keys_of)."""
     services: bool = False
     """summary: the table of services first, since every process was asked for."""
     letters: Letters = field(default_factory=Letters)
@@ -374,6 +400,8 @@ class ViewOptions:
     """The hosts with which a host is compared: those that run the same service, or all."""
     all_deleted: bool = False
     """stale: also the deleted files that are no program's code."""
+    file: str | None = None
+    """stale: the glob of the files, by path or basename; None: all."""
     sort: str | None = None
     """The column to sort by (see Shape), for every view but pmap, as the two below; in summary, of its mappings."""
     top: int | None = None
@@ -392,6 +420,8 @@ def listed(words: Sequence[str]) -> str:
 def keys_of(view: str, by: tuple[str, ...]) -> tuple[str, ...]:
     """Return the keys of a view's rows: those of --by, or its own where it does not take them."""
     report = VIEWS[view]
+    if report.adds_keys:
+        return (*report.own_keys, *(key for key in by if key not in (*report.own_keys, "mapping")))
     return by if report.takes(by) else report.own_keys
 
 

@@ -75,8 +75,19 @@ def sort_keys(ctx: typer.Context, incomplete: str) -> list[str]:
     return [name for name in _columns(ctx) if name.startswith(incomplete)]
 
 
+def rules(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the quantities and kinds that --fail-if knows of the report that the command line names."""
+    from fleetpmap.cli.gate_rules import rule_names
+
+    return [name for name in rule_names(_report(ctx)) if name.startswith(incomplete)]
+
+
+def _report(ctx: typer.Context) -> str:
+    return str(ctx.info_name if ctx.info_name in _COLUMNS else ctx.params.get("view") or "summary")
+
+
 def _columns(ctx: typer.Context) -> Iterable[str]:
-    report = ctx.info_name if ctx.info_name in _COLUMNS else str(ctx.params.get("view") or "summary")
+    report = _report(ctx)
     by = tuple(str(ctx.params.get("by") or "mapping").split(","))
     if report != "diff":
         by = keys_of(report, by) if report in MERGING_VIEWS else ()

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO
 
 from fleetpmap.cli import files
@@ -28,6 +29,11 @@ READER_LEFT = 141
 DEADLINE = 124
 """Exit status of a run that --deadline cut short, as timeout(1) gives it."""
 
+BROKEN = 6
+"""Exit status of a report that breaks a rule of --fail-if."""
+
+_MOST_BROKEN = 10
+"""Broken rules that stderr names; further ones are counted."""
 _SAID_LINES = 40
 """Lines of a host's other output that -vv shows."""
 
@@ -174,6 +180,17 @@ def _print_findings(report: Report) -> None:
         print_stderr(others)
 
 
+def print_broken_rules(report: Report) -> None:
+    """Print on stderr what breaks the rules of --fail-if, also with --quiet: the first of each rule, then others."""
+    broken = report.broken_rules or ()
+    first = {one.rule: number for number, one in reversed([*enumerate(broken)])}.values()
+    others = (number for number in range(len(broken)) if number not in first)
+    for number in sorted(islice(chain(first, others), _MOST_BROKEN)):
+        print_stderr(f"--fail-if {broken[number].rule}: {broken[number].text}")
+    if (more := len(broken) - _MOST_BROKEN) > 0:
+        print_stderr(f"--fail-if: {more} more; `--format json` has all of them")
+
+
 def _print_failures(snapshot: Snapshot) -> None:
     from fleetpmap.report import folded
 
@@ -230,17 +247,19 @@ def print_stderr(line: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def exit_status(snapshot: Snapshot) -> int:
+def exit_status(snapshot: Snapshot, report: Report | None = None) -> int:
     """Return the exit status of a run.
 
-    130 interrupted · 124 deadline · 4 no host answered · 3 a host failed, or a process's memory is missing ·
-    5 nothing matched anywhere · 0 otherwise.
+    130 interrupted · 124 deadline · 4 no host answered · 6 the report breaks a rule · 3 a host failed, or a process's
+    memory is missing · 5 nothing matched anywhere · 0 otherwise.
     """
     coverage = snapshot.coverage
     if snapshot.run.ended != "whole":
         return INTERRUPTED if snapshot.run.ended == "interrupted" else DEADLINE
     if coverage.answered == 0:
         return 4
+    if report and report.broken_rules:
+        return BROKEN
     if not coverage.complete:
         return 3
     return 0 if coverage.matched else 5

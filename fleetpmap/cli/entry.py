@@ -1,7 +1,7 @@
 """The entry point, which turns everything that can end a run into an exit status.   fleetpmap ─► [entry] ─► app
 
-1 a fault of the program (a traceback) · 2 usage or inventory · 3, 4, 5 from the coverage · 124, 130, 143 cut short ·
-141 the reader of stdout has ended.
+1 a fault of the program (a traceback) · 2 usage or inventory · 3, 4, 5 from the coverage · 6 a broken rule ·
+124, 130, 143 cut short · 141 the reader of stdout has ended.
 """
 
 from __future__ import annotations

@@ -218,8 +218,9 @@ def _check_compare(view: View, show: ShowOptions, exports: tuple[Destination, ..
     for option, value in of_compare.items():
         if value is not None and "compare" not in views:
             raise UsageError(f"{option} is for --view compare, not for --view {view}", hint="add --view compare")
-    if show.all_deleted and "stale" not in views:
-        raise UsageError(f"--all-deleted is for --view stale, not for --view {view}", hint="add --view stale")
+    for option, is_given in (("--all-deleted", show.all_deleted), ("--file", show.file is not None)):
+        if is_given and "stale" not in views:
+            raise UsageError(f"{option} is for --view stale, not for --view {view}", hint="add --view stale")
 
 
 def check_hosts(plan: OutputPlan, hosts: Collection[str]) -> None:
@@ -252,6 +253,7 @@ def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_termina
         baseline=show.baseline,
         peers="all" if show.peers is PeersOption.all else "service",
         all_deleted=show.all_deleted,
+        file=show.file,
         sort=shape.sort,
         top=shape.top,
         columns=None if shape.columns is None else column_list(shape.columns),

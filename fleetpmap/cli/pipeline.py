@@ -10,7 +10,8 @@ from functools import cache
 from threading import Event
 from typing import TYPE_CHECKING
 
-from fleetpmap.cli.deliver import deliver, exit_status, export, print_notes, print_stderr
+from fleetpmap.cli.deliver import deliver, exit_status, export, print_broken_rules, print_notes, print_stderr
+from fleetpmap.cli.gate_rules import judge_by
 from fleetpmap.cli.inputs import hosts_from, inventory_from, notes_about, ssh_options_from
 from fleetpmap.cli.interrupt import interruptible
 from fleetpmap.cli.option_values import Format, View
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fleetpmap.processes import Selection
     from fleetpmap.report import Report, ViewOptions
     from fleetpmap.report.finding import Finding
+    from fleetpmap.report.gates import Rule
     from fleetpmap.snapshot import HostSnapshot, Snapshot
 
 
@@ -174,7 +176,13 @@ def print_no_match(snapshot: Snapshot, selection: Selection, how: RunningOptions
 
 
 def show_snapshot(
-    snapshot: Snapshot, plan: OutputPlan, to: OutputOptions, how: RunningOptions, *, rows_written: bool = False
+    snapshot: Snapshot,
+    plan: OutputPlan,
+    to: OutputOptions,
+    how: RunningOptions,
+    *,
+    rules: Sequence[Rule] = (),
+    rows_written: bool = False,
 ) -> int:
     """Write the files of --export, then the main report; return the exit status, 2 if a file could not be written."""
     from fleetpmap.report import VIEWS, page
@@ -194,8 +202,9 @@ def show_snapshot(
         return with_findings(VIEWS[view](snapshot, options), findings)
 
     whole = replace(plan.options, columns=None, sort=None, top=None)
-    exported = export(lambda view, format_: report_of(view, whole, format_), plan, quiet=how.quiet)
-    report = report_of(plan.view, plan.options, plan.format)
+    judge = judge_by(rules, lambda: report_of(plan.view, whole, Format("json")), [snapshot.coverage])
+    exported = export(lambda view, format_: judge(report_of(view, whole, format_)), plan, quiet=how.quiet)
+    report = judge(report_of(plan.view, plan.options, plan.format))
     status = show_report(report, snapshot, plan, to, how, rows_written=rows_written)
     return status if exported else 2
 
@@ -212,4 +221,5 @@ def show_report(
     """Write the main report, print its notes on stderr, and return the exit status of the run."""
     deliver(report, plan, to.color, quiet=how.quiet, rows_written=rows_written)
     print_notes(report, snapshot, plan, how)
-    return exit_status(snapshot)
+    print_broken_rules(report)
+    return exit_status(snapshot, report)

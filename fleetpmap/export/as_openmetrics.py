@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
 
-from fleetpmap.catalogue import REPORTS, SIZES
+from fleetpmap.catalogue import OF_A_RUN, REPORTS, SIZES
 from fleetpmap.escape import escape
-from fleetpmap.report.finding import OF_A_RUN
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
 from fleetpmap.units import KIB

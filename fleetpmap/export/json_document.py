@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fleetpmap.escape import escape
-from fleetpmap.report.finding import Finding
+from fleetpmap.report.finding import BrokenRule, Finding
 from fleetpmap.report.model import Cell, Report, Table
 from fleetpmap.snapshot import Checked, Coverage, HostFailure
 from fleetpmap.version import __version__
@@ -31,6 +31,8 @@ def without_rows(report: Report) -> Json:
     first = report.tables[0]
     document = head(report) | {"view": report.view, "columns": _columns(first)}
     document["findings"] = [_finding(finding) for finding in report.findings]
+    if report.broken_rules is not None:
+        document["broken_rules"] = [_broken(broken) for broken in report.broken_rules]
     return document | {"total": {column.name: column.total for column in first.columns if column.rule}}
 
 
@@ -69,7 +71,15 @@ def head(report: Report) -> Json:
 
 def _finding(finding: Finding) -> Json:
     names = ("kind", "host", "service", "pid", "mapping", "metric", "value_kib", "reference_kib", "text", "next")
-    values = {name: getattr(finding, name) for name in names}
+    return _escaped({name: getattr(finding, name) for name in names})
+
+
+def _broken(broken: BrokenRule) -> Json:
+    names = ("rule", "host", "service", "pid", "mapping", "value_kib", "value", "text")
+    return _escaped({name: getattr(broken, name) for name in names})
+
+
+def _escaped(values: Json) -> Json:
     return {name: escape(value) if isinstance(value, str) else value for name, value in values.items()}
 
 

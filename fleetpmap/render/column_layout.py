@@ -23,7 +23,7 @@ FOLD_TO = 24
 
 _TELLING = (
     *("mapping", "outliers", "median_kib", "spread_kib", "growth_kib", "host", "name", "process", "path", "user"),
-    *("perms", "kind", "status", "pid", "absent"),
+    *("on_hosts", "perms", "kind", "status", "pid", "absent"),
     *("class", "service", "slope_kib_per_day", "pss_kib", "rss_kib", "limit_share", "hugetlb_kib", "since_start_kib"),
     *("trend", "uss_kib", "share", "cgroup_current_kib", "limit_kib", "drift", "oom_kills", "command", "start"),
     *("processes", "swap_kib", "limit_in_days", "last_kib", "low", "high", "first_kib"),

@@ -7,6 +7,7 @@ finding    what stands out, as data                   outliers   the rule by whi
 peers      a service on the hosts that run it         standing_out   what a run tells unasked
 charge     what the kernel charges to cgroups         leftover   the sentences on what no process maps
 proportion shares of the hosts' memory                drift      builds that differ between hosts and processes
+gates      the rules of --fail-if, judged on a Report
 views/     a module for each view; page adds the reports that an html page shows beside the one asked for
 VIEWS      the views by name: a new one is a module in views/ and a row in the catalogue
 """

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
-FindingKind = Literal["outlier", "split", "drift", "stale", "growth", "leak", "step", "limit"]
-OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", "stale", "drift")
-"""The kinds that a run tells unasked, in order (see standing_out)."""
+from fleetpmap.catalogue import FindingKind as FindingKind  # those who make findings take it from here
+
 MOST_TOLD = 5
 """Number of findings that a terminal and stderr show; the rest is counted."""
 
@@ -32,6 +30,24 @@ class Finding:
     """The size that it is judged by: the median of the peers, an earlier size, the limit."""
     next: str = ""
     """The command that shows more of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """A row or finding that breaks a rule of --fail-if; None where it is about several, or none in particular."""
+
+    rule: str
+    """The rule as it was given: `pss>2G`."""
+    text: str
+    """What breaks it, in one sentence."""
+    host: str | None = None
+    service: str | None = None
+    pid: int | None = None
+    mapping: str | None = None
+    value_kib: int | None = None
+    """The size, or the growth; None for a share."""
+    value: float | None = None
+    """The share, or the growth of `growth>10%`, in percent; None for a size, and for what is new."""
 
 
 def told(findings: tuple[Finding, ...]) -> tuple[tuple[Finding, ...], str]:

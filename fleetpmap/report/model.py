@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.report.finding import Finding
+from fleetpmap.report.finding import BrokenRule, Finding
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Coverage, Run
 from fleetpmap.table import Rule
@@ -151,6 +151,8 @@ class Report:
     run: Run
     findings: tuple[Finding, ...] = ()
     """The rows and hosts that stand out, the most important first."""
+    broken_rules: tuple[BrokenRule, ...] | None = None
+    """What breaks the rules of --fail-if; None: no rule was given."""
     text: str | None = None
     """The finished text of a view that is text by nature (pmap); table and plain print it as it is."""
     brief: Report | None = None

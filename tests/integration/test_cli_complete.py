@@ -59,6 +59,8 @@ def test_hosts_and_groups_of_the_inventory(inventory: str, words: str, candidate
         ("run --view hosts --columns host,p", ["host,processes", "host,pss_kib"]),
         ("run --by perms --sort pe", ["perms"]),
         ("ps --sort r", ["rss_kib"]),
+        ("run --view services --fail-if limit", ["limit", "limit_share"]),
+        ("history x/ --fail-if l", ["leak", "last"]),
         ("run --transport ", ["ssh", "openssh"]),
         ("run --dead", ["--deadline"]),
         ("ru", ["run"]),

@@ -214,6 +214,7 @@ def test_a_shape_that_it_can_have(view: View, shape: ShapeOptions):
     [
         (("--metric", "rss"), "--metric is for --view compare, not for --view summary", "add --view compare"),
         (("--baseline", "local"), "--baseline is for --view compare, not for --view summary", "add --view compare"),
+        (("--file", "libc*"), "--file is for --view stale, not for --view summary", "add --view stale"),
         (("--all-deleted",), "--all-deleted is for --view stale, not for --view summary", "add --view stale"),
     ],
 )

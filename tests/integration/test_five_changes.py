@@ -112,7 +112,7 @@ def test_a_view_is_a_module_and_a_row(copy: Copy) -> None:
     """--help, Tab, every format, a page's heading and the keys of watch take it from the row."""
     copy.add("report/views/users.py", VIEW)
     row = 'ReportKind("users", "one user", "Users only", columns=("user",), watch_key=6, streams=True),'
-    copy.insert("catalogue.py", row, before=r'ReportKind\("stale"')
+    copy.insert("catalogue.py", row, before=r'ReportKind\("pmap"')
     assert re.search(r"--view .*\busers\b", copy.run("run", "--help"))
     words = ("demo", "--match", "gunicorn", "--view", "users", "--format")
     assert copy.run(*words, "csv") == "user\napp\n"

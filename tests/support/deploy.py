@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from fleetpmap.snapshot import Snapshot
-from snapshots import Mapping, ProcessWithMappings, host, mapping, process, snapshot
+from snapshots import Mapping, ProcessWithMappings, failed, host, mapping, process, snapshot
 
 HOSTS, WORKERS = 8, 3
 MIB = 1024
@@ -20,9 +20,10 @@ _LIBRARIES = (
 )
 
 
-def before() -> Snapshot:
-    """The fleet before the deploy."""
-    return snapshot(*(host(f"web{n:02}", *_processes(n, deployed=False)) for n in range(1, HOSTS + 1)))
+def before(*, without_first: bool = False) -> Snapshot:
+    """The fleet before the deploy; `without_first`: web01 gave no answer."""
+    hosts = [host(f"web{n:02}", *_processes(n, deployed=False)) for n in range(1, HOSTS + 1)]
+    return snapshot(*([failed("web01", "timeout", "web01: no answer"), *hosts[1:]] if without_first else hosts))
 
 
 def after() -> Snapshot:

@@ -15,6 +15,7 @@ from fleetpmap.export.as_json import write_json
 from fleetpmap.history import History
 from fleetpmap.render import plain
 from fleetpmap.report import Report, Shape
+from fleetpmap.report.finding import told
 from fleetpmap.report.model import Chart
 from fleetpmap.report.views.history import history
 from fleetpmap.report.views.history.limits import Limit, limits
@@ -180,12 +181,13 @@ def test_the_sentence_of_a_step():
     )
 
 
-def test_at_most_five_sentences_of_each():
-    """The others are counted."""
+def test_every_leak_and_step_is_a_finding():
+    """A gate counts them; a terminal shows the first ones."""
     rows = {("app", "web-01", f"/data/{number}"): _leak(1 + number) for number in range(7)}
-    *five, rest = _report(_history(rows)).sentences
-    assert [finding.split()[0] for finding in five] == [f"/data/{number}" for number in (6, 5, 4, 3, 2)]
-    assert rest == "2 more grow: the rows of class leak"
+    report = _report(_history(rows))
+    assert [finding.mapping for finding in report.findings] == [f"/data/{number}" for number in (6, 5, 4, 3, 2, 1, 0)]
+    shown, others = told(report.findings)
+    assert (len(shown), others) == (5, "2 more findings: `--format json` has all of them")
 
 
 def test_what_is_gone_has_no_sentence_and_no_limit():

@@ -6,13 +6,23 @@ import pytest
 
 from fleet_of_twenty import twenty_hosts
 from fleetpmap.render import plain
-from fleetpmap.report import Shape, stale
-from snapshots import expected, failed, host, mapping, process, snapshot
+from fleetpmap.report import Report, Shape, stale
+from snapshots import Mapping, expected, failed, host, mapping, process, snapshot
 
 
 def _paths(*mappings, **options):
     report = stale(snapshot(host("a", process(1, "x", *mappings))), **options)
     return report.tables[0].column("path").cells()
+
+
+def _rows(report: Report, *names: str) -> list[tuple]:
+    return list(zip(*(report.tables[0].column(name).cells() for name in names), strict=True))
+
+
+def _gone(*names: str) -> list[Mapping]:
+    return [
+        mapping(f"/usr/lib/{name}.so (deleted)", start=at, perms="r-xp", Rss=4, Pss=4) for at, name in enumerate(names)
+    ]
 
 
 def test_twenty_hosts():
@@ -119,33 +129,112 @@ def test_a_file_that_a_package_manager_renamed(path: str):
     plainly = mapping("/usr/lib/libcrypto.so.1.0.2k (deleted)", perms="r-xp", Rss=4)
     renamed = mapping(path, perms="r-xp", Rss=8)
     report = stale(snapshot(host("a", process(1, "x", plainly)), host("b", process(2, "x", renamed))))
-    assert report.tables[0].column("path").cells() == ["/usr/lib/libcrypto.so.1.0.2k"] * 2
+    assert _rows(report, "on_hosts", "path") == [("a,b", "/usr/lib/libcrypto.so.1.0.2k")]
     assert report.sentences == (
         "/usr/lib/libcrypto.so.1.0.2k was deleted or replaced, and 2 processes map the old one on a,b until restarted",
     )
 
 
-def test_rows_by_host_pid_and_path():
-    """The addresses of the files do not order them."""
-    gone = [mapping(f"/usr/lib/{name}.so (deleted)", start=at, perms="r-xp", Rss=4) for at, name in enumerate("cab")]
-    table = stale(snapshot(host("b", process(2, "x", *gone), process(9, "x", gone[0])), host("a"))).tables[0]
-    assert [
-        f"{pid} {path}" for pid, path in zip(table.column("pid").cells(), table.column("path").cells(), strict=True)
-    ] == [
-        "2 /usr/lib/a.so",
-        "2 /usr/lib/b.so",
-        "2 /usr/lib/c.so",
-        "9 /usr/lib/c.so",
+def test_one_row_for_a_service_and_a_file():
+    """On all its hosts, which are folded; the file of most processes first. Both rows share hosts and processes."""
+    fleet = [host(f"web{n:02}", process(1, "app", *_gone("a", "b")), process(2, "app", *_gone("b"))) for n in (1, 2, 3)]
+    report = stale(snapshot(*fleet, host("db", process(9, "db", *_gone("b")))))
+    assert _rows(report, "service", "hosts", "processes", "rss_kib", "on_hosts", "path") == [
+        ("app", 3, 6, 24, "web[01-03]", "/usr/lib/b.so"),
+        ("app", 3, 3, 12, "web[01-03]", "/usr/lib/a.so"),
+        ("db", 1, 1, 4, "db", "/usr/lib/b.so"),
     ]
+    totals = {column.name: column.total for column in report.tables[0].columns if column.rule}
+    assert totals == {"hosts": 4, "processes": 7, "rss_kib": 40}
+    assert report.sentences[0] == (
+        "/usr/lib/b.so was deleted or replaced, and 7 processes map the old one on db,web[01-03] until restarted"
+    )
+
+
+def test_more_counts_hosts_and_processes_once():
+    """Three files of two processes on one host."""
+    processes = [process(pid, "app", *_gone("a", "b", "c")) for pid in (1, 2)]
+    report = stale(snapshot(host("h", *processes)), shape=Shape(top=1))
+    assert _rows(report, "service", "hosts", "processes", "rss_kib") == [("app", 1, 2, 8), ("(2 more)", 1, 2, 16)]
+
+
+@pytest.mark.parametrize(
+    ("by", "rows"),
+    [
+        (("host",), [("app", "a", 2), ("app", "b", 1)]),
+        (("path", "mapping", "service", "host"), [("app", "a", 2), ("app", "b", 1)]),
+    ],
+)
+def test_more_keys(by: tuple[str, ...], rows: list[tuple]):
+    """They stand beside service and path, which are keys in any case; the path decides the mapping's name."""
+    fleet = snapshot(
+        host("a", process(1, "app", *_gone("x")), process(2, "app", *_gone("x"))),
+        host("b", process(3, "app", *_gone("x"))),
+    )
+    report = stale(fleet, by)
+    assert _rows(report, "service", "host", "processes") == rows
+    assert [column.name for column in report.tables[0].columns] == [
+        *("service", "host", "hosts", "processes", "rss_kib", "kind", "path"),
+    ]
+
+
+def test_by_host_and_process_a_row_is_one_process():
+    """By host, pid and path, also of two processes of one name; the addresses of the files do not order them."""
+    gone = _gone("c", "a", "b")
+    report = stale(
+        snapshot(host("b", process(2, "x", *gone), process(9, "x", gone[0])), host("a")), ("process", "host")
+    )
+    assert _rows(report, "host", "process", "pid", "user", "path") == [
+        ("b", "x", 2, "www", "/usr/lib/a.so"),
+        ("b", "x", 2, "www", "/usr/lib/b.so"),
+        ("b", "x", 2, "www", "/usr/lib/c.so"),
+        ("b", "x", 9, "www", "/usr/lib/c.so"),
+    ]
+
+
+def test_the_kinds_of_a_file_are_joined():
+    """One process executes what another only reads."""
+    runs, reads = (mapping("/opt/app (deleted)", perms=perms, Rss=4) for perms in ("r-xp", "r--p"))
+    report = stale(snapshot(host("a", process(1, "x", runs), process(2, "x", reads))), all_deleted=True)
+    assert _rows(report, "kind", "processes") == [("executable,file", 2)]
+
+
+@pytest.mark.parametrize(
+    ("glob", "paths"),
+    [
+        ("liba*", ["/usr/lib/liba.so", "/usr/lib/liba2.so"]),
+        ("/usr/lib/libb.so", ["/usr/lib/libb.so"]),
+        ("/usr/*", ["/usr/lib/liba.so", "/usr/lib/liba2.so", "/usr/lib/libb.so"]),
+        ("LIBA*", []),
+        ("usr*", []),
+    ],
+)
+def test_file(glob: str, paths: list[str]):
+    """It selects rows and findings by the path or its last part, with case; a note says that nothing matches."""
+    fleet = snapshot(host("a", process(1, "x", *_gone("liba", "liba2", "libb"))))
+    report = stale(fleet, file=glob)
+    assert [path for (path,) in _rows(report, "path")] == paths
+    assert [finding.mapping for finding in report.findings] == paths
+    said = f"--file {glob}: none of the deleted or replaced files has such a name"
+    assert (said in report.notes) == (not paths)
+
+
+def test_a_finding_names_the_only_service_and_host():
+    """None of several."""
+    fleet = [
+        host(name, process(1, service, *_gone(file))) for name, service, file in (("a", "x", "l"), ("b", "y", "l"))
+    ]
+    (both,), (one,) = (stale(snapshot(*hosts)).findings for hosts in (fleet, fleet[:1]))
+    assert [(found.service, found.host) for found in (both, one)] == [(None, None), ("x", "a")]
 
 
 def test_one_row_for_all_parts_of_a_file():
     """Code and data of one library, in each of two processes; its RSS is their sum."""
     parts = [mapping("/usr/lib/a.so (deleted)", perms=perms, Rss=4) for perms in ("r-xp", "rw-p")]
-    report = stale(snapshot(host("a", process(1, "x", *parts), process(2, "y", *parts))))
-    table = report.tables[0]
-    assert [table.column(name).cells() for name in ("pid", "rss_kib")] == [[1, 2], [8, 8]]
-    assert table.column("rss_kib").total == 16
+    fleet = snapshot(host("a", process(1, "x", *parts), process(2, "x", *parts)))
+    assert _rows(stale(fleet), "processes", "rss_kib") == [(2, 16)]
+    assert _rows(stale(fleet, ("host", "process")), "pid", "rss_kib") == [(1, 8), (2, 8)]
+    assert stale(fleet).tables[0].column("rss_kib").total == 16
 
 
 def test_old_and_new_side_by_side():

@@ -382,13 +382,13 @@ def test_stale_names_the_files_of_the_others():
 
 
 def test_what_a_process_belongs_to_is_in_mappings_and_stale():
-    """Each row has the service, unit, container, pod and start of its process."""
+    """A row of one process has its service, unit, container, pod and start."""
     gone = mapping("/usr/lib/libx.so (deleted)", perms="r-xp", Rss=3)
     fleet = snapshot(host("a", process(1, "x", mapping("/m", Rss=1)), process(2, "y", gone)))
     belongs = {"unit": "shop.service", "service": "shop.service", "container": "docker/0123456789ab", "pod": "p-1"}
     one, two = fleet.processes
     fleet = replace(fleet, processes=(one, replace(two, **belongs, started=1_800_000_000.0)))
-    for report in (mappings(fleet), stale(fleet)):
+    for report in (mappings(fleet), stale(fleet, ("host", "process"))):
         row = _row(report, "path", "/usr/lib/libx.so")
         assert {name: row[name] for name in belongs} == belongs
         assert row["started"] == "2027-01-15T08:00:00Z"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fleetpmap.cli.deliver import print_stderr
+from fleetpmap.cli.gate_rules import rules_from
 from fleetpmap.cli.inputs import hosts_from, selection_from
 from fleetpmap.cli.options import (
+    GateOptions,
     HostOptions,
     KeepOptions,
     OutputOptions,
@@ -25,6 +27,7 @@ def demo(
     what: ShowOptions,
     shape: ShapeOptions,
     to: OutputOptions,
+    gate: GateOptions,
     keep: KeepOptions,
     how: RunningOptions,
 ) -> int:
@@ -32,6 +35,7 @@ def demo(
     from fleetpmap.demo import demo_inventory
 
     plan = plan_of_run(what, shape, to, keep, how, every_process=matching.all)
+    rules = rules_from(gate.fail_if, plan.view, plan.options, rollup=how.rollup)
     selection = selection_from(matching, required=False)
     with open_storage(keep) as storage, demo_inventory() as inventory:
         fleet = hosts_from(inventory, HostOptions(), how)
@@ -40,7 +44,7 @@ def demo(
         # The servers and their keys are made for this run: nothing of the user's own ssh set-up may take part.
         snapshot = collect_fleet(fleet, selection, replace(how, ssh_config="none"), keep=storage.keep)
         stored = storage.finish(snapshot, how)
-        status = show_snapshot(snapshot, plan, to, how)
+        status = show_snapshot(snapshot, plan, to, how, rules=rules)
     if status:
         print_stderr(f"demo: `fleetpmap run` would exit with status {status} here, to tell scripts so")
     return 0 if stored else 2

@@ -15,11 +15,13 @@ from typer.main import get_command
 
 from fleetpmap.catalogue import merge_keys
 from fleetpmap.cli.app import app
-from fleetpmap.cli.deliver import deliver, print_notes
+from fleetpmap.cli.deliver import BROKEN, deliver, print_broken_rules, print_notes
+from fleetpmap.cli.gate_rules import judge_by, rules_from
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.option_values import View
 from fleetpmap.cli.options import (
     DiffOptions,
+    GateOptions,
     OutputOptions,
     ProcessOptions,
     ShapeOptions,
@@ -35,32 +37,43 @@ _NOT_SELECTING = frozenset({"all", "max_rss", "max_rss_sum"})
 """Process options that do not affect which processes match: `all`, and the guard, which lists what it skips."""
 
 
-def diff(two: TwoArguments, what: DiffOptions, shape: ShapeOptions, to: OutputOptions, talk: TalkOptions) -> int:
+def diff(
+    two: TwoArguments,
+    what: DiffOptions,
+    shape: ShapeOptions,
+    to: OutputOptions,
+    gate: GateOptions,
+    talk: TalkOptions,
+) -> int:
     """Show what grew between two stored runs: by mapping, or by host, service and the other keys of --by."""
     from fleetpmap.cli.confined import reader
     from fleetpmap.cli.storage import snapshot_from
 
     child = reader()  # forks, so it comes before the imports that start threads
-    from fleetpmap.report import Shape
+    from fleetpmap.report import Report, Shape
     from fleetpmap.report import diff as diff_report
+    from fleetpmap.report.shape import AS_IT_IS
 
     plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human), to, report="diff")
     keys = merge_keys(what.by)
-    columns = None if shape.columns is None else column_list(shape.columns)
+    shown = Shape(shape.sort, shape.top, None if shape.columns is None else column_list(shape.columns))
+    rules = rules_from(gate.fail_if, "diff")
     every_process = selection_from(ProcessOptions(), required=False)
     old, new = (snapshot_from([path], every_process, "", child) for path in (two.old, two.new))
     selections = (selection_of_command(old.run.command), selection_of_command(new.run.command))
-    report = diff_report(
-        old,
-        new,
-        keys,
-        f"{what.metric}_kib",
-        all_changes=what.all_changes,
-        shape=Shape(shape.sort, shape.top, columns),
-        looked_for=selections,
-    )
+
+    @cache
+    def report_of(shape: Shape) -> Report:
+        metric = f"{what.metric}_kib"
+        return diff_report(old, new, keys, metric, all_changes=what.all_changes, shape=shape, looked_for=selections)
+
+    judge = judge_by(rules, lambda: report_of(AS_IT_IS), [old.coverage, new.coverage])
+    report = judge(report_of(shown))
     deliver(report, plan, to.color, quiet=talk.quiet)
     print_notes(report, new, plan, talk)
+    print_broken_rules(report)
+    if report.broken_rules:
+        return BROKEN
     return 0 if old.coverage.complete and new.coverage.complete else 3
 
 

@@ -10,15 +10,18 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetpmap.catalogue import merge_keys
 from fleetpmap.cli.commands.diff import selection_of_command
-from fleetpmap.cli.deliver import deliver, print_notes
+from fleetpmap.cli.deliver import BROKEN, deliver, print_broken_rules, print_notes
+from fleetpmap.cli.gate_rules import judge_by, rules_from
 from fleetpmap.cli.option_values import View
 from fleetpmap.cli.options import (
     DirectoryArgument,
+    GateOptions,
     HistoryOptions,
     OutputOptions,
     ShapeOptions,
@@ -43,7 +46,12 @@ _INCOMPLETE = 3
 
 
 def history(
-    where: DirectoryArgument, what: HistoryOptions, shape: ShapeOptions, to: OutputOptions, talk: TalkOptions
+    where: DirectoryArgument,
+    what: HistoryOptions,
+    shape: ShapeOptions,
+    to: OutputOptions,
+    gate: GateOptions,
+    talk: TalkOptions,
 ) -> int:
     """Show the trends over all runs of a directory: leaks, steps, saw-teeth, and when a limit is reached."""
     from fleetpmap.cli.confined import reader
@@ -51,9 +59,11 @@ def history(
     began, started = time.monotonic(), datetime.now().astimezone()
     plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human), to, report="history")
     by, columns = merge_keys(what.by), None if shape.columns is None else column_list(shape.columns)
+    rules = rules_from(gate.fail_if, "history")
     needs_polars(where.directory)
     child = reader()  # forks, so it comes before the imports that start threads
-    from fleetpmap.report import Shape
+    from fleetpmap.report import Report, Shape
+    from fleetpmap.report.shape import AS_IT_IS
     from fleetpmap.report.views.history import history as history_report
     from fleetpmap.snapshot import Run
     from fleetpmap.snapshot_file import entries_between
@@ -61,15 +71,19 @@ def history(
     paths = [run.path for run in entries_between(Path(where.directory), what.since, what.until)]
     reading = _Reading(child, by, f"{what.metric}_kib")
     past, last = reading.of(paths)
-    report = history_report(
-        past,
-        last,
-        Run(started, time.monotonic() - began, command_line()),
-        notes=tuple(reading.notes(len(paths))),
-        shape=Shape(shape.sort, shape.top, columns),
-    )
+    run, notes = Run(started, time.monotonic() - began, command_line()), tuple(reading.notes(len(paths)))
+
+    @cache
+    def report_of(shape: Shape) -> Report:
+        return history_report(past, last, run, notes=notes, shape=shape)
+
+    judge = judge_by(rules, lambda: report_of(AS_IT_IS), [last.coverage])
+    report = judge(report_of(Shape(shape.sort, shape.top, columns)))
     deliver(report, plan, to.color, quiet=talk.quiet)
     print_notes(report, last, plan, talk)
+    print_broken_rules(report)
+    if report.broken_rules:
+        return BROKEN
     if reading.unread or not last.coverage.complete:
         return _INCOMPLETE
     return 0 if len(past) else _NOTHING

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fleetpmap.cli.deliver import rows_to_stdout
+from fleetpmap.cli.gate_rules import rules_from
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.options import (
+    GateOptions,
     HostOptions,
     KeepOptions,
     OutputOptions,
@@ -27,7 +29,7 @@ fleetpmap run -g web --match gunicorn --view hosts --sort pss
 fleetpmap run -H 'web[01-20]' --unit app --export hosts=hosts.csv
 
 Exit status: 0 all is there, 2 usage, 3 a host failed or a process could not be read, 4 no host answered, \
-5 nothing matched, 124 deadline, 130 interrupted.
+5 nothing matched, 6 a rule of --fail-if is broken, 124 deadline, 130 interrupted.
 """
 """The end of `fleetpmap run --help`."""
 
@@ -38,11 +40,13 @@ def run(
     what: ShowOptions,
     shape: ShapeOptions,
     to: OutputOptions,
+    gate: GateOptions,
     keep: KeepOptions,
     how: RunningOptions,
 ) -> int:
     """Read the memory maps of the matching processes on all the hosts, and report."""
     plan = plan_of_run(what, shape, to, keep, how, every_process=matching.all)
+    rules = rules_from(gate.fail_if, plan.view, plan.options, rollup=how.rollup)
     selection = selection_from(matching, required=True)
     fleet = fleet_from(which, how)
     check_hosts(plan, [host.name for host in fleet])
@@ -52,6 +56,6 @@ def run(
         sums = None if keep.save else plan.sums
         snapshot = collect_fleet(fleet, selection, how, sums=sums, on_answer=on_answer, keep=storage.keep)
         stored = storage.finish(snapshot, how)
-    status = show_snapshot(snapshot, plan, to, how, rows_written=is_stream)
+    status = show_snapshot(snapshot, plan, to, how, rules=rules, rows_written=is_stream)
     print_no_match(snapshot, selection, how)
     return status if stored else 2

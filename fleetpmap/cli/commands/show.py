@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fleetpmap.cli.commands.diff import EVERY_PROCESS, selection_of_command
+from fleetpmap.cli.gate_rules import rules_from
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.options import (
+    GateOptions,
     OutputOptions,
     PathArguments,
     ProcessOptions,
@@ -23,6 +25,7 @@ def show(
     what: ShowOptions,
     shape: ShapeOptions,
     to: OutputOptions,
+    gate: GateOptions,
     talk: TalkOptions,
 ) -> int:
     """Show a stored run (a capture, a copy of /proc, a saved snapshot) in any view, without a network."""
@@ -36,8 +39,9 @@ def show(
     if plan.view == "summary" and all(map(_is_of_every_process, (command_line(), snapshot.run.command))):
         plan = with_services(plan)
     check_hosts(plan, [host.name for host in snapshot.hosts])
+    rules = rules_from(gate.fail_if, plan.view, plan.options)
     how = RunningOptions(verbose=talk.verbose, quiet=talk.quiet)
-    status = show_snapshot(snapshot, plan, to, how)
+    status = show_snapshot(snapshot, plan, to, how, rules=rules)
     print_no_match(snapshot, selection, how)
     return status
 

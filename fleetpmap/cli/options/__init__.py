@@ -3,7 +3,7 @@
 Options come in groups, one dataclass each. A command names the groups it takes, and `option_groups.with_groups` gives
 it their options.
 
-    which      hosts and processes        show         views and tables      where    formats and files
+    which      hosts and processes        show         views and tables      where    formats, files, gates
     how        SSH, times, notes          over_time    watch, diff, history     panels   the helper `option`
 """
 
@@ -17,12 +17,13 @@ from fleetpmap.cli.options.over_time import (
     WatchOptions,
 )
 from fleetpmap.cli.options.show import ShapeOptions, ShowOptions
-from fleetpmap.cli.options.where import KeepOptions, OutputOptions
+from fleetpmap.cli.options.where import GateOptions, KeepOptions, OutputOptions
 from fleetpmap.cli.options.which import HostArguments, HostOptions, ProcessOptions
 
 __all__ = [
     "DiffOptions",
     "DirectoryArgument",
+    "GateOptions",
     "HistoryOptions",
     "HostArguments",
     "HostOptions",

@@ -78,6 +78,10 @@ class ShowOptions:
         str | None, _show("--baseline HOST", "compare: show how the other hosts differ from this one.")
     ] = None
     all_deleted: Annotated[bool, _show("--all-deleted", "stale: every deleted file, not only program code.")] = False
+    file: Annotated[
+        str | None,
+        _show("--file GLOB", "stale: only files of this path or basename, with case: 'libssl*', '/opt/app/*'."),
+    ] = None
     export: Annotated[
         list[str],
         _output(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
 from fleetpmap.catalogue import FORMATS
+from fleetpmap.cli import complete
 from fleetpmap.cli.option_values import Color, Format
 from fleetpmap.cli.options.panels import OUTPUT, option
 
@@ -33,6 +34,21 @@ class OutputOptions:
         ),
     ] = False
     color: Annotated[Color, _output("--color WHEN", f"Colour in tables: {', '.join(Color)}.")] = Color.auto
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """The rules that a report must not break."""
+
+    fail_if: Annotated[
+        list[str],
+        _output(
+            "--fail-if RULE",
+            "Exit with 6 if the report breaks this rule: 'pss>2G', 'limit_share>90%', outlier, limit, stale, drift; "
+            "diff: 'growth>10%', 'growth>50M'; history: leak, step. Quote it: a shell takes > for a redirection.",
+            autocompletion=complete.rules,
+        ),
+    ] = field(default_factory=list)
 
 
 Save = Annotated[

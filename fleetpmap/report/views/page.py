@@ -57,6 +57,7 @@ def _parts(snapshot: Snapshot, options: ViewOptions) -> Mapping[str, Report]:
         baseline=options.baseline,
         peers=options.peers,
     )
+    old_files = partial(stale, snapshot, all_deleted=options.all_deleted, file=options.file)
     first = {"services": _of_most(MOST_ROWS, lambda shape: services(snapshot, by_service, shape))}
     return {
         **(first if options.services else {}),
@@ -66,9 +67,7 @@ def _parts(snapshot: Snapshot, options: ViewOptions) -> Mapping[str, Report]:
         "hosts": _of_most(MOST_ROWS, lambda shape: hosts(snapshot, shape)),
         "compare": _without(said, _of_most(MOST_COMPARED, lambda shape: compared(shape=shape))),
         "processes": _of_most(MOST_ROWS, lambda shape: processes(snapshot, shape)),
-        "stale": _without(
-            said, _of_most(MOST_ROWS, lambda shape: stale(snapshot, all_deleted=options.all_deleted, shape=shape))
-        ),
+        "stale": _without(said, _of_most(MOST_ROWS, lambda shape: old_files(shape=shape))),
     }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
 
 from fleetpmap.history import History
 from fleetpmap.inventory.nodesets import fold
@@ -17,8 +16,6 @@ from fleetpmap.report.finding import Finding, FindingKind
 from fleetpmap.report.views.history.rows import Row
 from fleetpmap.units import human
 
-MOST = 5
-"""Number of sentences on leaks, and on steps; the rows have the others."""
 _WHAT = ("mapping", "path", "perms", "kind")
 _SOON_DAYS, _LATER_DAYS, _OPEN_DAYS = 2, 365, 3650
 """Up to the first, time is given in hours; from the second on, only as over a year; an end after the third is none."""
@@ -26,17 +23,13 @@ _Group = tuple[object, ...]
 
 
 def trend_findings(past: History, rows: Sequence[Row]) -> Iterator[Finding]:
-    """Yield the findings on `rows`, which are ranked; what is not there any more has none."""
+    """Yield the findings on `rows`, which are ranked: leaks, then steps; what is not there any more has none."""
     there = [row for row in rows if row.is_there]
     leaks = _grouped([row for row in there if row.judgement.kind == "leak"], _but_host)
     stepped = [row for row in there if row.judgement.kind == "step"]
     steps = _grouped(stepped, lambda row: (_came(past, row), _but_host(row)))
-    yield from (_finding("leak", _leak(group), group) for group in islice(leaks, MOST))
-    if len(leaks) > MOST:
-        yield Finding("leak", f"{len(leaks) - MOST} more grow: the rows of class leak")
-    yield from (_finding("step", _step(past, group), group) for group in islice(steps, MOST))
-    if len(steps) > MOST:
-        yield Finding("step", f"{len(steps) - MOST} more came to another level: the rows of class step")
+    yield from (_finding("leak", _leak(group), group) for group in leaks)
+    yield from (_finding("step", _step(past, group), group) for group in steps)
 
 
 def _finding(kind: FindingKind, text: str, rows: Sequence[Row]) -> Finding:
