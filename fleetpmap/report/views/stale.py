@@ -1,6 +1,6 @@
 """Processes that still run a file which an upgrade replaced.   snapshot ─► [stale] ─► Report
 
-The rule is in report.stale_code.
+The rule is in evidence.stale_code.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.catalogue import ViewOptions
+from fleetpmap.evidence import proper_paths, replaced, stale_code
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.finding import Finding
 from fleetpmap.report.grouping import (
@@ -19,14 +20,11 @@ from fleetpmap.report.grouping import (
     mapped,
     membership_columns,
     owner,
-    proper_paths,
-    replaced,
     rule_over,
 )
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
-from fleetpmap.report.stale_code import stale_code
 from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import METRICS, distinct, sums
