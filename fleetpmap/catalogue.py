@@ -103,8 +103,7 @@ class ReportKind:
     """Columns that Tab offers, beside the keys of --by."""
     needs: Literal["mappings", "code", "keys", "processes"] = "mappings"
     """The coarsest rows that it can be made of: every mapping; sums by path and permissions (code); sums by the keys of
-    --by; a sum for each process. A view of `code` can do with the last too, and then knows nothing of the code.
-    A run reads sums by path and permissions for all but the first, since the findings need them (see sums_for)."""
+    --by; a sum for each process. A view of `code` can do with the last too, and then knows nothing of the code."""
     keys: tuple[str, ...] = ()
     """The keys that its rows can have by --by; empty: it does not take --by."""
     own_keys: tuple[str, ...] = ()
@@ -425,9 +424,14 @@ def keys_of(view: str, by: tuple[str, ...]) -> tuple[str, ...]:
     return by if report.takes(by) else report.own_keys
 
 
-def sums_for(views: Iterable[str]) -> frozenset[str] | None:
+def sums_for(views: Iterable[str], by: Iterable[str] = ()) -> frozenset[str] | None:
     """Return the keys that `collect(sums=...)` may sum by for these views; None if they need every mapping.
 
-    Every view needs the code of all processes, for its findings.
+    `by`: the keys of a row of summary and merged. What the findings need is kept besides (see evidence).
     """
-    return None if "mappings" in {VIEWS[view].needs for view in views} else frozenset({"path", "perms"})
+    needs = {VIEWS[view].needs for view in views}
+    if "mappings" in needs:
+        return None
+    if "code" in needs:
+        return frozenset({"path", "perms"})
+    return frozenset({"path", *by}) & {"path", "perms"} if "keys" in needs else frozenset()

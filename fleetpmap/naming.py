@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -50,6 +50,8 @@ Kind = Literal[
 ANON = "[anon]"
 DELETED = " (deleted)"
 _PATH_MAX = 4096
+MOST_KEPT = 256
+"""Length of the longest path that is kept in a cache: a hostile host may send thousands of long ones."""
 
 # `.so` as a part of the name (libc.so.6, libc-2.31.so), not as its letters (web.sock, index.sorted).
 _SHARED_OBJECT = re.compile(r"\.so(?![A-Za-z0-9_])")
@@ -92,6 +94,17 @@ _OF_ONE_HOST = (
 _LAST_WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{6,16}\Z")
 _RUN_OF_ONE_SORT = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _KERNEL_KINDS: dict[str, Kind] = {"[heap]": "heap", "[stack]": "stack"}
+
+
+def _kept(rewrite: Callable[[str], str]) -> Callable[[str], str]:
+    """Cache a function of a path, unless it is long: the hosts of a fleet map much the same files."""
+    cached = lru_cache(1 << 14)(rewrite)
+
+    @wraps(rewrite)
+    def rewritten(path: str) -> str:
+        return cached(path) if len(path) <= MOST_KEPT else rewrite(path)
+
+    return rewritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,7 @@ def mapping_name(path: str, *, executable: bool) -> str:
     return steady_path(path, code=False)
 
 
+@_kept
 def proper_path(path: str) -> str:
     """Return a path as it was before the file was replaced: without ` (deleted)` and a package manager's suffix."""
     plain = path.removesuffix(DELETED)
@@ -186,6 +200,7 @@ def steady_path(path: str, *, code: bool) -> str:
     return f"{folder}{slash}{_NEVER_CHOSEN.sub('*', name) if code else name}"
 
 
+@_kept
 def alike(name: str) -> str:
     """Replace by `*` each part of a mapping's name that may differ on every host: a number, a pid, a hash, a UUID."""
     if len(name) > _PATH_MAX:

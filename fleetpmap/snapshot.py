@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import MAXYEAR, datetime, timedelta
 from heapq import nlargest
-from typing import Literal
+from typing import Any, Literal
 
 from fleetpmap.check import ALWAYS_CHECKED, Check, Checks, Finding, Verdict
 from fleetpmap.errors import HostError
+from fleetpmap.evidence import JUDGED, Evidence, evidence_of, joined
 from fleetpmap.near_misses import NearMisses
-from fleetpmap.table import MappingTable, concatenate
+from fleetpmap.table import MappingTable, concatenate, without_unreadable
 from fleetpmap.wire import Capabilities, CgroupMemory, HostMemory, Resident
 
 PROCESS_STATUSES = (
@@ -167,6 +168,8 @@ class HostSnapshot(HostResult):
 
     processes: tuple[Process, ...]
     table: MappingTable
+    evidence: Evidence | None = None
+    """The inputs of findings; None: they are to be made of `table`, which has a row for each mapping."""
 
     @classmethod
     def failed(cls, failure: HostFailure) -> HostSnapshot:
@@ -180,6 +183,7 @@ class HostSnapshot(HostResult):
             said=failure.said,
             processes=(),
             table=concatenate([]),
+            evidence=joined(()),
         )
 
     def result(self) -> HostResult:
@@ -189,9 +193,8 @@ class HostSnapshot(HostResult):
     def counted_as(self, name: str) -> HostSnapshot:
         """Return a copy without processes: they are counted under the host `name`, the same machine."""
         note = f"the same machine as {name}, and counted there"
-        return replace(
-            self, status="ok", processes=(), table=concatenate([]), keys=(), notes=(*self.notes, note), same_as=name
-        )
+        nothing: dict[str, Any] = {"processes": (), "table": concatenate([]), "evidence": joined(()), "keys": ()}
+        return replace(self, status="ok", notes=(*self.notes, note), same_as=name, **nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,21 +289,25 @@ class Snapshot:
     processes: tuple[Process, ...]
     table: MappingTable
     run: Run
+    evidence: Evidence | None = None
+    """As of HostSnapshot."""
 
     @classmethod
     def assemble(cls, hosts: Iterable[HostSnapshot], run: Run) -> Snapshot:
         """Build the snapshot of many hosts, in the order given."""
         results: list[HostResult] = []
         processes: list[Process] = []
+        evidence: list[Evidence | None] = []
 
         def tables() -> Iterator[tuple[MappingTable, int]]:  # lazy, so that each host can be freed at once
             for host in hosts:
                 results.append(host.result())
                 processes.extend(host.processes)
+                evidence.append(host.evidence)
                 yield host.table, len(processes) - len(host.processes)
 
         table = concatenate(tables())
-        return cls(tuple(results), tuple(processes), table, run)
+        return cls(tuple(results), tuple(processes), table, run, _all_of(evidence))
 
     @classmethod
     def joined(cls, snapshots: Sequence[Snapshot]) -> Snapshot:
@@ -320,7 +327,15 @@ class Snapshot:
         cut_short: list[Literal["interrupted", "deadline"]] = [run.ended for run in runs if run.ended != "whole"]
         run = Run(started, (ended - started).total_seconds(), command, cut_short[0] if cut_short else "whole")
         hosts = tuple(host for snapshot in snapshots for host in snapshot.hosts)
-        return cls(hosts, tuple(processes), concatenate(tables), run)
+        evidence = _all_of([snapshot.evidence for snapshot in snapshots])
+        return cls(hosts, tuple(processes), concatenate(tables), run, evidence)
+
+    def evidence_by(self, metrics: Sequence[str] = JUDGED) -> Evidence:
+        """Return the inputs of findings by these sizes, made of the table unless the run made them."""
+        if self.evidence and (*self.evidence.sizes,) == (*metrics,):
+            return self.evidence
+        places = [(process.host, service_of(process)) for process in self.processes]
+        return evidence_of(without_unreadable(self.table), places, metrics)
 
     @property
     def coverage(self) -> Coverage:
@@ -344,6 +359,17 @@ class Snapshot:
             if host.name in matched and (machine := _machine(host.capabilities)):
                 names.setdefault(machine, []).append(host.name)
         return tuple(tuple(same) for same in names.values() if len(same) > 1)
+
+
+def service_of(process: Process) -> str:
+    """Return the service of a process; its name in a snapshot of a version without services."""
+    return process.service or process.name
+
+
+def _all_of(parts: Sequence[Evidence | None]) -> Evidence | None:
+    """Return the evidence of all parts; None if one has to be made of its rows."""
+    made = [part for part in parts if part is not None]
+    return joined(made) if len(made) == len(parts) else None
 
 
 def sizes_by_status(processes: Iterable[Process]) -> dict[int, tuple[int, int | None]]:

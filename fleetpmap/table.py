@@ -38,6 +38,8 @@ METRICS: Mapping[str, Rule] = {size.column: size.rule for size in SIZES}
 """The sizes of every report, in order, each with the meaning of its sum over several processes."""
 KERNEL_KEYS: Mapping[str, tuple[str, ...]] = {size.column: size.kernel_keys for size in SIZES if size.kernel_keys}
 """The kernel's fields that add up to each size; size_kib is the address range itself."""
+HUGETLB = "hugetlb"
+"""The kind of a mapping of huge pages."""
 ANONYMOUS = "Anonymous"
 """The kernel's field that tells a file's pages from private copies of them."""
 
@@ -88,7 +90,7 @@ class MappingTable:
         for name in _TEXTS:
             codes, names = in_row_order((text := getattr(self, name)).codes[rows], text.names)
             columns[name] = Coded(codes, tuple(names))
-        return MappingTable(**columns, fields={key: _compact(column[rows]) for key, column in self.fields.items()})
+        return MappingTable(**columns, fields={key: compact(column[rows]) for key, column in self.fields.items()})
 
 
 _ARRAYS = ("process", "mappings", "start", "end", "offset", "inode", "deleted")
@@ -135,7 +137,7 @@ def from_columns(columns: SmapsColumns) -> MappingTable:
         kind=names.kind,
         deleted=names.deleted,
         flags=columns.flags,
-        fields={key: _compact(column) for key, column in columns.fields.items()},
+        fields={key: compact(column) for key, column in columns.fields.items()},
     )
 
 
@@ -224,7 +226,7 @@ def _is_repeated(columns: Sequence[NDArray[Any]]) -> bool:
     return len({column[0] for column in columns}) == 1 and all(column.strides == (0,) for column in columns)
 
 
-def _compact(column: IntArray) -> IntArray:
+def compact(column: IntArray) -> IntArray:
     """Return the column in less memory: nearly half of a host's have one value (huge pages, swap), few are wide."""
     if not len(column):
         return column
@@ -244,6 +246,9 @@ def summed(table: MappingTable, by: Collection[str] = ("path",)) -> MappingTable
     keys = []
     if "path" in by or {ROLLUP, UNREADABLE} & {*table.path.names}:  # rows that are recognised by their path
         keys += ["path", "mapping", "kind"]
+    elif HUGETLB in table.kind.names:  # the rows of which a kernel may not know the size
+        table = replace(table, kind=_alone(table.kind, HUGETLB))
+        keys.append("kind")
     if "perms" in by:
         keys.append("perms")
     fields = {key: table.fields[key] for key in summed_keys(by) if key in table.fields}
@@ -256,15 +261,21 @@ def summed(table: MappingTable, by: Collection[str] = ("path",)) -> MappingTable
     nothing = np.broadcast_to(np.uint64(0), rows)
     return MappingTable(
         process=table.process[first],
-        mappings=_compact(count(table.mappings, group, rows)),
+        mappings=compact(count(table.mappings, group, rows)),
         start=nothing,
         end=np.bincount(group, weights=table.end - table.start, minlength=rows).astype(np.uint64),
         offset=nothing,
         inode=nothing,
         deleted=table.deleted[first],
-        fields={key: _compact(sums(column, group, rows)) for key, column in fields.items()},
+        fields={key: compact(sums(column, group, rows)) for key, column in fields.items()},
         **texts,
     )
+
+
+def _alone(texts: Coded, name: str) -> Coded:
+    """Return the column with this text only, and null for the others."""
+    code = texts.names.index(name)
+    return Coded(np.where(texts.codes == code, np.int32(0), np.int32(NULL)), (name,))
 
 
 def summed_keys(by: Collection[str]) -> tuple[str, ...]:
@@ -318,9 +329,9 @@ def concatenate(tables: Iterable[tuple[MappingTable, int]]) -> MappingTable:
         del table
     if not parts:
         return _EMPTY
-    joined: dict[str, Any] = {"mappings": _join_numbers(columns.pop("mappings"))}
+    joined: dict[str, Any] = {"mappings": join_numbers(columns.pop("mappings"))}
     joined |= {name: _join(columns.pop(name)) for name in _ARRAYS if name != "mappings"}
-    joined |= {name: _join_coded(texts.pop(name)) for name in _TEXTS}
+    joined |= {name: join_coded(texts.pop(name)) for name in _TEXTS}
     # A dict, not a set: fields keep the order in which the hosts first have them. A host on which nothing could be read
     # has no order of its own, so it comes last.
     in_order = sorted(parts, key=lambda part: part.keys() <= _OF_STATUS)
@@ -330,7 +341,7 @@ def concatenate(tables: Iterable[tuple[MappingTable, int]]) -> MappingTable:
 
 def _join_field(parts: Sequence[dict[str, IntArray]], lengths: Sequence[int], key: str) -> IntArray:
     columns = (part.pop(key, None) for part in parts)
-    return _join_numbers(
+    return join_numbers(
         [_repeated(NULL, n) if column is None else column for column, n in zip(columns, lengths, strict=True)]
     )
 
@@ -342,7 +353,8 @@ def _join(columns: Sequence[NDArray[_Scalar]]) -> NDArray[_Scalar]:
     return np.concatenate(columns)
 
 
-def _join_numbers(columns: Sequence[IntArray]) -> IntArray:
+def join_numbers(columns: Sequence[IntArray]) -> IntArray:
+    """Concatenate columns of whole numbers, as narrow as all of them are."""
     columns = [column for column in columns if len(column)]
     if _is_repeated(columns):
         return _repeated(int(columns[0][0]), sum(map(len, columns)))
@@ -350,7 +362,8 @@ def _join_numbers(columns: Sequence[IntArray]) -> IntArray:
     return np.concatenate(columns or [np.zeros(0, np.int32)], dtype=np.int32 if narrow else np.int64)
 
 
-def _join_coded(columns: Sequence[Coded]) -> Coded:
+def join_coded(columns: Sequence[Coded]) -> Coded:
+    """Concatenate columns of texts; names follow the order of the rows."""
     slots: dict[str, int] = {}
     recodes: dict[int, NDArray[np.int32]] = {}  # hosts that were parsed together share their names
     parts = []

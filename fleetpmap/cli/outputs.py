@@ -75,8 +75,10 @@ class OutputPlan:
         """Keys that `collect` may sum by; None if a report needs every mapping."""
         if "html" in (self.format, *(export.format for export in self.exports)):
             return None  # a page shows other views, too
-        views = [self.view, *(export.view for export in self.exports)]
-        return sums_for(views)
+        views: list[str] = [self.view, *(export.view for export in self.exports)]
+        if self.options.services and "summary" in views:
+            views.append("services")
+        return sums_for(views, self.options.by)
 
 
 def output_from(

@@ -17,8 +17,9 @@ from fleetpmap.collection.oddities import oddities
 from fleetpmap.collection.outcomes import processes_of
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import SmapsError
+from fleetpmap.evidence import Evidence, evidence_of
 from fleetpmap.smaps import NULL, SmapsColumns, parse_processes
-from fleetpmap.snapshot import HostSnapshot, Process, host_status, sizes_by_status
+from fleetpmap.snapshot import HostSnapshot, Process, host_status, service_of, sizes_by_status
 from fleetpmap.table import MappingTable, from_columns, summed, summed_keys, with_unreadable
 
 _Result = TypeVar("_Result", Checks, SmapsError)
@@ -50,8 +51,9 @@ def snapshots(
         replace(reply, notes=(*reply.notes, *oddities(reply, columns, first)))
         for first, reply in zip(first_slots, batch, strict=True)
     ]
-    tables = _tables(columns, batch, processes, sums)
-    return [_snapshot(*parts, tuple(columns.fields)) for parts in zip(batch, processes, tables, strict=True)]
+    parts = _tables(columns, batch, processes, sums)
+    keys = tuple(columns.fields)
+    return [_snapshot(*each, keys) for each in zip(batch, processes, parts, strict=True)]
 
 
 def _parsed(batch: Sequence[HostReply], check: Callable[[], None]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
@@ -86,8 +88,8 @@ def _tables(
     batch: Sequence[HostReply],
     processes: Sequence[Sequence[Process]],
     sums: Collection[str] | None,
-) -> list[MappingTable]:
-    """Return each host's table. The tables are slices of one, and share its memory.
+) -> list[tuple[MappingTable, Evidence | None]]:
+    """Return each host's table, and its evidence if the table has only sums. All are slices of one, and share memory.
 
     The parser numbers the processes that were read; a table numbers all that matched, of which some have no rows:
 
@@ -103,15 +105,21 @@ def _tables(
         number_of_pid = {process.pid: number for number, process in enumerate(matched, start=base)}
         number_of_slot += [number_of_pid[process.pid] for process in reply.processes]
     columns = replace(columns, process=np.array(number_of_slot, dtype=np.int32)[columns.process])
+    evidence = None
     if sums is not None:
         needed = frozenset(summed_keys(sums))
         kept = {key: column for key, column in columns.fields.items() if key in needed}
-        table = summed(from_columns(replace(columns, fields=kept)), sums)
+        table = from_columns(replace(columns, fields=kept))
+        evidence = evidence_of(table, [(one.host, service_of(one)) for one in chain.from_iterable(processes)])
+        table = summed(table, sums)
     else:
         table = from_columns(columns)
     table = with_unreadable(table, sizes_by_status(chain.from_iterable(processes)))
     edges = pairwise(np.searchsorted(table.process, bases).tolist())  # rows are in the order of processes
-    return [table.rows(start, stop, base=base) for base, (start, stop) in zip(bases[:-1], edges, strict=True)]
+    return [
+        (table.rows(*edge, base=base), evidence.of_processes(base, stop) if evidence else None)
+        for (base, stop), edge in zip(pairwise(bases), edges, strict=True)
+    ]
 
 
 def _of_host(results: Mapping[int, _Result], first: int, reply: HostReply) -> dict[int, _Result]:
@@ -121,14 +129,19 @@ def _of_host(results: Mapping[int, _Result], first: int, reply: HostReply) -> di
 
 
 def _snapshot(
-    reply: HostReply, processes: Sequence[Process], table: MappingTable, keys: tuple[str, ...]
+    reply: HostReply,
+    processes: Sequence[Process],
+    part: tuple[MappingTable, Evidence | None],
+    keys: tuple[str, ...],
 ) -> HostSnapshot:
+    table, evidence = part
     return HostSnapshot(
         name=reply.host.name,
         status=host_status(processes),
         failure=None,
         processes=tuple(processes),
         table=table,
+        evidence=evidence,
         capabilities=reply.listing.capabilities,
         notes=reply.notes,
         said=reply.other_output,

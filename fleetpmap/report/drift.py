@@ -1,4 +1,4 @@
-"""Libraries and programs that differ between hosts, or between processes.   snapshot ─► [drift] ─► findings, services
+"""Libraries and programs that differ between hosts, or between processes.   evidence ─► [drift] ─► findings, services
 
     names     one library under several names:   libcrypto.so.1.1 here, libcrypto.so.3 there
     paths     one name in several places:        /usr/lib/libssl.so.3 here, /opt/lib/libssl.so.3 there
@@ -11,25 +11,28 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.evidence import Code, CodeFile, Evidence, code_rows, proper_paths
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.naming import steady_path
-from fleetpmap.report.grouping import coded, host_slots, proper_paths
-from fleetpmap.snapshot import Snapshot
+from fleetpmap.report.grouping import coded
+from fleetpmap.smaps import NULL
+from fleetpmap.snapshot import Snapshot, service_of
 from fleetpmap.table import IntArray, MappingTable
 
-_CODE = frozenset({"library", "executable"})
 # The version in libcrypto.so.1.1.1k, libc-2.31.so, libzstd-jni-1.5.5-*.so (see naming),
 # libpython3.11.so.1.0 and _ssl.cpython-311-x86_64-linux-gnu.so.
 _VERSION = re.compile(r"(?:\.(?:cpython|abi)[-\w]*|-?\d[\d.]*(?:-\*)?|-?\*)?\.so[.\d]*[a-z]?\Z|-?\d[\d.]*\Z")
 
 DriftKind = Literal["names", "paths", "builds"]
+HostsOf = Mapping[Code, frozenset[str]]
+"""The hosts that run each code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +46,35 @@ class Drift:
     """(words, hosts) of each form, at least two, most hosts first; several words if hosts have several side by side."""
 
 
-def drifts(snapshot: Snapshot, hosts: Iterable[str]) -> list[Drift]:
-    """Return the drifts among these hosts: names first, then paths, then builds, each by its subject."""
-    wanted = frozenset(hosts)
-    parts = {part: where for part, hosts_of in _code_of(snapshot).items() if (where := hosts_of & wanted)}
-    names = [(without_version(part.name), part.name, where) for part, where in parts.items()]
-    paths = [(part.name, part.path, where) for part, where in parts.items()]
-    layouts = [(part.path, (part.offset, part.size), where) for part, where in parts.items()]
+def drifts(hosts_of: HostsOf) -> list[Drift]:
+    """Return the drifts among the hosts of these codes: names first, then paths, then builds, each by its subject."""
+    if len({*hosts_of.values()}) < 2:
+        return []  # all hosts run the same, which is the usual case
+    hosts: dict[CodeFile, set[str]] = defaultdict(set)
+    for code, where in hosts_of.items():
+        for file in code.files:
+            hosts[file] |= where
+    files = {file: frozenset(where) for file, where in hosts.items()}
+    names = [(without_version(file.name), file.name, where) for file, where in files.items()]
+    paths = [(file.name, file.path, where) for file, where in files.items()]
+    layouts = [(file.path, (file.offset, file.size), where) for file, where in files.items()]
     return [*_drifts("names", names), *_drifts("paths", paths), *_drifts("builds", layouts)]
 
 
-class _Code(NamedTuple):
-    """One part of a file that is mapped as code."""
+def codes_of(snapshot: Snapshot, evidence: Evidence, services: Mapping[str, Collection[str]]) -> list[HostsOf]:
+    """Return, for each of these services, its codes with those of the given hosts that run them.
 
-    name: str
-    path: str
-    offset: int
-    size: int
-    """Bytes."""
-
-
-def _code_of(snapshot: Snapshot) -> dict[_Code, frozenset[str]]:
-    """Return every part mapped as code, with the hosts that have it."""
-    table, paths = snapshot.table, proper_paths(snapshot.table)
-    steady = [steady_path(path, code=True) for path in paths.names]
-    rows = _code_rows(table)
-    columns = (table.mapping.codes, paths.codes, table.offset, table.end - table.start, host_slots(snapshot))
-    hosts: dict[_Code, set[int]] = defaultdict(set)
-    for *code, host in zip(*(column[rows].tolist() for column in columns), strict=True):
-        name, path, *layout = code
-        hosts[_Code(table.mapping.names[name], steady[path], *layout)].add(host)
-    return {code: frozenset(snapshot.hosts[slot].name for slot in slots) for code, slots in hosts.items()}
+    `services`: the hosts by service; the service of all processes is empty.
+    """
+    numbers = {service: number for number, service in enumerate(services)}
+    wanted = [frozenset(hosts) for hosts in services.values()]
+    found: list[dict[int, set[str]]] = [defaultdict(set) for _ in wanted]
+    everyone = numbers.get("", -1)
+    for process, code in zip(snapshot.processes, evidence.code.tolist(), strict=True):
+        number = numbers.get(service_of(process), everyone)
+        if number >= 0 and code != NULL and process.host in wanted[number]:
+            found[number][code].add(process.host)
+    return [{evidence.codes[code]: frozenset(hosts) for code, hosts in codes.items()} for codes in found]
 
 
 def differing_builds(table: MappingTable, group: IntArray, groups: int) -> NDArray[np.bool_]:
@@ -81,7 +82,7 @@ def differing_builds(table: MappingTable, group: IntArray, groups: int) -> NDArr
 
     `group`: the group of each process, -1 for none. A build is told by the size of its code in the process.
     """
-    rows = _code_rows(table)
+    rows = code_rows(table)
     rows = rows[group[table.process[rows]] >= 0]
     process = table.process[rows].astype(np.int64)
     paths = proper_paths(table)
@@ -97,30 +98,11 @@ def differing_versions(table: MappingTable, host: IntArray, group: IntArray, gro
 
     `host`: the host of each process; `group`: its group, -1 for none.
     """
-    rows = _code_rows(table)
+    rows = code_rows(table)
     rows = rows[group[table.process[rows]] >= 0]
     name, process = table.mapping.codes[rows], table.process[rows]
     library = coded(map(without_version, table.mapping.names)).codes
     return _differing(library[name], name, host[process], group[process], groups)
-
-
-def drifting(table: MappingTable, host: IntArray, group: IntArray, groups: int) -> NDArray[np.bool_]:
-    """Return, for each group of processes, True if `drifts` may find any among its hosts.
-
-    `host`: the host of each process; `group`: its group, -1 for none.
-    """
-    rows = _code_rows(table)
-    rows = rows[group[table.process[rows]] >= 0]
-    paths = proper_paths(table)
-    path = coded(steady_path(name, code=True) for name in paths.names).codes[paths.codes[rows]]
-    name, process = table.mapping.codes[rows], table.process[rows]
-    library = coded(map(without_version, table.mapping.names)).codes[name]
-    _, offset = np.unique(table.offset[rows], return_inverse=True)
-    layout = _numbered(offset, (table.end - table.start)[rows].astype(np.int64))
-    pairs = ((library, name), (name, path), (path, layout))
-    where = (host[process], group[process], groups)
-    found: NDArray[np.bool_] = np.logical_or.reduce([_differing(subject, form, *where) for subject, form in pairs])
-    return found
 
 
 def _differing(subject: IntArray, form: IntArray, holder: IntArray, group: IntArray, groups: int) -> NDArray[np.bool_]:
@@ -147,14 +129,6 @@ def _numbered(first: IntArray, second: IntArray) -> NDArray[np.intp]:
     pairs = first.astype(np.int64) * (int(second.max(initial=0)) + 1) + second
     numbers: NDArray[np.intp] = np.unique(pairs, return_inverse=True)[1]
     return numbers
-
-
-def _code_rows(table: MappingTable) -> NDArray[np.intp]:
-    """Return the mappings of the code of libraries and programs."""
-    # The False at the end is for a null, code -1.
-    is_code = np.array([*(kind in _CODE for kind in table.kind.names), False], dtype=np.bool_)[table.kind.codes]
-    runs = np.array([*("x" in perms for perms in table.perms.names), False], dtype=np.bool_)[table.perms.codes]
-    return np.flatnonzero(is_code & runs)
 
 
 def without_version(name: str) -> str:

@@ -10,14 +10,15 @@ is null). A group is an array with one number for each mapping; the eight sizes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.naming import ANON, DELETED, code_texts, is_replaced, proper_path
+from fleetpmap.evidence import proper_paths, rewritten
+from fleetpmap.naming import ANON, DELETED
 from fleetpmap.report.model import Column
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Process, Snapshot
@@ -174,22 +175,7 @@ def grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 def plain_paths(table: MappingTable) -> Coded:
     """Return each mapping's path without the kernel's ` (deleted)`; `[anon]` for a mapping without a path."""
-    return _rewritten(table.path, lambda path: path.removesuffix(DELETED) or ANON)
-
-
-def proper_paths(table: MappingTable) -> Coded:
-    """Return `plain_paths` without the suffix that a package manager gives to a file while it replaces it."""
-    return _rewritten(table.path, lambda path: proper_path(path) or ANON)
-
-
-def replaced(table: MappingTable) -> NDArray[np.bool_]:
-    """Return, for each mapping, True if its file was deleted, or moved aside for another."""
-    # The False at the end is for mappings without a path: their code is -1, which indexes the last slot.
-    return np.array([*map(is_replaced, table.path.names), False], dtype=np.bool_)[table.path.codes]
-
-
-def _rewritten(texts: Coded, rewrite: Callable[[str], str]) -> Coded:
-    return code_texts([*map(rewrite, texts.names)], texts.codes.astype(np.intp))
+    return rewritten(table.path, lambda path: path.removesuffix(DELETED) or ANON)
 
 
 def mapped(snapshot: Snapshot) -> Snapshot:

@@ -1,4 +1,4 @@
-"""Findings about hosts that are outliers.   peers, outliers ─► [outlier_findings] ─► standing_out, compare"""
+"""Findings about hosts that are outliers.   evidence, peers, outliers ─► [outlier_findings] ─► standing_out, compare"""
 
 from __future__ import annotations
 
@@ -6,41 +6,38 @@ from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
-from fleetpmap.naming import alike
+from fleetpmap.evidence import Evidence
 from fleetpmap.report.finding import Finding
 from fleetpmap.report.next_command import next_command, of_service
-from fleetpmap.report.peers import Flags, Judged, service_of
-from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.table import ROLLUP, IntArray, sums
+from fleetpmap.report.peers import Flags, Judged
+from fleetpmap.smaps import NULL
+from fleetpmap.snapshot import Process, Snapshot, service_of
+from fleetpmap.table import ROLLUP
 from fleetpmap.units import human
 
 
 class Holders:
     """The processes that hold a mapping, for the findings that name one."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, evidence: Evidence) -> None:
+        self._snapshot, self._evidence = snapshot, evidence
         self._members: dict[tuple[str, str], list[int]] = {}
         for number, process in enumerate(snapshot.processes):
             if process.status == "read":
                 for service in (service_of(process), ""):
                     self._members.setdefault((process.host, service), []).append(number)
-        self._alike = [*map(alike, snapshot.table.mapping.names)]
-        self._sizes: dict[str, IntArray] = {}
 
-    def largest(self, host: str, service: str, mapping: str, metric: str) -> Process | None:
+    def largest(self, host: str, service: str, mapping: str) -> Process | None:
         """Return the process of a service on a host that has most of a mapping; of any service, if it is empty."""
-        table, members = self._snapshot.table, self._members.get((host, service), [])
+        members = self._members.get((host, service), [])
         if not members:
             return None
-        sizes = self._sizes.setdefault(metric, table.metrics[metric])
-        # The rows of a process are together, in the order of the processes.
-        start = int(np.searchsorted(table.process, members[0], "left"))
-        stop = int(np.searchsorted(table.process, members[-1], "right"))
-        named = np.array([*(name == mapping for name in self._alike), not mapping], dtype=np.bool_)
-        rows = start + np.flatnonzero(named[table.mapping.codes[start:stop]])
-        held = sums(sizes[rows], table.process[rows], len(self._snapshot.processes)) if len(rows) else None
-        largest = members[0] if held is None else max(members, key=lambda number: int(held[number]))
+        holder, names = self._evidence.holder, self._evidence.mapping
+        start, stop = np.searchsorted(holder, (members[0], members[-1] + 1)).tolist()
+        code = names.names.index(mapping) if mapping in names.names else NULL
+        rows = start + np.flatnonzero(names.codes[start:stop] == code)
+        rows = rows[np.isin(holder[rows], members)]
+        largest = int(holder[rows[self._evidence.held[rows].argmax()]]) if len(rows) else members[0]
         return self._snapshot.processes[largest]
 
     def one_of(self, service: str, hosts: Iterable[str]) -> Process | None:
@@ -74,7 +71,7 @@ def _outlier(snapshot: Snapshot, holders: Holders, judged: Judged, row: int, col
     mapping = judged.peers.mappings[row]
     median, value = float(judged.judgement.median[row]), int(judged.values[row, column])
     is_above = value > median
-    process = holders.largest(host, service, mapping, judged.metric)
+    process = holders.largest(host, service, mapping)
     subject = f"{service or (service_of(process) if process else '')} on {host}"
     subject += f" (pid {process.pid})" if process and is_above else ""
     what = "" if mapping in ("", ROLLUP) else f"{mapping} "

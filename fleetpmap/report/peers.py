@@ -1,4 +1,4 @@
-"""Like with like: a service on the hosts that run it, as mappings by hosts.   snapshot, outliers ─► [peers] ─► views
+"""Like with like: a service on the hosts that run it, as mappings by hosts.   evidence, outliers ─► [peers] ─► views
 
 A cell may be not mapped, zero or unknown. Not mapped: every process of the service on the host was read, and none
 has the mapping. Zero: one has it, with no page in memory. Unknown: a process of the service was not read, or the host's
@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.catalogue import PeersBy
-from fleetpmap.naming import alike, code_texts
+from fleetpmap.evidence import Evidence
 from fleetpmap.report.drift import without_version
 from fleetpmap.report.grouping import WHOLE, coded, host_of_processes
 from fleetpmap.report.outliers import Judgement, judge
 from fleetpmap.smaps import NULL, Coded
-from fleetpmap.snapshot import INCOMPLETE, Process, Snapshot
+from fleetpmap.snapshot import INCOMPLETE, Snapshot, service_of
 from fleetpmap.table import IntArray, sums
 
 Flags = NDArray[np.bool_]
@@ -62,13 +62,9 @@ class Peers:
         return self.whole & ~lacking
 
 
-def service_of(process: Process) -> str:
-    """Return the service of a process; its name in a snapshot of a version without services."""
-    return process.service or process.name
-
-
 def peers_in(
     snapshot: Snapshot,
+    evidence: Evidence,
     metrics: Sequence[str],
     by: PeersBy = "service",
     *,
@@ -78,15 +74,15 @@ def peers_in(
 ) -> Iterator[Peers]:
     """Yield the peers of each service that at least `fewest` hosts run, by its name; for `all`, of all hosts at once.
 
-    `per_process`: the sums are divided by the number of processes read there. `least_kib`: mappings that have less on
-    every host, by the first metric, may be left out.
+    `evidence`: the snapshot's, with these metrics. `per_process`: the sums are divided by the number of processes read
+    there. `least_kib`: mappings that have less on every host, by the first metric, may be left out.
     """
     kept = np.array([process.status == "read" or process.status in INCOMPLETE for process in snapshot.processes], bool)
     services = coded(service_of(process) if by == "service" else "" for process in snapshot.processes)
     host = host_of_processes(snapshot).astype(np.int64)
     runs = np.zeros((len(services.names), len(snapshot.hosts)), dtype=np.bool_)
     runs[services.codes[kept], host[kept]] = True
-    grid = _Grid(snapshot, services, host, metrics, per_process, least_kib)
+    grid = _Grid(snapshot, evidence, services, host, metrics, per_process, least_kib)
     if by == "all":
         yield grid.peers("", np.arange(len(snapshot.hosts)))
         return
@@ -97,11 +93,12 @@ def peers_in(
 
 
 class _Grid:
-    """A snapshot's rows, sorted by service once."""
+    """The rows of a snapshot's evidence, sorted by service once."""
 
     def __init__(
         self,
         snapshot: Snapshot,
+        evidence: Evidence,
         services: Coded,
         host: IntArray,
         metrics: Sequence[str],
@@ -110,16 +107,13 @@ class _Grid:
     ) -> None:
         self._snapshot, self._metrics, self._per_process = snapshot, metrics, per_process
         self._services, self._host = services, host
-        table = snapshot.table
-        names = table.mapping
-        self._names = code_texts([*map(alike, names.names)], names.codes.astype(np.intp)) if names.names else names
-        kept = self._large(table.metrics[metrics[0]], least_kib)
-        service = services.codes[table.process[kept]]
+        self._holder, self._names, self._sizes = evidence.holder, evidence.mapping, evidence.sizes
+        kept = self._large(self._sizes[metrics[0]], least_kib)
+        service = services.codes[self._holder[kept]]
         order = np.argsort(service, kind="stable")
         self._order = kept[order]
         """The rows that are kept, by service."""
         self._starts = np.searchsorted(service[order], np.arange(len(services.names) + 1))
-        self._sizes = {metric: table.metrics[metric] for metric in metrics}
         self._read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
         self._unread = np.array([process.status in INCOMPLETE for process in snapshot.processes], dtype=np.bool_)
 
@@ -131,7 +125,7 @@ class _Grid:
         if not least_kib:
             return np.arange(len(sizes))
         codes, count = self._names.codes, len(self._names.names) + 1  # the last one is for a null, code -1
-        cells, cell = np.unique(self._host[self._snapshot.table.process] * count + codes % count, return_inverse=True)
+        cells, cell = np.unique(self._host[self._holder] * count + codes % count, return_inverse=True)
         held = np.bincount(cell, weights=np.maximum(sizes, 0), minlength=len(cells))
         bases = [without_version(name) for name in self._names.names]
         large = {bases[code] for code in np.unique(cells[held >= least_kib] % count).tolist() if code < len(bases)}
@@ -145,7 +139,7 @@ class _Grid:
         rows = self._order[self._starts[code] : self._starts[code + 1]] if is_any else self._order[:0]
         column_of = np.full(len(snapshot.hosts), -1, dtype=np.int64)
         column_of[slots] = np.arange(count)
-        column = column_of[self._host[snapshot.table.process[rows]]]
+        column = column_of[self._host[self._holder[rows]]]
         rows, column = rows[column >= 0], column[column >= 0]
         names, row = np.unique(self._names.codes[rows], return_inverse=True)
         mine = self._services.codes == code

@@ -1,4 +1,4 @@
-"""What stands out in a run, unasked.   peers, drift, stale_code, charge ─► [standing_out] ─► reports of run and show
+"""What stands out in a run, unasked.   evidence, peers, drift, charge ─► [standing_out] ─► reports of run and show
 
 outliers   a host whose mapping is far from that of all other hosts that run the service (outliers.stand_alone)
 limits     a cgroup that is charged LIMIT_SHARE of its limit or more, or in which the kernel killed a process
@@ -11,25 +11,26 @@ which counts the others. What is split into groups is not told unasked: nothing 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from fleetpmap.catalogue import PeersBy
+from fleetpmap.evidence import JUDGED, Evidence
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.charge import Cgroups, Place, above
-from fleetpmap.report.drift import Drift, drift_sentence, drifting, drifts, without_version
+from fleetpmap.report.drift import Drift, codes_of, drift_sentence, drifts, without_version
 from fleetpmap.report.finding import Finding
-from fleetpmap.report.grouping import host_of_processes, mapped, proper_paths, replaced
+from fleetpmap.report.grouping import mapped
 from fleetpmap.report.model import Report
 from fleetpmap.report.next_command import next_command, of_service
 from fleetpmap.report.outlier_findings import Holders, outlier_findings
 from fleetpmap.report.outliers import FEWEST, WORTH_TELLING, stand_alone
-from fleetpmap.report.peers import WITNESSES, Peers, judged, peers_in, service_of
-from fleetpmap.report.stale_code import stale_code
+from fleetpmap.report.peers import WITNESSES, Peers, judged, peers_in
 from fleetpmap.smaps import NULL
-from fleetpmap.snapshot import Process, Snapshot
+from fleetpmap.snapshot import Process, Snapshot, service_of
 from fleetpmap.units import human
 
 _JUDGES = frozenset({"compare", "stale", "diff"})
@@ -47,18 +48,18 @@ def with_findings(report: Report, findings: Callable[[], tuple[Finding, ...]]) -
 
 def standing_out(snapshot: Snapshot, peers_by: PeersBy = "service") -> tuple[Finding, ...]:
     """Return the findings of a snapshot: outliers, the furthest first, then limits, stale files and drift."""
-    snapshot = mapped(snapshot)
-    if not len(snapshot.table):
+    snapshot, evidence = mapped(snapshot), snapshot.evidence_by(JUDGED)
+    if not len(evidence.holder):
         return tuple(_limits(snapshot, Cgroups(snapshot)))
-    metric = "pss_kib" if (snapshot.table.metrics["pss_kib"] != NULL).any() else "rss_kib"
+    metric = "pss_kib" if (evidence.sizes["pss_kib"] != NULL).any() else "rss_kib"
     metrics = tuple(dict.fromkeys((metric, *WITNESSES)))
-    peers = list(peers_in(snapshot, metrics, peers_by, fewest=2, least_kib=WORTH_TELLING))
-    holders = Holders(snapshot)
+    peers = list(peers_in(snapshot, evidence, metrics, peers_by, fewest=2, least_kib=WORTH_TELLING))
+    holders = Holders(snapshot, evidence)
     return (
         *_outliers(snapshot, holders, peers, metric),
         *_limits(snapshot, Cgroups(snapshot)),
-        *_stale(snapshot),
-        *_drift(snapshot, holders, peers),
+        *_stale(snapshot, evidence),
+        *_drift(snapshot, evidence, holders, peers),
     )
 
 
@@ -131,20 +132,15 @@ def _limits(snapshot: Snapshot, cgroups: Cgroups) -> Iterator[Finding]:
     yield from (finding for _, finding in sorted(told.values(), key=lambda one: -one[0]))
 
 
-def _stale(snapshot: Snapshot) -> Iterator[Finding]:
+def _stale(snapshot: Snapshot, evidence: Evidence) -> Iterator[Finding]:
     """Yield a finding for each service that runs files which an upgrade replaced, that of most processes first."""
-    table, paths = snapshot.table, proper_paths(snapshot.table)
-    gone = replaced(table)
-    if not gone.any():
-        return
-    rows = np.flatnonzero(stale_code(table, paths, gone))
-    services: dict[str, dict[int, None]] = {}
-    files: dict[str, dict[str, int]] = {}
-    for number, path in zip(table.process[rows].tolist(), paths.codes[rows].tolist(), strict=True):
+    is_stale = np.array([*(bool(code.stale) for code in evidence.codes), False], dtype=np.bool_)[evidence.code]
+    services: dict[str, list[int]] = {}
+    files: dict[str, Counter[str]] = {}
+    for number in np.flatnonzero(is_stale).tolist():
         service = service_of(snapshot.processes[number])
-        services.setdefault(service, {})[number] = None
-        names = files.setdefault(service, {})
-        names[paths.names[path]] = names.get(paths.names[path], 0) + 1
+        services.setdefault(service, []).append(number)
+        files.setdefault(service, Counter()).update(evidence.codes[evidence.code[number]].stale)
     for service, numbers in sorted(services.items(), key=lambda item: -len(item[1])):
         processes = [snapshot.processes[number] for number in numbers]
         hosts = [*dict.fromkeys(process.host for process in processes)]
@@ -163,24 +159,12 @@ def _stale(snapshot: Snapshot) -> Iterator[Finding]:
         )
 
 
-def _drift(snapshot: Snapshot, holders: Holders, peers: Sequence[Peers]) -> Iterator[Finding]:
+def _drift(snapshot: Snapshot, evidence: Evidence, holders: Holders, peers: Sequence[Peers]) -> Iterator[Finding]:
     """Yield a finding for each service with other files on some of its wholly read hosts than on others."""
-    services = {each.service: number for number, each in enumerate(peers)}
-    whole = np.zeros((len(peers) + 1, len(snapshot.hosts)), dtype=np.bool_)
-    for number, each in enumerate(peers):
-        whole[number, each.slots[each.whole]] = True
-    group = np.array(
-        [services.get(service_of(one), services.get("", -1)) for one in snapshot.processes], dtype=np.int64
-    )
-    host = host_of_processes(snapshot)
-    group[~whole[group, host]] = -1
-    apart = drifting(snapshot.table, host, group, len(peers))
-    for number in np.flatnonzero(apart).tolist():
-        rows = np.flatnonzero(group[snapshot.table.process] == number)
-        part = replace(snapshot, table=snapshot.table.take(rows))
-        hosts = [peers[number].hosts[slot] for slot in np.flatnonzero(peers[number].whole).tolist()]
-        if found := drifts(part, hosts):
-            yield _of_drift(snapshot, holders, peers[number].service, hosts, found)
+    hosts = {each.service: [each.hosts[slot] for slot in np.flatnonzero(each.whole).tolist()] for each in peers}
+    for (service, whole), hosts_of in zip(hosts.items(), codes_of(snapshot, evidence, hosts), strict=True):
+        if found := drifts(hosts_of):
+            yield _of_drift(snapshot, holders, service, whole, found)
 
 
 def _of_drift(

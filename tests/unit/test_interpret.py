@@ -20,6 +20,7 @@ from fleetpmap.collection.question import Question
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.collection.sessions import OneShotSessions
 from fleetpmap.errors import DeadlineError, ProtocolError, SmapsError
+from fleetpmap.evidence import Evidence
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
 from fleetpmap.smaps import parse_processes
@@ -61,9 +62,19 @@ def _plain(table: MappingTable) -> dict[str, Any]:
     return arrays | texts | {key: column.tolist() for key, column in table.fields.items()}
 
 
+def _judged(evidence: Evidence | None) -> Any:
+    """The content of evidence, in whichever order its rows and names are."""
+    if evidence is None:
+        return None
+    columns = [evidence.holder, evidence.held, *evidence.sizes.values()]
+    rows = zip(evidence.mapping.texts(), *(column.tolist() for column in columns), strict=True)
+    return sorted(rows, key=str), [evidence.codes[number] for number in evidence.code.tolist()]
+
+
 def _same(one: HostSnapshot, other: HostSnapshot) -> bool:
-    facts = [replace(snapshot, table=None) for snapshot in (one, other)]  # type: ignore[arg-type]  # compared below
-    return facts[0] == facts[1] and _plain(one.table) == _plain(other.table)
+    facts = [replace(snapshot, table=None, evidence=None) for snapshot in (one, other)]  # type: ignore[arg-type]  # compared below
+    judged = [_judged(snapshot.evidence) for snapshot in (one, other)]
+    return facts[0] == facts[1] and judged[0] == judged[1] and _plain(one.table) == _plain(other.table)
 
 
 def _alone(one: HostReply, **how: Any) -> HostSnapshot:
@@ -79,6 +90,7 @@ def test_hosts_parsed_together_come_to_what_each_comes_to_alone(sums: tuple[str,
     together = snapshots(batch, rollups=False, sums=sums)
     assert [len(one.processes) > 0 for one in together] == [True] * 4
     assert [_same(one, _alone(own, sums=sums)) for one, own in zip(together, batch, strict=True)] == [True] * 4
+    assert [one.evidence is None for one in together] == [sums is None] * 4
 
 
 def _cut(text: bytes) -> bytes:

@@ -46,7 +46,13 @@ def charged_fleet() -> Snapshot:
     return snapshot(with_memory(host("web-01", *on_host), charge))
 
 
-@pytest.mark.parametrize("fleet", [small_fleet, twenty_hosts, gaps, charged_fleet])
+def unknown_huge_pages() -> Snapshot:
+    """Huge pages of a kernel before 4.4, which counts them in no size."""
+    huge = mapping("/dev/hugepages/pool", size=2048, flags="rd wr ht", Rss=0, Pss=0)
+    return snapshot(host("web-01", process(7, "app", huge, mapping("", start=0x30000, Rss=1, Pss=1))))
+
+
+@pytest.mark.parametrize("fleet", [small_fleet, twenty_hosts, gaps, charged_fleet, unknown_huge_pages])
 @pytest.mark.parametrize(
     ("view", "by"),
     [
@@ -63,7 +69,7 @@ def charged_fleet() -> Snapshot:
 )
 def test_a_view_of_sums_says_the_same(fleet, view, by):
     """Every cell, total and note of the view, from the sums alone."""
-    rows, sums = fleet(), sums_for([view])
+    rows, sums = fleet(), sums_for([view], by)
     assert sums is not None
     table = summed(rows.table, sums)
     assert len(table) <= len(rows.table)
@@ -76,16 +82,19 @@ def test_a_view_of_sums_says_the_same(fleet, view, by):
 def test_services_from_sums_say_the_same(fleet):
     """Above a summary, too: drift, and what no process maps, need the code and the kinds, and no more."""
     rows = fleet()
-    table = summed(rows.table, sums_for(["summary", "services"]) or ())
+    table = summed(rows.table, sums_for(["summary", "services"], ("mapping",)) or ())
     options = ViewOptions(services=True)
     told = [_json(VIEWS["summary"](one, options)) for one in (rows, replace(rows, table=table))]
     assert told[0] == told[1]
 
 
 def test_who_needs_rows():
-    """One view that shows mappings is enough; the others need the code, which the findings are about."""
-    assert sums_for(["hosts", "processes"]) == {"path", "perms"}
+    """One view that shows mappings is enough."""
+    assert sums_for(["hosts", "processes"]) == frozenset()
+    assert sums_for(["hosts", "merged"], ["host"]) == {"path"}
+    assert sums_for(["hosts", "merged"], ["host", "perms"]) == {"path", "perms"}
     assert sums_for(["hosts", "compare"]) is None
+    assert sums_for(["hosts", "services"]) == {"path", "perms"}
     assert sums_for(["mappings"]) is None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fleetpmap.catalogue import ViewOptions
+from fleetpmap.evidence import replaced
 from fleetpmap.report.grouping import (
     HexTexts,
     by_process,
@@ -17,7 +18,6 @@ from fleetpmap.report.grouping import (
     mapped,
     membership_columns,
     plain_paths,
-    replaced,
     rule_over,
 )
 from fleetpmap.report.model import Column, Report, Table

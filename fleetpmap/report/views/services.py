@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.catalogue import ViewOptions, keys_of, listed
+from fleetpmap.evidence import proper_paths, replaced, stale_code
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.charge import Cgroups, Charge, Place, cgroups_table
 from fleetpmap.report.drift import differing_builds, differing_versions
@@ -20,8 +21,6 @@ from fleetpmap.report.grouping import (
     HUGETLB,
     coded,
     host_of_processes,
-    proper_paths,
-    replaced,
     rule_over,
     share_metric,
     size_columns,
@@ -33,7 +32,6 @@ from fleetpmap.report.model import Cell, Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.proportion import held_by, percent, ram_of
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, shaped
-from fleetpmap.report.stale_code import stale_code
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import INCOMPLETE, Snapshot
 from fleetpmap.table import IntArray, MappingTable, distinct, is_rollup, summed

@@ -1,7 +1,7 @@
 """Deleted or replaced files that processes still run.   snapshot ─► [stale] ─► Report
 
 A row is a file that a service runs, with all its hosts; further keys split it, down to single processes. The rule is in
-report.stale_code.
+evidence.stale_code.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.catalogue import ViewOptions, keys_of
+from fleetpmap.evidence import proper_paths, replaced, stale_code
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.finding import Finding
 from fleetpmap.report.grouping import (
@@ -26,17 +27,13 @@ from fleetpmap.report.grouping import (
     mapped,
     membership_columns,
     owner,
-    proper_paths,
-    replaced,
     rule_over,
 )
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.peers import service_of
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, shaped
-from fleetpmap.report.stale_code import stale_code
 from fleetpmap.smaps import Coded
-from fleetpmap.snapshot import Process, Snapshot
+from fleetpmap.snapshot import Process, Snapshot, service_of
 from fleetpmap.table import METRICS, IntArray, distinct, distinct_per_group, sums
 
 

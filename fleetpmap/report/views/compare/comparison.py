@@ -78,7 +78,8 @@ class _Comparison:
         metrics = tuple(dict.fromkeys((metric, *WITNESSES, HUGETLB)))
         self._snapshot = snapshot
         self._metric = metric
-        all_peers = list(peers_in(snapshot, metrics, peers, per_process=per_process))
+        evidence = snapshot.evidence_by(metrics)
+        all_peers = list(peers_in(snapshot, evidence, metrics, peers, per_process=per_process))
         blocks = [judged(one, metric, per_process=per_process) for one in all_peers]
         self._matrix = matrix(snapshot, blocks, metric)
         self._several = len({*self._matrix.services}) > 1
@@ -89,7 +90,7 @@ class _Comparison:
         self._base = None if baseline is None else self._matrix.hosts.index(baseline)
         self._slots: list[int] = np.flatnonzero(self._matrix.is_judged.any(axis=0)).tolist()
         self._columns = tuple(self._host_columns())
-        self.findings = comparison_findings(snapshot, blocks, metric)
+        self.findings = comparison_findings(snapshot, evidence, blocks, metric)
 
     def notes(self) -> tuple[str, ...]:
         """Return notes on the hosts that are shown but not judged, and on the baseline."""

@@ -11,27 +11,31 @@ from itertools import chain
 
 import numpy as np
 
+from fleetpmap.evidence import Evidence
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.report.drift import drift_sentence, drifts
+from fleetpmap.report.drift import codes_of, drift_sentence, drifts
 from fleetpmap.report.finding import Finding, of_kind
 from fleetpmap.report.grouping import HUGETLB
 from fleetpmap.report.outlier_findings import Holders, outlier_findings
 from fleetpmap.report.outliers import FLOOR_SHARE, MIB, groups_of
-from fleetpmap.report.peers import Flags, Judged, Peers, service_of
+from fleetpmap.report.peers import Flags, Judged, Peers
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import IntArray
 from fleetpmap.units import human
 
 
-def comparison_findings(snapshot: Snapshot, blocks: Sequence[Judged], metric: str) -> tuple[Finding, ...]:
+def comparison_findings(
+    snapshot: Snapshot, evidence: Evidence, blocks: Sequence[Judged], metric: str
+) -> tuple[Finding, ...]:
     """Return all findings about these services: their counts, outliers and splits, drift, files of only some hosts."""
-    holders = Holders(snapshot)
+    holders = Holders(snapshot, evidence)
+    codes = codes_of(snapshot, evidence, {judged.peers.service: judged.hosts for judged in blocks})
     counts: list[Finding] = []
     ranked: list[tuple[float, Finding]] = []
     rest: list[Finding] = []
-    for judged in blocks:
+    for judged, hosts_of in zip(blocks, codes, strict=True):
         prefix = f"{judged.peers.service}: " if len(blocks) > 1 else ""
-        found = drifts(_of(snapshot, judged.peers), judged.hosts)
+        found = drifts(hosts_of)
         renamed = frozenset(
             name for drift in found if drift.kind == "names" for words, _ in drift.forms for name in words
         )
@@ -49,16 +53,6 @@ def comparison_findings(snapshot: Snapshot, blocks: Sequence[Judged], metric: st
 
 def _about(peers: Peers, prefix: str, findings: Sequence[Finding]) -> list[Finding]:
     return [replace(one, text=f"{prefix}{one.text}", service=peers.service or None) for one in findings]
-
-
-def _of(snapshot: Snapshot, peers: Peers) -> Snapshot:
-    """Return the snapshot with the mappings of this service alone."""
-    if not peers.service:
-        return snapshot
-    is_of = np.array([service_of(process) == peers.service for process in snapshot.processes], dtype=np.bool_)
-    if is_of.all():
-        return snapshot
-    return replace(snapshot, table=snapshot.table.take(np.flatnonzero(is_of[snapshot.table.process])))
 
 
 def count_sentences(peers: Peers) -> Iterator[str]:

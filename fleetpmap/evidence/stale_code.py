@@ -1,4 +1,4 @@
-"""Mappings of files that an upgrade replaced.   snapshot ─► [stale_code] ─► stale, services
+"""Mappings of files that an upgrade replaced.   table ─► [stale_code] ─► code, and the views stale and services
 
 A library or program that was deleted, or replaced by a new file of the same name, stays in the memory of the processes
 that map it; the upgrade reaches them when they restart. A deleted file is stale if a process maps it executable and
@@ -14,11 +14,12 @@ A file whose real name ends in ` (deleted)` cannot be distinguished from a delet
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.naming import is_temporary
+from fleetpmap.naming import ANON, code_texts, is_replaced, is_temporary, proper_path
 from fleetpmap.smaps import Coded
 from fleetpmap.table import MappingTable
 
@@ -32,10 +33,26 @@ _DATA = re.compile(
 """Paths of data files, by their folder or their name."""
 
 
+def proper_paths(table: MappingTable) -> Coded:
+    """Return each mapping's proper path (see naming); `[anon]` for a mapping without a path."""
+    return rewritten(table.path, lambda path: proper_path(path) or ANON)
+
+
+def replaced(table: MappingTable) -> NDArray[np.bool_]:
+    """Return, for each mapping, True if its file was deleted, or moved aside for another."""
+    # The False at the end is for mappings without a path: their code is -1, which indexes the last slot.
+    return np.array([*map(is_replaced, table.path.names), False], dtype=np.bool_)[table.path.codes]
+
+
+def rewritten(texts: Coded, rewrite: Callable[[str], str]) -> Coded:
+    """Return a coded column with each text rewritten."""
+    return code_texts([*map(rewrite, texts.names)], texts.codes.astype(np.intp))
+
+
 def stale_code(table: MappingTable, paths: Coded, gone: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return, for each mapping, True if it is that of a stale file.
 
-    `paths`: its proper path (grouping.proper_paths); `gone`: True if its file was deleted or moved aside.
+    `paths`: its proper path (proper_paths); `gone`: True if its file was deleted or moved aside.
     """
     is_file, is_library = (_one_of(table.kind, kinds) for kinds in (_FILES, frozenset({"library"})))
     upgraded, in_system = (
