@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from textwrap import wrap
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -18,6 +19,7 @@ from fleetpmap.escape import escape, in_ascii
 from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
 from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_end, text_width
 from fleetpmap.render.shares import has_huge_pages, share_texts
+from fleetpmap.render.zeros import without_zeros
 from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.finding import told
 from fleetpmap.report.model import Column, Report, Table
@@ -54,12 +56,16 @@ class Screen:
         self._whole = report
         self._report = report.brief or report
         self._human = human
+        self._zeros: list[str] = []
+        """The sentences on what has nothing but zeros."""
         self._ascii = ascii_only
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         self._ascii = self._ascii or options.ascii_only
         if self._report.narrow and not self._has_room(options.max_width):
             self._report = self._report.narrow
+        tables, self._zeros = without_zeros(self._report.in_order, self._whole.findings)
+        self._report = replace(self._report, tables=tables)
         for text, style in self._pieces(options.max_width):
             yield Segment(text.translate(_ASCII) if self._ascii else text, style)
 
@@ -76,7 +82,7 @@ class Screen:
         yield from self._findings(width)
         left_out: dict[str, None] = {}
         unknown: dict[str, None] = {}
-        for table in report.in_order:
+        for table in report.tables:
             if len(table):
                 unknown.update(dict.fromkeys(_unknown(table)))
                 yield from self._table(table, width, left_out)
@@ -85,7 +91,7 @@ class Screen:
         for note in report.notes:
             yield from _sentence(self._safe(note), width, _WARN)
         for sentence in self._legend(list(left_out), list(unknown)):
-            yield from _sentence(self._shown(sentence), width, _DIM)
+            yield from _sentence(self._safe(sentence), width, _DIM)
 
     def _findings(self, width: int) -> Iterator[Piece]:
         findings, others = told(self._whole.findings)
@@ -144,7 +150,7 @@ class Screen:
 
     def _total(self, column: Column) -> str:
         text = total_text(column, human_sizes=self._human)
-        return self._shown(f"≤{text}") if column.at_most else text
+        return f"{'up to ' if self._ascii else '≤'}{text}" if column.at_most else text
 
     def _coverage(self, width: int) -> Iterator[Piece]:
         coverage = self._report.coverage
@@ -178,6 +184,7 @@ class Screen:
         known = {table.name for table in self._whole.tables if table.more}
         if cut := [_ALL_ROWS[table.name] for table in report.tables if table.more and table.name not in known]:
             yield f"(N more): all of them with {' and '.join(cut)}"
+        yield from self._zeros
         if unknown:
             names = ", ".join(name.removesuffix("_kib") for name in unknown)
             yield f"not known of any row, so not shown: {names}"

@@ -44,7 +44,9 @@ def diff(two: TwoArguments, what: DiffOptions, shape: ShapeOptions, to: OutputOp
     from fleetpmap.report import Shape
     from fleetpmap.report import diff as diff_report
 
-    plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human), to, report="diff")
+    plan = output_from(
+        ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human, kib=shape.kib), to, report="diff"
+    )
     keys = merge_keys(what.by)
     columns = None if shape.columns is None else column_list(shape.columns)
     every_process = selection_from(ProcessOptions(), required=False)
