@@ -42,7 +42,7 @@ def without_zeros(tables: Sequence[Table], findings: Sequence[Finding]) -> tuple
 
 def _size_columns(tables: Sequence[Table]) -> Iterator[str]:
     """Yield the names of columns that may step back, each once."""
-    columns = [(table, column) for table in tables if table.zeros and len(table) for column in table.columns]
+    columns = [(table, column) for table in tables if "columns" in table.zeros for column in table.columns]
     names = (column.name for table, column in columns if column.unit in ("KiB", "count") and column.name != table.share)
     yield from (name for name in dict.fromkeys(names) if name != "processes")
 
@@ -53,7 +53,7 @@ def _is_zero(name: str, table: Table) -> bool:
     if column is None or not len(table):
         return True
     zero, failed = _zeros(column), _nulls(column) & _failed(table)
-    return bool(table.zeros and not column.total and zero.any() and (zero | failed).all())
+    return bool("columns" in table.zeros and not column.total and zero.any() and (zero | failed).all())
 
 
 def _failed(table: Table) -> Flags:
@@ -65,9 +65,10 @@ def _without_rows(table: Table, named: frozenset[str | None]) -> tuple[Table, st
     """Return the table without rows of mappings that have no memory, and a sentence; all rows, if no other is left."""
     sizes = [column for column in table.columns if column.unit == "KiB" and column.name not in _SPANS]
     known = [column for column in sizes if not _nulls(column).all()]
-    if table.zeros != "rows" or not known:
+    if "rows" not in table.zeros or not known:
         return table, ""
     empty: Flags = np.logical_and.reduce([_zeros(column) for column in known])
+    empty[: table.counts] = False
     keys = [column.cells() for column in table.columns if column.name in ("mapping", "path")]
     for row in np.flatnonzero(empty).tolist() if named else ():
         texts = {str(cells[row]) for cells in keys}
@@ -79,12 +80,13 @@ def _without_rows(table: Table, named: frozenset[str | None]) -> tuple[Table, st
     count = len(gone) - is_rest + (table.more if is_rest else 0)
     names = [*dict.fromkeys(str(keys[0][row]) for row in gone[: len(gone) - is_rest].tolist())] if keys else []
     shown = replace(rows_of(table, np.flatnonzero(~empty)), more=0 if is_rest else table.more)
-    return shown, _sentence(count, "mapping" if keys else "row", names)
+    what = "with no memory resident" if any(column.name == "rss_kib" for column in known) else "of nothing on any host"
+    return shown, _sentence(count, "mapping" if keys else "row", what, names)
 
 
-def _sentence(count: int, noun: str, names: Sequence[str]) -> str:
+def _sentence(count: int, noun: str, what: str, names: Sequence[str]) -> str:
     listed = f": {', '.join(names[:MOST_NAMED])}{' …' if count > MOST_NAMED else ''}" if names else ""
-    return f"{count} {noun}{'' if count == 1 else 's'} with no memory resident{listed}"
+    return f"{count} {noun}{'' if count == 1 else 's'} {what}{listed}"
 
 
 def _zeros(column: Column) -> Flags:
