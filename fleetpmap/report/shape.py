@@ -95,7 +95,9 @@ def _chosen(table: Table, names: Sequence[str]) -> Table:
     if not names:
         return table
     columns = tuple(table.column(name) for name in dict.fromkeys(names))
-    return replace(table, columns=columns, last=table.last if table.last == names[-1] else None, share=None, zeros="")
+    return replace(
+        table, columns=columns, last=table.last if table.last == names[-1] else None, share=None, zeros=frozenset()
+    )
 
 
 def _named(table: Table, name: str, option: str) -> str:

@@ -193,3 +193,14 @@ def test_columns_of_compare_are_hosts():
     """A host without the service is an answer, and so is a median of zero."""
     names = _screen(compare(snapshot(host("a", process(1, "x", mapping("/m", Pss=0))), host("b"))))[0].split()
     assert names == ["mapping", "a", "b", "median", "spread", "outliers"]
+
+
+def test_mappings_of_nothing_in_compare():
+    """Below the hosts; the number of processes is no size, and a host without the mapping has no zero."""
+    vdso, page = mapping("[vdso]", start=1 << 20, Rss=4, Pss=0), mapping("/m", Pss=3)
+    one, other = (host(name, process(1, "x", page, vdso)) for name in "ab")
+    lines = _screen(compare(snapshot(one, other)))
+    assert [line.split()[0] for line in lines[1:3]] == ["processes", "/m"]
+    assert lines[-1] == "1 mapping of nothing on any host: [vdso]"
+    lines = _screen(compare(snapshot(one, host("b", process(1, "x", page)))))
+    assert lines[3].split()[:3] == ["[vdso]", "0K", "-"]

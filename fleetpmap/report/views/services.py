@@ -142,7 +142,7 @@ class Services:
                 Column("drift", "text", self._drift(count)),
             ),
             share=share_metric(self._snapshot),
-            zeros="columns",
+            zeros=frozenset({"columns"}),
             measure=(share_metric(self._snapshot), HUGETLB),
         )
 

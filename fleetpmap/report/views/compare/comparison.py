@@ -258,6 +258,7 @@ class _Comparison:
                 Column("spread_kib", "KiB", _or_none(matrix.spread.tolist())),
                 Column("outliers", "text", [*matrix.outliers]),
             ),
+            zeros=frozenset({"rows"}),
             is_ranked=True,
         )
         compared: list[int] = matrix.processes[self._slots].tolist()
