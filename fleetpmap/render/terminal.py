@@ -20,7 +20,7 @@ from fleetpmap.render.sentences import BOLD, DIM, Piece, finding_lines, safe, se
 from fleetpmap.render.shares import has_huge_pages, share_texts
 from fleetpmap.render.zeros import without_zeros
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.finding import told
+from fleetpmap.report.finding import columns_named, told
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import HUGE_PAGES, UPPER_BOUND, coverage_sentence, freed_sentence
 
@@ -126,12 +126,14 @@ class Screen:
         hidden = {*_unknown(table), *(["error"] if table.share is not None else [])}
         columns = [column for column in shown_columns(table) if column.name not in hidden]
         label = label_slot(columns) if table.has_totals else None
+        named = columns_named(told(self._whole.findings)[0]) if table.share is not None else frozenset()
+        named |= {table.share or ""} if named else frozenset()
         laid = []
         for slot, column in enumerate(columns):
             total = self._label if slot == label else self._total(column)
             cells = cell_texts(column, self._safe, human_sizes=self._human, counts=table.counts, void=_void(table))
             header = column.name.removesuffix("_kib")
-            numeric, keep = column.unit in NUMERIC, column.is_named
+            numeric, keep = column.unit in NUMERIC, column.is_named or column.name in named
             laid.append(LaidOutColumn.natural(column.name, header, cells, total, numeric=numeric, keep=keep))
             if column.name == table.share and (shares := share_texts(table)):
                 laid.append(LaidOutColumn.natural("share", shares[0], shares[1:], "", numeric=True))

@@ -42,7 +42,8 @@ def without_zeros(tables: Sequence[Table], findings: Sequence[Finding]) -> tuple
 
 def _size_columns(tables: Sequence[Table]) -> Iterator[str]:
     """Yield the names of columns that may step back, each once."""
-    columns = [(table, column) for table in tables if "columns" in table.zeros for column in table.columns]
+    shown = [table for table in tables if "columns" in table.zeros and len(table)]
+    columns = [(table, column) for table in shown for column in table.columns]
     names = (column.name for table, column in columns if column.unit in ("KiB", "count") and column.name != table.share)
     yield from (name for name in dict.fromkeys(names) if name != "processes")
 

@@ -49,6 +49,12 @@ def rows_named(findings: Iterable[Finding]) -> tuple[tuple[tuple[str, str], ...]
     return tuple(dict.fromkeys(tuple((name, text) for name, text in of if text) for of in named))
 
 
+def columns_named(findings: Iterable[Finding]) -> frozenset[str]:
+    """Return the columns with the figures that findings tell."""
+    of_limits = ("limit_share", "oom_kills")
+    return frozenset(name for one in findings for name in (of_limits if one.kind == "limit" else (one.metric,)) if name)
+
+
 def of_kind(kind: FindingKind, texts: Iterable[str]) -> tuple[Finding, ...]:
     """Make findings of sentences alone."""
     return tuple(Finding(kind, text) for text in texts)

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from rich.console import Console
 
+from charged import cgroup, of, with_memory
 from fleetpmap.render import table
 from fleetpmap.report import VIEWS, ViewOptions
 from fleetpmap.report.finding import rows_named, told
@@ -55,9 +56,9 @@ def _screen(fleet: Snapshot, view: str, width: int, **options) -> tuple[tuple, l
     console = Console(width=width, soft_wrap=True, color_system=None)
     with console.capture() as drawn:
         console.print(table(report))
-    text = drawn.get()
-    assert max(map(len, text.splitlines())) <= width
-    return told(report.findings)[0], text.partition("\n\n")[2].splitlines()
+    lines = drawn.get().partition("\n\n")[2].splitlines()
+    assert max(map(len, lines)) <= width
+    return told(report.findings)[0], lines
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -92,3 +93,15 @@ def test_a_finding_keeps_its_own_rows_and_no_others():
     rows = [line for line in lines if line.endswith(".db")]
     assert len(rows) == 20
     assert [line for line in rows if line.split()[-2:] == [finding.host, finding.mapping]]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_columns_of_a_limit_are_shown(width: int):
+    """Its share and the kills, beside the PSS: if they do not fit side by side, the table continues below itself."""
+    long = "user@1000/app-org.example.Shop.service"
+    one = host("web-01", of(long, process(7, "shop", mapping(Rss=9_000_000, Pss=9_000_000)), cgroup="/s", started=1e9))
+    charge = cgroup("/s", current=9_500_000, peak=9_900_000, limit=10_000_000, oom=1, oom_kills=1)
+    findings, lines = _screen(snapshot(with_memory(one, charge, total=64_000_000)), "services", width)
+    assert [finding.kind for finding in findings] == ["limit"]
+    headings = [line.split() for line in lines if line.startswith("service ")]
+    assert {"pss", "limit_share", "oom_kills"} <= {name for heading in headings for name in heading}
