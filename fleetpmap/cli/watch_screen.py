@@ -40,6 +40,7 @@ from fleetpmap.report.standing_out import with_findings
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.watch import (
     History,
+    Reserved,
     Round,
     Rounds,
     Showing,
@@ -199,8 +200,7 @@ class _Watched:
         self._showing = Showing(output.view, output.options.sort)
         self._drawn: tuple[object, list[str], Viewport] | None = None
         """The state that was drawn last, the lines of its findings, and those of the report."""
-        self._kept: tuple[object, int] = (None, 0)
-        """The most lines that findings took so far on a screen of this size, so that the table keeps its place."""
+        self._reserved = Reserved()
 
     def until_the_end(
         self, terminal: _Terminal, arrivals: queue.SimpleQueue[Arrival], paused: Event, stop: Event
@@ -274,15 +274,9 @@ class _Watched:
         return said, Viewport(drawn, height - len(said), len(tables))
 
     def _said(self, findings: tuple[Finding, ...], width: int, height: int) -> list[str]:
-        """Return the lines of the findings, a third of the height at most, and an empty line below them.
-
-        They are as many as in the rounds before, so that the table below stays where it is.
-        """
+        """Return the lines of the findings, a third of the height at most, and an empty line below them."""
         lines = _printed(FindingsBlock(findings, height // 3, ascii_only=is_c_locale()), width)
-        screen = (width, height, self._showing.view, self._showing.host)
-        most = max(len(lines), self._kept[1] if self._kept[0] == screen else 0)
-        self._kept = screen, most
-        return [*lines, *[""] * (most - len(lines) + bool(most))]
+        return self._reserved.filled(lines, (width, height, self._showing.view, self._showing.host))
 
     def _report(self, snapshot: Snapshot, findings: tuple[Finding, ...]) -> Report:
         """Return the view, sorted by the user's column if the view has it."""

@@ -15,11 +15,12 @@ from fleetpmap.watch.keys import Showing, keys_in, pressed
 from fleetpmap.watch.line import round_line
 from fleetpmap.watch.rounds import Round, Rounds
 from fleetpmap.watch.standing_out import News, StandingOut
-from fleetpmap.watch.viewport import Viewport
+from fleetpmap.watch.viewport import Reserved, Viewport
 
 __all__ = [
     "History",
     "News",
+    "Reserved",
     "Round",
     "Rounds",
     "Showing",

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from fleetpmap.render.sentences import FindingsBlock
 from fleetpmap.report.finding import Finding
-from fleetpmap.watch import News, StandingOut
+from fleetpmap.watch import News, Reserved, StandingOut
 from snapshots import host, mapping, process, snapshot
 
 MIB = 1024
@@ -130,3 +130,13 @@ def test_what_a_host_sent_is_made_safe():
     """A service can have any name."""
     assert _block(4, findings=(Finding("stale", "a\x1b[2J on é"),)) == [r"a\x1b[2J on é"]
     assert _block(4, findings=(Finding("stale", "a\x1b[2J on é"),), ascii_only=True) == [r"a\x1b[2J on \xe9"]
+
+
+def test_the_table_keeps_its_place_when_findings_are_over():
+    """The lines stay reserved, with an empty one below; another size, view or host begins anew."""
+    reserved = Reserved()
+    assert reserved.filled([], "a") == []
+    assert reserved.filled(["one", "two"], "a") == ["one", "two", ""]
+    assert reserved.filled(["one"], "a") == ["one", "", ""]
+    assert reserved.filled([], "a") == ["", "", ""]
+    assert reserved.filled([], "b") == []
