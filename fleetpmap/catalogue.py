@@ -407,8 +407,8 @@ class ViewOptions:
     """Rows to keep; the others become `(N more)`. None and 0: all, but for what a terminal shows of summary."""
     columns: tuple[str, ...] | None = None
     """Columns to show, in order."""
-    kept: tuple[tuple[str, str], ...] = ()
-    """summary: (column, text) of rows that a terminal shows, however small, since findings name them."""
+    kept: tuple[tuple[tuple[str, str], ...], ...] = ()
+    """summary: rows that a terminal shows, however small, since findings name them, each as (column, text)."""
 
 
 def listed(words: Sequence[str]) -> str:

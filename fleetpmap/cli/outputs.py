@@ -1,7 +1,7 @@
 """Destinations and shapes of the reports.   options ─► [outputs] ─► OutputPlan
 
-The main report goes to stdout or -o FILE, shaped by --columns, --sort, --top and --human. The files of --export are for
-programs: whole, in full precision. Every mistake in either is found here, before any host is asked.
+The main report goes to stdout or -o FILE, shaped by --columns, --sort, --top, --human and --kib. The files of --export
+are for programs: whole, in full precision. Every mistake in either is found here, before any host is asked.
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ def output_from(
     option = "--format" if options.format else f"-o {path}"
     _check_format(format_, report or view, option, on_terminal=path is None and sys.stdout.isatty())
     _check_pmap(view, show, shape, format_)
+    if shape.human and shape.kib:
+        raise UsageError("--human and --kib exclude each other", hint="leave one of them out")
     if shape.human and format_ not in _TEXT_FORMATS:
         raise UsageError(
             f"--human applies to table and plain only; {format_} holds whole KiB", hint="leave out --human"
@@ -117,7 +119,8 @@ def output_from(
     on_terminal = file is None and (format_ == "table" or sys.stdout.isatty())
     view_options = replace(_view_options(view, show, shape, on_terminal), services=every_process)
     _check_row_keys(view, format_, view_options)
-    return OutputPlan(view, format_, file, view_options, shape.human, options.csv_safe, exports)
+    human = shape.human or (format_ == "table" and not shape.kib)
+    return OutputPlan(view, format_, file, view_options, human, options.csv_safe, exports)
 
 
 def _without_json(options: OutputOptions) -> OutputOptions:

@@ -22,7 +22,7 @@ from itertools import chain
 from textwrap import wrap
 from threading import Event
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from fleetpmap.catalogue import WATCHED_VIEWS
 from fleetpmap.cli.deliver import exit_status
@@ -33,9 +33,24 @@ from fleetpmap.cli.pmap_options import is_c_locale
 from fleetpmap.errors import UsageError
 from fleetpmap.escape import escape
 from fleetpmap.render import table
+from fleetpmap.render.sentences import FindingsBlock
 from fleetpmap.report import VIEWS, Report
+from fleetpmap.report.finding import Finding, rows_named, told
+from fleetpmap.report.standing_out import with_findings
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.watch import History, Round, Rounds, Showing, Viewport, keys_in, pressed, round_line, with_growth
+from fleetpmap.watch import (
+    History,
+    Reserved,
+    Round,
+    Rounds,
+    Showing,
+    StandingOut,
+    Viewport,
+    keys_in,
+    pressed,
+    round_line,
+    with_growth,
+)
 from fleetpmap.watch.keys import HELP, is_begun
 
 _ENTER = "\x1b[?1049h\x1b[?25l"
@@ -47,8 +62,8 @@ _HANG_UP_S = 2.0
 _SILENCE_S = 0.05
 """Seconds in which the rest of a key's escape sequence has to arrive."""
 
-Arrival = Round | BaseException | None
-"""A round, an exception that ended the rounds early, or None after the last one."""
+Arrival = tuple[Round, tuple[Finding, ...]] | BaseException | None
+"""A round and its findings, an exception that ended the rounds early, or None after the last one."""
 
 
 def watch_screen(
@@ -69,8 +84,10 @@ def watch_screen(
     arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
     watched = _Watched(output, often, hosts, views)
     paused = Event()
+    standing_out = StandingOut(output.options.peers)
     with rounds, _terminal() as terminal:
-        asking = threading.Thread(target=_ask, args=(rounds, often, save, paused, arrivals, terminal.ring), daemon=True)
+        args = (rounds, often, save, paused, standing_out, arrivals, terminal.ring)
+        asking = threading.Thread(target=_ask, args=args, daemon=True)
         asking.start()
         try:
             watched.until_the_end(terminal, arrivals, paused, stop)
@@ -91,6 +108,7 @@ def _ask(
     often: WatchOptions,
     save: Callable[[Snapshot], None],
     paused: Event,
+    standing_out: StandingOut,
     arrivals: queue.SimpleQueue[Arrival],
     ring: Callable[[], None],
 ) -> None:
@@ -98,7 +116,7 @@ def _ask(
     try:
         for round_ in rounds.repeat(often.interval, often.count, paused):
             save(round_.snapshot)
-            arrivals.put(round_)
+            arrivals.put((round_, standing_out.in_round(round_.snapshot)))
             ring()
     except BaseException as error:  # raised again in the thread that draws
         last = error
@@ -173,14 +191,16 @@ class _Watched:
         """The line of the last round."""
         self._first: Snapshot | None = None
         self._rounds = 0
+        self._findings: tuple[Finding, ...] = ()
         self._history = History()
         self._output = output
         self._interval_s = often.interval
         self._hosts = hosts
         self._views = views
         self._showing = Showing(output.view, output.options.sort)
-        self._drawn: tuple[object, Viewport] | None = None
-        """The state that was drawn last, and its lines."""
+        self._drawn: tuple[object, list[str], Viewport] | None = None
+        """The state that was drawn last, the lines of its findings, and those of the report."""
+        self._reserved = Reserved()
 
     def until_the_end(
         self, terminal: _Terminal, arrivals: queue.SimpleQueue[Arrival], paused: Event, stop: Event
@@ -201,31 +221,36 @@ class _Watched:
                     raise event
                 if event is None:
                     return
-                self._add(event)
+                self._add(*event)
 
-    def _add(self, round_: Round) -> None:
-        self.last = round_
+    def _add(self, round_: Round, findings: tuple[Finding, ...]) -> None:
+        self.last, self._findings = round_, findings
         self._first = self._first or round_.snapshot
         self._rounds += 1
         self._history.add(round_.snapshot)
-        self.line = round_line(round_.snapshot, self._first)
+        self.line = round_line(round_.snapshot, self._first, human_sizes=self._output.human)
 
     def _lines(self) -> list[str]:
-        """Return the lines of the screen: a head, the part of the report that fits, a foot."""
+        """Return the lines of the screen: a head, the findings, the part of the report that fits, a foot."""
         width, height = shutil.get_terminal_size()
         window = self._window()
         body = window.seen(self._showing.top)
         body += [""] * (window.height - len(body))
         foot = _foot(window.place(self._showing.top), width)
-        return [self.line[:width], self._doing()[:width], "", *body, foot][:height]
+        head = [_cut(self.line, "  ", width), _cut(self._doing(), ", ", width), "", *self._drawn_now()[0]]
+        return [*head, *body, foot][:height]
 
     def _window(self) -> Viewport:
-        """Return the drawn report with the height for it. Scrolling does not draw it again."""
+        """Return the drawn report with the height for it."""
+        return self._drawn_now()[1]
+
+    def _drawn_now(self) -> tuple[list[str], Viewport]:
+        """Return the lines of findings, and the report. Scrolling does not draw them again."""
         size = shutil.get_terminal_size()
         what = (self._rounds, size, replace(self._showing, top=0))
         if self._drawn is None or self._drawn[0] != what:
-            self._drawn = what, self._draw(size.columns, max(size.lines - 4, 0))
-        return self._drawn[1]
+            self._drawn = (what, *self._draw(size.columns, max(size.lines - 4, 0)))
+        return self._drawn[1:]
 
     def _doing(self) -> str:
         marks = [f"every {self._interval_s:g} s", f"round {self._rounds}", self._showing.view]
@@ -234,30 +259,49 @@ class _Watched:
         marks += ["PAUSED"] if self._showing.paused else []
         return ", ".join(marks)
 
-    def _draw(self, width: int, height: int) -> Viewport:
+    def _draw(self, width: int, height: int) -> tuple[list[str], Viewport]:
         if self._showing.helping:
-            return Viewport(_help(width), height)
+            return [], Viewport(_help(width), height)
         if self.last is None:
-            return Viewport(["asking …"], height)
+            return [], Viewport(["asking …"], height)
         host = self._showing.host
-        report = self._report(self.last.of(host))
+        findings = tuple(one for one in self._findings if host is None or one.host in (None, host))
+        report = with_findings(self._report(self.last.of(host), findings), lambda: findings)
         report = with_growth(report, self._history, self._hosts if host is None else (host,))
-        # rich would replace a width of 0 by 80.
-        console = Console(width=max(width, 1))
-        with console.capture() as drawn:
-            console.print(table(report, human=self._output.human, ascii_only=is_c_locale()))
+        said = self._said(report.findings, width, height)
+        drawn = _printed(table(report, human=self._output.human, ascii_only=is_c_locale(), findings=False), width)
         tables = [part for part in (report.brief or report).tables if len(part)]
-        return Viewport(drawn.get().splitlines(), height, len(tables))
+        return said, Viewport(drawn, height - len(said), len(tables))
 
-    def _report(self, snapshot: Snapshot) -> Report:
+    def _said(self, findings: tuple[Finding, ...], width: int, height: int) -> list[str]:
+        """Return the lines of the findings, a third of the height at most, and an empty line below them."""
+        lines = _printed(FindingsBlock(findings, height // 3, ascii_only=is_c_locale()), width)
+        return self._reserved.filled(lines, (width, height, self._showing.view, self._showing.host))
+
+    def _report(self, snapshot: Snapshot, findings: tuple[Finding, ...]) -> Report:
         """Return the view, sorted by the user's column if the view has it."""
-        showing, options = self._showing, self._output.options
+        showing, options = self._showing, replace(self._output.options, kept=rows_named(told(findings)[0]))
         if showing.view != self._output.view:  # --columns was for the view of the command line
             options = replace(options, columns=None)
         try:
             return VIEWS[showing.view](snapshot, replace(options, sort=showing.sort))
         except UsageError:
             return VIEWS[showing.view](snapshot, replace(options, sort=None, columns=None))
+
+
+def _printed(what: RenderableType, width: int) -> list[str]:
+    console = Console(width=max(width, 1))  # rich would replace a width of 0 by 80
+    with console.capture() as drawn:
+        console.print(what)
+    return drawn.get().splitlines()
+
+
+def _cut(line: str, between: str, width: int) -> str:
+    """Return as many parts of a line as have room: no number is cut."""
+    parts = line.split(between)
+    while len(parts) > 1 and len(between.join(parts)) > width:
+        parts.pop()
+    return between.join(parts)[:width]
 
 
 def _foot(place: str, width: int) -> str:

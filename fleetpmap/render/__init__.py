@@ -4,6 +4,7 @@ plain_text      aligned text, nothing cut, one awk field per cell
 terminal        the same tables as wide as the terminal, with colour
 cells           the cells of a column as texts, null, yes and no included
 column_layout   columns to lines of a given width      shares    each row's share of the total
+sentences       findings and notes as lines            zeros     columns and rows that step back
 
 Only `table` and `console` import rich, when they are called.
 """
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
 __all__ = ["console", "plain", "table"]
 
 
-def table(report: Report, *, human: bool = False, ascii_only: bool = False) -> RenderableType:
+def table(report: Report, *, human: bool = True, ascii_only: bool = False, findings: bool = True) -> RenderableType:
     """Return the report as a rich renderable: its tables, the coverage, and the notes on the totals.
 
     Print it on `console`, or any rich console with `soft_wrap`: the lines already have the right width. `human`: sizes
-    as 1.2G. `ascii_only`: no character outside ASCII is printed.
+    as 1.2G; False: in KiB. `ascii_only`: no character outside ASCII is printed. `findings`: False for a screen
+    that shows them elsewhere.
     """
     from fleetpmap.render.terminal import Screen  # rich takes 40 ms to import, and only a terminal needs it
 
-    return Screen(report, human=human, ascii_only=ascii_only)
+    return Screen(report, human=human, ascii_only=ascii_only, findings=findings)
 
 
 def console(color: Literal["auto", "always", "never"] = "auto") -> Console:

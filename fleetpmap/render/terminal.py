@@ -6,25 +6,24 @@ rich adds the colour and gives the width of the terminal.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from textwrap import wrap
+from dataclasses import replace
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from fleetpmap.escape import escape_cell, in_ascii
+from fleetpmap.escape import in_ascii
 from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
 from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_end, text_width
+from fleetpmap.render.sentences import BOLD, DIM, Piece, finding_lines, safe, sentence, whole_line, wrapped
 from fleetpmap.render.shares import has_huge_pages, share_texts
+from fleetpmap.render.zeros import without_zeros
 from fleetpmap.report.failures import FoldedFailure, folded
-from fleetpmap.report.finding import told
+from fleetpmap.report.finding import columns_named, told
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import HUGE_PAGES, UPPER_BOUND, coverage_sentence, freed_sentence
 
-_BOLD = Style(bold=True)
-_DIM = Style(dim=True)
 _GOOD = Style(color="green")
 _WARN = Style(color="yellow")
 _FAILED = Style(color="red", bold=True)
@@ -33,33 +32,33 @@ _STATUS_STYLES = {
     **dict.fromkeys(("ok", "read"), _GOOD),
     **dict.fromkeys(("partial", "denied", "skipped", "cut", "unsupported"), _WARN),
     **dict.fromkeys(("grown", "shrunk", "new", "restarted", "same"), Style()),
-    **dict.fromkeys(("no-match", "not-asked", "gone", "reused", "kernel", "zombie", "empty", ""), _DIM),
+    **dict.fromkeys(("no-match", "not-asked", "gone", "reused", "kernel", "zombie", "empty", ""), DIM),
 }
 """Styles of statuses; any other status is a host's failure."""
 _ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts", "services": "--view services"}
 """For each table of a summary, the option that shows all of its rows."""
 _ASCII = str.maketrans("─…█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~#######.__--==+")
 """ASCII signs of the same width, for lines and bars; all other signs are translated by `in_ascii`."""
-_COMMAND = re.compile("`[^`]*`")
-_NO_BREAK = "\N{NO-BREAK SPACE}"
-"""Keeps a command together while a sentence is wrapped. A host's text has none: there it was escaped as unprintable."""
-
-Piece = tuple[str, Style | None]
 
 
 class Screen:
     """A rich renderable: the brief form of the report, its tables and sentences."""
 
-    def __init__(self, report: Report, *, human: bool = False, ascii_only: bool = False) -> None:
+    def __init__(self, report: Report, *, human: bool = True, ascii_only: bool = False, findings: bool = True) -> None:
         self._whole = report
         self._report = report.brief or report
         self._human = human
+        self._zeros: list[str] = []
+        """The sentences on what has nothing but zeros."""
         self._ascii = ascii_only
+        self._tells = findings
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         self._ascii = self._ascii or options.ascii_only
         if self._report.narrow and not self._has_room(options.max_width):
             self._report = self._report.narrow
+        tables, self._zeros = without_zeros(self._report.in_order, self._whole.findings)
+        self._report = replace(self._report, tables=tables)
         for text, style in self._pieces(options.max_width):
             yield Segment(text.translate(_ASCII) if self._ascii else text, style)
 
@@ -73,33 +72,33 @@ class Screen:
         if report.text is not None:
             yield (report.text.encode("ascii", "replace").decode() if self._ascii else report.text), None
             return
-        yield from self._findings(width)
+        if self._tells:
+            yield from self._findings(width)
         left_out: dict[str, None] = {}
         unknown: dict[str, None] = {}
-        for table in report.in_order:
+        for table in report.tables:
             if len(table):
                 unknown.update(dict.fromkeys(_unknown(table)))
                 yield from self._table(table, width, left_out)
                 yield "\n", None
         yield from self._coverage(width)
         for note in report.notes:
-            yield from _sentence(self._safe(note), width, _WARN)
-        for sentence in self._legend(list(left_out), list(unknown)):
-            yield from _sentence(self._shown(sentence), width, _DIM)
+            yield from sentence(self._safe(note), width, _WARN)
+        for text in self._legend(list(left_out), list(unknown)):
+            yield from sentence(self._shown(text), width, DIM)
 
     def _findings(self, width: int) -> Iterator[Piece]:
         findings, others = told(self._whole.findings)
         for finding in findings:
-            yield from _sentence(self._safe(finding.text), width, _BOLD, indent="  ")
-            if finding.next:
-                yield from _line(f"  {self._safe(finding.next)}", _DIM)
+            for text, style in finding_lines(finding, width, self._ascii):
+                yield from whole_line(text, style)
         if others:
-            yield from _sentence(self._shown(others), width, _DIM)
+            yield from sentence(self._shown(others), width, DIM)
         if findings:
             yield "\n", None
 
     def _safe(self, text: str) -> str:
-        return self._shown(escape_cell(text))
+        return safe(text, self._ascii)
 
     def _shown(self, text: str) -> str:
         return in_ascii(text) if self._ascii else text
@@ -110,12 +109,12 @@ class Screen:
         for slot, columns in enumerate(bands):
             if slot:
                 yield "\n", None
-            yield from _line(_joined(columns, [column.header for column in columns]), _BOLD)
+            yield from whole_line(_joined(columns, [column.header for column in columns]), BOLD)
             yield from _rows(columns, self._errors(table), table.more > 0, width)
             if table.has_totals:
                 line = _joined(columns, [column.total for column in columns])
-                yield from _line("─" * max(text_width(line), 1), _DIM)
-                yield from _line(line, _BOLD)
+                yield from whole_line("─" * max(text_width(line), 1), DIM)
+                yield from whole_line(line, BOLD)
 
     def _errors(self, table: Table) -> list[str]:
         """Return the texts in place of a failed host's numbers; empty if the user chose the columns."""
@@ -127,12 +126,14 @@ class Screen:
         hidden = {*_unknown(table), *(["error"] if table.share is not None else [])}
         columns = [column for column in shown_columns(table) if column.name not in hidden]
         label = label_slot(columns) if table.has_totals else None
+        named = columns_named(told(self._whole.findings)[0]) if table.share is not None else frozenset()
+        named |= {table.share or ""} if named else frozenset()
         laid = []
         for slot, column in enumerate(columns):
             total = self._label if slot == label else self._total(column)
             cells = cell_texts(column, self._safe, human_sizes=self._human, counts=table.counts, void=_void(table))
             header = column.name.removesuffix("_kib")
-            numeric, keep = column.unit in NUMERIC, column.is_named
+            numeric, keep = column.unit in NUMERIC, column.is_named or column.name in named
             laid.append(LaidOutColumn.natural(column.name, header, cells, total, numeric=numeric, keep=keep))
             if column.name == table.share and (shares := share_texts(table)):
                 laid.append(LaidOutColumn.natural("share", shares[0], shares[1:], "", numeric=True))
@@ -144,14 +145,14 @@ class Screen:
 
     def _total(self, column: Column) -> str:
         text = total_text(column, human_sizes=self._human)
-        return self._shown(f"≤{text}") if column.at_most else text
+        return f"{'up to ' if self._ascii else '≤'}{text}" if column.at_most else text
 
     def _coverage(self, width: int) -> Iterator[Piece]:
         coverage = self._report.coverage
-        sentence = coverage_sentence(coverage, listed_only=self._report.listed_only)
+        text = coverage_sentence(coverage, listed_only=self._report.listed_only)
         asked = coverage.asked > coverage.hosts["not-asked"]
-        style = _GOOD if coverage.complete else _WARN + _BOLD if asked else _DIM
-        yield from _sentence(sentence, width, style)
+        style = _GOOD if coverage.complete else _WARN + BOLD if asked else DIM
+        yield from sentence(text, width, style)
         for failure in folded(coverage.failures):
             yield from self._failure(failure, width)
 
@@ -159,13 +160,13 @@ class Screen:
         hosts, message = self._safe(failure.hosts), self._safe(failure.message)
         if text_width(hosts) > width // 2:
             hosts = hosts.replace(",", ", ")  # so that it can wrap
-        first, *others = _wrapped(f"{hosts}: {message}", width, indent="  ")
+        first, *others = wrapped(f"{hosts}: {message}", width, indent="  ")
         end_of_hosts = len(hosts) + 1 if first.startswith(f"{hosts}:") else 0
         yield first[:end_of_hosts], _FAILED
-        yield from _line(first[end_of_hosts:])
+        yield from whole_line(first[end_of_hosts:])
         for line in others:
-            yield from _line(line)
-        yield from _sentence(f"  {self._safe(failure.advice)}", width, _DIM, indent="    ")
+            yield from whole_line(line)
+        yield from sentence(f"  {self._safe(failure.advice)}", width, DIM, indent="    ")
 
     def _legend(self, left_out: Sequence[str], unknown: Sequence[str]) -> Iterator[str]:
         report = self._report
@@ -178,6 +179,7 @@ class Screen:
         known = {table.name for table in self._whole.tables if table.more}
         if cut := [_ALL_ROWS[table.name] for table in report.tables if table.more and table.name not in known]:
             yield f"(N more): all of them with {' and '.join(cut)}"
+        yield from map(escape, self._zeros)
         if unknown:
             names = ", ".join(name.removesuffix("_kib") for name in unknown)
             yield f"not known of any row, so not shown: {names}"
@@ -192,7 +194,7 @@ def _rows(columns: Sequence[LaidOutColumn], errors: Sequence[str], more: bool, w
     coloured = [slot for slot, column in enumerate(columns) if column.name in ("status", "share")]
     for row, (texts, error) in enumerate(zip(padded, errors, strict=True)):
         if more and row == len(errors) - 1:
-            yield from _line(GAP.join(texts), _DIM)
+            yield from whole_line(GAP.join(texts), DIM)
         elif error:
             line = GAP.join(texts[:heads]) + GAP
             line += fold_end(error, width - text_width(line))
@@ -211,7 +213,7 @@ def _coloured(
         yield line[done:before], None
         yield line[before:after], _BAR if columns[slot].name == "share" else _status_style(columns[slot].cells[row])
         done = after
-    yield from _line(line[done:])
+    yield from whole_line(line[done:])
 
 
 def _status_style(status: str) -> Style:
@@ -239,20 +241,3 @@ def _void(table: Table) -> str | None:
 
 def _joined(columns: Sequence[LaidOutColumn], texts: Sequence[str]) -> str:
     return GAP.join(column.padded([text])[0] for column, text in zip(columns, texts, strict=True))
-
-
-def _sentence(text: str, width: int, style: Style, indent: str = "") -> Iterator[Piece]:
-    for line in _wrapped(text, width, indent):
-        yield from _line(line, style)
-
-
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
-    """Wrap a sentence into lines. A command in backticks stays on one line, so that it can be copied."""
-    whole = _COMMAND.sub(lambda match: match[0].replace(" ", _NO_BREAK), text)
-    lines = wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return [line.replace(_NO_BREAK, " ") for line in lines]
-
-
-def _line(text: str, style: Style | None = None) -> Iterator[Piece]:
-    yield text.rstrip(), style
-    yield "\n", None

@@ -59,10 +59,16 @@ def told(findings: tuple[Finding, ...]) -> tuple[tuple[Finding, ...], str]:
     return findings[:MOST_TOLD], f"{left} more {noun}: `--format json` has all of them"
 
 
-def rows_named(findings: Iterable[Finding]) -> tuple[tuple[str, str], ...]:
-    """Return (column, text) of the rows that findings name: hosts, services and mappings."""
-    named = ((name, getattr(one, name)) for one in findings for name in ("host", "service", "mapping"))
-    return tuple(dict.fromkeys((name, text) for name, text in named if text))
+def rows_named(findings: Iterable[Finding]) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Return for each finding (column, text) of the rows that it names: by host, service and mapping."""
+    named = ([(name, getattr(one, name)) for name in ("host", "service", "mapping")] for one in findings)
+    return tuple(dict.fromkeys(tuple((name, text) for name, text in of if text) for of in named))
+
+
+def columns_named(findings: Iterable[Finding]) -> frozenset[str]:
+    """Return the columns with the figures that findings tell."""
+    of_limits = ("limit_share", "oom_kills")
+    return frozenset(name for one in findings for name in (of_limits if one.kind == "limit" else (one.metric,)) if name)
 
 
 def of_kind(kind: FindingKind, texts: Iterable[str]) -> tuple[Finding, ...]:

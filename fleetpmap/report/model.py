@@ -101,6 +101,8 @@ class Table:
     """Number of rows, from the first, with counts in the columns of sizes (compare: the row `processes`)."""
     leads: bool = False
     """True: where several tables are shown, this one comes first."""
+    zeros: frozenset[Literal["columns", "rows"]] = frozenset()
+    """What a terminal leaves out where it is nothing but zeros: columns of sizes and counts, rows of mappings."""
     is_ranked: bool = False
     """True if --top keeps the first rows, in the order of the view, and not the largest."""
 

@@ -33,7 +33,7 @@ from fleetpmap.units import KIB, human
 
 MOST_NAMED = 5
 """Pids of one host, and hosts, that a sentence names; the rest is counted."""
-UPPER_BOUND = "≤ at most: what processes share is counted once for each of them"
+UPPER_BOUND = "≤: at most; a page that processes share is counted once for each of them"
 """The legend of the sign before a total that is an upper bound."""
 HUGE_PAGES = "hugetlb: huge pages, which no other column counts; each row's share is of the {0} alone"
 """The legend of a table with huge pages; {0} is the size that the shares are of."""

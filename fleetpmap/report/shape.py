@@ -46,8 +46,8 @@ class Shape:
     """Number of rows kept: the first by `sort`, or the largest. None and 0: all."""
     columns: tuple[str, ...] | None = None
     """The columns, in order. None: all."""
-    kept: tuple[tuple[str, str], ...] = ()
-    """(column, text) of rows that `top` keeps in any case."""
+    kept: tuple[tuple[tuple[str, str], ...], ...] = ()
+    """Rows that `top` keeps in any case, each as (column, text); columns that the table does not have do not count."""
 
     @classmethod
     def of(cls, options: ViewOptions) -> Shape:
@@ -95,7 +95,9 @@ def _chosen(table: Table, names: Sequence[str]) -> Table:
     if not names:
         return table
     columns = tuple(table.column(name) for name in dict.fromkeys(names))
-    return replace(table, columns=columns, last=table.last if table.last == names[-1] else None, share=None)
+    return replace(
+        table, columns=columns, last=table.last if table.last == names[-1] else None, share=None, zeros=frozenset()
+    )
 
 
 def _named(table: Table, name: str, option: str) -> str:
@@ -129,14 +131,22 @@ def _with_kept(table: Table, order: Rows, shape: Shape) -> tuple[Rows, int]:
     """Return the rows with those to keep among the first ones, and the number of these."""
     top = shape.top or len(table)
     is_kept = np.zeros(len(table), dtype=np.bool_)
-    for name in {name for name, _ in shape.kept} & {column.name for column in table.columns}:
-        texts = {text for column, text in shape.kept if column == name}
-        cells = table.column(name).cells()
-        # A finding names a mapping by the name under which hosts were judged.
-        is_kept |= [isinstance(cell, str) and bool({cell, alike(cell)} & texts) for cell in cells]
+    names = {column.name for column in table.columns}
+    for row in shape.kept:
+        known = [(name, text) for name, text in row if name in names]
+        if known and ("mapping" in dict(known) or "mapping" not in names):  # a host is not each of its mappings
+            is_kept |= np.logical_and.reduce([_is_named(table.column(name), text) for name, text in known])
     kept = is_kept[order]
     first = kept | (np.cumsum(~kept) <= max(top - int(kept.sum()), 0))
     return np.concatenate([order[first], order[~first]]), int(first.sum())
+
+
+def _is_named(column: Column, text: str) -> NDArray[np.bool_]:
+    """Return for each row if its cell is this text; a mapping also by its path, or by what hosts share of its name."""
+    texts = {text, text.rpartition("/")[2]} if column.name == "mapping" else {text}
+    cells = column.cells()
+    is_named = {cell: isinstance(cell, str) and not texts.isdisjoint((cell, alike(cell))) for cell in {*cells}}
+    return np.array([is_named[cell] for cell in cells], dtype=np.bool_)
 
 
 def _measured(table: Table) -> IntArray:

@@ -5,18 +5,28 @@ from __future__ import annotations
 from fleetpmap.report.grouping import share_metric
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import total
+from fleetpmap.units import human
 
 
-def round_line(snapshot: Snapshot, first: Snapshot) -> str:
-    """Format a round: time, hosts that answered of those asked, processes read, their PSS, and its growth."""
+def round_line(snapshot: Snapshot, first: Snapshot, *, human_sizes: bool = False) -> str:
+    """Format a round: time, hosts that answered of those asked, processes read, their PSS, and its growth.
+
+    `human_sizes`: sizes as 1.2G, for a screen; else in kB.
+    """
     coverage = snapshot.coverage
     now, before = _size(snapshot), _size(first)
-    change = "?" if now is None or before is None else f"{now - before:+d}"
+    change = None if now is None or before is None else now - before
+    sign = "" if change is None or change < 0 else "+"
     return (
         f"{snapshot.run.started:%Y-%m-%dT%H:%M:%S%z}  hosts {coverage.answered}/{coverage.asked}"
         f"  processes {coverage.processes['read']}  {share_metric(snapshot).removesuffix('_kib')} "
-        f"{'?' if now is None else now} kB  since start {change} kB"
+        f"{_shown(now, human_sizes)}  since start {sign}{_shown(change, human_sizes)}"
     )
+
+
+def _shown(kib: int | None, human_sizes: bool) -> str:
+    unit = "" if human_sizes else " kB"
+    return f"?{unit}" if kib is None else human(kib) if human_sizes else f"{kib} kB"
 
 
 def _size(snapshot: Snapshot) -> int | None:

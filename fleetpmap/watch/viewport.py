@@ -51,3 +51,17 @@ class Viewport:
         ended = [number for number, line in enumerate(above) if not line]
         begin = ended[-1] + 1 if ended else 0
         return self.lines[begin] if len(ended) < self.tables and begin < top and self.height > 2 else None
+
+
+class Reserved:
+    """The lines above a report: as many as they were at most so far, so that the report below keeps its place."""
+
+    def __init__(self) -> None:
+        self._screen: object = None
+        self._most = 0
+
+    def filled(self, lines: Sequence[str], screen: object) -> list[str]:
+        """Return the lines, filled with empty ones, and one more below them; another `screen` begins anew."""
+        self._most = max(len(lines), self._most if screen == self._screen else 0)
+        self._screen = screen
+        return [*lines, *[""] * (self._most - len(lines) + bool(self._most))]

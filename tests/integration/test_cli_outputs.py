@@ -166,6 +166,39 @@ def test_human_is_for_eyes(format_: Format):
     )
 
 
+@pytest.mark.parametrize(
+    ("format_", "shape", "human"),
+    [
+        (Format.table, ShapeOptions(), True),
+        (Format.table, ShapeOptions(human=True), True),
+        (Format.table, ShapeOptions(kib=True), False),
+        (Format.plain, ShapeOptions(), False),
+        (Format.plain, ShapeOptions(human=True), True),
+        (Format.plain, ShapeOptions(kib=True), False),
+        (Format.csv, ShapeOptions(), False),
+        (Format.csv, ShapeOptions(kib=True), False),
+        (Format.json, ShapeOptions(), False),
+    ],
+)
+def test_the_unit_of_sizes(format_: Format, shape: ShapeOptions, human: bool):
+    """A table is for eyes and all else for programs, unless an option says otherwise."""
+    assert output_from(ShowOptions(), shape, OutputOptions(format=format_)).human is human
+
+
+def test_human_and_kib_exclude_each_other():
+    """One sentence, before any host is asked, in each command that has both."""
+    for words in (
+        ("run", "-H", "local", "--all"),
+        ("diff", "a", "b"),
+        ("history", "x"),
+        ("watch", "--all"),
+        ("fields",),
+    ):
+        done = fleetpmap(*words, "--human", "--kib")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "--human and --kib exclude each other" in done.stderr
+
+
 def test_human_goes_with_an_export():
     """The files of --export are in full precision all the same."""
     output = output_from(ShowOptions(export=["a.csv"]), ShapeOptions(human=True), OutputOptions(format=Format.plain))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 import sys
@@ -11,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from fleetpmap.inventory import load
-from snippets import blocks, check_consoles, consoles, dead_links, demo_directory
+from snippets import blocks, check_consoles, consoles, dead_links, demo_directory, in_terminal
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+SVG = ROOT / "docs" / "images" / "run.svg"
+CELL = 12.2
+"""Width of a terminal cell in a picture of rich, at its font of 20 pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +30,23 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_every_console_shows_what_the_program_prints(fleet: Path):
     """Each command is typed in a terminal; the lines under it are its output."""
-    assert len(consoles(README)) == 5
+    assert len(consoles(README)) == 4
     check_consoles(README, lambda console: fleet)
+
+
+def test_the_picture_shows_what_the_program_prints(fleet: Path):
+    """The text in it, line by line; `docs/pictures.py --run` draws it anew. It begins with what stands out."""
+    drawn: dict[float, str] = {}
+    for x, y, text in re.findall(
+        r'<text class="run-r\d+" x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>', SVG.read_text()
+    ):
+        line = drawn.get(float(y), "").ljust(round(float(x) / CELL))
+        drawn[float(y)] = line + html.unescape(text).replace("\xa0", " ")
+    lines = [drawn[y].rstrip() for y in sorted(drawn)]
+    command = lines[0].removeprefix("$ ")
+    assert [line for line in lines[1:] if line] == [line for line in in_terminal(command, fleet).splitlines() if line]
+    assert "(pid " in lines[1]
+    assert "https" not in re.sub('xmlns="[^"]*"|<!--.*?-->', "", SVG.read_text())
 
 
 def test_the_two_commands_are_targets():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,8 +30,8 @@ def inventory(tmp_path):
 
 @pytest.fixture
 def fifty(tmp_path):
-    """web-01 to web-50, each with the processes of one of the three."""
-    return _written(tmp_path, {f"web-{number:02}": f"web-0{number % 3 + 1}" for number in range(1, 51)})
+    """web-01 to web-50, each with the processes of web-01: nothing of them stands out."""
+    return _written(tmp_path, {f"web-{number:02}": "web-01" for number in range(1, 51)})
 
 
 def _written(directory: Path, recorded: dict[str, str]) -> Path:
@@ -41,7 +42,9 @@ def _written(directory: Path, recorded: dict[str, str]) -> Path:
 
 
 def _watch(inventory: Path, *words: str) -> list[str]:
-    return [sys.executable, "-m", "fleetpmap", "watch", "-i", str(inventory), "--match", "gunicorn|python", *words]
+    # Not by -i: the next command of a finding names it, and the folder has another name in each run.
+    program = ("env", f"FLEETPMAP_INVENTORY={inventory}", sys.executable, "-m", "fleetpmap")
+    return [*program, "watch", "--match", "gunicorn|python", *words]
 
 
 def test_a_line_for_each_round_where_there_is_no_terminal(inventory: Path):
@@ -85,15 +88,62 @@ def test_the_screen_and_its_keys(inventory: Path, tmp_path):
     assert text == expected("watch-screens.txt", text)
 
 
+GROWS = """
+import time
+held = []
+while True:
+    held.append(bytearray(b"x" * (3 << 20)))
+    time.sleep(0.2)
+"""
+
+
+@pytest.fixture
+def growing():
+    """Return the pid of a process that grows by 15 MiB a second."""
+    with subprocess.Popen([sys.executable, "-c", GROWS]) as child:
+        yield child.pid
+        child.kill()
+
+
+def _of(pid: int, *words: str) -> list[str]:
+    return ["watch", "-H", "local", "--pid", str(pid), *words]
+
+
+def test_growth_stands_above_the_table(growing: int, tmp_path):
+    """From the second round on, with the process and the next command; the table below keeps its place."""
+    words = (sys.executable, "-m", "fleetpmap", *_of(growing, "--interval", "0.5"))
+    with Tmux(words, tmp_path, columns=100, rows=30) as terminal:
+        lines = terminal.wait_for("grew by", "trend").splitlines()
+    assert re.match(rf"python\S* on local \(pid {growing}\): \S+ (grew by|is new, with) ", lines[3])
+    assert any(line.startswith(f"  fleetpmap run --pid {growing} --view mappings") for line in lines[4:7])
+    assert re.search(r"since start \+\d+\.\dM$", lines[0])
+
+
+def test_growth_is_told_once_in_a_pipe(growing: int):
+    """On stderr, again when it has doubled; stdout has a line a round, and --quiet says nothing."""
+    done = fleetpmap(*_of(growing, "--interval", "0.4", "--count", "4"))
+    said = [line for line in done.stderr.splitlines() if f"(pid {growing})" in line]
+    assert len(done.stdout.splitlines()) == 4
+    assert 1 <= len(said) <= 6
+    assert "grew by" in said[0] or "is new" in said[0]
+    assert fleetpmap(*_of(growing, "--interval", "0.4", "--count", "2", "--quiet")).stderr == ""
+
+
+def test_sizes_on_the_screen_in_kib(inventory: Path, tmp_path):
+    """--kib: digits, in the line of the round too."""
+    with Tmux(_watch(inventory, "--interval", "600", "--kib"), tmp_path) as terminal:
+        assert "pss 67376 kB  since start +0 kB" in terminal.wait_for("29660")
+
+
 def test_another_size(inventory: Path, tmp_path):
     """The screen is drawn anew as soon as the terminal has another size."""
     with Tmux(_watch(inventory, "--interval", "600", "--view", "hosts"), tmp_path) as terminal:
         terminal.wait_for("3 of 3 hosts")
         terminal.resize(60, 12)
-        text = terminal.wait_for("lines 1-8 of ", "q quit")
+        text = terminal.wait_for("lines 1-5 of ", "q quit")
         assert text == expected("watch-small.txt", text)
         terminal.resize(100, 30)
-        assert "lines 1-" not in terminal.wait_for("widen the terminal")
+        assert "lines 1-" not in terminal.wait_for("no room for")
 
 
 def test_a_report_that_is_longer_than_the_screen(fifty: Path, tmp_path):

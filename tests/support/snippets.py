@@ -93,10 +93,11 @@ def _replayed(console: str, directory: Path) -> str:
     return "".join(f"$ {command}\n{in_terminal(command, directory)}" for command in commands)
 
 
-def in_terminal(command: str, directory: Path) -> str:
-    """What a terminal of WIDTH columns shows when `command` is typed; without colour."""
+def in_terminal(command: str, directory: Path, *, colours: bool = False) -> str:
+    """What a terminal of WIDTH columns shows when `command` is typed; without colour, unless asked for."""
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
-    environment = {"PATH": path, "HOME": str(directory), "TERM": "xterm", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
+    environment = {"PATH": path, "HOME": str(directory), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+    environment |= {} if colours else {"NO_COLOR": "1"}
     # ssh looks for its files in the home of passwd, not in ours: what they say of all hosts must not show.
     only_ours = (
         "fleetpmap() { case $1 in show | diff | fields) ;; *) set -- "
@@ -104,4 +105,5 @@ def in_terminal(command: str, directory: Path) -> str:
     )
     with Terminal(["sh", "-c", only_ours + command], environment, columns=WIDTH, cwd=directory) as terminal:
         terminal.status()
-        return _COLOURS.sub("", _PROGRESS.sub("", terminal.shown))
+        shown = _PROGRESS.sub("", terminal.shown)
+        return shown if colours else _COLOURS.sub("", shown)

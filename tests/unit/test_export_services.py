@@ -105,7 +105,7 @@ def test_terminal_keeps_what_matters(width):
     head, row = lines[:2]
     assert {"service", "pss", "limit_share"} <= {*head.split()}
     assert row.startswith(long)
-    assert " 9000000 " in f"{row} "
+    assert " 8.6G " in f"{row} "
     assert "95.0%" in row
     assert max(map(len, lines)) <= width
 

@@ -49,23 +49,23 @@ def test_no_line_is_longer_than_the_terminal(width):
 
 
 def test_columns_left_out_are_named():
-    """A sentence names the columns left out; those without a number above zero go first."""
-    text = _shown(merged(_one(mapping("/m", **sizes(4, 3, 2, 0, 0, 0, 0, 0, 0, 0)))), 72)
-    assert "no room for dirty, swap_pss, hugetlb: widen the terminal" in text
+    """A sentence names the columns left out, the least important first."""
+    text = _shown(merged(_one(mapping("/m", **sizes(9, 8, 7, 6, 5, 4, 3, 2, 1, 1)))), 72)
+    assert "no room for mappings, swap_pss, paths: widen the terminal" in text
 
 
 def test_columns_of_which_nothing_is_known_are_named():
     """They have no room at any width; --columns shows them all the same."""
     fleet = snapshot(host("a", unreadable(7, "db", 500), unreadable(8, "db", 300)))
     text = _shown(hosts(fleet), 200)
-    assert text.startswith("host      status   processes  absent   rss  swap\n")
+    assert text.startswith("host      status   processes  absent   rss\n")
     (sentence,) = [line for line in text.splitlines() if line.startswith("not known of any row, so not shown:")]
     assert sentence.endswith(
         ": mappings, size, pss, uss, dirty, swap_pss, hugetlb, mem_total, mem_available, ram_share"
     )
     assert "?" not in text
     assert _shown(hosts(fleet, Shape(columns=("host", "pss")))).startswith("host      pss\na           ?\n")
-    assert "mappings  size  rss" in _shown(hosts(snapshot(host("a", process(1, "x", status="denied")))))
+    assert "absent  size  rss" in _shown(hosts(snapshot(host("a", process(1, "x", status="denied")))))
 
 
 def test_long_path_folds_in_the_middle():
@@ -85,7 +85,7 @@ def test_upper_bound_is_marked_and_explained():
     fleet = snapshot(host("a", process(1, "x", mapping("/m", Rss=71)), process(2, "x", mapping("/m", Rss=82))))
     text = _shown(merged(fleet))
     assert "≤153" in text
-    assert "≤ at most: what processes share is counted once for each of them\n" in text
+    assert "≤: at most; a page that processes share is counted once for each of them\n" in text
 
 
 def test_sum_is_not_marked():
@@ -221,8 +221,9 @@ def test_terminal_that_is_not_utf8():
     assert lines[1].endswith(r"  /srv/\xe9")
     assert "~" in lines[2]
     assert set(lines[3]) == {"-"}
-    assert any("<=136" in line for line in lines)
-    assert "<= at most: what processes share" in "\n".join(lines)
+    assert any("  up to 136  " in line for line in lines)
+    assert "up to: at most; a page that processes share" in "\n".join(lines)
+    assert "<" not in "".join(lines)
 
 
 def test_text_on_a_terminal_that_is_not_utf8():

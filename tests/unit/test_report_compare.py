@@ -46,10 +46,10 @@ def _csv(report: Report, **how: bool) -> str:
     return file.getvalue().decode()
 
 
-def _screen(report: Report, width: int) -> str:
+def _screen(report: Report, width: int, *, human: bool = True) -> str:
     console = Console(width=width, soft_wrap=True, color_system=None)
     with console.capture() as drawn:
-        console.print(table(report))
+        console.print(table(report, human=human))
     return drawn.get()
 
 
@@ -272,7 +272,7 @@ def test_every_host_that_the_table_names_has_a_column(width: int, outliers: int)
     for n in range(12):
         more = [_kib(f"/srv/{n}.bin", 9_123_456)] if n >= 12 - outliers else []
         fleet.append(host(f"production-web-{n:02}", _app(_kib("[heap]", 5_123_456), *more)))
-    text = _screen(compare(snapshot(*fleet)), width)
+    text = _screen(compare(snapshot(*fleet)), width, human=False)
     lines = text.splitlines()
     heads = " ".join(line for line in lines if line.startswith("mapping")).split()
     assert {f"production-web-{n:02}" for n in range(12 - outliers, 12)} <= {*heads}

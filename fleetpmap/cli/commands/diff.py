@@ -54,7 +54,9 @@ def diff(
     from fleetpmap.report import diff as diff_report
     from fleetpmap.report.shape import AS_IT_IS
 
-    plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human), to, report="diff")
+    plan = output_from(
+        ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human, kib=shape.kib), to, report="diff"
+    )
     keys = merge_keys(what.by)
     shown = Shape(shape.sort, shape.top, None if shape.columns is None else column_list(shape.columns))
     rules = rules_from(gate.fail_if, "diff")

@@ -14,7 +14,9 @@ def fields(shape: ShapeOptions, to: OutputOptions) -> int:
     from fleetpmap.report import Shape
     from fleetpmap.report import fields as fields_report
 
-    plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human), to, report="fields")
+    plan = output_from(
+        ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human, kib=shape.kib), to, report="fields"
+    )
     columns = None if shape.columns is None else column_list(shape.columns)
     report = fields_report(command_line(), Shape(shape.sort, shape.top, columns))
     deliver(report, plan, to.color, quiet=False)

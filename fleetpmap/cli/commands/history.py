@@ -57,7 +57,9 @@ def history(
     from fleetpmap.cli.confined import reader
 
     began, started = time.monotonic(), datetime.now().astimezone()
-    plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human), to, report="history")
+    plan = output_from(
+        ShowOptions(view=View("hosts")), ShapeOptions(human=shape.human, kib=shape.kib), to, report="history"
+    )
     by, columns = merge_keys(what.by), None if shape.columns is None else column_list(shape.columns)
     rules = rules_from(gate.fail_if, "history")
     needs_polars(where.directory)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import TYPE_CHECKING
 
-from fleetpmap.catalogue import ROLLUP_VIEWS, WATCHED_VIEWS
+from fleetpmap.catalogue import ROLLUP_VIEWS, WATCHED_VIEWS, PeersBy
 from fleetpmap.cli.deliver import exit_status, print_stderr
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.interrupt import INTERRUPTED, interruptible
@@ -70,7 +70,7 @@ def watch(
             views = ROLLUP_VIEWS if how.rollup else WATCHED_VIEWS
             return watch_screen(rounds, plan, often, save, stop, hosts=names, views=views)
         with rounds:
-            return _watch_lines(rounds, often, save, stop, quiet=how.quiet)
+            return _watch_lines(rounds, often, save, stop, plan.options.peers, quiet=how.quiet)
 
 
 def _has_screen() -> bool:
@@ -78,19 +78,28 @@ def _has_screen() -> bool:
 
 
 def _watch_lines(
-    rounds: Rounds, often: WatchOptions, save: Callable[[Snapshot], None], stop: Event, *, quiet: bool
+    rounds: Rounds,
+    often: WatchOptions,
+    save: Callable[[Snapshot], None],
+    stop: Event,
+    peers: PeersBy,
+    *,
+    quiet: bool,
 ) -> int:
-    """Print a line for each round; return the exit status of the last one."""
-    from fleetpmap.watch import round_line
+    """Print a line for each round, and on stderr what is new in it; return the exit status of the last one."""
+    from fleetpmap.watch import News, StandingOut, round_line
 
     status, first = 0, None
     failures: dict[str, str] = {}
+    standing_out, news = StandingOut(peers), News()
     for round_ in rounds.repeat(often.interval, often.count):
         save(round_.snapshot)
         first = round_.snapshot if first is None else first
         _print_line(round_line(round_.snapshot, first))
         if not quiet:
             failures = _print_changes(round_, failures)
+            for line in news.of(standing_out.in_round(round_.snapshot)):
+                print_stderr(line)
         status = exit_status(round_.snapshot)
     return INTERRUPTED if stop.is_set() else status
 

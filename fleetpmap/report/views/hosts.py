@@ -56,6 +56,7 @@ def hosts_table(snapshot: Snapshot) -> Table:
             Column("error", "text", [_error(host) for host in snapshot.hosts]),
         ),
         share=share_metric(snapshot),
+        zeros=frozenset({"columns"}),
         measure=(share_metric(snapshot), HUGETLB),
     )
 

@@ -55,7 +55,7 @@ def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
         Column("kind", "text", table.kind),
         *_field_columns(snapshot, names, shape),
     )
-    rows = shaped(Table("rows", columns), shape)
+    rows = shaped(Table("rows", columns, zeros=frozenset({"columns", "rows"})), shape)
     shown = {column.name for column in rows.columns}
     return Report(
         view="mappings",

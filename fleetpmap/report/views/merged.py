@@ -77,6 +77,7 @@ class Merge:
                 *(Column(key, "text", Coded(name.codes[order], name.names)) for key, name in names.items()),
             ),
             share=share_metric(snapshot),
+            zeros=frozenset({"columns", "rows"}),
             measure=(share_metric(snapshot), HUGETLB),
         )
 

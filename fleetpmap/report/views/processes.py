@@ -50,6 +50,7 @@ def processes(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
         ),
         last="command",
         share=share_metric(snapshot),
+        zeros=frozenset({"columns"}),
         measure=(share_metric(snapshot), HUGETLB),
     )
     return Report(

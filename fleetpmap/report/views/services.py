@@ -140,6 +140,7 @@ class Services:
                 Column("drift", "text", self._drift(count)),
             ),
             share=share_metric(self._snapshot),
+            zeros=frozenset({"columns"}),
             measure=(share_metric(self._snapshot), HUGETLB),
         )
 

@@ -40,12 +40,12 @@ def summary(
     shape: Shape = AS_IT_IS,
     *,
     with_services: bool = False,
-    kept: tuple[tuple[str, str], ...] = (),
+    kept: tuple[tuple[tuple[str, str], ...], ...] = (),
 ) -> Report:
     """Return the tables of `merged`, in the given shape, and `hosts`; a format of one table writes the first.
 
-    `with_services`: and the table of `services`, which is shown above the others. `kept`: (column, text) of rows that a
-    terminal shows in any case.
+    `with_services`: and the table of `services`, which is shown above the others. `kept`: rows that a terminal shows in
+    any case, each as (column, text).
 
     Raises:
         UsageError: a key of `by` that merged does not have, or a column of `shape`.
@@ -79,7 +79,7 @@ def _first(services: Services | None, shape: Shape) -> tuple[Table, ...]:
     return (replace(services.table(shape) if is_long else whole, leads=True),)
 
 
-def _with_something(snapshot: Snapshot, hosts: Table, kept: tuple[tuple[str, str], ...]) -> Table:
+def _with_something(snapshot: Snapshot, hosts: Table, kept: tuple[tuple[tuple[str, str], ...], ...]) -> Table:
     """Return the rows of hosts on which processes matched."""
     slots = [slot for slot, host in enumerate(snapshot.hosts) if host.status in ("ok", "partial")]
     some = rows_of(hosts, np.array(slots, dtype=np.intp))

@@ -14,6 +14,7 @@ import numpy as np
 from fleetpmap.catalogue import PeersBy, ViewOptions
 from fleetpmap.escape import escape_cell
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.finding import told
 from fleetpmap.report.grouping import HUGETLB, coded, mapped, rule_over
 from fleetpmap.report.model import NOT_MAPPED, NOT_RUN, Cell, Column, Report, Table, Unit
 from fleetpmap.report.notes import MOST_NAMED, notes_on
@@ -59,7 +60,7 @@ def compare(
     whole = comparison.table(shape)
     notes = (*comparison.notes(), *notes_on(snapshot))
     report = Report("compare", (whole,), notes, snapshot.coverage, snapshot.run, findings=comparison.findings)
-    brief = replace(shape, top=MOST_ROWS) if shape.top is None and has_label(whole) else shape
+    brief = replace(shape, top=MOST_ROWS, kept=comparison.kept) if shape.top is None and has_label(whole) else shape
     if shape.columns:
         return replace(report, brief=replace(report, tables=(comparison.table(brief),)))
     table, left_out = comparison.folded(brief)
@@ -91,6 +92,14 @@ class _Comparison:
         self._slots: list[int] = np.flatnonzero(self._matrix.is_judged.any(axis=0)).tolist()
         self._columns = tuple(self._host_columns())
         self.findings = comparison_findings(snapshot, evidence, blocks, metric)
+        self._told = told(self.findings)[0]
+
+    @property
+    def kept(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """The rows that a terminal shows in any case, as Shape has them: those that findings name."""
+        rows = ((one.service or "", one.mapping) for one in self._told if one.mapping)
+        names = (name for service, name in rows for name in {name, _of_service(service, name)})
+        return tuple((("mapping", name),) for name in names)
 
     def notes(self) -> tuple[str, ...]:
         """Return notes on the hosts that are shown but not judged, and on the baseline."""
@@ -189,8 +198,8 @@ class _Comparison:
     def _side_by_side(self, wanted: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
         """Return the groups of hosts that get a column each, and the groups that get none.
 
-        The wanted hosts come first, then the largest group, then the outliers, which the table names, then the other
-        groups by size.
+        The wanted hosts come first, then the largest group, then the outliers, which the table names, those of findings
+        that are told before the others, then the other groups by size.
         """
         out = frozenset(np.flatnonzero(self._matrix.out.any(axis=0)).tolist())
         first: list[list[int]] = []
@@ -198,6 +207,8 @@ class _Comparison:
         groups: list[list[int]] = []
         for slots in self._alike(wanted):
             (first if slots[0] in wanted else outliers if slots[0] in out else groups).append(slots)
+        told_hosts = {one.host for one in self._told}
+        outliers.sort(key=lambda slots: self._matrix.hosts[slots[0]] not in told_hosts)
         ranked = [*first, *groups[:1], *outliers[:_MOST_OUTLIERS]]
         ranked += [*groups[1:], *outliers[_MOST_OUTLIERS:]]
         shown = max(_MOST_COLUMNS, len(first) + min(len(groups), 1) + len(outliers[:_MOST_OUTLIERS]))
@@ -233,8 +244,7 @@ class _Comparison:
             return [Column("mapping", "text", coded(matrix.mappings))]
         if brief:
             pairs = zip(matrix.services, matrix.mappings, strict=True)
-            texts = [f"{service.removesuffix('.service')}: {mapping}" for service, mapping in pairs]
-            return [Column("mapping", "text", coded(texts))]
+            return [Column("mapping", "text", coded(_of_service(service, mapping) for service, mapping in pairs))]
         return [Column("mapping", "text", coded(matrix.mappings)), Column("service", "text", coded(matrix.services))]
 
     def _framed(self, columns: Sequence[Column], counts: Sequence[Cell], shape: Shape, *, brief: bool = False) -> Table:
@@ -249,6 +259,7 @@ class _Comparison:
                 Column("spread_kib", "KiB", _or_none(matrix.spread.tolist())),
                 Column("outliers", "text", [*matrix.outliers]),
             ),
+            zeros=frozenset({"rows"}),
             is_ranked=True,
         )
         compared: list[int] = matrix.processes[self._slots].tolist()
@@ -274,6 +285,11 @@ def _read_in_part(peers: Peers, snapshot: Snapshot) -> list[str]:
         for host, is_whole, did in zip(peers.hosts, peers.complete.tolist(), answered, strict=True)
         if did and not is_whole
     ]
+
+
+def _of_service(service: str, mapping: str) -> str:
+    """Return the label of a mapping where there are several services."""
+    return f"{service.removesuffix('.service')}: {mapping}"
 
 
 def _or_none(values: Sequence[int]) -> list[Cell]:

@@ -5,11 +5,11 @@ pairs             the processes of both, matched: same, restarted, new or gone; 
 cells             what each process has in each row, before and after
 noise             the noise floor: which changes count
 lives             what became of each process
-growth_findings   the sentences about growth, restarts, and processes that came or went
+growth_findings   the findings about growth, restarts, and processes that came or went
 """
 
 from __future__ import annotations
 
-from fleetpmap.report.views.diff.difference import diff
+from fleetpmap.report.views.diff.difference import diff, growth_since
 
-__all__ = ["diff"]
+__all__ = ["diff", "growth_since"]

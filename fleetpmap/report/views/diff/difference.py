@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from fleetpmap.catalogue import merge_keys_of
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.report.finding import of_kind
+from fleetpmap.report.finding import Finding, rows_named, told
 from fleetpmap.report.grouping import coded, mapped, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, rows_of, shaped
 from fleetpmap.report.views.diff.cells import Compared, Flags
-from fleetpmap.report.views.diff.growth_findings import sentences, short, span
-from fleetpmap.report.views.diff.lives import lives
+from fleetpmap.report.views.diff.growth_findings import findings_on, growth_of, short, span
+from fleetpmap.report.views.diff.lives import Life, lives
 from fleetpmap.report.views.diff.noise import FLOOR_KIB, beyond_floor
 from fleetpmap.report.views.diff.pairs import comparability_notes, paired
 from fleetpmap.smaps import NULL, Coded
@@ -59,16 +59,23 @@ def diff(
     keys = merge_keys_of(by)
     caveats = comparability_notes(old, new, keys, looked_for)
     difference = _Difference(old, new, keys, metric, all_changes)
+    findings = difference.findings()
     report = Report(
         "diff",
         (difference.table(shape),),
         (*caveats, *difference.notes()),
         new.coverage,
         new.run,
-        findings=of_kind("growth", difference.findings()),
+        findings=findings,
     )
-    brief = replace(shape, top=MOST_ROWS) if shape.top is None else shape
+    kept = rows_named(told(findings)[0])
+    brief = replace(shape, top=MOST_ROWS, kept=kept) if shape.top is None else shape
     return replace(report, brief=replace(report, tables=(difference.table(brief, brief=True),)))
+
+
+def growth_since(old: Snapshot, new: Snapshot, metric: str = "pss_kib") -> tuple[Finding, ...]:
+    """Return the findings on processes that lived through both and grew, the largest growth first."""
+    return _Difference(mapped(old), mapped(new), ("mapping",), metric, all_changes=False).growth()
 
 
 class _Difference:
@@ -201,12 +208,19 @@ class _Difference:
         texts = {"host": hosts, "status": ["unknown"] * len(hosts)}
         return replace(table, columns=tuple(_longer(column, texts, len(hosts)) for column in table.columns))
 
-    def findings(self) -> tuple[str, ...]:
-        """Return the sentences on what grew, restarted, came or went."""
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the findings on what grew, restarted, came or went."""
+        return findings_on(self._lives(), self.seconds, self._new)
+
+    def growth(self) -> tuple[Finding, ...]:
+        """Return the findings on what grew alone."""
+        return growth_of(self._lives(), self.seconds, self._new)
+
+    def _lives(self) -> list[Life]:
         has_only_sums = any(is_rollup(snapshot.table.path).any() for snapshot in (self._old, self._new))
         by = ("process",) if has_only_sums else ("mapping",)
         parts = self._cells if self._by == by else self._compared.cells(by, self._metric)
-        return sentences(lives(self._old, self._new, self._pairs, parts, self._metric), self.seconds)
+        return lives(self._old, self._new, self._pairs, parts, self._metric)
 
     def notes(self) -> Iterator[str]:
         """Yield notes on the times of both, what is not listed, the hosts left out, and the totals of either."""

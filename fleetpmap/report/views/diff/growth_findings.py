@@ -1,4 +1,4 @@
-"""Sentences about growth and restarts.   lives ─► [growth_findings] ─► difference
+"""Findings about growth and restarts.   lives ─► [growth_findings] ─► difference
 
 First growth from 1 MiB of processes that lived through both runs, then restarts, a sentence for each service, then the
 sums of new and of gone processes. The table and json have what the sentences leave out.
@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.finding import Finding, of_kind
+from fleetpmap.report.next_command import next_command, of_service
 from fleetpmap.report.views.diff.lives import Life
 from fleetpmap.report.views.diff.noise import FLOOR_KIB
+from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import ROLLUP
 from fleetpmap.units import KIB, human
 
@@ -23,9 +26,14 @@ _ALIKE = 1.25
 """Sizes whose largest is at most so many times their smallest are called the size of each."""
 
 
-def sentences(lives: Sequence[Life], seconds: float) -> tuple[str, ...]:
-    """Return the sentences on these processes; `seconds`: the time between both runs."""
-    return (*islice(_growth(lives, seconds), MOST), *_restarts(lives), *_come_and_gone(lives))
+def findings_on(lives: Sequence[Life], seconds: float, new: Snapshot) -> tuple[Finding, ...]:
+    """Return all findings on these processes; `seconds`: the time between both runs, of which `new` is the later."""
+    return (*growth_of(lives, seconds, new), *of_kind("growth", (*_restarts(lives), *_come_and_gone(lives))))
+
+
+def growth_of(lives: Sequence[Life], seconds: float, new: Snapshot) -> tuple[Finding, ...]:
+    """Return the findings on the MOST services and mappings that grew most, the largest growth first."""
+    return tuple(islice(_growth(lives, seconds, new), MOST))
 
 
 def span(seconds: float) -> str:
@@ -45,8 +53,8 @@ def _span_of(seconds: float) -> tuple[float, str, str]:
     return next((entry for entry in reversed(_SPANS) if seconds >= 2 * entry[0]), _SPANS[0])
 
 
-def _growth(lives: Iterable[Life], seconds: float) -> Iterator[str]:
-    """Yield a sentence for each service and mapping that grew, the largest growth first."""
+def _growth(lives: Iterable[Life], seconds: float, new: Snapshot) -> Iterator[Finding]:
+    """Yield a finding for each service and mapping that grew, the largest growth first."""
     replaced = {(life.service, life.host) for life in lives if life.status in ("restarted", "gone")}
     grown: dict[tuple[str, str, bool], list[tuple[Life, int]]] = {}
     for life in lives:
@@ -65,7 +73,27 @@ def _growth(lives: Iterable[Life], seconds: float) -> Iterator[str]:
         each = ""
         if len(members) > 1:
             rate, each = rate and f"{rate} each", f", {short(round(sums[subject] / len(members)))} each"
-        yield f"{_subject(service, members)}: {what}{each}{rate}"
+        hosts = [*dict.fromkeys(life.host for life in members)]
+        yield Finding(
+            "growth",
+            f"{_subject(service, members)}: {what}{each}{rate}",
+            host=hosts[0] if len(hosts) == 1 else None,
+            service=service,
+            pid=members[0].pid if len(members) == 1 else None,
+            mapping=None if mapping == ROLLUP else mapping,
+            metric="growth_kib",
+            value_kib=sums[subject],
+            next=_next(new, hosts, members),
+        )
+
+
+def _next(new: Snapshot, hosts: Sequence[str], members: Sequence[Life]) -> str:
+    """Return the command that shows the mappings of the one process, or else all processes of the service."""
+    first = members[0]
+    if len(members) == 1:
+        return next_command(new, hosts, ["--pid", str(first.pid)], "mappings")
+    process = next(one for one in new.processes if (one.host, one.pid) == (first.host, first.pid))
+    return next_command(new, hosts, of_service(process), "processes")
 
 
 def _subject(service: str, members: Sequence[Life]) -> str:
