@@ -26,7 +26,9 @@ HOST_LIMIT_S = 2.0
 _FIRST_TRY_S = 0.01
 """Seconds for which a search holds the interpreter: to release it and get it back may take longer than the search."""
 _SHORT = 64
-"""Length up to which a text's result is cached: most names are found on many hosts."""
+"""Length up to which a text's result is kept: most names are found on many hosts."""
+_KEPT = 1 << 14
+"""Results kept of one pattern."""
 _FLAGS = ("I", "M", "S", "X", "A")
 _WORD, _SPACE = r"\p{L}\p{N}_", r"\s\x1c-\x1f"
 _OUTSIDE = {
@@ -81,6 +83,7 @@ class Matcher:
         """
         self._regex = _compiled(pattern.pattern, pattern.flags)
         self._exact = exact
+        self._known = _results(self._regex, exact)
         self._left_s = HOST_LIMIT_S
 
     def matches(self, text: str) -> bool:
@@ -89,17 +92,21 @@ class Matcher:
         Raises:
             TooSlowError: the search took too long on this text, or on those before it.
         """
+        known = self._known.get(text)  # before the clock, which takes longer than all names of a host would
+        if known is not None:
+            return known
         if self._left_s <= 0:
             raise TooSlowError(f"--match took more than {HOST_LIMIT_S:g} s on this host, and did not come to it")
         began = time.thread_time()
         try:
-            if len(text) <= _SHORT:
-                return _short(self._regex, text, self._exact)
-            return _found(self._regex, text, self._exact)
+            found = _found(self._regex, text, self._exact)
         except TimeoutError as error:
             raise TooSlowError(f"--match took more than {TEXT_LIMIT_S:g} s on it") from error
         finally:
             self._left_s -= time.thread_time() - began
+        if len(text) <= _SHORT and len(self._known) < _KEPT:
+            self._known[text] = found
+        return found
 
 
 def _found(pattern: regex.Pattern[str], text: str, exact: bool) -> bool:
@@ -110,7 +117,10 @@ def _found(pattern: regex.Pattern[str], text: str, exact: bool) -> bool:
         return search(text, timeout=TEXT_LIMIT_S, concurrent=True) is not None
 
 
-_short = lru_cache(1 << 14)(_found)
+@lru_cache(16)
+def _results(pattern: regex.Pattern[str], exact: bool) -> dict[str, bool]:
+    """Return the results of short texts so far, which all hosts share."""
+    return {}
 
 
 @lru_cache(16)

@@ -218,12 +218,12 @@ def _candidates(processes: Processes, selection: Selection, pattern: Matcher | N
         return filter(None, map(processes.get, sorted(set(selection.pids))))
     if pattern is None or selection.full:
         return processes
-    slots = [
-        slot
-        for slot, name in enumerate(processes.names)
+    likely = {
+        name
+        for name in dict.fromkeys(processes.names)  # many processes have the same
         if len(name) == COMM_LENGTH or not name.isascii() or _may_match(pattern, name)  # the first two may be cut
-    ]
-    return map(processes.at, slots)
+    }
+    return map(processes.at, [slot for slot, name in enumerate(processes.names) if name in likely])
 
 
 def _may_match(pattern: Matcher, name: str) -> bool:

@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-_HEADER_BEGINNING = b"==> "
+_HEADER_BEGINNING = b"\n==> "
+"""End of the line before a header, and the header's first bytes."""
 _HEADER = re.compile(rb"==> (?:(\d{1,9})(/task/\d{1,9})?/smaps(?:_rollup)?|/dev/null) <==\n")
 # Only for a section that ends with a NUL: then every path starts a match, so no byte is searched twice.
 _COMMAND_LINE = re.compile(rb"(([1-9]\d{0,8})/cmdline:[^\0]*+\0(?:\2/cmdline:[^\0]*+\0)*+)")
@@ -193,7 +194,6 @@ def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int
     headers: list[re.Match[bytes]] = []
     candidates = 0
     at = start
-    # bytes.find on a line break and four bytes skips all other lines: that is much faster than a search with _HEADER.
     while at >= 0:
         header = _HEADER.match(body, at, stop)
         if header is not None:
@@ -201,9 +201,7 @@ def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int
         candidates += 1
         if candidates > 2 * PROCESSES_LIMIT:  # one header per process, and one of /dev/null for each call of tail
             raise MalformedError(f"smaps of more than {PROCESSES_LIMIT:,} processes")
-        # Only at the start of a line: a mapped file may have any name, but the kernel prints its newlines as \012.
-        line_break = body.find(b"\n" + _HEADER_BEGINNING, max(start, at), stop)
-        at = line_break + 1 if line_break >= 0 else -1
+        at = _next_header(body, at + 1 if header is None else header.end(), stop)
     if not headers or headers[0].start() != start:
         raise MalformedError("smaps came without tail's first header")
     # tail prints an empty line before each header but the first; its newline does not belong to the text before it.
@@ -213,6 +211,18 @@ def locate_texts(body: bytes, start: int, stop: int) -> list[tuple[int, int, int
         for header, end in zip(headers, ends, strict=True)
         if header[1] is not None
     ]
+
+
+def _next_header(body: bytes, at: int, stop: int) -> int:
+    """Return the offset of the next line that begins as a header of tail does; -1 if there is none."""
+    # A byte that is rare, as `=` is in smaps, is found a hundred times as fast as five bytes. A mapped file with a `=`
+    # in its name costs one search for all five; this way no byte is searched more than twice.
+    sign = body.find(b"=", at, stop)
+    if sign < 0 or body.startswith(_HEADER_BEGINNING, sign - 1, stop):
+        return sign
+    # Only at the start of a line: a mapped file may have any name, but the kernel prints its newlines as \012.
+    line_break = body.find(_HEADER_BEGINNING, sign, stop)
+    return line_break + 1 if line_break >= 0 else -1
 
 
 def text_of(raw: bytes) -> str:

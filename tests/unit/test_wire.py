@@ -14,7 +14,7 @@ import pytest
 from fleetpmap.errors import ProtocolError, RemoteError
 from fleetpmap.probe import Script
 from fleetpmap.wire import Capabilities, Decoder, Limits, ListedProcess, ProcessReading, Reading, Resident
-from fleetpmap.wire.section_readers import parse_times
+from fleetpmap.wire.section_readers import locate_texts, parse_times
 
 NONCE = "00112233445566778899aabbccddeeff"
 SCRIPT = Script(command="sh -s", stdin=b"", nonce=NONCE, proc_root="/proc")
@@ -376,6 +376,13 @@ def test_a_mapped_file_called_like_a_header_is_no_header() -> None:
     """tail's headers count only at the beginning of a line."""
     text = b"00400000-00401000 r-xp 00000000 08:01 9  /srv/x\\012==> 8/smaps <==\nRss:  4 kB\n"
     assert reading_of(SAME, text) == "read"
+
+
+def test_a_header_is_found_behind_names_with_signs_of_a_header() -> None:
+    """A `=` in a mapped file's name hides no process."""
+    body = b"==> /dev/null <==\n\n==> 7/smaps <==\nr--p /x=1\nr--p /y==> =\n\n==> 8/smaps <==\nr--p /z\n=\n"
+    found = [(pid, body[start:stop]) for pid, start, stop, _ in locate_texts(body, 0, len(body))]
+    assert found == [(7, b"r--p /x=1\nr--p /y==> =\n"), (8, b"r--p /z\n=\n")]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ sections 4.2 and 6.1.
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 
@@ -58,17 +59,18 @@ class BoundedMessage(paramiko.Message):
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
-        self._length = len(content)
         self._past_end = 0
 
     def get_bytes(self, n: int) -> bytes:
         """Return the next bytes. Like paramiko, fill up with zeros at the end, but only _PAST_END times."""
-        content = super().get_bytes(n)
-        if n and self.packet.tell() == self._length:
-            self._past_end += 1
-            if self._past_end > _PAST_END:
-                raise LimitError("a message has less in it than it announces")
-        return content
+        content: bytes = self.packet.read(n)
+        if len(content) == n:
+            return content
+        self._past_end += 1
+        if self._past_end > _PAST_END:
+            raise LimitError("a message has less in it than it announces")
+        self.packet.seek(-len(content), os.SEEK_CUR)
+        return super().get_bytes(n)
 
     def get_mpint(self) -> int:
         """Return the next number. paramiko's version takes quadratic time."""

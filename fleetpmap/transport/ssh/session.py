@@ -115,12 +115,11 @@ class Session(ServiceRequestingTransport):
 
     def _parse_kex_init(self, message: paramiko.Message) -> None:
         """Keep the host's algorithms, which paramiko drops, for the error if none of them is ours."""
-        # Parsing twice: paramiko keeps the lists in local variables.
-        theirs = self._really_parse_kex_init(message)  # type: ignore[attr-defined]  # private, so not in the stubs
-        message.rewind()
         try:
             super()._parse_kex_init(message)  # type: ignore[misc]  # private, so not in the stubs
         except IncompatiblePeer as error:
+            message.rewind()  # to parse again: paramiko keeps the lists in local variables
+            theirs = self._really_parse_kex_init(message)  # type: ignore[attr-defined]  # the same
             raise nothing_in_common(error, theirs, self) from error
 
     def host_messages(self, *, timed_out: bool) -> tuple[str, ...]:
