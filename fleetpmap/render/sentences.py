@@ -74,7 +74,7 @@ def finding_lines(finding: Finding, width: int, ascii_only: bool) -> Iterator[Pi
 
 def safe(text: str, ascii_only: bool) -> str:
     """Return a text of a host made safe to show; `ascii_only`: in ASCII."""
-    return in_ascii(escape_cell(text)) if ascii_only else escape(text)
+    return in_ascii(escape_cell(text)) if ascii_only else escape_cell(text)
 
 
 def sentence(text: str, width: int, style: Style, indent: str = "") -> Iterator[Piece]:

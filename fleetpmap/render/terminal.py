@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from fleetpmap.escape import in_ascii
+from fleetpmap.escape import escape_cell, in_ascii
 from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
 from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_end, text_width
 from fleetpmap.render.sentences import BOLD, DIM, Piece, finding_lines, safe, sentence, whole_line, wrapped
@@ -179,7 +179,7 @@ class Screen:
         known = {table.name for table in self._whole.tables if table.more}
         if cut := [_ALL_ROWS[table.name] for table in report.tables if table.more and table.name not in known]:
             yield f"(N more): all of them with {' and '.join(cut)}"
-        yield from map(escape, self._zeros)
+        yield from map(escape_cell, self._zeros)
         if unknown:
             names = ", ".join(name.removesuffix("_kib") for name in unknown)
             yield f"not known of any row, so not shown: {names}"
