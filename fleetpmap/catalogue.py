@@ -19,7 +19,7 @@ from fleetpmap.errors import UsageError
 
 PmapFormat = Literal["plain", "extended", "device", "wide", "widest"]
 """pmap without an option, -x, -d, -X and -XX."""
-PeersBy = Literal["service", "all"]
+PeersBy = Literal["service", "group", "all"]
 """Values of --peers: the hosts with which a host is compared."""
 HIGHEST = 2**64 - 1
 """The highest address, and the end of an open range."""
@@ -371,7 +371,7 @@ class ViewOptions:
     baseline: str | None = None
     """compare: the host that the others are compared with; None: with each other."""
     peers: PeersBy = "service"
-    """The hosts with which a host is compared: those that run the same service, or all."""
+    """The hosts with which a host is compared: those that run the same service, of these those of its group, or all."""
     all_deleted: bool = False
     """stale: also the deleted files that are no program's code."""
     sort: str | None = None

@@ -156,6 +156,8 @@ class HostResult:
     """The memory cgroups of the processes that were to be read, as far as the host shows them."""
     keys: tuple[str, ...] = ()
     """The kernel's fields in the order of this host's smaps; a table of many hosts has its own order."""
+    groups: tuple[str, ...] | None = None
+    """Its groups in the inventory, nearest first; None if unknown: it failed, or a stored run does not have them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,4 +137,5 @@ def _snapshot(
         memory=reply.listing.memory,
         cgroups=reply.reading.cgroups if reply.reading else (),
         keys=keys if table.mappings.any() else (),
+        groups=reply.host.groups,
     )

@@ -68,7 +68,7 @@ def _outliers(snapshot: Snapshot, holders: Holders, peers: Sequence[Peers], metr
         if len(each.hosts) < FEWEST:
             continue
         judgement = judged(each, metric)
-        alone = stand_alone(judgement.values, judgement.processes, judgement.judgement)
+        alone = stand_alone(judgement.values, judgement.shares, judgement.judgement)
         found += outlier_findings(snapshot, holders, judgement, alone, _renamed(each))
     found.sort(key=lambda one: -one[0])
     first: dict[tuple[str | None, str | None], list[Finding]] = {}
@@ -165,34 +165,31 @@ def _stale(snapshot: Snapshot) -> Iterator[Finding]:
 
 def _drift(snapshot: Snapshot, holders: Holders, peers: Sequence[Peers]) -> Iterator[Finding]:
     """Yield a finding for each service with other files on some of its wholly read hosts than on others."""
-    services = {each.service: number for number, each in enumerate(peers)}
-    whole = np.zeros((len(peers) + 1, len(snapshot.hosts)), dtype=np.bool_)
-    for number, each in enumerate(peers):
-        whole[number, each.slots[each.whole]] = True
-    group = np.array(
-        [services.get(service_of(one), services.get("", -1)) for one in snapshot.processes], dtype=np.int64
-    )
     host = host_of_processes(snapshot)
-    group[~whole[group, host]] = -1
+    numbers = {
+        (each.service, slot): number for number, each in enumerate(peers) for slot in each.slots[each.whole].tolist()
+    }
+    is_of_all = any(not each.service for each in peers)
+    services = ("" if is_of_all else service_of(one) for one in snapshot.processes)
+    pairs = zip(services, host.tolist(), strict=True)
+    group = np.array([numbers.get(pair, -1) for pair in pairs], dtype=np.int64)
     apart = drifting(snapshot.table, host, group, len(peers))
     for number in np.flatnonzero(apart).tolist():
         rows = np.flatnonzero(group[snapshot.table.process] == number)
         part = replace(snapshot, table=snapshot.table.take(rows))
         hosts = [peers[number].hosts[slot] for slot in np.flatnonzero(peers[number].whole).tolist()]
         if found := drifts(part, hosts):
-            yield _of_drift(snapshot, holders, peers[number].service, hosts, found)
+            yield _of_drift(holders, peers[number], hosts, found)
 
 
-def _of_drift(
-    snapshot: Snapshot, holders: Holders, service: str, hosts: Sequence[str], found: Sequence[Drift]
-) -> Finding:
+def _of_drift(holders: Holders, peers: Peers, hosts: Sequence[str], found: Sequence[Drift]) -> Finding:
     first, *others = found
     more = f"; {len(others)} more {'file differs' if len(others) == 1 else 'files differ'}" if others else ""
-    prefix = f"{service}: " if service else ""
+    prefix = f"{peers.service}{peers.of_group}: " if peers.service else ""
     return Finding(
         "drift",
         f"{prefix}{drift_sentence(first)}{more}",
-        service=service or None,
+        service=peers.service or None,
         mapping=first.of,
-        next=holders.compare_command(service, hosts),
+        next=holders.compare_command(peers, hosts),
     )

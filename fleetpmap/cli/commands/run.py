@@ -45,7 +45,7 @@ def run(
     plan = plan_of_run(what, shape, to, keep, how, every_process=matching.all)
     selection = selection_from(matching, required=True)
     fleet = fleet_from(which, how)
-    check_hosts(plan, [host.name for host in fleet])
+    check_hosts(plan, fleet)
     is_stream = plan.is_stream and not how.once_per_machine
     on_answer = rows_to_stdout(plan) if is_stream else None
     with open_storage(keep) as storage:

@@ -34,7 +34,7 @@ def show(
     # A stored run of --all, and a copy of /proc, hold every process.
     if plan.view == "summary" and all(map(_is_of_every_process, (command_line(), snapshot.run.command))):
         plan = with_services(plan)
-    check_hosts(plan, [host.name for host in snapshot.hosts])
+    check_hosts(plan, snapshot.hosts)
     return show_snapshot(snapshot, plan, to, RunningOptions(verbose=talk.verbose, quiet=talk.quiet))
 
 

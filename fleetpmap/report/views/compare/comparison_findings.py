@@ -30,7 +30,7 @@ def comparison_findings(snapshot: Snapshot, blocks: Sequence[Judged], metric: st
     ranked: list[tuple[float, Finding]] = []
     rest: list[Finding] = []
     for judged in blocks:
-        prefix = f"{judged.peers.service}: " if len(blocks) > 1 else ""
+        prefix = f"{judged.peers.service}{judged.peers.of_group}: " if len(blocks) > 1 else ""
         found = drifts(_of(snapshot, judged.peers), judged.hosts)
         renamed = frozenset(
             name for drift in found if drift.kind == "names" for words, _ in drift.forms for name in words
