@@ -58,6 +58,7 @@ def diff(two: TwoArguments, what: DiffOptions, shape: ShapeOptions, to: OutputOp
         all_changes=what.all_changes,
         shape=Shape(shape.sort, shape.top, columns),
         looked_for=selections,
+        stored=(two.old, two.new),
     )
     deliver(report, plan, to.color, quiet=talk.quiet)
     print_notes(report, new, plan, talk)

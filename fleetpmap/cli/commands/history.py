@@ -67,6 +67,7 @@ def history(
         Run(started, time.monotonic() - began, command_line()),
         notes=tuple(reading.notes(len(paths))),
         shape=Shape(shape.sort, shape.top, columns),
+        directory=where.directory,
     )
     deliver(report, plan, to.color, quiet=talk.quiet)
     print_notes(report, last, plan, talk)

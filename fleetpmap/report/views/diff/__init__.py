@@ -5,7 +5,7 @@ pairs             the processes of both, matched: same, restarted, new or gone; 
 cells             what each process has in each row, before and after
 noise             the noise floor: which changes count
 lives             what became of each process
-growth_findings   the sentences about growth, restarts, and processes that came or went
+growth_findings   the findings about growth, restarts, and processes that came or went
 """
 
 from __future__ import annotations

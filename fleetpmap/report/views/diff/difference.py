@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from fleetpmap.catalogue import merge_keys_of
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.report.finding import of_kind
+from fleetpmap.report.finding import Finding
 from fleetpmap.report.grouping import coded, mapped, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, rows_of, shaped
 from fleetpmap.report.views.diff.cells import Compared, Flags
-from fleetpmap.report.views.diff.growth_findings import sentences, short, span
+from fleetpmap.report.views.diff.growth_findings import Context, growth_findings, short, span
 from fleetpmap.report.views.diff.lives import lives
 from fleetpmap.report.views.diff.noise import FLOOR_KIB, beyond_floor
 from fleetpmap.report.views.diff.pairs import comparability_notes, paired
@@ -45,11 +45,13 @@ def diff(
     all_changes: bool = False,
     shape: Shape = AS_IT_IS,
     looked_for: tuple[str, str] = ("", ""),
+    stored: tuple[str, str] = ("", ""),
 ) -> Report:
     """Return a row for each combination of the `by` keys that changed, the largest change first.
 
     `metric`: one of METRICS. `all_changes`: also the rows that moved within the noise floor. `looked_for`: the
-    selections of the old and the new run, in words; empty if unknown. Coverage and run are those of `new`.
+    selections of the old and the new run, in words; empty if unknown. `stored`: where they are stored, for the next
+    commands; empty if unknown. Coverage and run are those of `new`.
 
     Raises:
         UsageError: a key that is not in KEYS; a column of `shape` that the table does not have; or `by` needs mappings
@@ -65,7 +67,7 @@ def diff(
         (*caveats, *difference.notes()),
         new.coverage,
         new.run,
-        findings=of_kind("growth", difference.findings()),
+        findings=difference.findings(stored),
     )
     brief = replace(shape, top=MOST_ROWS) if shape.top is None else shape
     return replace(report, brief=replace(report, tables=(difference.table(brief, brief=True),)))
@@ -201,12 +203,13 @@ class _Difference:
         texts = {"host": hosts, "status": ["unknown"] * len(hosts)}
         return replace(table, columns=tuple(_longer(column, texts, len(hosts)) for column in table.columns))
 
-    def findings(self) -> tuple[str, ...]:
-        """Return the sentences on what grew, restarted, came or went."""
+    def findings(self, stored: tuple[str, str]) -> tuple[Finding, ...]:
+        """Return the findings on what grew, restarted, came or went."""
         has_only_sums = any(is_rollup(snapshot.table.path).any() for snapshot in (self._old, self._new))
         by = ("process",) if has_only_sums else ("mapping",)
         parts = self._cells if self._by == by else self._compared.cells(by, self._metric)
-        return sentences(lives(self._old, self._new, self._pairs, parts, self._metric), self.seconds)
+        found = lives(self._old, self._new, self._pairs, parts, self._metric)
+        return growth_findings(found, Context(self._new, self._metric, self.seconds, stored))
 
     def notes(self) -> Iterator[str]:
         """Yield notes on the times of both, what is not listed, the hosts left out, and the totals of either."""
