@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 FindingKind = Literal["outlier", "split", "drift", "stale", "growth", "leak", "step", "limit"]
-OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", "stale", "drift")
+OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", "growth", "stale", "drift")
 """The kinds that a run tells unasked, in order (see standing_out)."""
 MOST_TOLD = 5
 """Number of findings that a terminal and stderr show; the rest is counted."""

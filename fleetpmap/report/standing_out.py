@@ -38,11 +38,24 @@ LIMIT_SHARE = 90.0
 """Percent of its limit from which a cgroup is told of."""
 
 
-def with_findings(report: Report, findings: Callable[[], tuple[Finding, ...]]) -> Report:
-    """Return a report with the snapshot's findings, but for the views that judge it themselves, and pmap's own text."""
+def with_findings(
+    report: Report, findings: Callable[[], tuple[Finding, ...]], notes: Callable[[], tuple[str, ...]] = tuple
+) -> Report:
+    """Return a report with the snapshot's findings, but for the views that judge it themselves, and pmap's own text.
+
+    `notes`: notes on what is not judged, which go with the findings.
+    """
     if report.view in _JUDGES or report.text is not None:
         return report
-    return replace(report, findings=findings())
+    return _noted(replace(report, findings=findings()), notes())
+
+
+def _noted(report: Report, notes: tuple[str, ...]) -> Report:
+    """Return a report with further notes, also in its forms for a terminal."""
+    if not notes:
+        return report
+    brief, narrow = (form and _noted(form, notes) for form in (report.brief, report.narrow))
+    return replace(report, notes=(*report.notes, *notes), brief=brief, narrow=narrow)
 
 
 def standing_out(snapshot: Snapshot, peers_by: PeersBy = "service") -> tuple[Finding, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleetpmap.cli.deliver import rows_to_stdout
+from fleetpmap.cli.earlier import earlier_in
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.options import (
     HostOptions,
@@ -52,5 +53,6 @@ def run(
         sums = None if keep.save else plan.sums
         snapshot = collect_fleet(fleet, selection, how, sums=sums, on_answer=on_answer, keep=storage.keep)
         stored = storage.finish(snapshot, how)
-    status = show_snapshot(snapshot, plan, to, how, rows_written=is_stream)
+    earlier = None if keep.save is None else earlier_in(keep.save, snapshot)
+    status = show_snapshot(snapshot, plan, to, how, earlier=earlier, rows_written=is_stream)
     return status if stored else 2

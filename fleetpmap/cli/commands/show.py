@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleetpmap.cli.commands.diff import EVERY_PROCESS, selection_of_command
+from fleetpmap.cli.earlier import earlier_in
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.options import (
     OutputOptions,
@@ -30,12 +31,15 @@ def show(
     from fleetpmap.cli.storage import snapshot_from
 
     plan = output_from(what, shape, to)
-    snapshot = snapshot_from(stored.paths, selection_from(matching, required=False), command_line(), reader())
+    child = reader()
+    snapshot = snapshot_from(stored.paths, selection_from(matching, required=False), command_line(), child)
     # A stored run of --all, and a copy of /proc, hold every process.
     if plan.view == "summary" and all(map(_is_of_every_process, (command_line(), snapshot.run.command))):
         plan = with_services(plan)
     check_hosts(plan, snapshot.hosts)
-    return show_snapshot(snapshot, plan, to, RunningOptions(verbose=talk.verbose, quiet=talk.quiet))
+    earlier = earlier_in(stored.paths[0], snapshot, child) if len(stored.paths) == 1 else None
+    how = RunningOptions(verbose=talk.verbose, quiet=talk.quiet)
+    return show_snapshot(snapshot, plan, to, how, earlier=earlier)
 
 
 def _is_of_every_process(command: str) -> bool:
