@@ -336,7 +336,7 @@ def _no_history() -> History:
     """Return a history of one run without a host, by the keys that `fleetpmap history` has by default."""
     gathering = Gathering(tuple(HistoryOptions().by.split(",")), "pss_kib")
     gathering.add(
-        Part(Run(datetime.now(UTC), 0.0, ""), {}, {name: [] for name in attributes_for(KEYS)}, concatenate([]))
+        Part(Run(datetime.now(UTC), 0.0, ""), {}, {}, {name: [] for name in attributes_for(KEYS)}, concatenate([]))
     )
     return gathering.history()
 

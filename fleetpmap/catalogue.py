@@ -19,10 +19,10 @@ from fleetpmap.errors import UsageError
 
 PmapFormat = Literal["plain", "extended", "device", "wide", "widest"]
 """pmap without an option, -x, -d, -X and -XX."""
-PeersBy = Literal["service", "all"]
+PeersBy = Literal["service", "group", "all"]
 """Values of --peers: the hosts with which a host is compared."""
 FindingKind = Literal["outlier", "split", "drift", "stale", "growth", "leak", "step", "limit"]
-OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", "stale", "drift")
+OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", "growth", "stale", "drift")
 """The kinds that a run tells unasked, in order (see report.standing_out)."""
 HIGHEST = 2**64 - 1
 """The highest address, and the end of an open range."""
@@ -396,7 +396,7 @@ class ViewOptions:
     baseline: str | None = None
     """compare: the host that the others are compared with; None: with each other."""
     peers: PeersBy = "service"
-    """The hosts with which a host is compared: those that run the same service, or all."""
+    """The hosts with which a host is compared: those that run the same service, of these those of its group, or all."""
     all_deleted: bool = False
     """stale: also the deleted files that are no program's code."""
     file: str | None = None

@@ -160,6 +160,8 @@ class HostResult:
     """The kernel's fields in the order of this host's smaps; a table of many hosts has its own order."""
     near: NearMisses | None = None
     """What is near the selection, where nothing matched it; None in a stored run."""
+    groups: tuple[str, ...] | None = None
+    """Its groups in the inventory, nearest first; None if unknown: it failed, or a stored run does not have them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ def _answered(
         raise refused(stored.path, f"{kept.name}: {error}") from error
     except AmbiguousError as error:
         return HostSnapshot.failed(HostFailure.from_error(error))
-    return host_snapshot(reply, rollups=manifest.rollups)
+    return replace(host_snapshot(reply, rollups=manifest.rollups), groups=kept.groups)
 
 
 def _check(kept: KeptHost, content: dict[str, bytes]) -> None:

@@ -5,7 +5,8 @@
      "coverage": {"hosts": {STATUS: n…}, "processes": {STATUS: n…}},
      "rebuilt": {FILE: the part of it that differs from the file in /proc},
      "hosts": [{"name", "directory", "status", "failure", "capabilities", "sudo", "local", "notes", "said",
-                "read_s", "processes": [{"pid", "status", "reason", "uid", "user", "left_out", "reading": {…}}],
+                "read_s", "groups",
+                "processes": [{"pid", "status", "reason", "uid", "user", "left_out", "reading": {…}}],
                 "files": {PATH: SHA256}}]}
 
 A manifest may be hostile: the type of every value is checked, and no path in it is ever opened.
@@ -95,6 +96,8 @@ class KeptHost:
     """SHA-256 by path below `directory`."""
     read_s: float | None = None
     """Seconds that reading took on the host; None if it read nothing, or has no uptime."""
+    groups: tuple[str, ...] | None = None
+    """Its groups in the inventory; None in a capture of a version that did not keep them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +191,13 @@ def _host(entry: object, where: str) -> KeptHost:
         processes=_processes(_value(entry, "processes", list, name), name),
         files=_files(_value(entry, "files", dict, name), name),
         read_s=_value(entry, "read_s", float | int | None, name),
+        groups=_groups(entry, name),
     )
+
+
+def _groups(entry: object, host: str) -> tuple[str, ...] | None:
+    is_kept = isinstance(entry, dict) and entry.get("groups") is not None
+    return tuple(_texts(entry, "groups", host)) if is_kept else None
 
 
 def _failure(values: dict[str, Any], host: str) -> HostFailure:

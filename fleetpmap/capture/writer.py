@@ -263,6 +263,7 @@ def _kept_host(host: Host, reply: HostReply, snapshot: HostSnapshot, files: dict
         ),
         files=files,
         read_s=snapshot.read_s,
+        groups=snapshot.groups,
     )
 
 

@@ -32,6 +32,7 @@ class PeersOption(StrEnum):
     """--peers."""
 
     service = "service"
+    group = "group"
     all = "all"
 
 

@@ -7,9 +7,10 @@ are for programs: whole, in full precision. Every mistake in either is found her
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleetpmap.catalogue import (
     MERGING_VIEWS,
@@ -22,10 +23,14 @@ from fleetpmap.catalogue import (
     sums_for,
 )
 from fleetpmap.cli.files import coverage_path, is_regular, writable
-from fleetpmap.cli.option_values import Format, PeersOption, Per, View
+from fleetpmap.cli.option_values import Format, Per, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
 from fleetpmap.cli.pmap_options import letters_from, letters_in
 from fleetpmap.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleetpmap.inventory import Host
+    from fleetpmap.snapshot import HostResult
 
 _TEXT_FORMATS = ("table", "plain")
 _STDOUT = ("-", "/dev/stdout")
@@ -228,15 +233,18 @@ def _check_compare(view: View, show: ShowOptions, exports: tuple[Destination, ..
             raise UsageError(f"{option} is for --view stale, not for --view {view}", hint="add --view stale")
 
 
-def check_hosts(plan: OutputPlan, hosts: Collection[str]) -> None:
-    """Check that the hosts in the options of compare, its baseline and its columns, are asked.
+def check_hosts(plan: OutputPlan, fleet: Sequence[Host] | Sequence[HostResult]) -> None:
+    """Check that the hosts in the options of compare, its baseline and its columns, are asked, and groups for --peers.
 
     Raises:
-        UsageError: one of them is not asked.
+        UsageError: one of them is not asked; or --peers group, and the groups are not known, or there are none.
     """
     from fleetpmap.inventory import fold
     from fleetpmap.inventory.names import nearest
 
+    if plan.options.peers == "group":
+        _check_groups(fleet)
+    hosts = [host.name for host in fleet]
     baseline = plan.options.baseline
     if baseline is not None and baseline not in hosts:
         near = nearest(baseline, hosts)
@@ -249,6 +257,22 @@ def check_hosts(plan: OutputPlan, hosts: Collection[str]) -> None:
         column_names(plan.view, plan.options, hosts)
 
 
+def _check_groups(fleet: Sequence[Host] | Sequence[HostResult]) -> None:
+    from fleetpmap.inventory import fold
+
+    failed = {host.name for host in fleet if getattr(host, "failure", None)}
+    if unknown := [host.name for host in fleet if host.groups is None and host.name not in failed]:
+        raise UsageError(
+            f"--peers group: the groups of {fold(unknown)} are not known, since the stored run does not have them",
+            hint="store a run anew with this version, or compare by --peers service",
+        )
+    if not any(host.groups for host in fleet):
+        raise UsageError(
+            "--peers group: none of the hosts is in a group of an inventory",
+            hint="add the groups to the inventory (see docs/reference/inventory.md), or compare by --peers service",
+        )
+
+
 def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_terminal: bool) -> ViewOptions:
     view_options = ViewOptions(
         by=merge_keys("mapping" if show.by is None else show.by),
@@ -256,7 +280,7 @@ def _view_options(view: View, show: ShowOptions, shape: ShapeOptions, on_termina
         metric="pss_kib" if show.metric is None else f"{show.metric}_kib",
         per_process=show.per is Per.process,
         baseline=show.baseline,
-        peers="all" if show.peers is PeersOption.all else "service",
+        peers="service" if show.peers is None else show.peers.value,
         all_deleted=show.all_deleted,
         file=show.file,
         sort=shape.sort,

@@ -27,6 +27,7 @@ from fleetpmap.cli.outputs import OutputPlan, check_rollup, output_from
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
+    from fleetpmap.cli.earlier import Earlier
     from fleetpmap.collection.collector import Question
     from fleetpmap.collection.interpret import Keep
     from fleetpmap.inventory import Host
@@ -182,24 +183,33 @@ def show_snapshot(
     how: RunningOptions,
     *,
     rules: Sequence[Rule] = (),
+    earlier: Earlier | None = None,
     rows_written: bool = False,
 ) -> int:
-    """Write the files of --export, then the main report; return the exit status, 2 if a file could not be written."""
+    """Write the files of --export, then the main report; return the exit status, 2 if a file could not be written.
+
+    `earlier`: the runs before this one, in which growth is looked for.
+    """
     from fleetpmap.report import VIEWS, page
     from fleetpmap.report.finding import rows_named, told
+    from fleetpmap.report.growth import in_order
     from fleetpmap.report.standing_out import standing_out, with_findings
 
     @cache
     def findings() -> tuple[Finding, ...]:
-        return standing_out(snapshot, plan.options.peers)
+        found = standing_out(snapshot, plan.options.peers)
+        return in_order((*found, *earlier.growth)) if earlier else found
+
+    def judged(report: Report) -> Report:
+        return with_findings(report, findings, lambda: earlier.notes if earlier else ())
 
     @cache
     def report_of(view: View, options: ViewOptions, format_: Format) -> Report:
         if format_ == "html":
-            return page(VIEWS[view], snapshot, options)
+            return page(VIEWS[view], snapshot, options, judged)
         if format_ == "table" and view == "summary":
             options = replace(options, kept=rows_named(told(findings())[0]))
-        return with_findings(VIEWS[view](snapshot, options), findings)
+        return judged(VIEWS[view](snapshot, options))
 
     whole = replace(plan.options, columns=None, sort=None, top=None)
     judge = judge_by(rules, lambda: report_of(plan.view, whole, Format("json")), [snapshot.coverage])

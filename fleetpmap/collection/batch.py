@@ -151,4 +151,5 @@ def _snapshot(
         cgroups=reply.reading.cgroups if reply.reading else (),
         keys=keys if table.mappings.any() else (),
         near=reply.near,
+        groups=reply.host.groups,
     )

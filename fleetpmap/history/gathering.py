@@ -86,6 +86,8 @@ class History:
     """Number of processes that no run could read."""
     lacking: tuple[str, ...] = ()
     """Hosts with mappings whose size is unknown, since their kernel does not print it."""
+    metric: str = "pss_kib"
+    """The size, of METRICS."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -218,6 +220,7 @@ class Gathering:
             {host: started[run] for host, run in asked.last.items() if run < len(started) - 1},
             self._never_read(),
             tuple(self._lacking),
+            self._metric,
         )
 
     def _lives(self, there: NDArray[np.bool_]) -> NDArray[np.int32]:

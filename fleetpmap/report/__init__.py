@@ -5,6 +5,7 @@ grouping   keys and sums that several views use       shape      --sort, --top, 
 notes      the sentences that go with the totals      failures   the hosts without a reply, folded
 finding    what stands out, as data                   outliers   the rule by which a host stands apart
 peers      a service on the hosts that run it         standing_out   what a run tells unasked
+growth     growth since an earlier run, told by a run
 charge     what the kernel charges to cgroups         leftover   the sentences on what no process maps
 proportion shares of the hosts' memory                drift      builds that differ between hosts and processes
 gates      the rules of --fail-if, judged on a Report

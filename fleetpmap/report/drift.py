@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,19 +61,21 @@ def drifts(hosts_of: HostsOf) -> list[Drift]:
     return [*_drifts("names", names), *_drifts("paths", paths), *_drifts("builds", layouts)]
 
 
-def codes_of(snapshot: Snapshot, evidence: Evidence, services: Mapping[str, Collection[str]]) -> list[HostsOf]:
-    """Return, for each of these services, its codes with those of the given hosts that run them.
+def codes_of(snapshot: Snapshot, evidence: Evidence, peers: Sequence[tuple[str, Collection[str]]]) -> list[HostsOf]:
+    """Return, for each of these peers, the codes with those of its hosts that run them.
 
-    `services`: the hosts by service; the service of all processes is empty.
+    `peers`: service and hosts; the service of all processes is empty. A service of several groups has several.
     """
-    numbers = {service: number for number, service in enumerate(services)}
-    wanted = [frozenset(hosts) for hosts in services.values()]
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for number, (service, _) in enumerate(peers):
+        numbers[service].append(number)
+    wanted = [frozenset(hosts) for _, hosts in peers]
     found: list[dict[int, set[str]]] = [defaultdict(set) for _ in wanted]
-    everyone = numbers.get("", -1)
+    everyone = numbers.get("", [])
     for process, code in zip(snapshot.processes, evidence.code.tolist(), strict=True):
-        number = numbers.get(service_of(process), everyone)
-        if number >= 0 and code != NULL and process.host in wanted[number]:
-            found[number][code].add(process.host)
+        for number in numbers.get(service_of(process), everyone):
+            if code != NULL and process.host in wanted[number]:
+                found[number][code].add(process.host)
     return [{evidence.codes[code]: frozenset(hosts) for code, hosts in codes.items()} for codes in found]
 
 

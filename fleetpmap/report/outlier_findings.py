@@ -9,7 +9,7 @@ import numpy as np
 from fleetpmap.evidence import Evidence
 from fleetpmap.report.finding import Finding
 from fleetpmap.report.next_command import next_command, of_service
-from fleetpmap.report.peers import Flags, Judged
+from fleetpmap.report.peers import Flags, Judged, Peers
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Process, Snapshot, service_of
 from fleetpmap.table import ROLLUP
@@ -46,10 +46,12 @@ class Holders:
         number = next(found, None)
         return None if number is None else self._snapshot.processes[number]
 
-    def compare_command(self, service: str, hosts: Collection[str]) -> str:
-        """Return the command that compares these hosts by a service."""
-        process = self.one_of(service, hosts) if service else None
+    def compare_command(self, peers: Peers, hosts: Collection[str]) -> str:
+        """Return the command that compares these hosts of the peers."""
+        process = self.one_of(peers.service, hosts) if peers.service else None
         which = of_service(process) if process else ["--all"]
+        if peers.group is not None:
+            which = [*which, "--peers", "group"]
         return next_command(self._snapshot, [*hosts], which, "compare")
 
 
@@ -77,7 +79,8 @@ def _outlier(snapshot: Snapshot, holders: Holders, judged: Judged, row: int, col
     what = "" if mapping in ("", ROLLUP) else f"{mapping} "
     apart = f"{human(round(abs(value - median)))} {'above' if is_above else 'below'} the median"
     figures = f"{human(value)}, {human(round(median))}"
-    text = f"{subject}: {what}{apart} of {len(judged.columns)} hosts ({figures}){_each(judged, row, column)}"
+    hosts = f"{len(judged.columns)} hosts{judged.peers.of_group}"
+    text = f"{subject}: {what}{apart} of {hosts} ({figures}){_each(judged, row, column)}"
     which = ["--pid", str(process.pid)] if process and is_above else of_service(process) if process else ["--all"]
     return abs(value - median), Finding(
         "outlier",

@@ -11,9 +11,16 @@ floors are needed because hosts with equal load differ by a few pages, and then 
 host and more than a quarter of them would be out, none is: the row is split into groups further apart than the floors.
 
 A comparison, which a user asks for, tells all of them. A run tells, unasked, only outliers that stand alone: by 16 MiB
-or more; further than twice the furthest of the hosts on that side that are not out; and out in proportion, too, by more
-than 7 · 1.4826 · MAD of the logarithms. Hosts with data of their own, such as databases, differ by factors, and one of
-them is always the largest, with others on the way to it.
+or more (of fewer than six hosts 64 MiB, and only above the median); further than twice the furthest of the hosts on
+that side that are not out; and in proportion, by a or b. A share is the sum divided by the processes, of fewer than
+six hosts what the largest process has; r is |log(share / median of the shares)|.
+
+    a         above, r > log 6, and r > 5 · 1.4826 · MAD of the logarithms
+    b, n ≥ 6  more than 7 · 1.4826 · MAD from the median, both the shares and their logarithms
+
+Hosts with data of their own, such as databases, differ by factors, and one of them is always the largest, with others
+on the way to it. Of three hosts two often agree by chance, so that a distance in deviations alone says nothing there.
+The measured rates: docs/decisions/045-few-hosts-need-a-factor.md.
 Source: B. Iglewicz, D. Hoaglin, How to Detect and Handle Outliers, 1993 (3.5 and 1.4826).
 """
 
@@ -31,8 +38,11 @@ MIB = 1024
 """One MiB in KiB."""
 ENOUGH, FEWEST = 5, 3
 """Least numbers of hosts for the MAD to be meaningful, and for a majority to exist."""
+MANY = 6
+"""Number of hosts from which on deviations alone can tell that a host stands alone."""
 _DEVIATIONS = 3.5 * 1.4826
-_DEVIATIONS_OF_RATIOS = 7 * 1.4826
+_DEVIATIONS_ALONE = 7 * 1.4826
+_FACTOR, _DEVIATIONS_BY_FACTOR = 6, 5 * 1.4826
 _FLOOR = 1 * MIB
 FLOOR_SHARE = 0.10
 """Share of the median; a value closer to it is never an outlier."""
@@ -42,6 +52,7 @@ _ALONE = 2
 """How much further than the others an outlier is that stands alone."""
 WORTH_TELLING = 16 * MIB
 """Least distance from the median of an outlier that is told unasked."""
+_WORTH_TELLING_OF_FEW = 64 * MIB
 _MOST_GROUPS = 4
 """Number of groups from which on the values count as scattered, not as grouped."""
 
@@ -92,19 +103,32 @@ def judge(values: IntArray) -> Judgement:
     return Judgement(median, values.max(axis=1) - values.min(axis=1), far & ~split[:, None], split, far)
 
 
-def stand_alone(values: IntArray, counts: IntArray, judged: Judgement) -> Flags:
+def stand_alone(values: IntArray, shares: NDArray[np.float64], judged: Judgement) -> Flags:
     """Return the outliers, (row, host), that are far enough from all other hosts to be told unasked.
 
-    `counts`: the number of processes on each host. Amounts are compared by their sums, proportions by process.
+    `shares`: (row, host), what a process has, in KiB above 0. Amounts are compared by `values`, the sums, and
+    proportions by `shares`.
     """
+    if not values.size:
+        return judged.out
+    is_few = values.shape[1] < MANY
     apart = values - judged.median[:, None]
     inside = np.where(judged.out, 0, apart)
-    others = np.where(apart > 0, inside.max(axis=1, initial=0)[:, None], -inside.min(axis=1, initial=0)[:, None])
-    alone: Flags = judged.out & (np.abs(apart) > _ALONE * others) & (np.abs(apart) >= WORTH_TELLING)
-    logarithms = np.log(np.maximum(values, MIB) / np.maximum(counts, 1))
-    ratios = np.abs(logarithms - np.median(logarithms, axis=1)[:, None]) if len(counts) else np.zeros(values.shape)
-    usual = np.median(ratios, axis=1) if len(counts) else np.zeros(len(values))
-    return alone & (ratios > _DEVIATIONS_OF_RATIOS * usual[:, None])
+    others = np.where(apart > 0, inside.max(axis=1)[:, None], -inside.min(axis=1)[:, None])
+    least = _WORTH_TELLING_OF_FEW if is_few else WORTH_TELLING
+    alone: Flags = judged.out & (np.abs(apart) > _ALONE * others) & (np.abs(apart) >= least)
+    ratios, usual_ratio = _from_median(np.log(shares))
+    by_factor = (apart > 0) & (ratios > np.log(_FACTOR)) & (ratios > _DEVIATIONS_BY_FACTOR * usual_ratio)
+    distance, usual = _from_median(shares)
+    by_deviations = (ratios > _DEVIATIONS_ALONE * usual_ratio) & (distance > _DEVIATIONS_ALONE * usual)
+    alone &= by_factor if is_few else by_factor | by_deviations
+    return alone
+
+
+def _from_median(values: IntArray | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the distances of a (row, host) matrix from each row's median, and the median of these as a column."""
+    distance = np.abs(values - np.median(values, axis=1)[:, None])
+    return distance, np.median(distance, axis=1)[:, None]
 
 
 def groups_of(values: IntArray) -> list[NDArray[np.intp]]:

@@ -12,6 +12,7 @@ second without libb.so and the third read in part:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from fleetpmap.catalogue import PeersBy
 from fleetpmap.evidence import Evidence
 from fleetpmap.report.drift import without_version
 from fleetpmap.report.grouping import WHOLE, coded, host_of_processes
-from fleetpmap.report.outliers import Judgement, judge
+from fleetpmap.report.outliers import FEWEST, MANY, MIB, Judgement, judge
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import INCOMPLETE, Snapshot, service_of
 from fleetpmap.table import IntArray, sums
@@ -38,6 +39,8 @@ class Peers:
 
     service: str
     """The service; empty if all hosts are compared with each other."""
+    group: str | None
+    """The group of the inventory that the hosts are in, empty for hosts without one; None if groups do not count."""
     hosts: tuple[str, ...]
     slots: NDArray[np.intp]
     """(host,): its index in `snapshot.hosts`."""
@@ -50,6 +53,13 @@ class Peers:
     """(mapping, host): True if a process read there has the mapping."""
     values: Mapping[str, IntArray]
     """Metric to (mapping, host): KiB; 0 where not mapped, NULL where unknown."""
+    largest: IntArray | None
+    """(mapping, host): the most that one process has, by the first metric; None for MANY hosts or more."""
+
+    @property
+    def of_group(self) -> str:
+        """The clause on the group of the hosts; empty if groups do not count."""
+        return "" if self.group is None else f" of group {self.group}" if self.group else " in no group"
 
     @property
     def whole(self) -> Flags:
@@ -74,22 +84,42 @@ def peers_in(
 ) -> Iterator[Peers]:
     """Yield the peers of each service that at least `fewest` hosts run, by its name; for `all`, of all hosts at once.
 
+    For `group`, the hosts of a service are parted by their groups (see _parted).
+
     `evidence`: the snapshot's, with these metrics. `per_process`: the sums are divided by the number of processes read
     there. `least_kib`: mappings that have less on every host, by the first metric, may be left out.
     """
     kept = np.array([process.status == "read" or process.status in INCOMPLETE for process in snapshot.processes], bool)
-    services = coded(service_of(process) if by == "service" else "" for process in snapshot.processes)
+    services = coded(service_of(process) if by != "all" else "" for process in snapshot.processes)
     host = host_of_processes(snapshot).astype(np.int64)
     runs = np.zeros((len(services.names), len(snapshot.hosts)), dtype=np.bool_)
     runs[services.codes[kept], host[kept]] = True
     grid = _Grid(snapshot, evidence, services, host, metrics, per_process, least_kib)
     if by == "all":
-        yield grid.peers("", np.arange(len(snapshot.hosts)))
+        yield grid.peers("", None, np.arange(len(snapshot.hosts)))
         return
     for code in sorted(range(len(services.names)), key=services.names.__getitem__):
         slots = np.flatnonzero(runs[code])
-        if len(slots) >= fewest:
-            yield grid.peers(services.names[code], slots)
+        parts = _parted(snapshot, slots) if by == "group" else {None: slots}
+        for group, members in parts.items():
+            if len(members) >= fewest:
+                yield grid.peers(services.names[code], group, members)
+
+
+def _parted(snapshot: Snapshot, slots: NDArray[np.intp]) -> dict[str | None, NDArray[np.intp]]:
+    """Part hosts by group, in the order of the names; hosts in no group are one part, named "".
+
+    A host counts to the smallest of its groups that has FEWEST of these hosts; if none has, to the largest. Of groups
+    of one size it is the nearest.
+    """
+    groups_of = {slot: snapshot.hosts[slot].groups or () for slot in slots.tolist()}
+    sizes = Counter(group for groups in groups_of.values() for group in dict.fromkeys(groups))
+    parts: dict[str | None, list[int]] = {}
+    for slot, groups in groups_of.items():
+        enough = [group for group in groups if sizes[group] >= FEWEST]
+        largest = max(groups, key=sizes.__getitem__, default="")
+        parts.setdefault(min(enough, key=sizes.__getitem__, default=largest), []).append(slot)
+    return {group: np.array(parts[group], dtype=np.intp) for group in sorted(parts, key=str)}
 
 
 class _Grid:
@@ -107,7 +137,8 @@ class _Grid:
     ) -> None:
         self._snapshot, self._metrics, self._per_process = snapshot, metrics, per_process
         self._services, self._host = services, host
-        self._holder, self._names, self._sizes = evidence.holder, evidence.mapping, evidence.sizes
+        self._holder, self._held, self._names = evidence.holder, evidence.held, evidence.mapping
+        self._sizes = evidence.sizes
         kept = self._large(self._sizes[metrics[0]], least_kib)
         service = services.codes[self._holder[kept]]
         order = np.argsort(service, kind="stable")
@@ -131,7 +162,7 @@ class _Grid:
         large = {bases[code] for code in np.unique(cells[held >= least_kib] % count).tolist() if code < len(bases)}
         return np.flatnonzero(np.array([*(base in large for base in bases), False])[codes])
 
-    def peers(self, service: str, slots: NDArray[np.intp]) -> Peers:
+    def peers(self, service: str, group: str | None, slots: NDArray[np.intp]) -> Peers:
         snapshot, count = self._snapshot, len(slots)
         code = self._services.names.index(service) if service in self._services.names else len(self._services.names)
         # Without a process there is no service, not even the one of all hosts.
@@ -142,7 +173,7 @@ class _Grid:
         column = column_of[self._host[self._holder[rows]]]
         rows, column = rows[column >= 0], column[column >= 0]
         names, row = np.unique(self._names.codes[rows], return_inverse=True)
-        mine = self._services.codes == code
+        mine = (self._services.codes == code) & (column_of[self._host] >= 0)
         read, unread = (
             np.bincount(column_of[self._host[mine & flags]], minlength=count) for flags in (self._read, self._unread)
         )
@@ -157,8 +188,16 @@ class _Grid:
             if self._per_process:
                 added = np.where(added == NULL, NULL, np.rint(added / np.maximum(read, 1)).astype(np.int64))
             values[metric] = np.where(~present & complete, 0, added)
+        first = self._metrics[0]
+        known = complete & (read > 0) & (values[first] != NULL).all(axis=0)
+        largest = None
+        if np.count_nonzero(known) < MANY:
+            flat = np.zeros(size, dtype=np.int64)
+            np.maximum.at(flat, cells, self._held[rows])  # NULL is below 0
+            largest = flat.reshape(shape)
         return Peers(
             service,
+            group,
             tuple(snapshot.hosts[slot].name for slot in slots.tolist()),
             slots,
             tuple("" if name == NULL else self._names.names[name] for name in names.tolist()),
@@ -166,6 +205,7 @@ class _Grid:
             complete,
             present,
             values,
+            largest,
         )
 
 
@@ -189,6 +229,16 @@ class Judged:
     def processes(self) -> IntArray:
         """The number of processes read on each judged host."""
         return self.peers.processes[self.columns]
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """What a process has, as outliers.stand_alone compares it: the largest one of few hosts, else the mean.
+
+        Below 1 MiB, a mapping counts as one: factors between a few pages say nothing.
+        """
+        if self.peers.largest is not None:
+            return np.maximum(self.peers.largest[:, self.columns], MIB).astype(np.float64)
+        return np.maximum(self.values, MIB) / self.processes
 
 
 def judged(peers: Peers, metric: str, *, per_process: bool = False) -> Judged:

@@ -39,11 +39,24 @@ LIMIT_SHARE = 90.0
 """Percent of its limit from which a cgroup is told of."""
 
 
-def with_findings(report: Report, findings: Callable[[], tuple[Finding, ...]]) -> Report:
-    """Return a report with the snapshot's findings, but for the views that judge it themselves, and pmap's own text."""
+def with_findings(
+    report: Report, findings: Callable[[], tuple[Finding, ...]], notes: Callable[[], tuple[str, ...]] = tuple
+) -> Report:
+    """Return a report with the snapshot's findings, but for the views that judge it themselves, and pmap's own text.
+
+    `notes`: notes on what is not judged, which go with the findings.
+    """
     if report.view in _JUDGES or report.text is not None:
         return report
-    return replace(report, findings=findings())
+    return _noted(replace(report, findings=findings()), notes())
+
+
+def _noted(report: Report, notes: tuple[str, ...]) -> Report:
+    """Return a report with further notes, also in its forms for a terminal."""
+    if not notes:
+        return report
+    brief, narrow = (form and _noted(form, notes) for form in (report.brief, report.narrow))
+    return replace(report, notes=(*report.notes, *notes), brief=brief, narrow=narrow)
 
 
 def standing_out(snapshot: Snapshot, peers_by: PeersBy = "service") -> tuple[Finding, ...]:
@@ -69,7 +82,7 @@ def _outliers(snapshot: Snapshot, holders: Holders, peers: Sequence[Peers], metr
         if len(each.hosts) < FEWEST:
             continue
         judgement = judged(each, metric)
-        alone = stand_alone(judgement.values, judgement.processes, judgement.judgement)
+        alone = stand_alone(judgement.values, judgement.shares, judgement.judgement)
         found += outlier_findings(snapshot, holders, judgement, alone, _renamed(each))
     found.sort(key=lambda one: -one[0])
     first: dict[tuple[str | None, str | None], list[Finding]] = {}
@@ -161,22 +174,21 @@ def _stale(snapshot: Snapshot, evidence: Evidence) -> Iterator[Finding]:
 
 def _drift(snapshot: Snapshot, evidence: Evidence, holders: Holders, peers: Sequence[Peers]) -> Iterator[Finding]:
     """Yield a finding for each service with other files on some of its wholly read hosts than on others."""
-    hosts = {each.service: [each.hosts[slot] for slot in np.flatnonzero(each.whole).tolist()] for each in peers}
-    for (service, whole), hosts_of in zip(hosts.items(), codes_of(snapshot, evidence, hosts), strict=True):
+    hosts = [(each, [each.hosts[slot] for slot in np.flatnonzero(each.whole).tolist()]) for each in peers]
+    wanted = [(each.service, whole) for each, whole in hosts]
+    for (each, whole), hosts_of in zip(hosts, codes_of(snapshot, evidence, wanted), strict=True):
         if found := drifts(hosts_of):
-            yield _of_drift(snapshot, holders, service, whole, found)
+            yield _of_drift(holders, each, whole, found)
 
 
-def _of_drift(
-    snapshot: Snapshot, holders: Holders, service: str, hosts: Sequence[str], found: Sequence[Drift]
-) -> Finding:
+def _of_drift(holders: Holders, peers: Peers, hosts: Sequence[str], found: Sequence[Drift]) -> Finding:
     first, *others = found
     more = f"; {len(others)} more {'file differs' if len(others) == 1 else 'files differ'}" if others else ""
-    prefix = f"{service}: " if service else ""
+    prefix = f"{peers.service}{peers.of_group}: " if peers.service else ""
     return Finding(
         "drift",
         f"{prefix}{drift_sentence(first)}{more}",
-        service=service or None,
+        service=peers.service or None,
         mapping=first.of,
-        next=holders.compare_command(service, hosts),
+        next=holders.compare_command(peers, hosts),
     )

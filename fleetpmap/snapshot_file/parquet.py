@@ -9,6 +9,8 @@ The rows are the mappings (see frame). The file's key-value metadata hold the re
                           JSON, packed by zlib, in base64
     fleetpmap_cgroups     the memory cgroups of each host, in the order of the hosts, packed alike; a file of a version
                           before it has none
+    fleetpmap_groups      the inventory's groups of each host, in the order of the hosts: JSON, null where unknown; a
+                          file of a version before it has none
     fleetpmap_sha256      checksum of the whole file with zeros in place of it; a file without one is not checked
 """
 
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     import polars
 
 KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_processes"
-CGROUPS = "fleetpmap_cgroups"
+CGROUPS, GROUPS = "fleetpmap_cgroups", "fleetpmap_groups"
 SHA256 = "fleetpmap_sha256"
 _UNSEALED = "0" * 64
 _SEAL = SHA256.encode() + b"\x18\x40"
@@ -73,6 +75,13 @@ class _Groups:
     cgroups: tuple[CgroupMemory, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _InGroups:
+    """The inventory's groups of one host."""
+
+    groups: tuple[str, ...] | None
+
+
 def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
     """Write the snapshot to an open binary file.
 
@@ -87,12 +96,13 @@ def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
         "format": FORMAT,
         "version": __version__,
         "run": to_json(snapshot.run),
-        "hosts": to_json(tuple(replace(host, cgroups=(), near=None) for host in snapshot.hosts)),
+        "hosts": to_json(tuple(replace(host, cgroups=(), near=None, groups=None) for host in snapshot.hosts)),
         "columns": {key: columns[key] for key in snapshot.table.fields},
     }
     whole = BytesIO()  # so that an error of the file itself is an OSError, and not one of polars
     groups = _packed(to_json(tuple(_Groups(host.cgroups) for host in snapshot.hosts)))
     metadata = {KIND: "snapshot", SNAPSHOT: json.dumps(about), PROCESSES: _packed(to_json(rows)), CGROUPS: groups}
+    metadata[GROUPS] = json.dumps([host.groups for host in snapshot.hosts])
     metadata[SHA256] = _UNSEALED
     to_frame(mappings).write_parquet(whole, metadata=metadata)
     place, checksum = _checksum(whole.getvalue())
@@ -140,7 +150,7 @@ def snapshot_of(
         processes = tuple(entry.process for entry in rows)
         run = from_json(Run, about["run"])
         _check_order(hosts, processes)
-        hosts = _with_cgroups(hosts, metadata)
+        hosts = _with_groups(_with_cgroups(hosts, metadata), metadata)
         _check_values(hosts, processes, run)
         columns = about["columns"]
         table = to_table(frame(needed(columns)), columns, [entry.mappings for entry in rows])
@@ -158,8 +168,27 @@ def _with_cgroups(hosts: tuple[HostResult, ...], metadata: Mapping[str, str]) ->
     return tuple(replace(host, cgroups=own) for host, own in zip(hosts, groups, strict=True))
 
 
-def load_part(path: str | Path, attributes: Sequence[str], texts: Sequence[str], metric: str) -> Part:
+def _with_groups(hosts: tuple[HostResult, ...], metadata: Mapping[str, str]) -> tuple[HostResult, ...]:
+    if GROUPS not in metadata:
+        return hosts
+    entries = json.loads(metadata[GROUPS])
+    groups = [from_json(_InGroups, {"groups": entry}).groups for entry in entries]
+    return tuple(replace(host, groups=own) for host, own in zip(hosts, groups, strict=True))
+
+
+def load_part(
+    path: str | Path,
+    attributes: Sequence[str],
+    texts: Sequence[str],
+    metric: str,
+    keys: Sequence[str] = (),
+    *,
+    sealed: bool = False,
+) -> Part:
     """Load a few attributes of the processes, a few texts of the mappings and one of METRICS, in a tenth of the time.
+
+    `keys`: further keys of the kernel. `sealed`: a file without a checksum is refused, since damage in it could end the
+    program.
 
     Raises:
         UsageError: as `load_snapshot`, as far as what is loaded shows it.
@@ -168,6 +197,8 @@ def load_part(path: str | Path, attributes: Sequence[str], texts: Sequence[str],
     from polars.exceptions import PanicException, PolarsError
 
     source = _whole(path)
+    if sealed and _SEAL not in source.getvalue():
+        raise UsageError(f"{path}: has no checksum", hint=_NOT_OURS)
     try:
         metadata = polars.read_parquet_metadata(source)
         _check_kind(path, metadata)
@@ -175,7 +206,8 @@ def load_part(path: str | Path, attributes: Sequence[str], texts: Sequence[str],
         _check_format(path, about)
         source.seek(0)
         entries = _unpacked(metadata[PROCESSES])
-        columns = {key: name for key in KERNEL_KEYS.get(metric, ()) if (name := about["columns"].get(key)) is not None}
+        wanted = (*KERNEL_KEYS.get(metric, ()), *keys)
+        columns = {key: name for key in wanted if (name := about["columns"].get(key)) is not None}
         needed = [*texts, *columns.values(), *(() if metric in KERNEL_KEYS else ("start", "end"))]
         return part_of(about, entries, columns, attributes, texts, polars.read_parquet(source, columns=needed))
     except (PolarsError, PanicException) as error:

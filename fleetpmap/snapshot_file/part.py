@@ -7,11 +7,15 @@ that it is asked for, as one list each, and checks each list as a whole.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fleetpmap.escape import is_from_bytes
+from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Process, Run
 from fleetpmap.snapshot_file.frame import to_part
 from fleetpmap.snapshot_file.metadata import from_json
@@ -28,10 +32,25 @@ class Part:
     run: Run
     hosts: Mapping[str, str]
     """Status of each host asked."""
+    boots: Mapping[str, str]
+    """Id of the boot of each host that told one."""
     processes: Mapping[str, list[Any]]
     """The attributes asked for: a value for each process, in the order of the rows."""
     table: MappingTable
     """The texts and fields asked for; its other columns have no rows."""
+
+    def whole_table(self) -> MappingTable:
+        """Return the table with all columns: those that were not asked for are null or 0."""
+        table, rows = self.table, len(self.table)
+        lacking = {each.name: getattr(table, each.name) for each in fields(table) if each.name != "fields"}
+        lacking = {name: column for name, column in lacking.items() if len(_values_of(column)) < rows}
+        nulls = np.broadcast_to(np.int32(NULL), rows)
+        filled: dict[str, Any] = {
+            name: Coded(nulls, ()) if isinstance(column, Coded) else np.broadcast_to(column.dtype.type(0), rows)
+            for name, column in lacking.items()
+        }
+        filled["mappings"] = np.broadcast_to(np.int64(1), rows)
+        return replace(table, **filled)
 
 
 def part_of(
@@ -58,7 +77,20 @@ def part_of(
     counts = [entry["mappings"] for entry in entries]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError("its numbers of mappings are none")
-    return Part(run, hosts, values, to_part(frame, columns, counts, texts))
+    boots = {entry["name"]: _boot_of(entry) for entry in about["hosts"]}
+    known = {name: boot for name, boot in boots.items() if boot}
+    return Part(run, hosts, known, values, to_part(frame, columns, counts, texts))
+
+
+def _boot_of(entry: Mapping[str, Any]) -> str:
+    boot = (entry.get("capabilities") or {}).get("boot_id") or ""
+    if not isinstance(boot, str):
+        raise ValueError("the boot of a host is no text")
+    return boot
+
+
+def _values_of(column: Coded | NDArray[Any]) -> NDArray[Any]:
+    return column.codes if isinstance(column, Coded) else column
 
 
 def _texts(entries: Sequence[Mapping[str, Any]], name: str) -> list[str]:

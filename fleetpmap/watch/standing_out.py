@@ -12,7 +12,7 @@ from fleetpmap.catalogue import PeersBy
 from fleetpmap.report.finding import MOST_TOLD, Finding
 from fleetpmap.report.grouping import share_metric
 from fleetpmap.report.standing_out import standing_out
-from fleetpmap.report.views.diff import growth_since
+from fleetpmap.report.views.diff import growth_between
 from fleetpmap.snapshot import Snapshot
 
 _SIZE = re.compile(r"\d+(\.\d+)?[KMGTP%]")
@@ -30,7 +30,7 @@ class StandingOut:
     def in_round(self, snapshot: Snapshot) -> tuple[Finding, ...]:
         """Return the findings of a round, growth first."""
         first, self._first = self._first, self._first or snapshot
-        grown = growth_since(first, snapshot, share_metric(snapshot)) if first is not None else ()
+        grown = growth_between(first, snapshot, share_metric(snapshot)) if first is not None else ()
         return (*grown, *standing_out(snapshot, self._peers))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,16 @@ def test_sentences_on_the_leak_and_the_step(planted: Path):
         r"in the run of 2026-11-08 12:00:00\+00:00, with a restart",
         step,
     )
+
+
+def test_the_next_command_of_a_step_compares_the_runs_around_it(planted: Path):
+    """As typed, it shows the restart and its growth."""
+    step = _history(planted)["findings"][1]
+    program, *words = shlex.split(step["next"])
+    done = fleetpmap(*words)
+    assert program == "fleetpmap"
+    assert done.returncode in (0, 3), done.stderr
+    assert re.search(r"cart on web-01: 1 process restarted .*; 5\dM → 9\dM", done.stderr), done.stderr
 
 
 def test_runs_without_a_host_are_gaps(planted: Path):

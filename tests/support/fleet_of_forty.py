@@ -18,12 +18,17 @@ _EXE = "r-xp"
 
 def forty_hosts(seed: int, leak_kib: int = 0) -> Snapshot:
     """The fleet; a gunicorn process of LEAKING holds so much more than the others."""
+    return fleet_of(10, seed, LEAKING, leak_kib)
+
+
+def fleet_of(each: int, seed: int, leaking: str = "", leak_kib: int = 0) -> Snapshot:
+    """The same with another number of hosts for each service."""
     noise = Random(seed)
     hosts: list[HostSnapshot] = []
-    for n in range(1, 11):
+    for n in range(1, each + 1):
         hosts += [
             host(f"lb-{n:02}", *_base(noise), *_nginx(noise)),
-            host(f"web-{n:02}", *_base(noise), *_gunicorn(noise, leak_kib if f"web-{n:02}" == LEAKING else 0)),
+            host(f"web-{n:02}", *_base(noise), *_gunicorn(noise, leak_kib if f"web-{n:02}" == leaking else 0)),
             host(f"db-{n:02}", *_base(noise), *_postgres(noise)),
             host(f"cache-{n:02}", *_base(noise), *_redis(noise)),
         ]

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from fleetpmap.report import diff
+from fleetpmap.report.finding import Finding
 from fleetpmap.snapshot import Snapshot
 from snapshots import ProcessWithMappings, host, mapping, process, snapshot
 
@@ -165,3 +166,46 @@ def test_growth_is_what_the_process_has_more_of_its_own():
     new = snapshot(host("a", process(5, "node", mapping(**node, Pss=36 * MIB, Private_Clean=36 * MIB, Rss=36 * MIB))))
     assert _findings(old, new, 600) == ("node on a (pid 5): node grew by 3.0M in 10 min, 307K a minute",)
     assert diff(old, new).tables[0].column("growth_kib").cells() == [19 * MIB]
+
+
+def _whole(old: Snapshot, new: Snapshot, **options) -> tuple[Finding, ...]:
+    return diff(
+        old, replace(new, run=replace(new.run, started=new.run.started + timedelta(seconds=20))), **options
+    ).findings
+
+
+def test_growth_of_a_process_names_all_of_it():
+    """Host, service, pid, mapping, both sizes, and the command that reads it again."""
+    old, new = (snapshot(host("a", _app(5, kib, service="app.service"))) for kib in (4 * MIB, 24 * MIB))
+    (finding,) = _whole(old, new, stored=("o.parquet", "n.parquet"))
+    assert (finding.kind, finding.host, finding.service, finding.pid) == ("growth", "a", "app.service", 5)
+    assert (finding.mapping, finding.metric) == ("[heap]", "pss_kib")
+    assert (finding.value_kib, finding.reference_kib) == (24 * MIB, 4 * MIB)
+    assert finding.next == "fleetpmap run -H a --pid 5 --view mappings"
+
+
+def test_growth_on_several_hosts_names_what_they_share():
+    """The sums of its processes; the next command has a row for each, or reads them where no file is known."""
+    old, new = (
+        snapshot(*(host(f"w{n}", _app(5, kib, service="app.service")) for n in range(3))) for kib in (4096, 24 * MIB)
+    )
+    (finding,) = _whole(old, new, stored=("o.parquet", "my n.parquet"))
+    assert (finding.host, finding.service, finding.pid) == (None, "app.service", None)
+    assert (finding.value_kib, finding.reference_kib) == (3 * 24 * MIB, 3 * 4096)
+    assert finding.next == "fleetpmap diff o.parquet 'my n.parquet' --by host,process,mapping"
+    (finding,) = _whole(old, new)
+    assert finding.next == "fleetpmap run -H 'w[0-2]' --unit app.service --view processes"
+
+
+def test_restarts_and_processes_that_came_or_went_name_what_they_can():
+    """The mapping that changed most with its sizes; of one that is gone, 0."""
+    old = snapshot(host("a", _app(900, 12 * MIB, "cache"), _app(77, 300, "cron")))
+    new = snapshot(host("a", _app(1031, 4 * MIB, "cache"), _app(1040, 2 * MIB, "job")))
+    again, came, gone = _whole(old, new, stored=("o", "n"))
+    assert (again.pid, again.service, again.mapping) == (1031, "cache", "[heap]")
+    assert (again.value_kib, again.reference_kib) == (4 * MIB, 12 * MIB)
+    assert (came.pid, came.service, came.value_kib, came.reference_kib) == (1040, "job", 2 * MIB, 0)
+    assert (gone.pid, gone.service, gone.value_kib, gone.reference_kib) == (77, "cron", 0, 300)
+    assert came.next == "fleetpmap run -H a --pid 1040 --view processes"
+    assert gone.next == "fleetpmap diff o n --by service,host,process"
+    assert [one.next for one in _whole(old, new)][2] == ""

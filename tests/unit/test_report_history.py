@@ -131,6 +131,52 @@ def test_a_limit_that_an_ancestor_holds():
     assert limits(snapshot(one), ("host",)) == {("web-01",): Limit(1 * GIB, 124 * MIB, is_of_host=False)}
 
 
+def test_what_an_ancestor_is_charged_counts_against_its_limit():
+    """The slice is charged 900 MiB by services that the run did not ask for; 100 MiB of the app is page cache."""
+    one = _host("web-01")
+    group = replace(one.cgroups[0], limit_kib=1 * GIB, is_unlimited=False, limit_path="/system.slice")
+    told = replace(one, cgroups=(replace(group, limit_used_kib=900 * MIB),))
+    assert limits(snapshot(told), ("host",)) == {("web-01",): Limit(1 * GIB, 224 * MIB, is_of_host=False)}
+    untold = replace(one, cgroups=(group,))
+    assert limits(snapshot(untold), ("host",)) == {("web-01",): Limit(1 * GIB, 624 * MIB, is_of_host=False)}
+
+
+def test_a_cgroup_below_another_is_not_counted_twice():
+    """What is charged to it, and its cache, are in the one above it."""
+    one = _host("web-01")
+    group = replace(one.cgroups[0], limit_kib=1 * GIB, is_unlimited=False, limit_path="/system.slice")
+    below = replace(group, path=f"{CGROUP}/worker", current_kib=300 * MIB)
+    process_of = one.processes[0]
+    two = replace(one, cgroups=(group, below), processes=(process_of, replace(process_of, pid=11, cgroup=below.path)))
+    assert limits(snapshot(two), ("host",)) == {("web-01",): Limit(1 * GIB, 624 * MIB, is_of_host=False)}
+
+
+def test_findings_name_the_next_command():
+    """A leak: the process, or those of the service; a step: the runs before and after it."""
+    past = _planted()
+    leak, step = _report(past, _host("web-01"), _host("web-02"), directory="/var/runs/").findings
+    assert (leak.pid, leak.metric, leak.next) == (
+        None,
+        "pss_kib",
+        "fleetpmap run -H 'web-[01-02]' -m app --exact --view processes",
+    )
+    assert (step.pid, step.next) == (
+        10,
+        "fleetpmap diff /var/runs/@2026-11-05T03:00:00+00:00 /var/runs/@2026-11-05T04:00:00+00:00 "
+        "--by service,host,mapping",
+    )
+    assert (step.value_kib, step.reference_kib) == (110 * MIB, 80 * MIB)
+    (one,) = _report(_history({("app", "web-01", "[heap]"): _leak()})).findings
+    assert (one.pid, one.next) == (10, "fleetpmap run -H web-01 --pid 10 --view mappings")
+
+
+def test_leaks_beyond_five_name_the_whole_table():
+    """With the directory; without it there is no command."""
+    past = _history({(f"app{n}", "web-01", "[heap]"): _leak(1 + n) for n in range(7)})
+    more = [_report(past, directory=directory).findings[-1] for directory in ("runs/", "")]
+    assert [one.next for one in more] == ["fleetpmap history runs/ --top 0", ""]
+
+
 @pytest.mark.parametrize(
     ("fewest", "most", "text"),
     [

@@ -265,10 +265,10 @@ def test_the_next_command_reaches_the_same_hosts(command: str, local: bool, expe
 def test_names_of_processes_are_no_patterns():
     """The next command selects that name and no other."""
     fleet = snapshot(*(host(f"w{n}", replace_name(_app((9 if n else 900) * MIB), "a.b[c]")) for n in range(3)))
-    below = snapshot(*(host(f"w{n}", replace_name(_app((900 if n else 9) * MIB), "a.b[c]")) for n in range(3)))
+    below = snapshot(*(host(f"w{n}", replace_name(_app((900 if n else 9) * MIB), "a.b[c]")) for n in range(6)))
     assert [one.next for one in standing_out(fleet)] == ["fleetpmap run -H w0 --pid 1 --view mappings"]
     (finding,) = standing_out(below)
-    assert finding.text == "a.b[c] on w0: [heap] 891.0M below the median of 3 hosts (9.0M, 900.0M)"
+    assert finding.text == "a.b[c] on w0: [heap] 891.0M below the median of 6 hosts (9.0M, 900.0M)"
     assert shlex.split(finding.next)[4:7] == ["-m", r"a\.b\[c\]", "--exact"]
     assert finding.pid is None
 

@@ -39,7 +39,7 @@ def demo(
     selection = selection_from(matching, required=False)
     with open_storage(keep) as storage, demo_inventory() as inventory:
         fleet = hosts_from(inventory, HostOptions(), how)
-        check_hosts(plan, [host.name for host in fleet])
+        check_hosts(plan, fleet)
         print_stderr(f"demo: {len(fleet)} SSH servers on 127.0.0.1, each with the recorded /proc of another host")
         # The servers and their keys are made for this run: nothing of the user's own ssh set-up may take part.
         snapshot = collect_fleet(fleet, selection, replace(how, ssh_config="none"), keep=storage.keep)

@@ -66,8 +66,16 @@ def diff(
 
     @cache
     def report_of(shape: Shape) -> Report:
-        metric = f"{what.metric}_kib"
-        return diff_report(old, new, keys, metric, all_changes=what.all_changes, shape=shape, looked_for=selections)
+        return diff_report(
+            old,
+            new,
+            keys,
+            f"{what.metric}_kib",
+            all_changes=what.all_changes,
+            shape=shape,
+            looked_for=selections,
+            stored=(two.old, two.new),
+        )
 
     judge = judge_by(rules, lambda: report_of(AS_IT_IS), [old.coverage, new.coverage])
     report = judge(report_of(shown))

@@ -77,7 +77,7 @@ def history(
 
     @cache
     def report_of(shape: Shape) -> Report:
-        return history_report(past, last, run, notes=notes, shape=shape)
+        return history_report(past, last, run, notes=notes, shape=shape, directory=where.directory)
 
     judge = judge_by(rules, lambda: report_of(AS_IT_IS), [last.coverage])
     report = judge(report_of(Shape(shape.sort, shape.top, columns)))

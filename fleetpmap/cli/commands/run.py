@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleetpmap.cli.deliver import rows_to_stdout
+from fleetpmap.cli.earlier import earlier_in
 from fleetpmap.cli.gate_rules import rules_from
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.options import (
@@ -49,13 +50,14 @@ def run(
     rules = rules_from(gate.fail_if, plan.view, plan.options, rollup=how.rollup)
     selection = selection_from(matching, required=True)
     fleet = fleet_from(which, how)
-    check_hosts(plan, [host.name for host in fleet])
+    check_hosts(plan, fleet)
     is_stream = plan.is_stream and not how.once_per_machine
     on_answer = rows_to_stdout(plan) if is_stream else None
     with open_storage(keep) as storage:
         sums = None if keep.save else plan.sums
         snapshot = collect_fleet(fleet, selection, how, sums=sums, on_answer=on_answer, keep=storage.keep)
         stored = storage.finish(snapshot, how)
-    status = show_snapshot(snapshot, plan, to, how, rules=rules, rows_written=is_stream)
+    earlier = None if keep.save is None else earlier_in(keep.save, snapshot)
+    status = show_snapshot(snapshot, plan, to, how, rules=rules, earlier=earlier, rows_written=is_stream)
     print_no_match(snapshot, selection, how)
     return status if stored else 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleetpmap.cli.commands.diff import EVERY_PROCESS, selection_of_command
+from fleetpmap.cli.earlier import earlier_in
 from fleetpmap.cli.gate_rules import rules_from
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.options import (
@@ -33,15 +34,16 @@ def show(
     from fleetpmap.cli.storage import snapshot_from
 
     plan = output_from(what, shape, to)
-    selection = selection_from(matching, required=False)
-    snapshot = snapshot_from(stored.paths, selection, command_line(), reader())
+    selection, child = selection_from(matching, required=False), reader()
+    snapshot = snapshot_from(stored.paths, selection, command_line(), child)
     # A stored run of --all, and a copy of /proc, hold every process.
     if plan.view == "summary" and all(map(_is_of_every_process, (command_line(), snapshot.run.command))):
         plan = with_services(plan)
-    check_hosts(plan, [host.name for host in snapshot.hosts])
+    check_hosts(plan, snapshot.hosts)
     rules = rules_from(gate.fail_if, plan.view, plan.options)
+    earlier = earlier_in(stored.paths[0], snapshot, child) if len(stored.paths) == 1 else None
     how = RunningOptions(verbose=talk.verbose, quiet=talk.quiet)
-    status = show_snapshot(snapshot, plan, to, how, rules=rules)
+    status = show_snapshot(snapshot, plan, to, how, rules=rules, earlier=earlier)
     print_no_match(snapshot, selection, how)
     return status
 

@@ -49,7 +49,7 @@ def watch(
     selection = selection_from(matching, required=True)
     fleet = fleet_from(which, how)
     names = [host.name for host in fleet]
-    check_hosts(plan, names)
+    check_hosts(plan, fleet)
     question = question_from(fleet, selection, how)
     from fleetpmap.watch import Rounds
 

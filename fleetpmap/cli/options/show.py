@@ -71,7 +71,8 @@ class ShowOptions:
         PeersOption | None,
         _show(
             "--peers PEERS",
-            "Compare a host with those that run the same service, or with all: service or all. Default: service.",
+            "Compare a host with those that run the same service, with those of them in its group of the inventory, or"
+            " with all: service, group or all. Default: service.",
         ),
     ] = None
     baseline: Annotated[

@@ -30,15 +30,24 @@ MOST_COMPARED = 500
 """Rows of compare: fewer, since it has a column for each host."""
 
 
-def page(view: Callable[[Snapshot, ViewOptions], Report], snapshot: Snapshot, options: ViewOptions) -> Report:
+def page(
+    view: Callable[[Snapshot, ViewOptions], Report],
+    snapshot: Snapshot,
+    options: ViewOptions,
+    judged: Callable[[Report], Report] | None = None,
+) -> Report:
     """Return the report of a view, shaped by the options, with the further reports that every page shows.
+
+    `judged`: adds the findings to the report; None: those of the snapshot alone.
 
     Raises:
         UsageError: a column that the view does not have.
     """
-    report = with_findings(view(snapshot, options), partial(standing_out, snapshot, options.peers))
+    if judged is None:
+        judged = partial(with_findings, findings=partial(standing_out, snapshot, options.peers))
+    report = judged(view(snapshot, options))
     if options.top is None and len(report.tables[0]) > MOST_ROWS and has_label(report.tables[0]):
-        report = replace(view(snapshot, replace(options, top=MOST_ROWS)), findings=report.findings)
+        report = replace(view(snapshot, replace(options, top=MOST_ROWS)), findings=report.findings, notes=report.notes)
     return replace(report, beside=_parts(snapshot, options))
 
 

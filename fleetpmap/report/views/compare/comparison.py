@@ -26,7 +26,7 @@ from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import METRICS
 
-OWN_COLUMNS = frozenset({"mapping", "service", "median_kib", "spread_kib", "outliers", "not_mapped"})
+OWN_COLUMNS = frozenset({"mapping", "service", "group", "median_kib", "spread_kib", "outliers", "not_mapped"})
 """Names of the table's own columns; a host of such a name is shown as `mapping (host)`. Parquet adds `not_mapped`."""
 PROCESSES = "processes"
 """Label of the first row, which holds counts, not sizes."""
@@ -84,7 +84,11 @@ class _Comparison:
         blocks = [judged(one, metric, per_process=per_process) for one in all_peers]
         self._matrix = matrix(snapshot, blocks, metric)
         self._several = len({*self._matrix.services}) > 1
-        self._in_part = {one.service: hosts for one in all_peers if (hosts := _read_in_part(one, snapshot))}
+        parts = [(one.service, _read_in_part(one, snapshot)) for one in all_peers]
+        services = dict.fromkeys(service for service, hosts in parts if hosts)
+        self._in_part = {
+            one: [host for service, hosts in parts if service == one for host in hosts] for one in services
+        }
         self._lacking = sorted(
             {one.hosts[slot] for one in all_peers for slot in np.flatnonzero(one.whole & ~one.known(metric)).tolist()}
         )
@@ -217,13 +221,16 @@ class _Comparison:
     def _alike(self, wanted: Sequence[int]) -> list[list[int]]:
         """Group the judged hosts that are alike: the wanted hosts first, then by size.
 
-        Hosts are alike if they run the same services, each split row puts them in the same group and neither has an
+        Hosts are alike if they run the same services, in the same groups of the inventory where these count, each split
+        row puts them on the same side, and neither has an
         outlier. A host with an outlier, and a wanted host, is alone.
         """
         matrix = self._matrix
         patterns: dict[tuple[object, ...], list[int]] = {}
         ranks = {slot: rank for rank, slot in enumerate(wanted)}
-        service = coded(matrix.services).codes
+        service = coded(
+            f"{service}\0{group}" for service, group in zip(matrix.services, matrix.groups, strict=True)
+        ).codes
         keys: dict[int, list[object]] = {
             slot: [tuple(np.unique(service[matrix.is_judged[:, slot]]).tolist())] for slot in self._slots
         }
@@ -240,12 +247,17 @@ class _Comparison:
     def _labels(self, *, brief: bool) -> list[Column]:
         """Return the columns that name a row; `brief`: one column, which a terminal shows in any case."""
         matrix = self._matrix
-        if not self._several:
-            return [Column("mapping", "text", coded(matrix.mappings))]
-        if brief:
-            pairs = zip(matrix.services, matrix.mappings, strict=True)
-            return [Column("mapping", "text", coded(_of_service(service, mapping) for service, mapping in pairs))]
-        return [Column("mapping", "text", coded(matrix.mappings)), Column("service", "text", coded(matrix.services))]
+        labels: list[tuple[str, Sequence[str | None]]] = [("service", matrix.services)] if self._several else []
+        if any(group is not None for group in matrix.groups):
+            labels.append(("group", matrix.groups))
+        texts = matrix.mappings
+        if brief and labels:
+            # The group first: of a service in two groups, the rows look alike up to it.
+            first = [[(name or "no group").removesuffix(".service") for name in names] for _, names in reversed(labels)]
+            texts = tuple(": ".join(parts) for parts in zip(*first, texts, strict=True))
+            labels = []
+        columns = (Column(name, "text", coded(names)) for name, names in labels)
+        return [Column("mapping", "text", coded(texts)), *columns]
 
     def _framed(self, columns: Sequence[Column], counts: Sequence[Cell], shape: Shape, *, brief: bool = False) -> Table:
         """Return a shaped table of names, these columns and the statistics; the first row holds the process counts."""
@@ -253,7 +265,7 @@ class _Comparison:
         table = Table(
             "rows",
             (
-                *self._labels(brief=brief and shape.sort != "service"),
+                *self._labels(brief=brief and shape.sort not in ("service", "group")),
                 *columns,
                 Column("median_kib", "KiB", _or_none(matrix.median.tolist())),
                 Column("spread_kib", "KiB", _or_none(matrix.spread.tolist())),
@@ -266,6 +278,7 @@ class _Comparison:
         first: dict[str, Cell] = {
             "mapping": PROCESSES,
             "service": "",
+            "group": "",
             **{column.name: count for column, count in zip(columns, counts, strict=True)},
             "median_kib": int(np.median(compared)) if compared else None,
             "spread_kib": max(compared) - min(compared) if compared else None,

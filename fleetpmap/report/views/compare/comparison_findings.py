@@ -29,12 +29,12 @@ def comparison_findings(
 ) -> tuple[Finding, ...]:
     """Return all findings about these services: their counts, outliers and splits, drift, files of only some hosts."""
     holders = Holders(snapshot, evidence)
-    codes = codes_of(snapshot, evidence, {judged.peers.service: judged.hosts for judged in blocks})
+    codes = codes_of(snapshot, evidence, [(judged.peers.service, judged.hosts) for judged in blocks])
     counts: list[Finding] = []
     ranked: list[tuple[float, Finding]] = []
     rest: list[Finding] = []
     for judged, hosts_of in zip(blocks, codes, strict=True):
-        prefix = f"{judged.peers.service}: " if len(blocks) > 1 else ""
+        prefix = f"{judged.peers.service}{judged.peers.of_group}: " if len(blocks) > 1 else ""
         found = drifts(hosts_of)
         renamed = frozenset(
             name for drift in found if drift.kind == "names" for words, _ in drift.forms for name in words

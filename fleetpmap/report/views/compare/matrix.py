@@ -25,6 +25,8 @@ class Matrix:
     hosts: tuple[str, ...]
     services: tuple[str, ...]
     """(row,)"""
+    groups: tuple[str | None, ...]
+    """(row,): the group of the inventory that its hosts are in; None if groups do not count."""
     mappings: tuple[str, ...]
     """(row,)"""
     processes: IntArray
@@ -60,13 +62,16 @@ class Matrix:
     def order(self) -> NDArray[np.intp]:
         """The rows in order: those in which hosts stand apart, then by spread, by median and by name."""
         named = [not text for text in self.outliers]
-        key = [*zip(named, (-self.spread).tolist(), (-self.median).tolist(), self.services, self.mappings, strict=True)]
+        sizes = ((-self.spread).tolist(), (-self.median).tolist())
+        texts = (self.services, self.mappings, [group or "" for group in self.groups])
+        key = [*zip(named, *sizes, *texts, strict=True)]
         return np.array(sorted(range(len(key)), key=key.__getitem__), dtype=np.intp)
 
     def reordered(self, order: NDArray[np.intp]) -> Matrix:
         """Return the matrix with its rows in another order."""
         taken = {
             "services": tuple(self.services[row] for row in order.tolist()),
+            "groups": tuple(self.groups[row] for row in order.tolist()),
             "mappings": tuple(self.mappings[row] for row in order.tolist()),
             "outliers": tuple(self.outliers[row] for row in order.tolist()),
             "sides": tuple(self.sides[row] for row in order.tolist()),
@@ -107,6 +112,7 @@ def matrix(snapshot: Snapshot, blocks: Sequence[Judged], metric: str) -> Matrix:
     whole = Matrix(
         tuple(host.name for host in snapshot.hosts),
         tuple(block.peers.service for block in blocks for _ in block.peers.mappings),
+        tuple(block.peers.group for block in blocks for _ in block.peers.mappings),
         tuple(name for block in blocks for name in block.peers.mappings),
         np.where(failed, NULL, processes_on(snapshot)[0]),
         values,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,8 @@ from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, rows_of, shaped
 from fleetpmap.report.views.diff.cells import Compared, Flags
-from fleetpmap.report.views.diff.growth_findings import findings_on, growth_of, short, span
+from fleetpmap.report.views.diff.growth_findings import MOST, Context, growth_findings, short, span
+from fleetpmap.report.views.diff.growth_findings import growth as growths
 from fleetpmap.report.views.diff.lives import Life, lives
 from fleetpmap.report.views.diff.noise import FLOOR_KIB, beyond_floor
 from fleetpmap.report.views.diff.pairs import comparability_notes, paired
@@ -45,11 +47,13 @@ def diff(
     all_changes: bool = False,
     shape: Shape = AS_IT_IS,
     looked_for: tuple[str, str] = ("", ""),
+    stored: tuple[str, str] = ("", ""),
 ) -> Report:
     """Return a row for each combination of the `by` keys that changed, the largest change first.
 
     `metric`: one of METRICS. `all_changes`: also the rows that moved within the noise floor. `looked_for`: the
-    selections of the old and the new run, in words; empty if unknown. Coverage and run are those of `new`.
+    selections of the old and the new run, in words; empty if unknown. `stored`: where they are stored, for the next
+    commands; empty if unknown. Coverage and run are those of `new`.
 
     Raises:
         UsageError: a key that is not in KEYS; a column of `shape` that the table does not have; or `by` needs mappings
@@ -59,7 +63,7 @@ def diff(
     keys = merge_keys_of(by)
     caveats = comparability_notes(old, new, keys, looked_for)
     difference = _Difference(old, new, keys, metric, all_changes)
-    findings = difference.findings()
+    findings = difference.findings(stored)
     report = Report(
         "diff",
         (difference.table(shape),),
@@ -73,7 +77,7 @@ def diff(
     return replace(report, brief=replace(report, tables=(difference.table(brief, brief=True),)))
 
 
-def growth_since(old: Snapshot, new: Snapshot, metric: str = "pss_kib") -> tuple[Finding, ...]:
+def growth_between(old: Snapshot, new: Snapshot, metric: str = "pss_kib") -> tuple[Finding, ...]:
     """Return the findings on processes that lived through both and grew, the largest growth first."""
     return _Difference(mapped(old), mapped(new), ("mapping",), metric, all_changes=False).growth()
 
@@ -208,13 +212,16 @@ class _Difference:
         texts = {"host": hosts, "status": ["unknown"] * len(hosts)}
         return replace(table, columns=tuple(_longer(column, texts, len(hosts)) for column in table.columns))
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self, stored: tuple[str, str]) -> tuple[Finding, ...]:
         """Return the findings on what grew, restarted, came or went."""
-        return findings_on(self._lives(), self.seconds, self._new)
+        return growth_findings(self._lives(), self._context(stored))
 
     def growth(self) -> tuple[Finding, ...]:
         """Return the findings on what grew alone."""
-        return growth_of(self._lives(), self.seconds, self._new)
+        return tuple(islice(growths(self._lives(), self._context(("", ""))), MOST))
+
+    def _context(self, stored: tuple[str, str]) -> Context:
+        return Context(self._new, self._metric, self.seconds, stored)
 
     def _lives(self) -> list[Life]:
         has_only_sums = any(is_rollup(snapshot.table.path).any() for snapshot in (self._old, self._new))

@@ -1,39 +1,79 @@
-"""Findings about growth and restarts.   lives ─► [growth_findings] ─► difference
+"""Findings on growth and restarts.   lives ─► [growth_findings] ─► difference, growth
 
-First growth from 1 MiB of processes that lived through both runs, then restarts, a sentence for each service, then the
-sums of new and of gone processes. The table and json have what the sentences leave out.
+First growth from 1 MiB of processes that lived through both runs, then restarts, a finding for each service, then the
+sums of new and of gone processes. The table and json have what the findings leave out.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from fleetpmap.inventory.nodesets import fold
-from fleetpmap.report.finding import Finding, of_kind
+from fleetpmap.report.finding import Finding
 from fleetpmap.report.next_command import next_command, of_service
-from fleetpmap.report.views.diff.lives import Life
+from fleetpmap.report.views.diff.lives import Life, Part
 from fleetpmap.report.views.diff.noise import FLOOR_KIB
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import ROLLUP
 from fleetpmap.units import KIB, human
 
 MOST = 3
-"""Number of sentences on growth, on restarts, and of services that a sentence names."""
+"""Number of findings on growth, on restarts, and of services that a sentence names."""
 _LEAST_KIB = KIB
 _SPANS = ((1.0, "second", "s"), (60.0, "minute", "min"), (3600.0, "hour", "h"), (86400.0, "day", "days"))
 _ALIKE = 1.25
 """Sizes whose largest is at most so many times their smallest are called the size of each."""
 
 
-def findings_on(lives: Sequence[Life], seconds: float, new: Snapshot) -> tuple[Finding, ...]:
-    """Return all findings on these processes; `seconds`: the time between both runs, of which `new` is the later."""
-    return (*growth_of(lives, seconds, new), *of_kind("growth", (*_restarts(lives), *_come_and_gone(lives))))
+class Context(NamedTuple):
+    """What the findings of two runs have in common."""
+
+    new: Snapshot
+    metric: str
+    seconds: float
+    """The time between both runs."""
+    stored: tuple[str, str]
+    """Where they are stored, as diff takes it; empty if unknown."""
+
+    def finding(
+        self, text: str, members: Sequence[Life], mapping: str | None, sizes: tuple[int, int] | None
+    ) -> Finding:
+        """Return the finding on these processes; `sizes`: before and after, None if they are unknown."""
+        hosts, services, (first, *others) = {life.host for life in members}, {life.service for life in members}, members
+        old, new = sizes or (None, None)
+        return Finding(
+            "growth",
+            text,
+            host=first.host if len(hosts) == 1 else None,
+            service=first.service if len(services) == 1 else None,
+            pid=None if others else first.pid or first.old_pid,
+            mapping=None if mapping == ROLLUP else mapping,
+            metric=self.metric,
+            value_kib=new,
+            reference_kib=old,
+            next=self._next(members, by_mapping=mapping not in (None, ROLLUP)),
+        )
+
+    def _next(self, members: Sequence[Life], *, by_mapping: bool) -> str:
+        """Return the command that shows the process, or what each of several changed by."""
+        first, hosts = members[0], [*dict.fromkeys(life.host for life in members)]
+        is_there = first.pid is not None
+        if len(members) == 1 and is_there:
+            return next_command(self.new, hosts, ["--pid", str(first.pid)], "mappings" if by_mapping else "processes")
+        if all(self.stored):
+            by = "host,process,mapping" if by_mapping else "service,host,process"
+            return shlex.join(["fleetpmap", "diff", *self.stored, "--by", by])
+        is_one_service = len({life.service for life in members}) == 1
+        which = of_service(first.process) if is_one_service else ["--all"]
+        return next_command(self.new, hosts, which, "processes") if is_there else ""
 
 
-def growth_of(lives: Sequence[Life], seconds: float, new: Snapshot) -> tuple[Finding, ...]:
-    """Return the findings on the MOST services and mappings that grew most, the largest growth first."""
-    return tuple(islice(_growth(lives, seconds, new), MOST))
+def growth_findings(lives: Sequence[Life], context: Context) -> tuple[Finding, ...]:
+    """Return the findings on these processes."""
+    return (*islice(growth(lives, context), MOST), *_restarts(lives, context), *_come_and_gone(lives, context))
 
 
 def span(seconds: float) -> str:
@@ -53,47 +93,28 @@ def _span_of(seconds: float) -> tuple[float, str, str]:
     return next((entry for entry in reversed(_SPANS) if seconds >= 2 * entry[0]), _SPANS[0])
 
 
-def _growth(lives: Iterable[Life], seconds: float, new: Snapshot) -> Iterator[Finding]:
-    """Yield a finding for each service and mapping that grew, the largest growth first."""
+def growth(lives: Iterable[Life], context: Context, least_kib: int = _LEAST_KIB) -> Iterator[Finding]:
+    """Yield a finding for each service and mapping that grew by so much, the largest growth first."""
     replaced = {(life.service, life.host) for life in lives if life.status in ("restarted", "gone")}
-    grown: dict[tuple[str, str, bool], list[tuple[Life, int]]] = {}
+    grown: dict[tuple[str, str, bool], list[tuple[Life, Part, int]]] = {}
     for life in lives:
         for part in life.parts if life.status == "same" else ():
             # Where a process of the service ended, the pages that it wrote before a fork fell to the others.
-            growth = part.resident if (life.service, life.host) in replaced else part.own
-            if growth > FLOOR_KIB:
-                grown.setdefault((life.service, part.mapping, part.is_new), []).append((life, growth))
-    sums = {subject: sum(growth for _, growth in members) for subject, members in grown.items()}
-    for subject in sorted((subject for subject in sums if sums[subject] >= _LEAST_KIB), key=lambda one: -sums[one]):
+            by = part.resident if (life.service, life.host) in replaced else part.own
+            if by > FLOOR_KIB:
+                grown.setdefault((life.service, part.mapping, part.is_new), []).append((life, part, by))
+    sums = {subject: sum(by for _, _, by in members) for subject, members in grown.items()}
+    for subject in sorted((subject for subject in sums if sums[subject] >= least_kib), key=lambda one: -sums[one]):
         service, mapping, is_new = subject
-        members = [life for life, _ in grown[subject]]
+        members, parts = [life for life, _, _ in grown[subject]], [part for _, part, _ in grown[subject]]
         verb = f"is new, with {short(sums[subject])}" if is_new else f"grew by {short(sums[subject])}"
         what = verb if mapping == ROLLUP else f"{mapping} {verb}"
-        rate = "" if is_new else _rate(sums[subject] / len(members), seconds)
+        rate = "" if is_new else _rate(sums[subject] / len(members), context.seconds)
         each = ""
         if len(members) > 1:
             rate, each = rate and f"{rate} each", f", {short(round(sums[subject] / len(members)))} each"
-        hosts = [*dict.fromkeys(life.host for life in members)]
-        yield Finding(
-            "growth",
-            f"{_subject(service, members)}: {what}{each}{rate}",
-            host=hosts[0] if len(hosts) == 1 else None,
-            service=service,
-            pid=members[0].pid if len(members) == 1 else None,
-            mapping=None if mapping == ROLLUP else mapping,
-            metric="growth_kib",
-            value_kib=sums[subject],
-            next=_next(new, hosts, members),
-        )
-
-
-def _next(new: Snapshot, hosts: Sequence[str], members: Sequence[Life]) -> str:
-    """Return the command that shows the mappings of the one process, or else all processes of the service."""
-    first = members[0]
-    if len(members) == 1:
-        return next_command(new, hosts, ["--pid", str(first.pid)], "mappings")
-    process = next(one for one in new.processes if (one.host, one.pid) == (first.host, first.pid))
-    return next_command(new, hosts, of_service(process), "processes")
+        sizes = sum(part.old for part in parts), sum(part.new for part in parts)
+        yield context.finding(f"{_subject(service, members)}: {what}{each}{rate}", members, mapping, sizes)
 
 
 def _subject(service: str, members: Sequence[Life]) -> str:
@@ -115,8 +136,8 @@ def _rate(kib: float, seconds: float) -> str:
     return f" in {span(seconds)}, {short(round(kib * length / seconds))} {'an' if unit == 'hour' else 'a'} {unit}"
 
 
-def _restarts(lives: Iterable[Life]) -> Iterator[str]:
-    """Yield a sentence for each of the MOST services that changed most by restarts, and one for all others.
+def _restarts(lives: Iterable[Life], context: Context) -> Iterator[Finding]:
+    """Yield a finding for each of the MOST services that changed most by restarts, and one for all others.
 
     Services of less than 1 MiB that did not change are among the others.
     """
@@ -135,15 +156,23 @@ def _restarts(lives: Iterable[Life]) -> Iterator[str]:
         count = f"{len(of)} processes restarted"
         if len(of) == 1:
             count = f"1 process restarted (pid {of[0].old_pid}, now {of[0].pid})"
-        size = _before_and_after(sizes[service])
-        yield f"{_named(service)} on {fold(hosts)}: {count}; {size}{_where(of, len(hosts))}"
+        where, mapping = _where(of, len(hosts))
+        text = f"{_named(service)} on {fold(hosts)}: {count}; {_before_and_after(sizes[service])}{where}"
+        known = [(part.old, part.new) for life in of for part in life.parts if part.mapping == mapping]
+        yield context.finding(text, of, mapping, _total(known if mapping else sizes[service]))
     if others := [life for service in ranked if service not in told for life in services[service]]:
         also = "also restarted" if told else "restarted"
-        yield f"{_counted(others)} {also}, with {_sum(life.new for life in others)}: {_services(others)}"
+        text = f"{_counted(others)} {also}, with {_sum(life.new for life in others)}: {_services(others)}"
+        yield context.finding(text, others, None, _total(_known_sizes(others)))
 
 
 def _known_sizes(of: Iterable[Life]) -> list[tuple[int, int]]:
     return [(life.old, life.new) for life in of if life.old is not None and life.new is not None]
+
+
+def _total(known: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """Add up the sizes before and after; None without any."""
+    return (sum(old for old, _ in known), sum(new for _, new in known)) if known else None
 
 
 def _before_and_after(known: Sequence[tuple[int, int]]) -> str:
@@ -158,33 +187,37 @@ def _before_and_after(known: Sequence[tuple[int, int]]) -> str:
     return f"{short(before)} → {short(after)}{each}"
 
 
-def _where(of: Sequence[Life], hosts: int) -> str:
-    """Return the mapping that changed most, its change in each process, and the hosts with it; empty if none did."""
+def _where(of: Sequence[Life], hosts: int) -> tuple[str, str | None]:
+    """Return the clause on the mapping that changed most, in each process and on which hosts, and its name; or none."""
     changes: dict[str, dict[str, int]] = {}
     for life in of:
         for part in life.parts:
             on = changes.setdefault(part.mapping, {})
             on[life.host] = on.get(life.host, 0) + part.growth
     if not changes:
-        return ""
+        return "", None
     mapping, on = max(changes.items(), key=lambda item: abs(sum(item[1].values())))
     change = round(sum(on.values()) / len(of))
     if abs(change) <= FLOOR_KIB:
-        return ""
+        return "", None
     alike = sum((growth > 0) == (change > 0) for growth in on.values())
     text = f", {'+' if change > 0 else ''}{short(change)}" + (f" in {mapping}" if mapping != ROLLUP else "")
     if hosts > 1:
         text += f", on {f'all {hosts}' if alike == hosts else f'{alike} of the {hosts}'}"
-    return text
+    return text, mapping
 
 
-def _come_and_gone(lives: Sequence[Life]) -> Iterator[str]:
+def _come_and_gone(lives: Sequence[Life], context: Context) -> Iterator[Finding]:
     new = [life for life in lives if life.status == "new"]
     gone = [life for life in lives if life.status == "gone"]
     if new:
-        yield f"{_counted(new)} {_are(new)} new, with {_sum(life.new for life in new)}: {_services(new)}"
+        sizes = [(0, life.new) for life in new if life.new is not None]
+        text = f"{_counted(new)} {_are(new)} new, with {_sum(life.new for life in new)}: {_services(new)}"
+        yield context.finding(text, new, None, _total(sizes))
     if gone:
-        yield f"{_counted(gone)} {_are(gone)} gone, which had {_sum(life.old for life in gone)}: {_services(gone)}"
+        sizes = [(life.old, 0) for life in gone if life.old is not None]
+        text = f"{_counted(gone)} {_are(gone)} gone, which had {_sum(life.old for life in gone)}: {_services(gone)}"
+        yield context.finding(text, gone, None, _total(sizes))
 
 
 def _counted(lives: Sequence[Life]) -> str:

@@ -9,7 +9,7 @@ from fleetpmap.report.views.diff.cells import Cells
 from fleetpmap.report.views.diff.noise import own_growth
 from fleetpmap.report.views.diff.pairs import Pairs
 from fleetpmap.smaps import NULL
-from fleetpmap.snapshot import Snapshot
+from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.table import ROLLUP, sums
 
 
@@ -18,14 +18,20 @@ class Part(NamedTuple):
 
     mapping: str
     """ROLLUP where a run has only sums."""
-    growth: int
-    """In KiB."""
+    old: int
+    """The size before, in KiB; both sizes are known."""
+    new: int
     own: int
     """How much of the growth is the process's own, in KiB: the pages of others that became its alone are not."""
     resident: int
     """The same, by its RSS alone."""
     is_new: bool
     """True if the process had no such mapping before."""
+
+    @property
+    def growth(self) -> int:
+        """In KiB."""
+        return self.new - self.old
 
 
 class Life(NamedTuple):
@@ -43,6 +49,8 @@ class Life(NamedTuple):
     new: int | None
     """The size after, likewise; None for one that is gone."""
     parts: Sequence[Part]
+    process: Process
+    """The new process, or the one that is gone."""
 
 
 def lives(old: Snapshot, new: Snapshot, pairs: Pairs, cells: Cells, metric: str) -> list[Life]:
@@ -67,6 +75,7 @@ def lives(old: Snapshot, new: Snapshot, pairs: Pairs, cells: Cells, metric: str)
                 old=before[slot] if was and before[slot] != NULL else None,
                 new=after[slot] if is_ and after[slot] != NULL else None,
                 parts=parts.get(slot, ()),
+                process=process,
             )
         )
     return result
@@ -75,12 +84,13 @@ def lives(old: Snapshot, new: Snapshot, pairs: Pairs, cells: Cells, metric: str)
 def _parts(cells: Cells, metric: str) -> dict[int, list[Part]]:
     """Return the changed mappings of each pair, by its index."""
     names = cells.keys["mapping"].texts() if "mapping" in cells.keys else [ROLLUP] * cells.rows
-    growth, (own, resident) = cells.sizes[metric].growth, own_growth(metric, cells.sizes)
+    (old, new), (own, resident) = cells.sizes[metric], own_growth(metric, cells.sizes)
     parts: dict[int, list[Part]] = {}
     for slot in cells.changed.nonzero()[0].tolist():
         part = Part(
             mapping=str(names[cells.row[slot]]),
-            growth=int(growth[slot]),
+            old=int(old[slot]),
+            new=int(new[slot]),
             own=int(own[slot]),
             resident=int(resident[slot]),
             is_new=not cells.was_there[slot],

@@ -33,7 +33,7 @@ def limits(snapshot: Snapshot, by: Sequence[str]) -> dict[Key, Limit]:
     groups: dict[Key, list[Process]] = {}
     for process in snapshot.processes:
         if process.status == "read":
-            groups.setdefault(tuple(_text(process, key) for key in by), []).append(process)
+            groups.setdefault(tuple(key_of(process, key) for key in by), []).append(process)
     hosts = {host.name: host for host in snapshot.hosts}
     found: dict[Key, Limit] = {}
     for key, processes in groups.items():
@@ -44,7 +44,8 @@ def limits(snapshot: Snapshot, by: Sequence[str]) -> dict[Key, Limit]:
     return found
 
 
-def _text(process: Process, key: str) -> str | None:
+def key_of(process: Process, key: str) -> str | None:
+    """Return a key of --by of a process, as a history has it."""
     match key:
         case "process":
             return process.name
@@ -64,16 +65,26 @@ def _limits(host: HostResult, paths: set[str | None]) -> Iterable[Limit]:
 
 
 def _room(kib: int, host: HostResult, holder: str) -> int | None:
-    """Return what is left of the limit of cgroup `holder`, by its own charge, else by those below it that are known."""
-    charged = [cgroup for cgroup in host.cgroups if cgroup.path == holder]
-    charged = charged or [cgroup for cgroup in host.cgroups if cgroup.limit_path == holder]
-    used = [_used(cgroup) for cgroup in charged]
-    known = [size for size in used if size is not None]
-    return max(kib - sum(known), 0) if used and len(known) == len(used) else None
+    """Return what is left of the limit of cgroup `holder`, an ancestor perhaps, by what that is charged in all.
 
-
-def _used(cgroup: CgroupMemory) -> int | None:
-    if cgroup.current_kib is None:
+    Where that is not told, what the known cgroups below it are charged. Of their cache only that of known ones is room.
+    """
+    own = [cgroup for cgroup in host.cgroups if cgroup.path == holder]
+    below = [cgroup for cgroup in host.cgroups if cgroup.limit_path == holder]
+    # A cgroup's charge and cache include those of the cgroups below it.
+    known = own or [cgroup for cgroup in below if not any(_is_below(cgroup, other) for other in below)]
+    charged = [cgroup.current_kib for cgroup in known]
+    told = next((cgroup.limit_used_kib for cgroup in below if cgroup.limit_used_kib is not None), None)
+    if told is None and (not charged or None in charged):
         return None
-    cache = (cgroup.file_kib or 0) - (cgroup.shmem_kib or 0)
-    return max(cgroup.current_kib - max(cache, 0), 0)
+    used = sum(size or 0 for size in charged) if told is None else told
+    return max(kib - max(used - sum(map(_cache, known)), 0), 0)
+
+
+def _is_below(cgroup: CgroupMemory, other: CgroupMemory) -> bool:
+    return cgroup.path.startswith(f"{other.path.rstrip('/')}/") and cgroup.path != other.path
+
+
+def _cache(cgroup: CgroupMemory) -> int:
+    """Return the page cache of a cgroup, without shared memory, which is no cache; 0 if unknown."""
+    return max((cgroup.file_kib or 0) - (cgroup.shmem_kib or 0), 0)

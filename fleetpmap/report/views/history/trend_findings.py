@@ -7,13 +7,18 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from fleetpmap.history import History
+from fleetpmap.history import History, process_keys
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.finding import Finding, FindingKind
+from fleetpmap.report.next_command import next_command, of_service
+from fleetpmap.report.views.history.limits import key_of
 from fleetpmap.report.views.history.rows import Row
+from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.units import human
 
 _WHAT = ("mapping", "path", "perms", "kind")
@@ -22,28 +27,68 @@ _SOON_DAYS, _LATER_DAYS, _OPEN_DAYS = 2, 365, 3650
 _Group = tuple[object, ...]
 
 
-def trend_findings(past: History, rows: Sequence[Row]) -> Iterator[Finding]:
-    """Yield the findings on `rows`, which are ranked: leaks, then steps; what is not there any more has none."""
-    there = [row for row in rows if row.is_there]
-    leaks = _grouped([row for row in there if row.judgement.kind == "leak"], _but_host)
-    stepped = [row for row in there if row.judgement.kind == "step"]
-    steps = _grouped(stepped, lambda row: (_came(past, row), _but_host(row)))
-    yield from (_finding("leak", _leak(group), group) for group in leaks)
-    yield from (_finding("step", _step(past, group), group) for group in steps)
+class TrendFindings(NamedTuple):
+    """What findings need beside their rows."""
 
+    past: History
+    last: Snapshot
+    """The last run, for the processes that a next command names."""
+    directory: str
+    """Where the runs are stored; empty if unknown."""
 
-def _finding(kind: FindingKind, text: str, rows: Sequence[Row]) -> Finding:
-    """Return the finding on rows that only differ in their host; the sizes are those of the only one."""
-    [first, *others] = rows
-    return Finding(
-        kind,
-        text,
-        host=None if others else first.key.get("host"),
-        service=first.key.get("service"),
-        mapping=first.key.get("mapping"),
-        value_kib=None if others else first.last_kib,
-        reference_kib=None if others else first.first_kib,
-    )
+    def of(self, rows: Sequence[Row]) -> Iterator[Finding]:
+        """Yield the findings on `rows`, which are ranked; what is not there any more has none."""
+        past = self.past
+        there = [row for row in rows if row.is_there]
+        leaks = _grouped([row for row in there if row.judgement.kind == "leak"], _but_host)
+        stepped = [row for row in there if row.judgement.kind == "step"]
+        steps = _grouped(stepped, lambda row: (_came(past, row), _but_host(row)))
+        yield from (self._finding("leak", _leak(group), group, self._now(group)) for group in leaks)
+        for group in steps:
+            yield self._finding("step", _step(past, group), group, self._across(group[0]) or self._now(group))
+
+    def _finding(self, kind: FindingKind, text: str, rows: Sequence[Row], command: str) -> Finding:
+        """Return the finding on rows that only differ in their host; sizes and pid are those of the only one."""
+        [first, *others] = rows
+        processes = [] if others else self._processes(rows)
+        return Finding(
+            kind,
+            text,
+            host=None if others else first.key.get("host"),
+            service=first.key.get("service"),
+            pid=processes[0].pid if len(processes) == 1 else None,
+            mapping=first.key.get("mapping"),
+            metric=self.past.metric,
+            value_kib=None if others else first.last_kib,
+            reference_kib=None if others else first.first_kib,
+            next=command,
+        )
+
+    def _processes(self, rows: Sequence[Row]) -> list[Process]:
+        """Return the processes of the last run that these rows are about."""
+        keys = process_keys(self.past.by)
+        wanted = {tuple(row.key[key] for key in keys) for row in rows}
+        read = (process for process in self.last.processes if process.status == "read")
+        return [process for process in read if tuple(key_of(process, key) for key in keys) in wanted]
+
+    def _now(self, rows: Sequence[Row]) -> str:
+        """Return the command that reads the processes of these rows again."""
+        processes = self._processes(rows)
+        if not processes:
+            return ""
+        hosts = [*dict.fromkeys(process.host for process in processes)]
+        if len(processes) == 1:
+            return next_command(self.last, hosts, ["--pid", str(processes[0].pid)], "mappings")
+        is_one = len({of_service(process)[-1] for process in processes}) == 1
+        which = of_service(processes[0]) if is_one else ["--all"]
+        return next_command(self.last, hosts, which, "processes")
+
+    def _across(self, row: Row) -> str:
+        """Return the command that compares the runs before and after a step."""
+        runs, cut = self.past.runs_of(row.slot), row.judgement.step or 1
+        moments = (self.past.started[int(runs[slot])] for slot in (cut - 1, cut))
+        stored = [f"{self.directory}@{moment.isoformat()}" for moment in moments]
+        return shlex.join(["fleetpmap", "diff", *stored, "--by", ",".join(self.past.by)]) if self.directory else ""
 
 
 def _grouped(rows: Sequence[Row], of: Callable[[Row], _Group]) -> list[list[Row]]:

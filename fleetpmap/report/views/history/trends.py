@@ -21,7 +21,7 @@ from fleetpmap.report.views.history.charts import charts
 from fleetpmap.report.views.history.history_notes import history_notes
 from fleetpmap.report.views.history.rows import Row, rows_of
 from fleetpmap.report.views.history.sparkline import sparkline
-from fleetpmap.report.views.history.trend_findings import trend_findings
+from fleetpmap.report.views.history.trend_findings import TrendFindings
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import Run, Snapshot
 
@@ -31,11 +31,20 @@ NULL_AS_NONE = frozenset({"unit", "container", "pod", "slice"})
 """Keys that a process may not have, so that null means none and not unknown."""
 
 
-def history(past: History, last: Snapshot, run: Run, notes: Iterable[str] = (), shape: Shape = AS_IT_IS) -> Report:
+def history(
+    past: History,
+    last: Snapshot,
+    run: Run,
+    notes: Iterable[str] = (),
+    shape: Shape = AS_IT_IS,
+    *,
+    directory: str = "",
+) -> Report:
     """Return a row for each series, ranked by what matters.
 
     `last`: the last run of the history, for the limits and the coverage. `run`: when and by which command the report
-    was made. `notes`: further notes, such as on runs that could not be read.
+    was made. `notes`: further notes, such as on runs that could not be read. `directory`: where the runs are stored,
+    for the next commands; empty if unknown.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
@@ -48,7 +57,7 @@ def history(past: History, last: Snapshot, run: Run, notes: Iterable[str] = (), 
         (*history_notes(past, rows), *notes),
         last.coverage,
         run,
-        findings=tuple(trend_findings(past, rows)),
+        findings=tuple(TrendFindings(past, last, directory).of(rows)),
         charts=tuple(charts(past, rows[: shape.top or len(rows)])),
     )
     drawn = replace(table, columns=(*table.columns, Column("trend", "text", _Signs(past, rows))))

@@ -1,0 +1,108 @@
+"""Growth since an earlier run of the same directory.   DIR/, snapshot ─► [earlier] ─► growth ─► findings, notes
+
+`run --save DIR/` and `show DIR` compare the run with the newest earlier one in which a process of it was there already.
+A file that cannot be read is left out with one note, since the run itself is whole without it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetpmap.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleetpmap.cli.confined import Reader
+    from fleetpmap.report.finding import Finding
+    from fleetpmap.snapshot import Snapshot
+    from fleetpmap.snapshot_file import Part
+    from fleetpmap.snapshot_file.dataset import Entry
+
+MOST_READ = 5
+"""Earlier runs that are looked at, the newest first: several selections may be kept in one directory."""
+
+
+def earlier_in(text: str, snapshot: Snapshot, child: Reader | None = None) -> Earlier | None:
+    """Return the earlier runs of the directory that DIR or DIR@TIME names; None if it names no directory.
+
+    `child`: the process whose limits hold for reading, where the files may be of others.
+    """
+    directory = Path(text if Path(text).is_dir() else text.rpartition("@")[0] or text)
+    return Earlier(directory, snapshot, child) if directory.is_dir() else None
+
+
+class Earlier:
+    """The runs of a directory before one of it; they are read once growth or notes are asked for."""
+
+    def __init__(self, directory: Path, snapshot: Snapshot, child: Reader | None) -> None:
+        self._directory, self._snapshot, self._child = directory, snapshot, child
+
+    @property
+    def growth(self) -> tuple[Finding, ...]:
+        """The findings on growth."""
+        return self._judged[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on files that could not be read, and on why growth is not known."""
+        return self._judged[1]
+
+    @cached_property
+    def _judged(self) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+        from fleetpmap.cli.confined import Reader
+        from fleetpmap.report.growth import growth_since, has_lived
+        from fleetpmap.snapshot_file import entries
+
+        if not self._snapshot.processes:
+            return (), ()
+        unread: list[str] = []
+        now = self._snapshot.run.started
+        try:
+            runs = entries(self._directory)
+        except OSError as error:
+            return (), (f"growth is not known: {self._directory}: {error.strerror}",)
+        if not runs:  # a capture, or this run could not be saved
+            return (), ()
+        before = [entry for entry in runs if entry.started < now][: -MOST_READ - 1 : -1]
+        for entry in before:
+            try:
+                part = self._part(entry)
+                if has_lived(part, self._snapshot):
+                    stored = f"{self._directory}@{entry.started.isoformat()}", f"{self._directory}@{now.isoformat()}"
+                    with Reader(None).reading(str(entry.path)):  # whatever it holds, this run is whole without it
+                        return growth_since(part, self._snapshot, stored), tuple(self._left_out(unread))
+            except UsageError as error:
+                unread.append(error.message)
+        why = "has no earlier run" if not before else f"none of the processes was there in {_earlier(len(before))}"
+        if len(unread) == len(before) > 0:
+            return (), tuple(self._left_out(unread))
+        return (), (*self._left_out(unread), f"growth is not known: {self._directory}: {why}")
+
+    def _part(self, entry: Entry) -> Part:
+        """Read what growth needs of a run.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        import polars
+
+        from fleetpmap.cli.confined import Reader
+        from fleetpmap.report.growth import ATTRIBUTES, KEYS, METRIC, TEXTS
+        from fleetpmap.snapshot_file import load_part
+
+        polars.thread_pool_size()  # starts its threads, whose memory must not count as the file's
+        child = self._child or Reader(None)
+        hint = f"move it away: the other runs of {self._directory} are as they were"
+        with child.reading(str(entry.path), hint):
+            return load_part(entry.path, ATTRIBUTES, TEXTS, METRIC, KEYS, sealed=True)
+
+    def _left_out(self, unread: list[str]) -> list[str]:
+        if not unread:
+            return []
+        more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
+        return [f"growth leaves out an earlier run that cannot be read{more}: {unread[0]}"]
+
+
+def _earlier(runs: int) -> str:
+    return "the earlier run" if runs == 1 else f"the {runs} earlier runs that were looked at"
