@@ -115,9 +115,8 @@ class Tar:
         if len(header) < BLOCK:
             raise TarError("truncated header")
         # The checksum counts its own field as spaces; some programs summed signed bytes.
-        total = 256 + sum(header[:148]) + sum(header[156:])
-        signed = total - 256 * sum(byte > 127 for byte in (*header[:148], *header[156:]))
-        if _number(header[148:156]) not in (total, signed):
+        summed, checksum = header[:148] + b" " * 8 + header[156:], _number(header[148:156])
+        if checksum != sum(summed) and checksum != sum(memoryview(summed).cast("b")):
             raise TarError("bad checksum")
         self.offset += BLOCK
         return header

@@ -165,7 +165,7 @@ def _unknown(text: str, name: str, report: ReportKind, known: Collection[str]) -
     from fleetpmap.inventory.names import nearest
 
     message = f'--fail-if {text}: {_spelled(report)} has no "{name}" to judge'
-    if name in report.findings:
+    if name in kinds(report):
         return UsageError(f"--fail-if {text}: {name} takes no limit", hint=f"write --fail-if {name}")
     if elsewhere := _reports_with(name):
         return UsageError(message, hint=f"that is for {listed(elsewhere)}")

@@ -6,10 +6,10 @@ value is not stored, so a file from a version without the attribute still loads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -17,6 +17,8 @@ from fleetpmap.escape import is_from_bytes
 
 Json = Any
 _Type = TypeVar("_Type")
+_Read = Callable[[Json, str], Any]
+"""Reads a value; the second argument is its place, for messages."""
 _PLAIN = frozenset({str, bool, int, float, datetime})
 _WIDEST = 2**64
 """Bound of the absolute value of every number."""
@@ -40,7 +42,7 @@ def from_json(kind: type[_Type], value: Json) -> _Type:
     Raises:
         ValueError: the value does not fit the type; the message gives place and fault.
     """
-    made: _Type = _read(kind, value, kind.__name__)
+    made: _Type = _read_dataclass(kind, value, kind.__name__)
     return made
 
 
@@ -48,44 +50,67 @@ def _is_default(field: Field[Any], value: object) -> bool:
     return field.default is not MISSING and value == field.default
 
 
-def _read(kind: Any, value: Json, at: str) -> Any:
+@cache
+def _reader(kind: Any) -> _Read:
+    """Return the function that reads a value of this type; a file has thousands of values of each."""
     if kind in _PLAIN:
-        return _read_plain(kind, value, at)
+        return partial(_read_datetime if kind is datetime else _read_plain, kind)
     if is_dataclass(kind):
-        return _read_dataclass(kind, value, at)
+        return partial(_read_dataclass, kind)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         (inner,) = (argument for argument in arguments if argument is not type(None))
-        return None if value is None else _read(inner, value, at)
+        return partial(_read_optional, _reader(inner))
     if origin is Literal:
-        _expect(value in arguments, kind, value, at)
-        return value
+        return partial(_read_literal, kind, arguments)
     if origin is tuple:
-        _expect(type(value) is list, kind, value, at)
-        return tuple(_read(arguments[0], element, at) for element in value)
+        return partial(_read_tuple, kind, _reader(arguments[0]))
     if origin is Mapping:
-        _expect(type(value) is dict, kind, value, at)
-        return {_read(arguments[0], key, at): _read(arguments[1], element, at) for key, element in value.items()}
-    raise TypeError(f"{at}: {kind} is none of the types that a document holds")
+        return partial(_read_mapping, kind, _reader(arguments[0]), _reader(arguments[1]))
+    raise TypeError(f"{kind} is none of the types that a document holds")
 
 
 def _read_plain(kind: Any, value: Json, at: str) -> Any:
-    if kind is datetime:
-        _expect(type(value) is str, kind, value, at)
-        moment = datetime.fromisoformat(value)
-        _expect(moment.tzinfo is not None, kind, value, at)
-        return moment
-    _expect(type(value) is kind or (kind is float and type(value) is int), kind, value, at)
-    _expect(kind not in (int, float) or abs(value) < _WIDEST, kind, value, at)  # False for NaN too
-    _expect(kind is not str or is_from_bytes(value), kind, value, at)
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    if kind in (int, float):
+        fits = fits and abs(value) < _WIDEST  # False for NaN too
+    elif kind is str:
+        fits = fits and is_from_bytes(value)
+    _expect(fits, kind, value, at)
     return value
+
+
+def _read_datetime(kind: Any, value: Json, at: str) -> datetime:
+    _expect(type(value) is str, kind, value, at)
+    moment = datetime.fromisoformat(value)
+    _expect(moment.tzinfo is not None, kind, value, at)
+    return moment
+
+
+def _read_optional(read: _Read, value: Json, at: str) -> Any:
+    return None if value is None else read(value, at)
+
+
+def _read_literal(kind: Any, allowed: tuple[Any, ...], value: Json, at: str) -> Any:
+    _expect(value in allowed, kind, value, at)
+    return value
+
+
+def _read_tuple(kind: Any, read: _Read, value: Json, at: str) -> tuple[Any, ...]:
+    _expect(type(value) is list, kind, value, at)
+    return tuple(read(element, at) for element in value)
+
+
+def _read_mapping(kind: Any, read_key: _Read, read: _Read, value: Json, at: str) -> dict[Any, Any]:
+    _expect(type(value) is dict, kind, value, at)
+    return {read_key(key, at): read(element, at) for key, element in value.items()}
 
 
 def _read_dataclass(kind: Any, value: Json, at: str) -> Any:
     _expect(type(value) is dict, kind, value, at)
-    hints = _hints(kind)
-    _expect(value.keys() <= hints.keys(), kind, [*value.keys() - hints.keys()], at)
-    attributes = {name: _read(hints[name], attribute, f"{at}.{name}") for name, attribute in value.items()}
+    readers = _readers(kind)
+    _expect(value.keys() <= readers.keys(), kind, [*value.keys() - readers.keys()], at)
+    attributes = {name: readers[name](attribute, f"{at}.{name}") for name, attribute in value.items()}
     try:
         return kind(**attributes)
     except TypeError as error:  # an attribute without a default is missing
@@ -93,8 +118,8 @@ def _read_dataclass(kind: Any, value: Json, at: str) -> Any:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _readers(kind: type) -> dict[str, _Read]:
+    return {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
 
 
 def _expect(holds: bool, kind: Any, value: Json, at: str) -> None:

@@ -53,8 +53,8 @@ class Copy:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._touched: set[str] = set()
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "fleetpmap", directory / "fleetpmap", ignore=ignored)
+        # With the compiled files: Python compiles anew what is younger than its compiled file.
+        shutil.copytree(ROOT / "fleetpmap", directory / "fleetpmap")
         shutil.copytree(ROOT / "tests" / "fake_proc", directory / "tests" / "fake_proc")
 
     @property

@@ -62,9 +62,15 @@ def _history(directory: Path, *options: str) -> dict:
     return json.loads(done.stdout)
 
 
-def test_each_is_named_for_what_it_does(planted: Path):
+@pytest.fixture(scope="module")
+def document(planted: Path) -> dict:
+    """The json of all 300 runs, with no option."""
+    return _history(planted)
+
+
+def test_each_is_named_for_what_it_does(document: dict):
     """Leak, step, saw-tooth and noise; a service that restarts daily is a saw-tooth, or nothing at all."""
-    rows = _history(planted)["rows"]
+    rows = document["rows"]
     classes = {row["service"].removesuffix(".service"): row["class"] for row in rows if row["mapping"] == "[heap]"}
     assert classes == {
         "api": "leak",
@@ -81,18 +87,18 @@ def test_each_is_named_for_what_it_does(planted: Path):
     ]
 
 
-def test_the_leak_comes_first_with_its_rate_and_the_days_that_are_left(planted: Path):
+def test_the_leak_comes_first_with_its_rate_and_the_days_that_are_left(document: dict):
     """1 MiB an hour, within 5 %; 1,448 MiB are left of its limit, which takes 60 days."""
-    leak = _history(planted)["rows"][0]
+    leak = document["rows"][0]
     assert leak["service"] == "api.service"
     assert leak["slope_kib_per_day"] == pytest.approx(24 * MIB, rel=0.05)
     assert leak["low"] <= 24 * MIB <= leak["high"]
     assert leak["limit_in_days"] in (59, 60, 61)
 
 
-def test_sentences_on_the_leak_and_the_step(planted: Path):
+def test_sentences_on_the_leak_and_the_step(document: dict):
     """With the limit that is reached, and the run of the deploy."""
-    leak, step = (finding["text"] for finding in _history(planted)["findings"])
+    leak, step = (finding["text"] for finding in document["findings"])
     assert re.fullmatch(
         r"\[heap\] of api\.service on web-01 grows by (23|24)\.\dM a day \(2\d\.\dM to 2\d\.\dM\): "
         r"reaches its limit of 2\.0G in \d\d to \d\d days",
@@ -105,9 +111,9 @@ def test_sentences_on_the_leak_and_the_step(planted: Path):
     )
 
 
-def test_the_next_command_of_a_step_compares_the_runs_around_it(planted: Path):
+def test_the_next_command_of_a_step_compares_the_runs_around_it(document: dict):
     """As typed, it shows the restart and its growth."""
-    step = _history(planted)["findings"][1]
+    step = document["findings"][1]
     program, *words = shlex.split(step["next"])
     done = fleetpmap(*words)
     assert program == "fleetpmap"
@@ -115,9 +121,8 @@ def test_the_next_command_of_a_step_compares_the_runs_around_it(planted: Path):
     assert re.search(r"cart on web-01: 1 process restarted .*; 5\dM → 9\dM", done.stderr), done.stderr
 
 
-def test_runs_without_a_host_are_gaps(planted: Path):
+def test_runs_without_a_host_are_gaps(document: dict):
     """They are said, and no size is 0 for them."""
-    document = _history(planted)
     assert "web-02 gave no answer, or was not asked, in 3 of 300 runs: gaps, not zeros" in document["notes"]
     assert {row["class"] for row in document["rows"] if row["host"] == "web-02"} == {"sawtooth", "noise", "plateau"}
 

@@ -161,12 +161,18 @@ def _crowd(tree_: Tree, processes: int, length: int = 20) -> None:
     write_limits(root, {"/crowd.slice": 1 << 20})
 
 
-@pytest.mark.parametrize("length", [20, 250])
-def test_more_cgroups_than_an_argument_list_holds(shell: list[str], tree: Tree, length: int) -> None:  # noqa: F811
-    """1,100 processes, each in a cgroup of its own: all of them are read, and each cgroup once."""
-    _crowd(tree, 1100, length)
+@pytest.fixture(scope="module", params=[20, 250])
+def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """A tree of 1,100 processes, each in a cgroup of its own, whose name is short or as long as a name can be."""
+    filled = Tree(tmp_path_factory.mktemp("crowd"))
+    _crowd(filled, 1100, request.param)
+    return filled
+
+
+def test_more_cgroups_than_an_argument_list_holds(shell: list[str], crowd: Tree) -> None:  # noqa: F811
+    """All 1,100 processes are read, and each cgroup once."""
     pids = range(1000, 2100)
-    with Conversation(shell, tree.request()) as probe:
+    with Conversation(shell, crowd.request()) as probe:
         reading = probe.read(*pids)
     assert [process.status for process in reading.processes] == ["read"] * 1100
     assert sorted(group.anon_kib or 0 for group in reading.cgroups) == list(pids)

@@ -39,7 +39,9 @@ def _fleet() -> Snapshot:
 
 
 def _parts(fleet: Snapshot) -> dict[str, list[str]]:
-    return {one.group or "": [*one.hosts] for one in peers_in(fleet, ("pss_kib",), "group")}
+    return {
+        one.group or "": [*one.hosts] for one in peers_in(fleet, fleet.evidence_by(("pss_kib",)), ("pss_kib",), "group")
+    }
 
 
 def test_a_host_is_judged_in_its_group():
@@ -77,7 +79,10 @@ def test_only_hosts_of_the_service_count_for_the_size_of_a_group():
     fleet = snapshot(
         *others, *(_host(f"a{n}", 60, "mixed", "web") for n in range(1)), *(_host(f"b{n}", 60, "web") for n in range(2))
     )
-    assert {(one.service, one.group): one.hosts for one in peers_in(fleet, ("pss_kib",), "group")} == {
+    assert {
+        (one.service, one.group): one.hosts
+        for one in peers_in(fleet, fleet.evidence_by(("pss_kib",)), ("pss_kib",), "group")
+    } == {
         ("app", "web"): ("a0", "b0", "b1"),
         ("other", "mixed"): ("x0", "x1"),
     }

@@ -34,7 +34,7 @@ def test_growth_since_the_first_round_comes_first():
     grown, outlier = standing_out.in_round(_round(60, 10, 10, 410))
     assert grown.text == "app on web-3 (pid 803): [heap] grew by 400M in 60 s, 6.7M a second"
     assert (grown.kind, grown.host, grown.service, grown.pid) == ("growth", "web-3", "app", 803)
-    assert (grown.mapping, grown.value_kib) == ("[heap]", 400 * MIB)
+    assert (grown.mapping, grown.value_kib, grown.reference_kib) == ("[heap]", 410 * MIB, 10 * MIB)
     assert grown.next == "fleetpmap run -H web-3 --pid 803 --view mappings"
     assert (outlier.kind, outlier.host) == ("outlier", "web-3")
 
