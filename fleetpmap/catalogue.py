@@ -23,6 +23,8 @@ PeersBy = Literal["service", "all"]
 """Values of --peers: the hosts with which a host is compared."""
 HIGHEST = 2**64 - 1
 """The highest address, and the end of an open range."""
+MOST_SHARDS = 9999
+"""The most shards of a run: each is a machine, and the name of a file has room for four digits."""
 
 
 @dataclass(frozen=True, slots=True)

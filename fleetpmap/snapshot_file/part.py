@@ -7,15 +7,18 @@ that it is asked for, as one list each, and checks each list as a whole.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+import numpy as np
+
 from fleetpmap.escape import is_from_bytes
+from fleetpmap.smaps import Coded
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Process, Run
 from fleetpmap.snapshot_file.frame import to_part
 from fleetpmap.snapshot_file.metadata import from_json
-from fleetpmap.table import MappingTable
+from fleetpmap.table import MappingTable, concatenate
 
 if TYPE_CHECKING:
     import polars
@@ -59,6 +62,30 @@ def part_of(
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError("its numbers of mappings are none")
     return Part(run, hosts, values, to_part(frame, columns, counts, texts))
+
+
+def joined(parts: Sequence[Part]) -> Part:
+    """Join the parts of the shards of one run. A host of the fleet that none of them asked is `not-asked`."""
+    first = parts[0]
+    run = replace(first.run, started=min(part.run.started for part in parts))
+    hosts = {name: status for part in parts for name, status in part.hosts.items()}
+    asked = dict.fromkeys(run.shard.fleet if run.shard else (), "not-asked") | hosts
+    processes = {name: [value for part in parts for value in part.processes[name]] for name in first.processes}
+    bases = np.cumsum([0, *(len(next(iter(part.processes.values()))) for part in parts)]).tolist()
+    tables = ((_rectangular(part.table), base) for part, base in zip(parts, bases, strict=False))
+    return Part(run, asked, processes, concatenate(tables))
+
+
+def _rectangular(table: MappingTable) -> MappingTable:
+    """Return a table whose columns without rows have a row of nothing for each of its rows."""
+    empty: dict[str, Any] = {}
+    for column in fields(MappingTable):
+        values = getattr(table, column.name)
+        if isinstance(values, Coded) and len(values) < len(table):
+            empty[column.name] = Coded(np.broadcast_to(np.int32(0), len(table)), ("",))
+        elif isinstance(values, np.ndarray) and len(values) < len(table):
+            empty[column.name] = np.broadcast_to(values.dtype.type(0), len(table))
+    return replace(table, **empty)
 
 
 def _texts(entries: Sequence[Mapping[str, Any]], name: str) -> list[str]:

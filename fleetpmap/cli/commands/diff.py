@@ -48,7 +48,7 @@ def diff(two: TwoArguments, what: DiffOptions, shape: ShapeOptions, to: OutputOp
     keys = merge_keys(what.by)
     columns = None if shape.columns is None else column_list(shape.columns)
     every_process = selection_from(ProcessOptions(), required=False)
-    old, new = (snapshot_from([path], every_process, "", child) for path in (two.old, two.new))
+    old, new = (snapshot_from([path], every_process, "", child, quiet=talk.quiet) for path in (two.old, two.new))
     selections = (selection_of_command(old.run.command), selection_of_command(new.run.command))
     report = diff_report(
         old,

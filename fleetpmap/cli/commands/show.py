@@ -30,7 +30,8 @@ def show(
     from fleetpmap.cli.storage import snapshot_from
 
     plan = output_from(what, shape, to)
-    snapshot = snapshot_from(stored.paths, selection_from(matching, required=False), command_line(), reader())
+    selection = selection_from(matching, required=False)
+    snapshot = snapshot_from(stored.paths, selection, command_line(), reader(), quiet=talk.quiet)
     # A stored run of --all, and a copy of /proc, hold every process.
     if plan.view == "summary" and all(map(_is_of_every_process, (command_line(), snapshot.run.command))):
         plan = with_services(plan)
