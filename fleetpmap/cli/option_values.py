@@ -80,7 +80,8 @@ def shard_number(text: str) -> ShardNumber:
         BadParameter: the text is not a shard's number and the number of shards.
     """
     number, _, of = text.partition("/")
-    if not all(word.isascii() and word.isdigit() and len(word) <= len(str(MOST_SHARDS)) for word in (number, of)):
+    digits = [word for word in (number, of) if word.isascii() and word.isdigit() and len(word) <= len(str(MOST_SHARDS))]
+    if len(digits) < 2 or int(of) == 0:
         raise typer.BadParameter(f"'{text}' is not I/N: write 3/10 for the third of ten, of {MOST_SHARDS} at most")
     if not 1 <= int(number) <= int(of):
         raise typer.BadParameter(f"'{text}': the shards of {int(of)} are numbered from 1 to {int(of)}")

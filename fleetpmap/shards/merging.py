@@ -23,14 +23,14 @@ def merged(shards: Sequence[Snapshot], unread: Mapping[int, str]) -> Snapshot:
     of `shards` without --shard. `unread`: why a shard that was saved is not among `shards`, by its number.
 
     Raises:
-        ValueError: they are no shards, or shards of several fleets, or one has other hosts than the division of its
-            fleet gives it.
+        ValueError: they are not the shards of one run, each once; or one has other hosts than the division of its fleet
+            gives it.
     """
     of_run = [snapshot.run.shard for snapshot in shards if snapshot.run.shard]
-    if len(of_run) < len(shards) or len({(shard.of, shard.fleet, shard.looked_for) for shard in of_run}) > 1:
-        raise ValueError("its files are not shards of one run")
+    by_number = {shard.number: snapshot for shard, snapshot in zip(of_run, shards, strict=False)}
+    if len(by_number) < len(shards) or len({(shard.of, shard.fleet, shard.looked_for) for shard in of_run}) > 1:
+        raise ValueError("its files are not shards of one run, each once")
     run, first = shards[0].run, of_run[0]
-    by_number = {shard.number: snapshot for shard, snapshot in zip(of_run, shards, strict=True)}
     parts: list[Snapshot] = []
     for number, names in enumerate(divided(first.fleet, first.of), 1):
         part = by_number.get(number) or _missing(replace(first, number=number), names, run, unread.get(number))
