@@ -73,7 +73,7 @@ def joined(parts: Sequence[Part]) -> Part:
     processes = {name: [value for part in parts for value in part.processes[name]] for name in first.processes}
     bases = np.cumsum([0, *(len(next(iter(part.processes.values()))) for part in parts)]).tolist()
     tables = ((_rectangular(part.table), base) for part, base in zip(parts, bases, strict=False))
-    return Part(run, asked, processes, concatenate(tables))
+    return replace(first, run=run, hosts=asked, processes=processes, table=concatenate(tables))
 
 
 def _rectangular(table: MappingTable) -> MappingTable:

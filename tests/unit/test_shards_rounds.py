@@ -137,6 +137,12 @@ def test_one_gateway_of_two_is_dead():
     assert _numbers(rounds(files)) == [[1, 2], [2], [2], [2]]
 
 
+def test_most_gateways_go_down_at_once():
+    """Their last files are of the run in which they came, though no later file tells the interval."""
+    down = [(round_, number) for round_ in (2, 3, 4) for number in range(1, 8)]
+    assert _numbers(rounds(_by_cron(5, without=down))) == [ALL, ALL, [8, 9, 10], [8, 9, 10], [8, 9, 10]]
+
+
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2000), st.sampled_from("ab"), st.sampled_from("xy"))))
 def test_every_file_is_in_one_run(files: list[tuple[int, int, str, str]]):
     """Whatever the times are: none is lost, and a run has each shard once, of one fleet and one selection."""
