@@ -26,6 +26,8 @@ OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", "growth", "stale", "dri
 """The kinds that a run tells unasked, in order (see report.standing_out)."""
 HIGHEST = 2**64 - 1
 """The highest address, and the end of an open range."""
+MOST_SHARDS = 9999
+"""The most shards of a run: each is a machine, and the name of a file has room for four digits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,20 @@ class HostSnapshot(HostResult):
 
 
 @dataclass(frozen=True, slots=True)
+class FleetShard:
+    """The part of a fleet that a run asked, by --shard; the other parts are asked by other runs."""
+
+    number: int
+    """From 1 to `of`."""
+    of: int
+    """Number of shards."""
+    fleet: tuple[str, ...]
+    """Names of all hosts of the fleet, in order."""
+    looked_for: str
+    """The process options, in one spelling: runs that looked for other processes are no shards of the same run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The time and the command of a snapshot."""
 
@@ -210,6 +224,8 @@ class Run:
     """The command line as typed. It never holds a secret, since no option takes one."""
     ended: Literal["whole", "interrupted", "deadline"] = "whole"
     """`whole` if every host was asked and had its full time; otherwise the event that cut the run short."""
+    shard: FleetShard | None = None
+    """None: the run asked its whole fleet."""
 
     @property
     def has_dates(self) -> bool:

@@ -122,8 +122,14 @@ def dump(manifest: Manifest, snapshot: Snapshot) -> bytes:
     run, coverage = manifest.run, snapshot.coverage
     document = {
         "fleetpmap": {"capture": FORMAT, "version": __version__},
-        "run": asdict(run)
-        | {"started": run.started.isoformat(), "rollups": manifest.rollups, "machines_once": manifest.machines_once},
+        "run": {
+            "started": run.started.isoformat(),
+            "elapsed_s": run.elapsed_s,
+            "command": run.command,
+            "ended": run.ended,
+            "rollups": manifest.rollups,
+            "machines_once": manifest.machines_once,
+        },
         "coverage": {"hosts": coverage.hosts, "processes": coverage.processes},
         "rebuilt": REBUILT,
         "hosts": [asdict(host) for host in manifest.hosts],

@@ -165,7 +165,8 @@ def print_notes(report: Report, snapshot: Snapshot, plan: OutputPlan, how: Runni
         _print_findings(report)
         for note in report.notes:
             print_stderr(note)
-        print_stderr(coverage_sentence(snapshot.coverage, listed_only=report.listed_only))
+        if sentence := coverage_sentence(snapshot.coverage, listed_only=report.listed_only):
+            print_stderr(sentence)
 
 
 def _print_findings(report: Report) -> None:
@@ -257,7 +258,7 @@ def exit_status(snapshot: Snapshot, report: Report | None = None) -> int:
     if snapshot.run.ended != "whole":
         return INTERRUPTED if snapshot.run.ended == "interrupted" else DEADLINE
     if coverage.answered == 0:
-        return 4
+        return 4 if coverage.asked else 0  # an empty shard lacks nothing
     if report and report.broken_rules:
         return BROKEN
     if not coverage.complete:

@@ -89,13 +89,16 @@ class Earlier:
 
         from fleetpmap.cli.confined import Reader
         from fleetpmap.report.growth import ATTRIBUTES, KEYS, METRIC, TEXTS
-        from fleetpmap.snapshot_file import load_part
+        from fleetpmap.snapshot_file import joined, load_part
 
         polars.thread_pool_size()  # starts its threads, whose memory must not count as the file's
         child = self._child or Reader(None)
         hint = f"move it away: the other runs of {self._directory} are as they were"
-        with child.reading(str(entry.path), hint):
-            return load_part(entry.path, ATTRIBUTES, TEXTS, METRIC, KEYS, sealed=True)
+        parts = []
+        for path in entry.paths:
+            with child.reading(str(path), hint):
+                parts.append(load_part(path, ATTRIBUTES, TEXTS, METRIC, KEYS, sealed=True))
+        return joined(parts) if entry.shards else parts[0]
 
     def _left_out(self, unread: list[str]) -> list[str]:
         if not unread:

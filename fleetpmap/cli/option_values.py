@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from fleetpmap.catalogue import BY_RANK, FORMATS, VIEWS
+from fleetpmap.catalogue import BY_RANK, FORMATS, MOST_SHARDS, VIEWS
 
 if TYPE_CHECKING:
     # A type checker cannot know the members of an enum that is made from data: to it, a view is its name.
@@ -64,6 +64,29 @@ class Shell(StrEnum):
     bash = "bash"
     zsh = "zsh"
     fish = "fish"
+
+
+class ShardNumber(NamedTuple):
+    """--shard I/N."""
+
+    number: int
+    """From 1 to `of`."""
+    of: int
+
+
+def shard_number(text: str) -> ShardNumber:
+    """Parse `3/10`.
+
+    Raises:
+        BadParameter: the text is not a shard's number and the number of shards.
+    """
+    number, _, of = text.partition("/")
+    digits = [word for word in (number, of) if word.isascii() and word.isdigit() and len(word) <= len(str(MOST_SHARDS))]
+    if len(digits) < 2 or int(of) == 0:
+        raise typer.BadParameter(f"'{text}' is not I/N: write 3/10 for the third of ten, of {MOST_SHARDS} at most")
+    if not 1 <= int(number) <= int(of):
+        raise typer.BadParameter(f"'{text}': the shards of {int(of)} are numbered from 1 to {int(of)}")
+    return ShardNumber(int(number), int(of))
 
 
 def seconds(text: str | float) -> float:

@@ -1,7 +1,7 @@
 """Runs on disk: --save and --capture write them, show and diff read them.   [storage] ─► capture, snapshot_file
 
 FILE.parquet        a snapshot
-DIR/                a dataset: each run adds a file
+DIR/                a dataset: each run adds a file; the files of the shards of one run (run --shard) are one run
 DIR, DIR@last       its last run;   DIR@first its first;   DIR@2026-11-23T05:00 the last that had started by then
 anything else       a capture
 """
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from fleetpmap.cli.confined import Reader
     from fleetpmap.collection.interpret import Keep
     from fleetpmap.processes import Selection
-    from fleetpmap.snapshot import Snapshot
+    from fleetpmap.snapshot import FleetShard, Snapshot
+    from fleetpmap.snapshot_file import Entry
 
 _SUFFIX = ".parquet"
 _MAGIC = b"PAR1"
@@ -152,15 +153,19 @@ def _save_in(text: str, directory: Path, snapshot: Snapshot) -> None:
         raise files.unwritable("--save", text, error) from error
 
 
-def snapshot_from(paths: Sequence[str], selection: Selection, command: str, reader: Reader) -> Snapshot:
+def snapshot_from(
+    paths: Sequence[str], selection: Selection, command: str, reader: Reader, *, quiet: bool = False
+) -> Snapshot:
     """Read captures and saved snapshots into one snapshot; `reader` enforces the limits of each.
+
+    What a path lacks of the shards of a run is printed on stderr, unless `quiet`.
 
     Raises:
         UsageError: one of them cannot be read, or two hold the same host.
     """
     from fleetpmap.snapshot import Snapshot
 
-    snapshot = Snapshot.joined([_loaded(path, selection, command, reader) for path in paths])
+    snapshot = Snapshot.joined([_loaded(path, selection, command, reader, quiet=quiet) for path in paths])
     names = Counter(host.name for host in snapshot.hosts)
     if twice := next((name for name, count in names.items() if count > 1), None):
         hint = "show them one by one, or see what grew from one to the other with diff"
@@ -168,7 +173,7 @@ def snapshot_from(paths: Sequence[str], selection: Selection, command: str, read
     return snapshot
 
 
-def _loaded(path: str, selection: Selection, command: str, reader: Reader) -> Snapshot:
+def _loaded(path: str, selection: Selection, command: str, reader: Reader, *, quiet: bool) -> Snapshot:
     # Imports, and polars' threads, come first: their memory must not count as the file's.
     if not is_saved(path):
         from fleetpmap.capture import load
@@ -179,21 +184,58 @@ def _loaded(path: str, selection: Selection, command: str, reader: Reader) -> Sn
         raise UsageError(
             f"{path}: a saved snapshot is shown whole", hint="leave out the process options: only a capture takes them"
         )
-    file = saved_path(path)
+    run = saved_run(path)
     import polars
 
     from fleetpmap.snapshot_file import load_snapshot
 
     polars.thread_pool_size()  # starts the threads
-    if file == Path(path):
-        with reader.reading(path):
-            return load_snapshot(file)
-    hint = f"the other runs of {file.parent} are as they were: show one with {file.parent}@TIME"
+    if not isinstance(run, Path):
+        return load_run(run, reader, quiet=quiet)
+    with reader.reading(path):
+        snapshot = load_snapshot(run)
+    if (shard := snapshot.run.shard) and not quiet:
+        print_stderr(f"{path}: {shard_sentence(shard, [host.name for host in snapshot.hosts])}")
+    return snapshot
+
+
+def load_run(run: Entry, reader: Reader, *, quiet: bool) -> Snapshot:
+    """Load a run of a dataset. Shards are merged; files of its time that are no part of it are named on stderr.
+
+    Raises:
+        UsageError: it cannot be read; of a run in shards, none of them.
+    """
+    from fleetpmap.shards.merging import merged
+    from fleetpmap.snapshot_file import load_snapshot
+
+    directory = run.path.parent
+    hint = f"the other runs of {directory} are as they were: show one with {directory}@TIME"
+    for note in () if quiet else run.notes:
+        print_stderr(note)
+    loaded: list[Snapshot] = []
+    unread: dict[int, str] = {}
+    for place, path in enumerate(run.paths):
+        try:
+            with reader.reading(str(path), hint):
+                loaded.append(load_snapshot(path))
+        except UsageError as error:
+            if place == len(run.paths) - 1 and not loaded:
+                raise UsageError(error.message, hint=hint) from error
+            unread[run.shards[place].number] = error.message
+    if not run.shards:
+        return loaded[0]
     try:
-        with reader.reading(str(file), hint):
-            return load_snapshot(file)
-    except UsageError as error:
-        raise UsageError(error.message, hint=hint) from error
+        return merged(loaded, unread)
+    except ValueError as error:
+        raise UsageError(f"{run.path}: is not a shard of the run that its name tells ({error})", hint=hint) from error
+
+
+def shard_sentence(shard: FleetShard, hosts: Sequence[str]) -> str:
+    """Return what a shard has of its fleet: `shard 3 of 10: 10 of 100 hosts, from web-21 to web-30`."""
+    sentence = f"shard {shard.number} of {shard.of}: {len(hosts)} of {len(shard.fleet)} hosts"
+    if not hosts:
+        return f"{sentence}, as there are more shards than hosts"
+    return f"{sentence}, {hosts[0]}" if len(hosts) == 1 else f"{sentence}, from {hosts[0]} to {hosts[-1]}"
 
 
 def is_saved(text: str) -> bool:
@@ -216,8 +258,8 @@ def is_saved(text: str) -> bool:
         raise UsageError(f"{text}: {error.strerror}", hint="name a capture, or what --save wrote") from error
 
 
-def saved_path(text: str) -> Path:
-    """Return the file of the snapshot that FILE.parquet, DIR or DIR@WHEN names.
+def saved_run(text: str) -> Path | Entry:
+    """Return the file of the snapshot that FILE.parquet names, or the run that DIR or DIR@WHEN names.
 
     Raises:
         UsageError: there is no such run, or the extra [parquet] is not installed.
@@ -227,7 +269,7 @@ def saved_path(text: str) -> Path:
     needs_polars(text)
     path, at, when = _parted(text)
     if path.is_dir():
-        return entry_at(path, when or "last").path
+        return entry_at(path, when or "last")
     if at:
         raise UsageError(f"{text}: {path} is a single run", hint=f"leave out {at}{when}, which is for a directory")
     return path

@@ -5,19 +5,22 @@
     parquet    both in one file: the table as its rows, the JSON as its metadata
     part       a few columns of a run, for reports over many
     dataset    a directory of such files, one per run, looked up by time
+    rounds     the files of a run in shards, which is one run
 
 Needs the extra [parquet], which is imported on first use.
 """
 
-from fleetpmap.snapshot_file.dataset import entries, entries_between, entry_at, save_in
+from fleetpmap.snapshot_file.dataset import Entry, entries, entries_between, entry_at, save_in
 from fleetpmap.snapshot_file.parquet import load_part, load_snapshot, write_snapshot
-from fleetpmap.snapshot_file.part import Part
+from fleetpmap.snapshot_file.part import Part, joined
 
 __all__ = [
+    "Entry",
     "Part",
     "entries",
     "entries_between",
     "entry_at",
+    "joined",
     "load_part",
     "load_snapshot",
     "save_in",

@@ -1,28 +1,37 @@
 """A directory of snapshots, one file per run.   Snapshot ─► [dataset] ─► DIR/, and back by time
 
 A file's name is the start time of its run and a random number (20261123T050000.000000Z-1a2b3c4d.parquet), so the names
-sort by time and several writers do not collide. It is written under a hidden temporary name, flushed to disk and then
-renamed. So a reader finds only whole files, even if a writer is killed. The temporary file of a killed writer is
-removed a day later.
+sort by time and several writers do not collide. The name of a shard's file also has its number, and digests of what it
+shares with the other shards: …Z-shard-3-of-10-LOOKED_FOR-FLEET-1a2b3c4d.parquet. Several such files are one run, see
+rounds. A file is written under a hidden temporary name, flushed to disk and then renamed. So a reader finds only whole
+files, even if a writer is killed. The temporary file of a killed writer is removed a day later.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from fleetpmap.errors import UsageError
-from fleetpmap.snapshot import Snapshot
+from fleetpmap.snapshot import FleetShard, Snapshot
 from fleetpmap.snapshot_file.parquet import write_snapshot
+from fleetpmap.snapshot_file.rounds import ShardFile, rounds
 
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
-_NAME = re.compile(r"([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)-[0-9a-f]{8}\.parquet")
+_NAME = re.compile(
+    r"(?P<stamp>[0-9]{8}T[0-9]{6}\.[0-9]{6}Z)-"
+    r"(?P<shard>shard-(?P<number>[0-9]{1,4})-of-(?P<of>[0-9]{1,4})-"
+    r"(?P<looked_for>[0-9a-f]{8})-(?P<fleet>[0-9a-f]{8})-)?"
+    r"[0-9a-f]{8}\.parquet"
+)
 _PART = ".part"
 _SWEPT_AFTER_S = 24 * 3600
 
@@ -32,6 +41,16 @@ class Entry(NamedTuple):
 
     started: datetime
     path: Path
+    """Its file; of a run in shards, that of the first shard there is."""
+    shards: tuple[ShardFile, ...] = ()
+    """The files of a run in shards."""
+    notes: tuple[str, ...] = ()
+    """Why files of its time are no part of it."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All its files."""
+        return tuple(file.path for file in self.shards) or (self.path,)
 
 
 def save_in(directory: Path, snapshot: Snapshot) -> Path:
@@ -43,7 +62,7 @@ def save_in(directory: Path, snapshot: Snapshot) -> Path:
     directory.mkdir(exist_ok=True)
     _sweep(directory)
     stamp = snapshot.run.started.astimezone(UTC).strftime(_STAMP)
-    target = directory / f"{stamp}-{secrets.token_hex(4)}.parquet"
+    target = directory / f"{stamp}-{_shard_words(snapshot.run.shard)}{secrets.token_hex(4)}.parquet"
     aside = directory / f".{target.stem}{_PART}"
     try:
         with aside.open("xb") as file:
@@ -59,14 +78,32 @@ def save_in(directory: Path, snapshot: Snapshot) -> Path:
 
 
 def entries(directory: Path) -> list[Entry]:
-    """Return the runs of a dataset, in the order of time.
+    """Return the runs of a dataset, in the order of time; the shards of one run are one entry.
 
     Raises:
         OSError: the directory cannot be listed.
     """
-    named = ((path, _NAME.fullmatch(path.name)) for path in directory.iterdir())
-    timed = ((_time_of(name[1]), path) for path, name in named if name)
-    return sorted(Entry(started, path) for started, path in timed if started)
+    whole: list[Entry] = []
+    shards: list[ShardFile] = []
+    for path in directory.iterdir():
+        name = _NAME.fullmatch(path.name)
+        if not name or not (started := _time_of(name["stamp"])):
+            continue
+        if name["shard"] is None:
+            whole.append(Entry(started, path))
+        elif 1 <= int(name["number"]) <= int(name["of"]):
+            numbers = int(name["number"]), int(name["of"])
+            shards.append(ShardFile(started, path, *numbers, name["looked_for"], name["fleet"]))
+    in_shards = (Entry(run.started, run.shards[0].path, run.shards, tuple(run.notes())) for run in rounds(shards))
+    return sorted([*whole, *in_shards])
+
+
+def _shard_words(shard: FleetShard | None) -> str:
+    """Return the part of a name that tells the shard."""
+    if shard is None:
+        return ""
+    digests = "-".join(sha256(json.dumps(part).encode()).hexdigest()[:8] for part in (shard.looked_for, shard.fleet))
+    return f"shard-{shard.number}-of-{shard.of}-{digests}-"
 
 
 def _time_of(stamp: str) -> datetime | None:

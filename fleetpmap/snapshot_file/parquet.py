@@ -11,6 +11,8 @@ The rows are the mappings (see frame). The file's key-value metadata hold the re
                           before it has none
     fleetpmap_groups      the inventory's groups of each host, in the order of the hosts: JSON, null where unknown; a
                           file of a version before it has none
+    fleetpmap_shard       JSON: which shard of which run it is; only in the file of a run with --shard
+    fleetpmap_fleet       the names of all hosts of that run's fleet, packed alike
     fleetpmap_sha256      checksum of the whole file with zeros in place of it; a file without one is not checked
 """
 
@@ -24,14 +26,25 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from fleetpmap.catalogue import MOST_SHARDS
 from fleetpmap.errors import UsageError
 from fleetpmap.smaps.fields import field_columns
-from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, HostResult, Process, Run, Snapshot, sizes_by_status
+from fleetpmap.snapshot import (
+    HOST_STATUSES,
+    PROCESS_STATUSES,
+    FleetShard,
+    HostResult,
+    Process,
+    Run,
+    Snapshot,
+    sizes_by_status,
+)
 from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_table
 from fleetpmap.snapshot_file.metadata import from_json, to_json
 from fleetpmap.snapshot_file.part import Part, part_of
@@ -46,6 +59,7 @@ if TYPE_CHECKING:
 
 KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_processes"
 CGROUPS, GROUPS = "fleetpmap_cgroups", "fleetpmap_groups"
+SHARD, FLEET = "fleetpmap_shard", "fleetpmap_fleet"
 SHA256 = "fleetpmap_sha256"
 _UNSEALED = "0" * 64
 _SEAL = SHA256.encode() + b"\x18\x40"
@@ -82,6 +96,13 @@ class _InGroups:
     groups: tuple[str, ...] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Fleet:
+    """The names of all hosts of a run in shards."""
+
+    names: tuple[str, ...]
+
+
 def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
     """Write the snapshot to an open binary file.
 
@@ -95,7 +116,7 @@ def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
     about = {
         "format": FORMAT,
         "version": __version__,
-        "run": to_json(snapshot.run),
+        "run": to_json(replace(snapshot.run, shard=None)),
         "hosts": to_json(tuple(replace(host, cgroups=(), near=None, groups=None) for host in snapshot.hosts)),
         "columns": {key: columns[key] for key in snapshot.table.fields},
     }
@@ -103,6 +124,7 @@ def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
     groups = _packed(to_json(tuple(_Groups(host.cgroups) for host in snapshot.hosts)))
     metadata = {KIND: "snapshot", SNAPSHOT: json.dumps(about), PROCESSES: _packed(to_json(rows)), CGROUPS: groups}
     metadata[GROUPS] = json.dumps([host.groups for host in snapshot.hosts])
+    metadata |= _of_shard(snapshot.run.shard)
     metadata[SHA256] = _UNSEALED
     to_frame(mappings).write_parquet(whole, metadata=metadata)
     place, checksum = _checksum(whole.getvalue())
@@ -148,7 +170,7 @@ def snapshot_of(
         hosts = tuple(from_json(HostResult, host) for host in about["hosts"])
         rows = [from_json(_Rows, entry) for entry in _unpacked(metadata[PROCESSES])]
         processes = tuple(entry.process for entry in rows)
-        run = from_json(Run, about["run"])
+        run = replace(from_json(Run, about["run"]), shard=_shard(metadata))
         _check_order(hosts, processes)
         hosts = _with_groups(_with_cgroups(hosts, metadata), metadata)
         _check_values(hosts, processes, run)
@@ -157,6 +179,28 @@ def snapshot_of(
         return Snapshot(hosts, processes, with_unreadable(table, sizes_by_status(processes)), run)
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error) as error:
         raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
+
+
+def _of_shard(shard: FleetShard | None) -> dict[str, str]:
+    """Return the metadata of a shard; the names of its fleet are packed, since they are the most of it."""
+    if shard is None:
+        return {}
+    about = to_json(replace(shard, fleet=()))
+    return {SHARD: json.dumps(about), FLEET: _packed(to_json(shard.fleet))}
+
+
+def _shard(metadata: Mapping[str, str]) -> FleetShard | None:
+    if SHARD not in metadata:
+        return None
+    shard = replace(from_json(FleetShard, json.loads(metadata[SHARD])), fleet=_fleet(metadata[FLEET]))
+    if not 1 <= shard.number <= shard.of <= MOST_SHARDS or len({*shard.fleet}) < len(shard.fleet):
+        raise ValueError("its shard is none, or a host comes twice in its fleet")
+    return shard
+
+
+@lru_cache(maxsize=4)  # the shards of a run have the same fleet, and so do most runs of a directory
+def _fleet(packed: str) -> tuple[str, ...]:
+    return from_json(_Fleet, {"names": _unpacked(packed)}).names
 
 
 def _with_cgroups(hosts: tuple[HostResult, ...], metadata: Mapping[str, str]) -> tuple[HostResult, ...]:
@@ -209,7 +253,8 @@ def load_part(
         wanted = (*KERNEL_KEYS.get(metric, ()), *keys)
         columns = {key: name for key in wanted if (name := about["columns"].get(key)) is not None}
         needed = [*texts, *columns.values(), *(() if metric in KERNEL_KEYS else ("start", "end"))]
-        return part_of(about, entries, columns, attributes, texts, polars.read_parquet(source, columns=needed))
+        part = part_of(about, entries, columns, attributes, texts, polars.read_parquet(source, columns=needed))
+        return replace(part, run=replace(part.run, shard=_shard(metadata)))
     except (PolarsError, PanicException) as error:
         raise UsageError(f"{path}: is torn, or not parquet ({_first_line(error)})", hint=_NOT_OURS) from error
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error, AttributeError) as error:
@@ -332,10 +377,10 @@ def _unpacked(text: str) -> list[Any]:
     unpack = zlib.decompressobj()
     unpacked = unpack.decompress(b64decode(text, validate=True), _MOST_UNPACKED)
     if not unpack.eof:
-        raise ValueError("its processes or cgroups are cut off, or too many")
+        raise ValueError("its processes, cgroups or hosts are cut off, or too many")
     processes = json.loads(unpacked)
     if not isinstance(processes, list):
-        raise ValueError("its processes or cgroups are no list")
+        raise ValueError("its processes, cgroups or hosts are no list")
     return processes
 
 

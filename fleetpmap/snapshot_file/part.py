@@ -19,7 +19,7 @@ from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Process, Run
 from fleetpmap.snapshot_file.frame import to_part
 from fleetpmap.snapshot_file.metadata import from_json
-from fleetpmap.table import MappingTable
+from fleetpmap.table import MappingTable, concatenate
 
 if TYPE_CHECKING:
     import polars
@@ -91,6 +91,19 @@ def _boot_of(entry: Mapping[str, Any]) -> str:
 
 def _values_of(column: Coded | NDArray[Any]) -> NDArray[Any]:
     return column.codes if isinstance(column, Coded) else column
+
+
+def joined(parts: Sequence[Part]) -> Part:
+    """Join the parts of the shards of one run. A host of the fleet that none of them asked is `not-asked`."""
+    first = parts[0]
+    run = replace(first.run, started=min(part.run.started for part in parts))
+    hosts = {name: status for part in parts for name, status in part.hosts.items()}
+    asked = dict.fromkeys(run.shard.fleet if run.shard else (), "not-asked") | hosts
+    processes = {name: [value for part in parts for value in part.processes[name]] for name in first.processes}
+    bases = np.cumsum([0, *(len(next(iter(part.processes.values()))) for part in parts)]).tolist()
+    tables = ((part.whole_table(), base) for part, base in zip(parts, bases, strict=False))
+    boots = {name: boot for part in parts for name, boot in part.boots.items()}
+    return replace(first, run=run, hosts=asked, boots=boots, processes=processes, table=concatenate(tables))
 
 
 def _texts(entries: Sequence[Mapping[str, Any]], name: str) -> list[str]:

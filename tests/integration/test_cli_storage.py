@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.cli.storage import save_to, saved_path
+from fleetpmap.cli.storage import save_to, saved_run
 from fleetpmap.errors import UsageError
 from fleetpmap.snapshot_file import load_snapshot
 from program import fleetpmap
@@ -24,12 +24,17 @@ def _save(text: str) -> None:
     save(small_fleet())
 
 
+def _file(text: str) -> Path:
+    run = saved_run(text)
+    return run if isinstance(run, Path) else run.path
+
+
 def test_a_file(tmp_path: Path):
     """A name that ends in .parquet is one snapshot, and the next one takes its place."""
     path = tmp_path / "now.parquet"
     path.write_text("old")
     _save(str(path))
-    assert load_snapshot(saved_path(str(path))).processes == small_fleet().processes
+    assert load_snapshot(_file(str(path))).processes == small_fleet().processes
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -39,14 +44,14 @@ def test_a_directory(tmp_path: Path):
     _save(f"{tmp_path}/data")
     assert len(list((tmp_path / "data").iterdir())) == 2
     for name in ("", "@first", "@last", "@2026-03-14T16:00Z"):
-        assert load_snapshot(saved_path(f"{tmp_path}/data{name}")).run == small_fleet().run
+        assert load_snapshot(_file(f"{tmp_path}/data{name}")).run == small_fleet().run
 
 
 def test_an_at_in_the_name(tmp_path: Path):
     """A path that exists as typed is not split at its @."""
     path = tmp_path / "me@home.parquet"
     _save(str(path))
-    assert load_snapshot(saved_path(str(path))).run == small_fleet().run
+    assert load_snapshot(_file(str(path))).run == small_fleet().run
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
 from fleetpmap.cli.outputs import check_hosts, output_from
 from fleetpmap.errors import UsageError
 from fleetpmap.report import compare
-from fleetpmap.report.peers import peers_in
 from fleetpmap.report.standing_out import standing_out
 from fleetpmap.snapshot import HostSnapshot, Snapshot
 from fleetpmap.snapshot_file import load_snapshot, write_snapshot
@@ -38,10 +37,13 @@ def _fleet() -> Snapshot:
     return snapshot(*small, *large)
 
 
+def _peers(fleet: Snapshot) -> list[Peers]:
+    metrics = ("pss_kib",)
+    return [*peers_in(fleet, fleet.evidence_by(metrics), metrics, "group")]
+
+
 def _parts(fleet: Snapshot) -> dict[str, list[str]]:
-    return {
-        one.group or "": [*one.hosts] for one in peers_in(fleet, fleet.evidence_by(("pss_kib",)), ("pss_kib",), "group")
-    }
+    return {one.group or "": [*one.hosts] for one in _peers(fleet)}
 
 
 def test_a_host_is_judged_in_its_group():
@@ -79,10 +81,7 @@ def test_only_hosts_of_the_service_count_for_the_size_of_a_group():
     fleet = snapshot(
         *others, *(_host(f"a{n}", 60, "mixed", "web") for n in range(1)), *(_host(f"b{n}", 60, "web") for n in range(2))
     )
-    assert {
-        (one.service, one.group): one.hosts
-        for one in peers_in(fleet, fleet.evidence_by(("pss_kib",)), ("pss_kib",), "group")
-    } == {
+    assert {(one.service, one.group): one.hosts for one in _peers(fleet)} == {
         ("app", "web"): ("a0", "b0", "b1"),
         ("other", "mixed"): ("x0", "x1"),
     }

@@ -61,7 +61,7 @@ def diff(
     shown = Shape(shape.sort, shape.top, None if shape.columns is None else column_list(shape.columns))
     rules = rules_from(gate.fail_if, "diff")
     every_process = selection_from(ProcessOptions(), required=False)
-    old, new = (snapshot_from([path], every_process, "", child) for path in (two.old, two.new))
+    old, new = (snapshot_from([path], every_process, "", child, quiet=talk.quiet) for path in (two.old, two.new))
     selections = (selection_of_command(old.run.command), selection_of_command(new.run.command))
 
     @cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -30,13 +30,14 @@ from fleetpmap.cli.options import (
 )
 from fleetpmap.cli.outputs import column_list, output_from
 from fleetpmap.cli.pipeline import command_line
-from fleetpmap.cli.storage import needs_polars
+from fleetpmap.cli.storage import load_run, needs_polars
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetpmap.cli.confined import Reader
     from fleetpmap.history import History
     from fleetpmap.snapshot import Snapshot
+    from fleetpmap.snapshot_file import Entry, Part
 
 _MOST_NAMED = 5
 """Files that could not be read, each with its reason; further ones are counted."""
@@ -70,10 +71,10 @@ def history(
     from fleetpmap.snapshot import Run
     from fleetpmap.snapshot_file import entries_between
 
-    paths = [run.path for run in entries_between(Path(where.directory), what.since, what.until)]
+    runs = entries_between(Path(where.directory), what.since, what.until)
     reading = _Reading(child, by, f"{what.metric}_kib")
-    past, last = reading.of(paths)
-    run, notes = Run(started, time.monotonic() - began, command_line()), tuple(reading.notes(len(paths)))
+    past, last = reading.of(runs)
+    run, notes = Run(started, time.monotonic() - began, command_line()), tuple(reading.notes(runs))
 
     @cache
     def report_of(shape: Shape) -> Report:
@@ -100,7 +101,7 @@ class _Reading:
         self.unread: list[str] = []
         """Why a file could not be read, for each of these."""
 
-    def of(self, paths: Sequence[Path]) -> tuple[History, Snapshot]:
+    def of(self, runs: Sequence[Entry]) -> tuple[History, Snapshot]:
         """Return what the runs have in common, and the last run as a whole.
 
         Raises:
@@ -114,49 +115,57 @@ class _Reading:
         polars.thread_pool_size()  # starts its threads, whose memory must not count as a file's
         gathering = Gathering(self._by, self._metric)
         attributes, texts = attributes_for(self._by), texts_for(self._by)
-        read: list[Path] = []
-        for path in paths:
+        read: list[Entry] = []
+        for run in runs:
+            part = self._part(run, lambda path: load_part(path, attributes, texts, self._metric))
+            if part is not None:
+                gathering.add(part)
+                self._selections[part.run.command] += 1
+                read.append(run)
+        if not read:
+            raise self._nothing(runs)
+        return gathering.history(), load_run(read[-1], self._child, quiet=True)
+
+    def _part(self, run: Entry, load: Callable[[Path], Part]) -> Part | None:
+        """Load the part of a run, put together from its shards; None if no file of it can be read."""
+        from fleetpmap.snapshot_file import joined
+
+        parts: list[Part] = []
+        for path in run.paths:
             try:
                 with self._child.reading(str(path), _hint(path)):
-                    part = load_part(path, attributes, texts, self._metric)
+                    parts.append(load(path))
             except UsageError as error:
                 self.unread.append(error.message)
-                continue
-            gathering.add(part)
-            self._selections[part.run.command] += 1
-            read.append(path)
-        return gathering.history() if read else self._nothing(paths), self._whole(read)
+        return joined(parts) if run.shards and parts else next(iter(parts), None)
 
-    def _whole(self, paths: Sequence[Path]) -> Snapshot:
-        """Load the last run, for its limits and its coverage.
-
-        Raises:
-            UsageError: it cannot be loaded, though the part that a trend needs could.
-        """
-        from fleetpmap.snapshot_file import load_snapshot
-
-        with self._child.reading(str(paths[-1]), _hint(paths[-1])):
-            return load_snapshot(paths[-1])
-
-    def _nothing(self, paths: Sequence[Path]) -> History:
-        raise UsageError(
-            f"{paths[0].parent}: none of its {len(paths)} runs can be read; {self.unread[0]}",
+    def _nothing(self, runs: Sequence[Entry]) -> UsageError:
+        return UsageError(
+            f"{runs[0].path.parent}: none of its {len(runs)} runs can be read; {self.unread[0]}",
             hint="fetch them again from where they were saved",
         )
 
-    def notes(self, runs: int) -> Iterator[str]:
-        """Yield notes on the files that could not be read, and on runs that looked for other processes."""
+    def notes(self, runs: Sequence[Entry]) -> Iterator[str]:
+        """Yield notes on the files that were not read, and on runs that looked for other processes."""
         if self.unread:
-            yield f"{len(self.unread)} of {runs} runs could not be read, and are left out:"
-            yield from self.unread[:_MOST_NAMED]
-            if more := len(self.unread) - _MOST_NAMED:
-                yield from [f"and {more} more"] if more > 0 else []
+            files, kind = sum(len(run.paths) for run in runs), "files" if any(run.shards for run in runs) else "runs"
+            yield f"{len(self.unread)} of {files} {kind} could not be read, and are left out:"
+            yield from _some(self.unread)
+        if left_out := [note for run in runs for note in run.notes]:
+            yield f"{len(left_out)} files of shards are in no run:"
+            yield from _some(left_out)
         looked_for: Counter[str] = Counter()
         for command, count in self._selections.items():
             looked_for[selection_of_command(command) or "processes of an unknown selection"] += count
         if len(looked_for) > 1:
             named = "; ".join(f"{what} ({count})" for what, count in looked_for.most_common(_MOST_NAMED))
             yield f"the runs looked for different processes, which come and go with that: {named}"
+
+
+def _some(sentences: Sequence[str]) -> Iterator[str]:
+    yield from sentences[:_MOST_NAMED]
+    if (more := len(sentences) - _MOST_NAMED) > 0:
+        yield f"and {more} more"
 
 
 def _hint(path: Path) -> str:

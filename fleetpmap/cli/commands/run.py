@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from fleetpmap.cli.deliver import rows_to_stdout
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fleetpmap.cli.deliver import print_stderr, rows_to_stdout
 from fleetpmap.cli.earlier import earlier_in
 from fleetpmap.cli.gate_rules import rules_from
 from fleetpmap.cli.inputs import selection_from
@@ -14,11 +18,23 @@ from fleetpmap.cli.options import (
     ProcessOptions,
     RunningOptions,
     ShapeOptions,
+    ShardOptions,
     ShowOptions,
 )
 from fleetpmap.cli.outputs import check_hosts
-from fleetpmap.cli.pipeline import collect_fleet, fleet_from, plan_of_run, print_no_match, show_snapshot
-from fleetpmap.cli.storage import open_storage
+from fleetpmap.cli.pipeline import (
+    collect_fleet,
+    command_line,
+    fleet_from,
+    plan_of_run,
+    print_no_match,
+    show_snapshot,
+)
+from fleetpmap.cli.storage import open_storage, shard_sentence
+
+if TYPE_CHECKING:
+    from fleetpmap.inventory import Host
+    from fleetpmap.snapshot import FleetShard
 
 EXAMPLES = """\
 Examples:
@@ -37,6 +53,7 @@ Exit status: 0 all is there, 2 usage, 3 a host failed or a process could not be 
 
 def run(
     which: HostOptions,
+    part: ShardOptions,
     matching: ProcessOptions,
     what: ShowOptions,
     shape: ShapeOptions,
@@ -49,15 +66,32 @@ def run(
     plan = plan_of_run(what, shape, to, keep, how, every_process=matching.all)
     rules = rules_from(gate.fail_if, plan.view, plan.options, rollup=how.rollup)
     selection = selection_from(matching, required=True)
-    fleet = fleet_from(which, how)
+    fleet, shard = _shard_of(fleet_from(which, how), part, quiet=how.quiet)
     check_hosts(plan, fleet)
     is_stream = plan.is_stream and not how.once_per_machine
     on_answer = rows_to_stdout(plan) if is_stream else None
     with open_storage(keep) as storage:
         sums = None if keep.save else plan.sums
         snapshot = collect_fleet(fleet, selection, how, sums=sums, on_answer=on_answer, keep=storage.keep)
+        snapshot = replace(snapshot, run=replace(snapshot.run, shard=shard))
         stored = storage.finish(snapshot, how)
     earlier = None if keep.save is None else earlier_in(keep.save, snapshot)
     status = show_snapshot(snapshot, plan, to, how, rules=rules, earlier=earlier, rows_written=is_stream)
     print_no_match(snapshot, selection, how)
     return status if stored else 2
+
+
+def _shard_of(fleet: Sequence[Host], part: ShardOptions, *, quiet: bool) -> tuple[Sequence[Host], FleetShard | None]:
+    """Return the hosts of this machine's shard, and the shard; without --shard the whole fleet, and None."""
+    if part.shard is None:
+        return fleet, None
+    from fleetpmap.cli.commands.diff import selection_of_command
+    from fleetpmap.shards.division import divided
+    from fleetpmap.snapshot import FleetShard
+
+    number, of = part.shard
+    hosts = divided(fleet, of)[number - 1]
+    shard = FleetShard(number, of, tuple(host.name for host in fleet), selection_of_command(command_line()))
+    if not quiet:
+        print_stderr(shard_sentence(shard, [host.name for host in hosts]))
+    return hosts, shard

@@ -35,7 +35,7 @@ def show(
 
     plan = output_from(what, shape, to)
     selection, child = selection_from(matching, required=False), reader()
-    snapshot = snapshot_from(stored.paths, selection, command_line(), child)
+    snapshot = snapshot_from(stored.paths, selection, command_line(), child, quiet=talk.quiet)
     # A stored run of --all, and a copy of /proc, hold every process.
     if plan.view == "summary" and all(map(_is_of_every_process, (command_line(), snapshot.run.command))):
         plan = with_services(plan)

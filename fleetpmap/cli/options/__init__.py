@@ -18,7 +18,7 @@ from fleetpmap.cli.options.over_time import (
 )
 from fleetpmap.cli.options.show import ShapeOptions, ShowOptions
 from fleetpmap.cli.options.where import GateOptions, KeepOptions, OutputOptions
-from fleetpmap.cli.options.which import HostArguments, HostOptions, ProcessOptions
+from fleetpmap.cli.options.which import HostArguments, HostOptions, ProcessOptions, ShardOptions
 
 __all__ = [
     "DiffOptions",
@@ -33,6 +33,7 @@ __all__ = [
     "ProcessOptions",
     "RunningOptions",
     "ShapeOptions",
+    "ShardOptions",
     "ShowOptions",
     "TalkOptions",
     "TwoArguments",

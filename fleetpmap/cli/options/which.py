@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fleetpmap.cli import complete
+from fleetpmap.cli.option_values import ShardNumber, shard_number
 from fleetpmap.cli.options.panels import HOSTS, PROCESSES, option
 
 _hosts = partial(option, HOSTS)
@@ -56,6 +57,21 @@ class HostOptions:
     hosts_from: Annotated[list[str], _hosts("--hosts-from FILE", "Add hosts from a file, one a line; - is stdin.")] = (
         field(default_factory=list)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOptions:
+    """The part of the selected hosts that this machine asks."""
+
+    shard: Annotated[
+        ShardNumber | None,
+        _hosts(
+            "--shard I/N",
+            "Ask the I-th of N parts of these hosts, in their order; other machines ask the others. With --save DIR/ "
+            "all of them are one run.",
+            parser=shard_number,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
