@@ -12,9 +12,11 @@ from fleetpmap.cli.options import (
     RunningOptions,
     ShapeOptions,
     ShowOptions,
+    SpreadOptions,
 )
 from fleetpmap.cli.outputs import check_hosts
-from fleetpmap.cli.pipeline import collect_fleet, fleet_from, plan_of_run, show_snapshot
+from fleetpmap.cli.pipeline import fleet_from, plan_of_run, show_snapshot
+from fleetpmap.cli.spread import check_spread, collect_spread
 from fleetpmap.cli.storage import open_storage
 
 EXAMPLES = """\
@@ -40,17 +42,19 @@ def run(
     to: OutputOptions,
     keep: KeepOptions,
     how: RunningOptions,
+    spread: SpreadOptions,
 ) -> int:
     """Read the memory maps of the matching processes on all the hosts, and report."""
+    check_spread(spread, captures=keep.capture is not None)
     plan = plan_of_run(what, shape, to, keep, how, every_process=matching.all)
     selection = selection_from(matching, required=True)
     fleet = fleet_from(which, how)
     check_hosts(plan, [host.name for host in fleet])
     is_stream = plan.is_stream and not how.once_per_machine
-    on_answer = rows_to_stdout(plan) if is_stream else None
+    on_part = rows_to_stdout(plan) if is_stream else None
     with open_storage(keep) as storage:
         sums = None if keep.save else plan.sums
-        snapshot = collect_fleet(fleet, selection, how, sums=sums, on_answer=on_answer, keep=storage.keep)
+        snapshot = collect_spread(fleet, selection, how, spread, sums=sums, on_part=on_part, keep=storage.keep)
         stored = storage.finish(snapshot, how)
     status = show_snapshot(snapshot, plan, to, how, rows_written=is_stream)
     return status if stored else 2

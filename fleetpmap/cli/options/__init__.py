@@ -5,6 +5,7 @@ it their options.
 
     which      hosts and processes        show         views and tables      where    formats and files
     how        SSH, times, notes          over_time    watch, diff, history     panels   the helper `option`
+    spread     several processes
 """
 
 from fleetpmap.cli.options.how import RunningOptions, TalkOptions
@@ -17,6 +18,7 @@ from fleetpmap.cli.options.over_time import (
     WatchOptions,
 )
 from fleetpmap.cli.options.show import ShapeOptions, ShowOptions
+from fleetpmap.cli.options.spread import SpreadOptions
 from fleetpmap.cli.options.where import KeepOptions, OutputOptions
 from fleetpmap.cli.options.which import HostArguments, HostOptions, ProcessOptions
 
@@ -33,6 +35,7 @@ __all__ = [
     "RunningOptions",
     "ShapeOptions",
     "ShowOptions",
+    "SpreadOptions",
     "TalkOptions",
     "TwoArguments",
     "WatchOptions",

@@ -1,0 +1,72 @@
+"""A fleet asked by this process, or by several.   run, ps ─► [spread] ─► pipeline or shards ─► Snapshot"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from fleetpmap.cli.interrupt import interruptible
+from fleetpmap.cli.options import RunningOptions, SpreadOptions
+from fleetpmap.cli.pipeline import collect_fleet, command_line, question_from
+from fleetpmap.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleetpmap.collection.interpret import Keep
+    from fleetpmap.inventory import Host
+    from fleetpmap.processes import Selection
+    from fleetpmap.snapshot import Snapshot
+
+
+def check_spread(spread: SpreadOptions, *, captures: bool) -> None:
+    """Refuse --capture with several processes, before any host is asked.
+
+    Raises:
+        UsageError: both were asked for.
+    """
+    if captures and spread.processes not in ("auto", 1):
+        hint = "leave out --workers, or keep the parsed run with --save"
+        raise UsageError("--capture keeps what the hosts sent, which other processes do not pass on", hint=hint)
+
+
+def collect_spread(
+    fleet: Sequence[Host],
+    selection: Selection,
+    how: RunningOptions,
+    spread: SpreadOptions,
+    *,
+    smaps: bool = True,
+    sums: Collection[str] | None = None,
+    on_part: Callable[[Snapshot], None] | None = None,
+    keep: Keep | None = None,
+) -> Snapshot:
+    """Ask every host from as many processes as the options say; the other arguments are those of `collect_fleet`.
+
+    With `keep` it is this process alone.
+    """
+    from fleetpmap.shards.division import workers_for
+
+    workers = 1 if keep else workers_for(len(fleet), spread.processes)
+    if workers == 1:
+        return collect_fleet(fleet, selection, how, smaps=smaps, sums=sums, on_part=on_part, keep=keep)
+    from fleetpmap.cli.progress import Progress
+    from fleetpmap.shards.processes import collect_in_processes
+
+    question = question_from(fleet, selection, how, smaps=smaps)
+    # Rows that are printed as hosts answer would run into the progress line.
+    quiet = how.quiet or (on_part is not None and sys.stdout.isatty())
+    with interruptible() as stop, Progress(len(fleet), stop, quiet=quiet) as progress:
+        return collect_in_processes(
+            fleet,
+            question,
+            workers=workers,
+            command=command_line(),
+            jobs=how.jobs,
+            deadline_s=how.deadline,
+            machines_once=how.once_per_machine,
+            stop=stop,
+            sums=sums,
+            on_start=lambda host: progress.started(host.name),
+            on_status=lambda host, status: progress.done(host.name, status),
+            on_part=on_part,
+        )

@@ -1,0 +1,9 @@
+"""A run over several processes: shards of hosts, asked there, joined here.   hosts ─► [shards] ─► Snapshot
+
+    hosts, Question ─► processes ─┬─► worker: ask_all ─► Snapshot of a shard ─┐
+                                  └─► worker: ask_all ─► Snapshot of a shard ─┴─► Snapshot.joined
+
+A shard is a few hundred hosts that follow each other in the fleet's order. A worker asks its hosts by the ordinary
+`collector.ask_all`, in threads, and sends the snapshot of a shard when its last host has replied. So the parts can be
+joined in the fleet's order, and a report does not show how many processes asked.
+"""
