@@ -17,7 +17,7 @@ from fleetpmap.cli.options import (
 )
 from fleetpmap.cli.outputs import output_from
 from fleetpmap.cli.pipeline import fleet_from, refuse_rollup, show_report
-from fleetpmap.cli.spread import collect_spread
+from fleetpmap.cli.spread import check_spread, collect_spread
 
 
 def ps(
@@ -34,6 +34,7 @@ def ps(
     from fleetpmap.snapshot import Run, Snapshot
 
     refuse_rollup(how, "ps")
+    check_spread(spread, captures=False)
     plan = output_from(ShowOptions(view=View("processes")), shape, to, report="ps")
     selection = selection_from(matching, required=False)
     # An unknown column is refused by the report of an empty snapshot too, before any host is asked.

@@ -23,6 +23,15 @@ class SpreadOptions:
             parser=workers,
         ),
     ] = "1"
+    on: Annotated[
+        str | None,
+        option(
+            RUNNING,
+            "--on dask://HOST:PORT",
+            "Ask from the workers of a Dask cluster, with their own keys and known_hosts; a host with a zone in the "
+            'inventory from those with that resource (`dask worker --resources "eu=1"`).',
+        ),
+    ] = None
 
     @property
     def processes(self) -> int | Literal["auto"]:
