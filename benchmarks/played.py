@@ -26,8 +26,8 @@ from measure import Cost, Verdicts, cost, in_turn, print_costs
 from recording import Recording, record
 
 from fleetpmap import Host, Question, Selection, collect, report
-from fleetpmap.cli.tuning import trim_footprint
 from fleetpmap.collection import batch
+from fleetpmap.tuning import trim_footprint
 from fleetpmap.wire import Decoder, PackedReading
 
 HOSTS = 10_000

@@ -16,7 +16,7 @@ from pathlib import Path
 from lab import Sshd, server
 from measure import Verdicts, asked_rounds
 
-from fleetpmap.cli.tuning import trim_footprint
+from fleetpmap.tuning import trim_footprint
 from targets import Target  # importable because lab has put the tests' directory on the path
 
 HOSTS = 50

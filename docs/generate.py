@@ -63,6 +63,7 @@ _PLAIN_KEYS = {
     "port": "Port of its sshd. Without it ssh_config's, else 22.",
     "transport": "`ssh` is built in, `openssh` runs the system's ssh, `local` is this machine without SSH.",
     "sudo": "Read as root, by `sudo -n sh -s`.",
+    "zone": "Where the host is, for a run on a cluster (`--on`): only workers that offer this zone ask it.",
     "labels": "Words of your own about the host. They merge key by key.",
     "hosts": "Only in `[groups.NAME]`: the group's own hosts, as node sets.",
     "children": "Only in `[groups.NAME]`: groups whose hosts belong to this one too.",

@@ -2,4 +2,5 @@
 
 from fleetpmap.cli import main
 
-main()
+if __name__ == "__main__":  # not in a worker process, which imports it too
+    main()

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import MAXYEAR, datetime, timedelta
 from heapq import nlargest
-from typing import Any, Literal
+from typing import Literal
+
+import numpy as np
 
 from fleetpmap.check import ALWAYS_CHECKED, Check, Checks, Finding, Verdict
 from fleetpmap.errors import HostError
@@ -163,6 +165,11 @@ class HostResult:
     groups: tuple[str, ...] | None = None
     """Its groups in the inventory, nearest first; None if unknown: it failed, or a stored run does not have them."""
 
+    def counted_as(self, name: str) -> HostResult:
+        """Return the result of a host whose processes are counted under `name`, another name of the same machine."""
+        note = f"the same machine as {name}, and counted there"
+        return replace(self, status="ok", keys=(), notes=(*self.notes, note), same_as=name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSnapshot(HostResult):
@@ -191,12 +198,6 @@ class HostSnapshot(HostResult):
     def result(self) -> HostResult:
         """Return the result alone, so that processes and table can be released."""
         return HostResult(*(getattr(self, column.name) for column in fields(HostResult)))
-
-    def counted_as(self, name: str) -> HostSnapshot:
-        """Return a copy without processes: they are counted under the host `name`, the same machine."""
-        note = f"the same machine as {name}, and counted there"
-        nothing: dict[str, Any] = {"processes": (), "table": concatenate([]), "evidence": joined(()), "keys": ()}
-        return replace(self, status="ok", notes=(*self.notes, note), same_as=name, **nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +329,11 @@ class Snapshot:
         return cls(tuple(results), tuple(processes), table, run, _all_of(evidence))
 
     @classmethod
+    def alone(cls, host: HostSnapshot) -> Snapshot:
+        """Build the snapshot of one host, for its rows: its run is not known."""
+        return cls.assemble([host], Run(datetime.now().astimezone(), 0.0, ""))
+
+    @classmethod
     def joined(cls, snapshots: Sequence[Snapshot]) -> Snapshot:
         """Join snapshots that have no host in common; the run lasts from the first's begin to the last's end."""
         first, *others = snapshots
@@ -390,6 +396,31 @@ def _all_of(parts: Sequence[Evidence | None]) -> Evidence | None:
     return joined(made) if len(made) == len(parts) else None
 
 
+def counted_once(snapshot: Snapshot) -> Snapshot:
+    """Keep the processes of each machine under its first name that has any; its other names get a note instead."""
+    matched = {process.host for process in snapshot.processes}
+    first: dict[tuple[str, str], str] = {}
+    same_as: dict[str, str] = {}
+    for host in snapshot.hosts:
+        machine = _machine(host.capabilities) if host.name in matched else None
+        if machine and (name := first.setdefault(machine, host.name)) != host.name:
+            same_as[host.name] = name
+    if not same_as:
+        return snapshot
+    is_kept = np.array([process.host not in same_as for process in snapshot.processes], dtype=np.bool_)
+    rows = np.flatnonzero(is_kept[snapshot.table.process])
+    table = snapshot.table.take(rows)
+    # A process's new number is that of the processes kept before it: of kept, left, kept they are 0, -, 1.
+    number = np.cumsum(is_kept, dtype=np.int32) - np.int32(1)
+    return replace(
+        snapshot,
+        hosts=tuple(host.counted_as(same_as[host.name]) if host.name in same_as else host for host in snapshot.hosts),
+        processes=tuple(process for process in snapshot.processes if process.host not in same_as),
+        table=replace(table, process=number[table.process]),
+        evidence=snapshot.evidence and snapshot.evidence.of_hosts(is_kept),
+    )
+
+
 def sizes_by_status(processes: Iterable[Process]) -> dict[int, tuple[int, int | None]]:
     """Return the RSS and the swap of the processes of which only the status could be read (see with_unreadable)."""
     return {
@@ -397,17 +428,6 @@ def sizes_by_status(processes: Iterable[Process]) -> dict[int, tuple[int, int | 
         for number, process in enumerate(processes)
         if process.rss_source == "status" and process.resident
     }
-
-
-def once_per_machine(replies: Sequence[HostSnapshot]) -> list[HostSnapshot]:
-    """Keep the processes of each machine under its first name that has any; its other names get a note instead."""
-    first: dict[tuple[str, str], str] = {}
-    counted: list[HostSnapshot] = []
-    for reply in replies:
-        machine = _machine(reply.capabilities) if reply.processes else None
-        name = first.setdefault(machine, reply.name) if machine else reply.name
-        counted.append(reply if name == reply.name else reply.counted_as(name))
-    return counted
 
 
 def _machine(can: Capabilities | None) -> tuple[str, str] | None:

@@ -23,7 +23,7 @@ from fleetpmap.errors import AmbiguousError, UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.near_misses import near_misses
 from fleetpmap.processes import Choice, Selection, Skipped, choose
-from fleetpmap.snapshot import HostFailure, HostSnapshot, Snapshot, once_per_machine
+from fleetpmap.snapshot import HostFailure, HostSnapshot, Snapshot, counted_once
 from fleetpmap.wire import Listing, Processes, ProcessReading, Reading, ReadStatus
 from fleetpmap.wire.accounting import accounted, cgroups_of, parse_cgroup_files
 from fleetpmap.wire.replies import UNACCOUNTED
@@ -67,7 +67,8 @@ def _snapshot(stored: Stored, manifest: Manifest, selection: Selection) -> Snaps
     if missing := next((host for host in manifest.hosts if host.name not in answers), None):
         raise ManifestError(f"{missing.directory} is missing, with {len(missing.files)} files")
     ordered = [answers[host.name] for host in manifest.hosts]
-    return Snapshot.assemble(once_per_machine(ordered) if manifest.machines_once else ordered, manifest.run)
+    snapshot = Snapshot.assemble(ordered, manifest.run)
+    return counted_once(snapshot) if manifest.machines_once else snapshot
 
 
 def _answered(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,7 +19,7 @@ from fleetpmap.escape import escape, in_ascii
 
 if TYPE_CHECKING:
     from fleetpmap.report import Report
-    from fleetpmap.snapshot import HostResult, HostSnapshot, Snapshot
+    from fleetpmap.snapshot import HostResult, Snapshot
 
 Write = Callable[[BinaryIO], object]
 """Writes something to an open binary file."""
@@ -62,16 +61,13 @@ def deliver(report: Report, plan: OutputPlan, color: Color, *, quiet: bool, rows
         _to_stdout(write)
 
 
-def rows_to_stdout(plan: OutputPlan) -> Callable[[HostSnapshot], None]:
-    """Return a function that writes a host's rows to stdout; it ends the program when the reader of stdout ended."""
+def rows_to_stdout(plan: OutputPlan) -> Callable[[Snapshot], None]:
+    """Return a function that writes a part's rows to stdout; it ends the program when the reader of stdout ended."""
     from fleetpmap.export.as_jsonl import write_rows
     from fleetpmap.report import VIEWS
-    from fleetpmap.snapshot import Run, Snapshot
 
-    run = Run(datetime.now(UTC), 0.0, "")  # no row shows it
-
-    def write(answer: HostSnapshot) -> None:
-        report = VIEWS[plan.view](Snapshot.assemble([answer], run), plan.options)
+    def write(part: Snapshot) -> None:
+        report = VIEWS[plan.view](part, plan.options)
         try:
             _to_stdout(lambda file: write_rows(report, file))
         except SystemExit:

@@ -114,3 +114,14 @@ def whole_number(least: int) -> Callable[[str | int], int]:
         return int(digits)
 
     return parse
+
+
+def workers(text: str) -> str:
+    """Check the value of --workers: `auto`, or a whole number from 1.
+
+    Raises:
+        BadParameter: it is neither.
+    """
+    if text != "auto" and not (text.isascii() and text.isdigit() and int(text[:4]) >= 1 and len(text) <= 3):
+        raise typer.BadParameter(f"'{text}' is neither auto nor a whole number from 1 to 999")
+    return text

@@ -88,8 +88,8 @@ def fleet_from(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
 def question_from(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Question:
     """Return what to ask of every host. Asks the user for passwords, and tunes this process for many hosts."""
     from fleetpmap.cli.passwords import with_secrets
-    from fleetpmap.cli.tuning import trim_footprint
     from fleetpmap.collection.collector import Question
+    from fleetpmap.tuning import trim_footprint
 
     trim_footprint()
     ssh, become_password = with_secrets(ssh_options_from(how), fleet, how)
@@ -111,10 +111,13 @@ def collect_fleet(
     smaps: bool = True,
     sums: Collection[str] | None = None,
     on_start: Callable[[Host], None] = lambda host: None,
-    on_answer: Callable[[HostSnapshot], None] | None = None,
+    on_part: Callable[[Snapshot], None] | None = None,
     keep: Keep | None = None,
 ) -> Snapshot:
-    """Ask every host, with a progress line and ^C handled; the arguments are those of `collect`."""
+    """Ask every host, with a progress line and ^C handled; the arguments are those of `collect`.
+
+    `on_part` gets the snapshot of each host alone, as it replies.
+    """
     from fleetpmap.cli.progress import Progress
     from fleetpmap.collection.collector import collect
 
@@ -126,11 +129,13 @@ def collect_fleet(
 
     def answered(answer: HostSnapshot) -> None:
         progress.done(answer.name, answer.status)
-        if on_answer:
-            on_answer(answer)
+        if on_part:
+            from fleetpmap.snapshot import Snapshot  # takes numpy with it
+
+            on_part(Snapshot.alone(answer))
 
     # Rows that are printed as hosts answer would run into the progress line.
-    quiet = how.quiet or (on_answer is not None and sys.stdout.isatty())
+    quiet = how.quiet or (on_part is not None and sys.stdout.isatty())
     with interruptible() as stop, Progress(len(fleet), stop, quiet=quiet) as progress:
         snapshot = collect(
             fleet,

@@ -76,12 +76,60 @@ def collect(
     on a thousand hosts saves some hundred megabytes; see table.summed, and report.sums_for for each view's columns.
     """
     clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s), stop)
+    snapshots: dict[int, HostSnapshot] = {}
+
+    def take(place: int, snapshot: HostSnapshot) -> None:
+        snapshots[place] = snapshot
+        if on_host is not None:
+            on_host(snapshot)
+
+    ask_all(
+        hosts,
+        question,
+        take,
+        clock=clock,
+        jobs=jobs,
+        executor=executor,
+        transport_for=transport_for,
+        sessions=sessions,
+        sums=sums,
+        on_start=on_start,
+        keep=keep,
+    )
+    from fleetpmap.snapshot import Snapshot, counted_once  # takes numpy with it, as interpret has by now
+
+    ordered = [snapshots.pop(place) for place in range(len(hosts))]
+    run = clock.finished(command, {snapshot.status for snapshot in ordered})
+    snapshot = Snapshot.assemble(_drained(ordered), run)
+    return counted_once(snapshot) if machines_once else snapshot
+
+
+def ask_all(
+    hosts: Sequence[Host],
+    question: Question,
+    take: Callable[[int, HostSnapshot], None],
+    *,
+    clock: RunClock,
+    jobs: int = JOBS,
+    executor: Executor | None = None,
+    transport_for: TransportFor | None = None,
+    sessions: Sessions | None = None,
+    bastions: Bastions | None = None,
+    sums: Collection[str] | None = None,
+    on_start: Callable[[Host], None] | None = None,
+    keep: Keep | None = None,
+) -> None:
+    """Ask every host, and call `take` with its place and its snapshot as its reply is received.
+
+    The arguments are those of `collect`, which also keeps the snapshots; `bastions`: the connections to use, None for
+    new ones.
+    """
     if transport_for is None:
         get_ready(hosts)
-    snapshots: dict[int, HostSnapshot] = {}
     threads = executor if isinstance(executor, ThreadPoolExecutor) else None
-    with Bastions() as bastions, Pool(jobs, threads, clock.is_over if stop else None) as pool:
-        sessions = sessions or OneShotSessions(transport_for or partial(open_transport, bastions=bastions))
+    is_stoppable = clock.stop is not None
+    with bastions or Bastions() as shared, Pool(jobs, threads, clock.is_over if is_stoppable else None) as pool:
+        sessions = sessions or OneShotSessions(transport_for or partial(open_transport, bastions=shared))
         ask = partial(_ask, question=question, sessions=sessions, clock=clock, on_start=on_start)
         interpret = partial(_interpret, question=question, clock=clock, sums=sums, keep=keep)
         if executor is None or threads:
@@ -89,16 +137,7 @@ def collect(
         else:
             results = _in_processes(executor, ask, interpret, hosts)
         for place, snapshot in results:  # in the order in which hosts reply
-            snapshots[place] = snapshot
-            if on_host is not None:
-                on_host(snapshot)
-    from fleetpmap.snapshot import Snapshot, once_per_machine  # takes numpy with it, as interpret has by now
-
-    ordered = [snapshots.pop(place) for place in range(len(hosts))]
-    run = clock.finished(command, {snapshot.status for snapshot in ordered})
-    if machines_once:
-        ordered = once_per_machine(ordered)
-    return Snapshot.assemble(_drained(ordered), run)
+            take(place, snapshot)
 
 
 def collect_host(

@@ -39,7 +39,7 @@ def _reply(session: ProbeSession, question: Question, deadline: Deadline) -> Hos
     while True:
         try:
             listing = session.list_processes()
-            choice = session.choose(listing, question.selection)
+            choice = session.choose(listing, question.selection, question.own_pid)
             near = None if choice.matched else session.near_misses(listing, question)
             packed = session.read(choice.read) if question.smaps and choice.read else None
         except GivenUpError:

@@ -24,6 +24,9 @@ class Question:
     become_password: Secret | None = None
     """For hosts with `sudo` on which sudo requires a password."""
 
+    own_pid: int | None = None
+    """The process of the run, if another one asks for it; None: this process. It and its children never match."""
+
     @property
     def redaction(self) -> Redaction:
         """Removes the run's secrets from texts that hosts sent."""

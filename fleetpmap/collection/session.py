@@ -161,14 +161,14 @@ class ProbeSession(Closing):
         passed(self.host.name, "list")
         return listing
 
-    def choose(self, listing: Listing, selection: Selection) -> Choice:
-        """Select the processes to read, without the stuck ones and without fleetpmap's own.
+    def choose(self, listing: Listing, selection: Selection, own_pid: int | None = None) -> Choice:
+        """Select the processes to read, without the stuck ones and without fleetpmap's own (see Question.own_pid).
 
         Raises:
             AmbiguousError: the selection means one of two containers or pods there.
         """
         if self._own is None:
-            self._own = find_own(listing, os.getpid() if self.host.is_here else None)
+            self._own = find_own(listing, (own_pid or os.getpid()) if self.host.is_here else None)
         reason = f"its files did not come back within {self._look_s} s: its memory lock is held"
         choice = choose(listing, selection, self._own, host=self.host.name)
         return choice.skipping(self._stuck_since, "cut", reason)

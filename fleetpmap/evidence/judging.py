@@ -56,6 +56,19 @@ class Evidence:
             self.codes,
         )
 
+    def of_hosts(self, is_kept: NDArray[np.bool_]) -> Evidence:
+        """Return the evidence of some hosts. `is_kept`: a flag for each process, equal for those of a host."""
+        rows = np.flatnonzero(is_kept[self.holder])
+        number = np.cumsum(is_kept, dtype=np.int32) - np.int32(1)
+        return Evidence(
+            number[self.holder[rows]],
+            self.held[rows],
+            Coded(self.mapping.codes[rows], self.mapping.names),
+            {metric: column[rows] for metric, column in self.sizes.items()},
+            self.code[is_kept],
+            self.codes,
+        )
+
 
 def evidence_of(table: MappingTable, places: Sequence[tuple[str, str]], metrics: Sequence[str] = JUDGED) -> Evidence:
     """Return the evidence of a table whose rows are mappings, or sums of each process; `metrics`: the sizes to keep.

@@ -42,6 +42,8 @@ class Host:
     """Seconds for connecting and login. None: ssh_config's ConnectTimeout, else 10."""
     timeout_s: float = 60.0
     """Seconds for the whole host, connecting included."""
+    zone: str | None = None
+    """Where it is, for a run on a cluster (--on): only workers that offer this zone ask it. None: any worker."""
     labels: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     """Every group the host belongs to, nearest first."""

@@ -135,6 +135,7 @@ _CHECKERS: Mapping[str, Callable[[object], object]] = {
     "proc_root": _proc_root,
     "connect_timeout_s": _seconds,
     "timeout_s": _seconds,
+    "zone": _text,
     "labels": _labels,
 }
 

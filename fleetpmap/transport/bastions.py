@@ -177,7 +177,8 @@ class _Places:
     A place is the monotonic time at which it was taken, in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
+        self._count = count
         self._taken: list[float] = []
         self._changed = Condition()
 
@@ -198,7 +199,7 @@ class _Places:
 
     def _are_full(self, now: float) -> bool:
         self._taken = [taken for taken in self._taken if now - taken < _TURN_S]
-        return len(self._taken) >= _STARTUPS
+        return len(self._taken) >= self._count
 
 
 class Turn:
@@ -225,7 +226,9 @@ class Bastions(Closing):
     follow into another process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int = 1) -> None:
+        """`processes`: the processes that share what a bastion allows, each with Bastions of its own."""
+        self._startups = max(1, _STARTUPS // processes)
         self._lock = Lock()
         self._shared: dict[tuple[object, ...], _Shared] = {}
         self._opened: list[Connection] = []
@@ -238,7 +241,7 @@ class Bastions(Closing):
         host needs the rest.
         """
         with self._lock:
-            places = self._places.setdefault(bastion, _Places())
+            places = self._places.setdefault(bastion, _Places(self._startups))
         return Turn(places, deadline.remaining() / 3)
 
     def connection(self, to: Way, connect: Callable[[], C], deadline: Deadline) -> C:

@@ -5,7 +5,7 @@ import sys
 
 AFTER = """
 import sys
-from fleetpmap.cli.tuning import trim_footprint
+from fleetpmap.tuning import trim_footprint
 trim_footprint()
 import paramiko
 print(sorted({"asyncio", "invoke.tasks", "yaml"} & set(sys.modules)))
@@ -16,7 +16,7 @@ LIMIT = """
 import resource
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-from fleetpmap.cli.tuning import trim_footprint
+from fleetpmap.tuning import trim_footprint
 trim_footprint()
 print(resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard))
 """

@@ -14,7 +14,7 @@ from fleetpmap.collection.collector import Question, collect
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
 from fleetpmap.report import coverage_sentence, hosts, merged, ps
-from fleetpmap.snapshot import once_per_machine
+from fleetpmap.snapshot import counted_once
 from fleetpmap.wire import Capabilities
 from snapshots import failed, host, mapping, process, snapshot
 from targets import Target
@@ -54,7 +54,8 @@ def test_other_machines_are_not_the_same(boot_id, pid_namespace):
     if not (boot_id and pid_namespace):
         fleet.append(_answer("web-03", boot_id, pid_namespace))
     assert snapshot(*fleet).same_machines() == ()
-    assert once_per_machine(fleet) == fleet
+    assert (whole := snapshot(*fleet))
+    assert counted_once(whole) is whole
 
 
 def test_name_without_a_match_counts_nothing_twice():
@@ -63,9 +64,9 @@ def test_name_without_a_match_counts_nothing_twice():
     assert snapshot(_answer("web-01"), blind).same_machines() == ()
 
 
-def test_once_per_machine_keeps_the_first_name():
+def test_counted_once_keeps_the_first_name():
     """The others stay in the report as answered, without processes, and say where they are counted."""
-    fleet = snapshot(*once_per_machine([failed("gone", "dns", "no"), _answer("web-01"), _answer("db"), _answer("www")]))
+    fleet = counted_once(snapshot(*[failed("gone", "dns", "no"), _answer("web-01"), _answer("db"), _answer("www")]))
     assert [(one.name, one.status, one.same_as) for one in fleet.hosts] == [
         ("gone", "dns", ""),
         ("web-01", "ok", ""),
@@ -80,7 +81,7 @@ def test_once_per_machine_keeps_the_first_name():
 
 def test_hosts_view_says_where_a_machine_is_counted():
     """Its row holds nothing, and why."""
-    fleet = snapshot(*once_per_machine([_answer("web-01"), _answer("www")]))
+    fleet = counted_once(snapshot(*[_answer("web-01"), _answer("www")]))
     table = hosts(fleet).tables[0]
     assert table.column("processes").cells() == [1, 0]
     assert table.column("rss_kib").cells() == [3, 0]

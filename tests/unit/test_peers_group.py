@@ -14,6 +14,7 @@ from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
 from fleetpmap.cli.outputs import check_hosts, output_from
 from fleetpmap.errors import UsageError
 from fleetpmap.report import compare
+from fleetpmap.report.peers import Peers, peers_in
 from fleetpmap.report.standing_out import standing_out
 from fleetpmap.snapshot import HostSnapshot, Snapshot
 from fleetpmap.snapshot_file import load_snapshot, write_snapshot

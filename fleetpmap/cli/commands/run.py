@@ -20,16 +20,17 @@ from fleetpmap.cli.options import (
     ShapeOptions,
     ShardOptions,
     ShowOptions,
+    SpreadOptions,
 )
 from fleetpmap.cli.outputs import check_hosts
 from fleetpmap.cli.pipeline import (
-    collect_fleet,
     command_line,
     fleet_from,
     plan_of_run,
     print_no_match,
     show_snapshot,
 )
+from fleetpmap.cli.spread import check_spread, collect_spread
 from fleetpmap.cli.storage import open_storage, shard_sentence
 
 if TYPE_CHECKING:
@@ -61,18 +62,20 @@ def run(
     gate: GateOptions,
     keep: KeepOptions,
     how: RunningOptions,
+    spread: SpreadOptions,
 ) -> int:
     """Read the memory maps of the matching processes on all the hosts, and report."""
+    check_spread(spread, captures=keep.capture is not None)
     plan = plan_of_run(what, shape, to, keep, how, every_process=matching.all)
     rules = rules_from(gate.fail_if, plan.view, plan.options, rollup=how.rollup)
     selection = selection_from(matching, required=True)
     fleet, shard = _shard_of(fleet_from(which, how), part, quiet=how.quiet)
     check_hosts(plan, fleet)
     is_stream = plan.is_stream and not how.once_per_machine
-    on_answer = rows_to_stdout(plan) if is_stream else None
+    on_part = rows_to_stdout(plan) if is_stream else None
     with open_storage(keep) as storage:
         sums = None if keep.save else plan.sums
-        snapshot = collect_fleet(fleet, selection, how, sums=sums, on_answer=on_answer, keep=storage.keep)
+        snapshot = collect_spread(fleet, selection, how, spread, sums=sums, on_part=on_part, keep=storage.keep)
         snapshot = replace(snapshot, run=replace(snapshot.run, shard=shard))
         stored = storage.finish(snapshot, how)
     earlier = None if keep.save is None else earlier_in(keep.save, snapshot)

@@ -5,6 +5,7 @@ it their options.
 
     which      hosts and processes        show         views and tables      where    formats, files, gates
     how        SSH, times, notes          over_time    watch, diff, history     panels   the helper `option`
+    spread     several processes
 """
 
 from fleetpmap.cli.options.how import RunningOptions, TalkOptions
@@ -17,6 +18,7 @@ from fleetpmap.cli.options.over_time import (
     WatchOptions,
 )
 from fleetpmap.cli.options.show import ShapeOptions, ShowOptions
+from fleetpmap.cli.options.spread import SpreadOptions
 from fleetpmap.cli.options.where import GateOptions, KeepOptions, OutputOptions
 from fleetpmap.cli.options.which import HostArguments, HostOptions, ProcessOptions, ShardOptions
 
@@ -35,6 +37,7 @@ __all__ = [
     "ShapeOptions",
     "ShardOptions",
     "ShowOptions",
+    "SpreadOptions",
     "TalkOptions",
     "TwoArguments",
     "WatchOptions",

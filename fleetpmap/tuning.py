@@ -1,6 +1,7 @@
-"""Settings of this process that keep a run over many hosts small and quick.   [tuning] ─► pipeline
+"""Settings of this process that keep a run over many hosts small and quick.   [tuning] ─► pipeline, worker
 
-Only the command line applies them: a library must not change the malloc and the modules of its user's process.
+Only the command line and its worker processes apply them: a library must not change the malloc and the modules of its
+user's process.
 """
 
 from __future__ import annotations

@@ -1,0 +1,87 @@
+"""A fleet asked by this process, or by several.   run, ps ─► [spread] ─► pipeline or shards ─► Snapshot"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fleetpmap.cli.interrupt import interruptible
+from fleetpmap.cli.options import RunningOptions, SpreadOptions
+from fleetpmap.cli.pipeline import collect_fleet, command_line, question_from
+from fleetpmap.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleetpmap.cli.progress import Progress
+    from fleetpmap.collection.interpret import Keep
+    from fleetpmap.inventory import Host
+    from fleetpmap.processes import Selection
+    from fleetpmap.snapshot import Snapshot
+
+
+def check_spread(spread: SpreadOptions, *, captures: bool) -> None:
+    """Check --workers and --on, before any host is asked.
+
+    Raises:
+        UsageError: they exclude each other, or --capture; or --on is no address.
+    """
+    option = "--on" if spread.on else "--workers"
+    if spread.on and spread.processes != 1:
+        raise UsageError("--on and --workers exclude each other", hint="a cluster has workers of its own")
+    if spread.on and not re.fullmatch(r"dask://\S+:\d+", spread.on):
+        raise UsageError(f"--on {spread.on}: is not an address", hint="write --on dask://HOST:PORT")
+    if captures and (spread.on or spread.processes not in ("auto", 1)):
+        hint = f"leave out {option}, or keep the parsed run with --save"
+        raise UsageError("--capture keeps what the hosts sent, which other processes do not pass on", hint=hint)
+
+
+def collect_spread(
+    fleet: Sequence[Host],
+    selection: Selection,
+    how: RunningOptions,
+    spread: SpreadOptions,
+    *,
+    smaps: bool = True,
+    sums: Collection[str] | None = None,
+    on_part: Callable[[Snapshot], None] | None = None,
+    keep: Keep | None = None,
+) -> Snapshot:
+    """Ask every host from as many processes as the options say; the other arguments are those of `collect_fleet`.
+
+    With `keep` it is this process alone.
+    """
+    from fleetpmap.shards.division import workers_for
+
+    workers = 1 if keep else workers_for(len(fleet), spread.processes)
+    if workers == 1 and not spread.on:
+        return collect_fleet(fleet, selection, how, smaps=smaps, sums=sums, on_part=on_part, keep=keep)
+    from fleetpmap.cli.progress import Progress
+
+    question = question_from(fleet, selection, how, smaps=smaps)
+    # Rows that are printed as hosts answer would run into the progress line.
+    quiet = how.quiet or (on_part is not None and sys.stdout.isatty())
+    with interruptible() as stop, Progress(len(fleet), stop, quiet=quiet) as progress:
+        options: dict[str, Any] = {
+            "command": command_line(),
+            "jobs": how.jobs,
+            "deadline_s": how.deadline,
+            "machines_once": how.once_per_machine,
+            "stop": stop,
+            "sums": sums,
+            "on_status": lambda host, status: progress.done(host.name, status),
+            "on_part": on_part,
+        }
+        if spread.on:
+            from fleetpmap.shards.on_dask import collect_on_dask
+
+            return collect_on_dask(fleet, question, scheduler=spread.on, **options)
+        from fleetpmap.shards.processes import collect_in_processes
+
+        on_start = partial(_begin, progress)
+        return collect_in_processes(fleet, question, workers=workers, on_start=on_start, **options)
+
+
+def _begin(progress: Progress, host: Host) -> None:
+    progress.started(host.name)

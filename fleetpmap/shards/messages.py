@@ -1,0 +1,90 @@
+"""The messages between the run and its workers, pickled over a pipe.   processes ─► [messages] ─► worker
+
+A Question holds the passwords of the run. They go over the pipe and stand nowhere else: not in the arguments of a
+worker, not in its environment, in no file.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fleetpmap.collection.question import Question
+from fleetpmap.collection.sessions import TransportFor
+from fleetpmap.shards.division import Shard
+from fleetpmap.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Shards for one worker, and how to ask their hosts."""
+
+    shards: Sequence[Shard]
+    question: Question
+    jobs: int
+    """Hosts asked at once by this worker."""
+    deadline_s: float | None
+    """Seconds left for the whole run; None: no deadline."""
+    sums: frozenset[str] | None
+    """As in `collect`."""
+    workers: int
+    """The workers of the run, which share what a bastion allows."""
+    transport_for: TransportFor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """To a worker: the run was interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """From a worker: this host is being asked from now on."""
+
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """From a worker: this host has a status."""
+
+    place: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDone:
+    """From a worker: the snapshot of a shard, packed."""
+
+    number: int
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """From a worker: all shards of its task are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """From a worker: something unforeseen was raised outside of any host; the worker ends."""
+
+    message: str
+    traceback: str
+
+
+def packed(snapshot: Snapshot) -> bytes:
+    """Return a snapshot as bytes. Columns of one value, names and command lines shrink to a tenth or less."""
+    return zlib.compress(pickle.dumps(snapshot, pickle.HIGHEST_PROTOCOL), 1)
+
+
+def unpacked(data: bytes) -> Snapshot:
+    """Return the snapshot that a worker of this run packed.
+
+    The bytes are never those of a host: unpickling runs what they say.
+    """
+    snapshot = pickle.loads(zlib.decompress(data))  # noqa: S301  # written by our own worker
+    assert isinstance(snapshot, Snapshot)  # noqa: S101  # for the type checker
+    return snapshot
