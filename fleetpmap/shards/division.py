@@ -22,7 +22,7 @@ _FEWEST = 200
 def divided(hosts: Sequence[_Host], n: int) -> list[Sequence[_Host]]:
     """Divide hosts, or their names, into `n` shards; with fewer hosts than shards the last ones are empty.
 
-    Their sizes differ by at most one, the larger ones first. So every machine that has the same hosts divides them alike:
+    Sizes differ by at most one, the larger ones first. So every machine that has the same hosts divides them alike:
 
         10 hosts in 4 shards      1 2 3 │ 4 5 6 │ 7 8 │ 9 10
     """
