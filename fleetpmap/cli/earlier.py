@@ -74,9 +74,9 @@ class Earlier:
                         return growth_since(part, self._snapshot, stored), tuple(self._left_out(unread))
             except UsageError as error:
                 unread.append(error.message)
-        why = "has no earlier run" if not before else f"none of the processes was there in {_earlier(len(before))}"
-        if len(unread) == len(before) > 0:
+        if len(unread) == len(before):  # also for the first run of a directory
             return (), tuple(self._left_out(unread))
+        why = f"none of the processes was there in {_earlier(len(before))}"
         return (), (*self._left_out(unread), f"growth is not known: {self._directory}: {why}")
 
     def _part(self, entry: Entry) -> Part:

@@ -123,5 +123,5 @@ def workers(text: str) -> str:
         BadParameter: it is neither.
     """
     if text != "auto" and not (text.isascii() and text.isdigit() and int(text[:4]) >= 1 and len(text) <= 3):
-        raise typer.BadParameter(f"'{text}' is neither auto nor a whole number from 1 to 999")
+        raise typer.BadParameter(f"'{text}' is not auto or a number from 1 to 999")
     return text

@@ -68,7 +68,7 @@ def _run(directory: Path, growing: Growing, *options: str) -> subprocess.Complet
 def test_a_run_tells_what_has_grown_since_the_one_before(tmp_path: Path, growing: Growing):
     """The first says that there is none before; then 40 MiB are one finding, which the next command shows."""
     first = _run(tmp_path / "runs", growing)
-    assert f"growth is not known: {tmp_path}/runs: has no earlier run" in first.stderr
+    assert "growth" not in first.stderr  # the first run of a directory has nothing to be compared with
     growing.grow(40)
     document = json.loads(_run(tmp_path / "runs", growing, "--format", "json").stdout)
     (finding,) = document["findings"]
@@ -156,7 +156,7 @@ def test_show_of_any_run_compares_with_the_one_before_it(tmp_path: Path):
     second = fleetpmap("show", f"{tmp_path}@{moments[1]}")
     assert re.search(r"api on web-01 \(pid \d+\): \[heap\] grew by 50M in 10 min, 5.0M a minute", second.stderr)
     assert f"fleetpmap diff {tmp_path}@{moments[0]} {tmp_path}@{moments[1]} --by host,process,mapping" in second.stderr
-    assert "has no earlier run" in fleetpmap("show", f"{tmp_path}@first").stderr
+    assert "growth" not in fleetpmap("show", f"{tmp_path}@first").stderr
     assert "grew" not in fleetpmap("show", f"{tmp_path}/").stderr
 
 

@@ -92,7 +92,12 @@ def test_an_unknown_command_is_answered_with_the_line_that_was_meant(words: tupl
         (("run", "--format", "jsn"), '--format: there is no value "jsn"', "json", "values are table, plain, csv"),
         (("run", "--metric", "pps"), '--metric: there is no value "pps"', "pss", "values are pss, rss, uss"),
         (("diff", "a", "b", "--metric", "rrs"), '--metric: there is no value "rrs"', "rss", "values are pss, rss"),
-        (("run", "--peers", "servce"), '--peers: there is no value "servce"', "service", "values are service, all"),
+        (
+            ("run", "--peers", "servce"),
+            '--peers: there is no value "servce"',
+            "service",
+            "values are service, group, all",
+        ),
         (("run", "--all", "--by", "proces"), '--by: there is no key "proces"', "process", "the keys are host, service"),
         (("run", "--all", "--columns", "pss_kb"), 'no column "pss_kb"', "pss_kib", "the columns are hosts, processes"),
         (("run", "--all", "--sort", "procesess"), 'no column "procesess"', "processes", "the columns are hosts"),

@@ -102,7 +102,7 @@ def test_every_total_of_rss_is_whole(run: Callable[..., Any], others: list[int],
 
 def test_a_terminal_has_no_table_of_question_marks(run: Callable[..., Any], others: list[int]) -> None:
     """Each row says what is known; the columns of which nothing is known are named in a sentence."""
-    table = run("--view", "processes", "--format", "table")
+    table = run("--view", "processes", "--format", "table", "--kib")
     assert "?" not in table.stdout
     assert "not known of any row, so not shown: mappings, size, pss, uss, dirty, swap_pss, hugetlb" in table.stdout
     assert all(re.search(rf"(?m)^box +{pid} .* denied .* {_status(pid, 'VmRSS')} ", table.stdout) for pid in others)

@@ -96,7 +96,7 @@ def exports(inventory):
 def test_reports_do_not_show_how_many_processes_asked(exports, view, suffix):
     """Sixty hosts, ten of them with faults: byte for byte the report of one process, and the same on stderr."""
     one, three = (exports[workers][f"{view}.{suffix}"] for workers in ("1", "3"))
-    assert len(one) > 500
+    assert len(one) > 400
     assert three == one
 
 
@@ -262,7 +262,7 @@ def test_capture_needs_this_process(inventory, tmp_path):
 def test_workers_takes_a_number_or_auto(word):
     done = fleetpmap("run", "--all", f"--workers={word}")
     assert done.returncode == 2
-    assert "is neither auto nor a whole number from 1 to 999" in done.stderr
+    assert "is not auto or a number from 1 to 999" in done.stderr
 
 
 def test_empty_fleet_is_an_empty_snapshot():
