@@ -48,8 +48,11 @@ def shards_of(hosts: Sequence[Host], size: int) -> list[Shard]:
     return [Shard(number, first, hosts[first : first + size]) for number, first in enumerate(firsts)]
 
 
-def workers_for(hosts: int, wanted: int | Literal["auto"]) -> int:
-    """Return the number of processes for so many hosts; `auto`: as many as pay, at most one for each core."""
+def workers_for(hosts: int, wanted: int | Literal["auto"], cores: int | None = None) -> int:
+    """Return the number of processes for so many hosts; `auto`: as many as pay, at most one for each core.
+
+    `cores`: those that this process may use, unless another number is given.
+    """
     if wanted != "auto":
-        return min(wanted, max(hosts, 1))
-    return max(1, min(len(os.sched_getaffinity(0)), hosts // _FEWEST))
+        return max(1, min(wanted, hosts))
+    return max(1, min(cores or len(os.sched_getaffinity(0)), hosts // _FEWEST))

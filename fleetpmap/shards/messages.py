@@ -10,6 +10,11 @@ import pickle
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fleetpmap.collection.question import Question
 from fleetpmap.collection.sessions import TransportFor
@@ -76,8 +81,10 @@ class Crashed:
 
 
 def packed(snapshot: Snapshot) -> bytes:
-    """Return a snapshot as bytes. Columns of one value, names and command lines shrink to a tenth or less."""
-    return zlib.compress(pickle.dumps(snapshot, pickle.HIGHEST_PROTOCOL), 1)
+    """Return a snapshot as bytes. Names and command lines that many hosts have shrink to a tenth or less."""
+    whole = BytesIO()
+    _Pickler(whole, pickle.HIGHEST_PROTOCOL).dump(snapshot)
+    return zlib.compress(whole.getbuffer(), 1)
 
 
 def unpacked(data: bytes) -> Snapshot:
@@ -88,3 +95,16 @@ def unpacked(data: bytes) -> Snapshot:
     snapshot = pickle.loads(zlib.decompress(data))  # noqa: S301  # written by our own worker
     assert isinstance(snapshot, Snapshot)  # noqa: S101  # for the type checker
     return snapshot
+
+
+class _Pickler(pickle.Pickler):
+    """Keeps columns that repeat one value without memory as they are; numpy would write, and then hold, every item."""
+
+    def reducer_override(self, value: object) -> Any:
+        if isinstance(value, np.ndarray) and value.strides == (0,) and len(value):
+            return _repeated, (value[:1].copy(), len(value))
+        return NotImplemented
+
+
+def _repeated(one: NDArray[Any], length: int) -> NDArray[Any]:
+    return np.broadcast_to(one[0], length)
