@@ -21,8 +21,8 @@ from snippets import blocks, check_consoles, consoles, dead_links, demo_director
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 NAMES = [str(page.relative_to(DOCS)) for page in PAGES]
-OTHER_PROGRAMS_OPTIONS = {"--workers", "--check", "--list"}
-"""gunicorn's, in recorded command lines, generate.py's, and ansible-inventory's."""
+OTHER_PROGRAMS_OPTIONS = {"--workers", "--check", "--list", "--name", "--nthreads", "--resources"}
+"""gunicorn's, in recorded command lines, generate.py's, ansible-inventory's, and those of `dask worker`."""
 
 # Beside the demo's hosts one on which nothing listens, as a fleet has it: tcpmux, which nobody runs, on loopback.
 _REFUSING = """

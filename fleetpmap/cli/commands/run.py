@@ -45,7 +45,7 @@ def run(
     spread: SpreadOptions,
 ) -> int:
     """Read the memory maps of the matching processes on all the hosts, and report."""
-    check_spread(spread, captures=keep.capture is not None)
+    check_spread(spread, how, captures=keep.capture is not None)
     plan = plan_of_run(what, shape, to, keep, how, every_process=matching.all)
     selection = selection_from(matching, required=True)
     fleet = fleet_from(which, how)
