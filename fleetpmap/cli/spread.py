@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -87,6 +88,8 @@ def collect_spread(
         if spread.on:
             from fleetpmap.shards.on_dask import collect_on_dask
 
+            if not how.verbose:
+                logging.disable()  # Dask logs a lost scheduler with a traceback; the report says it in a sentence
             return collect_on_dask(fleet, question, scheduler=spread.on, on_shard=progress.shard_done, **options)
         from fleetpmap.shards.processes import collect_in_processes
 

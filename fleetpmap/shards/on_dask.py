@@ -199,7 +199,7 @@ class _Work:
         while waiting and lost is None and time.monotonic() < end:
             if self._clock.is_stopped and not is_told:
                 is_told, end = True, time.monotonic() + _GRACE_S
-                with suppress(Exception):  # a lost scheduler: then nothing is to be stopped
+                with suppress(OSError):  # a lost scheduler, which the next look finds
                     self._client.run(shard_task.stop, self._task.run, wait=False)
             for number in [number for number, future in waiting.items() if future.done()]:
                 yield from self._result(number, waiting.pop(number))

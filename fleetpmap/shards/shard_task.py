@@ -101,8 +101,11 @@ def ask_shard(version: str, data: bytes) -> tuple[int, list[bytes]]:
     return earlier + 1, _ask(task, _Stop(_stop_of(task.run), worker))
 
 
-def stop(run: str) -> None:
-    """Have the shards of a run that this worker is asking end soon, with their hosts as they are."""
+async def stop(run: str) -> None:
+    """Have the shards of a run that this worker is asking end soon, with their hosts as they are.
+
+    A coroutine, since Dask waits for every worker's answer to a function.
+    """
     _stop_of(run).set()
 
 

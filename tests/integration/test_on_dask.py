@@ -313,6 +313,7 @@ class Program:
         assert self.process.stdout is not None
         self.rows = [json.loads(self.process.stdout.readline()) for _ in range(15)]
         wait_until(lambda: login_count(directory) == 1)
+        wait_until(lambda: len(cluster.connected_to(server.port)) == 1)
 
     def ended(self) -> tuple[int, dict[str, str], str]:
         """Wait for its end; return its status, the status of each host, and its stderr."""

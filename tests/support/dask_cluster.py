@@ -57,12 +57,13 @@ class DaskCluster:
             self._wait()
 
     def connected_to(self, port: int) -> list[str]:
-        """The workers that have a connection to that port."""
+        """The names of the workers that have connections to that port, one for each connection."""
         return [
             name
             for name, worker in self.workers.items()
             if worker.poll() is None
-            and any(one.raddr and one.raddr.port == port for one in psutil.Process(worker.pid).net_connections("tcp"))
+            for connection in psutil.Process(worker.pid).net_connections("tcp")
+            if connection.raddr and connection.raddr.port == port
         ]
 
     def log(self) -> str:
