@@ -489,7 +489,9 @@ def test_cluster_with_tls(certificates, sshd_of_fifty, tmp_path):
         "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": certificates["key"],
     }
     inventory = tmp_path / "inventory.toml"
-    inventory.write_text(f'{sshd_of_fifty.defaults}\n[hosts.web]\nproc_root = "{FAKE_PROC}/web-01"\n')
+    inventory.write_text(
+        f'{sshd_of_fifty.defaults}\n[hosts.web]\naddress = "127.0.1.1"\nproc_root = "{FAKE_PROC}/web-01"\n'
+    )
     with DaskCluster(tmp_path, tls=words) as cluster:
         cluster.add("one")
         asked = ("run", "-i", str(inventory), "--ssh-config", "none", "--all", "--view", "hosts", "--format", "csv")
