@@ -94,6 +94,7 @@ def collect_on_dask(
         # that it leaves `jobs` unused.
         size = min(_SHARD, max(jobs, -(-len(hosts) // (2 * at_once))))
         work = _Work(client, scheduler, clock, task, divided(hosts, size))
+        on_shard(0, len(work.shards))
         for part, snapshot in work.done():
             for host, result in zip(part.hosts, snapshot.hosts, strict=True):
                 on_status(host, result.status)
