@@ -158,6 +158,7 @@ UNFIT: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Mismatched versions")  # Dask itself may notice that numpy is not there
 @pytest.mark.parametrize("name", UNFIT)
 def test_unfit_worker_is_told_by_name(cluster, sshd_of_fifty, tmp_path, name):
     """Before any host is asked."""
