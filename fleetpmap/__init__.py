@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fleetpmap.inventory import load as load_inventory
     from fleetpmap.processes import Selection, compile_match
     from fleetpmap.render import plain
+    from fleetpmap.shards.on_dask import collect_on_dask
+    from fleetpmap.shards.processes import collect_in_processes
     from fleetpmap.smaps import SmapsColumns
     from fleetpmap.smaps import parse as parse_smaps
     from fleetpmap.snapshot import Coverage, Snapshot
@@ -43,6 +45,8 @@ _HOMES = {
     "UsageError": "errors",
     "collect": "collection.collector",
     "collect_host": "collection.collector",
+    "collect_in_processes": "shards.processes",
+    "collect_on_dask": "shards.on_dask",
     "compile_match": "processes",
     "load_inventory": "inventory",
     "load_snapshot": "snapshot_file",
@@ -70,6 +74,8 @@ __all__ = [
     "__version__",
     "collect",
     "collect_host",
+    "collect_in_processes",
+    "collect_on_dask",
     "compile_match",
     "load_inventory",
     "load_snapshot",

@@ -85,14 +85,17 @@ def fleet_from(which: HostOptions, how: RunningOptions) -> tuple[Host, ...]:
     return fleet
 
 
-def question_from(fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True) -> Question:
-    """Return what to ask of every host. Asks the user for passwords, and tunes this process for many hosts."""
+def question_from(
+    fleet: Sequence[Host], selection: Selection, how: RunningOptions, *, smaps: bool = True, asks: bool = True
+) -> Question:
+    """Return what to ask of every host, and tune this process for many hosts. `asks`: also ask for passwords."""
     from fleetpmap.cli.passwords import with_secrets
     from fleetpmap.collection.collector import Question
     from fleetpmap.tuning import trim_footprint
 
     trim_footprint()
-    ssh, become_password = with_secrets(ssh_options_from(how), fleet, how)
+    ssh = ssh_options_from(how)
+    ssh, become_password = with_secrets(ssh, fleet, how) if asks else (ssh, None)
     return Question(
         selection,
         smaps=smaps,

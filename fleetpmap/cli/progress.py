@@ -2,6 +2,10 @@
 
     asked 37 of 200   35 ok   1 refused   1 timeout   waiting for web-07 12 s, web-09 8 s, db-01 3 s and 4 more
 
+A cluster replies by shards, so its line has no host that is waited for:
+
+    asked 1250 of 10000 hosts, 5 of 40 shards   1249 ok   1 timeout
+
 The line is erased when the run is over; the report has the rest.
 """
 
@@ -37,6 +41,7 @@ class Progress:
         self._started: dict[str, float] = {}
         """Hosts being asked, longest first, to their start on the monotonic clock."""
         self._statuses: Counter[str] = Counter()
+        self._shards = ""
         self._lock = Lock()
         self._live: Live | None = None
 
@@ -51,6 +56,10 @@ class Progress:
             self._started.pop(host, None)
             self._statuses[status] += 1
 
+    def shard_done(self, done: int, of: int) -> None:
+        """Record how many shards are done, where hosts are asked by shards."""
+        self._shards = f" hosts, {done} of {of} shards"
+
     def line(self, now: float) -> str:
         """Return the line at `now` on the monotonic clock; empty in the first half second."""
         if now - self._since < _PATIENCE_S:
@@ -60,7 +69,7 @@ class Progress:
             from fleetpmap.snapshot import HOST_STATUSES  # imports numpy, which is loaded once a host has answered
 
             counts = [f"{self._statuses[status]} {status}" for status in HOST_STATUSES if self._statuses[status]]
-        parts = [f"asked {self._statuses.total()} of {self._hosts}", *counts]
+        parts = [f"asked {self._statuses.total()} of {self._hosts}{self._shards}", *counts]
         if waiting:
             more = f" and {len(waiting) - _SLOWEST} more" if len(waiting) > _SLOWEST else ""
             parts.append(f"waiting for {', '.join(waiting[:_SLOWEST])}{more}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -21,17 +22,27 @@ if TYPE_CHECKING:
     from fleetpmap.snapshot import Snapshot
 
 
-def check_spread(spread: SpreadOptions, *, captures: bool) -> None:
+def check_spread(spread: SpreadOptions, how: RunningOptions, *, captures: bool) -> None:
     """Check --workers and --on, before any host is asked.
 
     Raises:
-        UsageError: they exclude each other, or --capture; or --on is no address.
+        UsageError: they exclude each other, or --capture; --on is no address, or a password would have to travel.
     """
     option = "--on" if spread.on else "--workers"
     if spread.on and spread.processes != 1:
         raise UsageError("--on and --workers exclude each other", hint="a cluster has workers of its own")
     if spread.on and not re.fullmatch(r"dask://\S+:\d+", spread.on):
         raise UsageError(f"--on {spread.on}: is not an address", hint="write --on dask://HOST:PORT")
+    passwords = {
+        "--ask-pass": how.ask_pass,
+        "--ask-become-pass": how.ask_become_pass,
+        "--password-command": how.password_command is not None,
+    }
+    if spread.on and (given := [name for name, is_given in passwords.items() if is_given]):
+        raise UsageError(
+            f"{given[0]} and --on exclude each other: passwords do not travel to the workers of a cluster",
+            hint="give the workers' accounts a key or an agent, and sudo without a password; or use --workers",
+        )
     if captures and (spread.on or spread.processes not in ("auto", 1)):
         hint = f"leave out {option}, or keep the parsed run with --save"
         raise UsageError("--capture keeps what the hosts sent, which other processes do not pass on", hint=hint)
@@ -59,7 +70,8 @@ def collect_spread(
         return collect_fleet(fleet, selection, how, smaps=smaps, sums=sums, on_part=on_part, keep=keep)
     from fleetpmap.cli.progress import Progress
 
-    question = question_from(fleet, selection, how, smaps=smaps)
+    # The keys of a cluster's workers are their own, so a passphrase typed here would open none of them.
+    question = question_from(fleet, selection, how, smaps=smaps, asks=not spread.on)
     # Rows that are printed as hosts answer would run into the progress line.
     quiet = how.quiet or (on_part is not None and sys.stdout.isatty())
     with interruptible() as stop, Progress(len(fleet), stop, quiet=quiet) as progress:
@@ -76,7 +88,9 @@ def collect_spread(
         if spread.on:
             from fleetpmap.shards.on_dask import collect_on_dask
 
-            return collect_on_dask(fleet, question, scheduler=spread.on, **options)
+            if not how.verbose:
+                logging.disable()  # Dask logs a lost scheduler with a traceback; the report says it in a sentence
+            return collect_on_dask(fleet, question, scheduler=spread.on, on_shard=progress.shard_done, **options)
         from fleetpmap.shards.processes import collect_in_processes
 
         on_start = partial(_begin, progress)

@@ -6,15 +6,14 @@ task; hosts with a `zone` go only to workers that offer it as a resource (`dask 
 
 from __future__ import annotations
 
+import os
 import pickle
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import TimeoutError as WaitedTooLongError
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +21,12 @@ from fleetpmap.collection.clock import RunClock
 from fleetpmap.collection.collector import JOBS
 from fleetpmap.collection.question import Question
 from fleetpmap.collection.sessions import TransportFor
-from fleetpmap.errors import UsageError
 from fleetpmap.inventory import Host
 from fleetpmap.shards import shard_task
+from fleetpmap.shards.dask_cluster import check_workers, connected, first_line, may_ask, refuse_unfit, workers_of
 from fleetpmap.shards.division import Shard
 from fleetpmap.shards.messages import unpacked
-from fleetpmap.shards.shard_task import ShardTask, files_of, fitness
+from fleetpmap.shards.shard_task import ShardTask
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Snapshot, counted_once
 from fleetpmap.transport import Deadline
 from fleetpmap.version import __version__
@@ -35,18 +34,16 @@ from fleetpmap.version import __version__
 if TYPE_CHECKING:
     from distributed import Client
 
-SCHEME = "dask://"
 _SHARD = 250
 """Hosts in a shard at most."""
-_CONNECT_S = 10.0
 _LOOK_S = 0.2
 """How often to look for ^C, the deadline and the scheduler."""
 _GRACE_S = 5.0
 """Seconds that workers have to send what they have, after ^C or the deadline."""
-_ASKED_AT_MOST = 2
-"""Times that a shard is given to a worker: once more if the first one died."""
-_COUNT_S = 1.0
-"""How often to count how often each shard was begun."""
+_WORKERS_S = 2.0
+"""How often to look whether there still are workers."""
+_RETURN_S = 30.0
+"""Seconds that a cluster without a worker has to start another one. Dask's nanny takes some three."""
 
 
 def collect_on_dask(
@@ -63,237 +60,225 @@ def collect_on_dask(
     sums: Collection[str] | None = None,
     on_status: Callable[[Host, str], None] = lambda host, status: None,
     on_part: Callable[[Snapshot], None] | None = None,
+    on_shard: Callable[[int, int], None] = lambda done, of: None,
 ) -> Snapshot:
     """Ask every host from the workers of a Dask cluster, and return one Snapshot in the order of `hosts`.
 
-    The arguments are those of `collect`, but for these. `scheduler`: `dask://HOST:PORT`. `jobs` is the number of hosts
-    that one shard asks at once. A shard whose worker died is asked again once, which a note on its hosts says.
-    `on_status` and `on_part`, which gets the snapshot of a shard, are called as shards are done.
+    The arguments are those of `collect`, but for these. `scheduler`: `dask://HOST:PORT`; TLS is set up in Dask's own
+    configuration. `jobs`: the hosts that one shard asks at a time. A shard whose worker died is asked again once, which
+    a note on its hosts says. `on_status`, and `on_part`, which gets a snapshot of some hosts that follow each other,
+    are called as shards are done; `on_shard` gets the number of shards done and of all. `transport_for` has to be
+    picklable.
 
     Raises:
-        UsageError: the question holds a password; the scheduler cannot be reached; a worker cannot do the work.
+        UsageError: the question holds a password, or a host is this machine; the scheduler cannot be reached; a worker
+            has another version, lacks a key or a file of known_hosts; or a zone has no worker.
     """
-    _refuse_secrets(question)
+    refuse_unfit(scheduler, hosts, question)
     clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s), stop)
-    with _connected(scheduler) as client:
-        _check_workers(client, scheduler, hosts, question)
-        run = secrets.token_hex(8)
+    hosts, question = _absolute(hosts, question)
+    with connected(scheduler) as client:
+        at_once = check_workers(client, scheduler, hosts, question, has_deadline=deadline_s is not None)
         task = ShardTask(
-            run=run,
-            shard=Shard(0, 0, ()),
+            run=secrets.token_hex(8),
+            number=0,
+            parts=(),
             question=question,
             jobs=jobs,
-            deadline=None if deadline_s is None else time.time() + deadline_s,
+            deadline=None if clock.deadline is None else time.time() + clock.deadline.remaining(),
             sums=None if sums is None else frozenset(sums),
+            workers=at_once,
             transport_for=transport_for,
         )
-        work = _Work(client, scheduler, clock, task, _shards(hosts))
-        for shard, part in work.parts():
-            for host, result in zip(shard.hosts, part.hosts, strict=True):
+        # Two shards for each thread, so that a slow one holds up no more than half of its time, but none so small
+        # that it leaves `jobs` unused.
+        size = min(_SHARD, max(jobs, -(-len(hosts) // (2 * at_once))))
+        work = _Work(client, scheduler, clock, task, divided(hosts, size))
+        on_shard(0, len(work.shards))
+        for part, snapshot in work.done():
+            for host, result in zip(part.hosts, snapshot.hosts, strict=True):
                 on_status(host, result.status)
             if on_part:
-                on_part(part)
-    parts = [work.done[number] for number in sorted(work.done)]
-    finished = clock.finished(command, {host.status for part in parts for host in part.hosts})
-    snapshot = replace(Snapshot.joined(parts) if parts else Snapshot.assemble([], finished), run=finished)
+                on_part(snapshot)
+            on_shard(work.count, len(work.shards))
+    snapshots = [work.snapshots[first] for first in sorted(work.snapshots)]
+    run = clock.finished(command, {host.status for snapshot in snapshots for host in snapshot.hosts})
+    snapshot = replace(Snapshot.joined(snapshots) if snapshots else Snapshot.assemble([], run), run=run)
     return counted_once(snapshot) if machines_once else snapshot
 
 
-def _refuse_secrets(question: Question) -> None:
-    if question.ssh.password or question.ssh.passphrases or question.become_password:
-        raise UsageError(
-            "a password does not travel to Dask's workers",
-            hint="log in there with keys or an agent of the worker's own account, and sudo without a password",
-        )
+def divided(hosts: Sequence[Host], size: int) -> list[list[Shard]]:
+    """Divide hosts into shards of one zone and at most `size` hosts each.
 
-
-def _connected(scheduler: str) -> Client:
-    try:
-        from distributed import Client
-        from distributed.security import Security
-    except ImportError as error:
-        hint = "run `pip install 'fleetpmap[dask]'` here and on the workers"
-        raise UsageError(f"--on {scheduler}: needs Dask, which is not installed here", hint=hint) from error
-    security = Security()  # from Dask's own configuration
-    address = f"{'tls' if security.tls_ca_file else 'tcp'}://{scheduler.removeprefix(SCHEME)}"
-    try:
-        return Client(address, timeout=_CONNECT_S, security=security, set_as_default=False, name="fleetpmap")
-    except (OSError, ValueError, WaitedTooLongError) as error:
-        raise UsageError(
-            f"--on {scheduler}: no scheduler answers there ({error or type(error).__name__})",
-            hint="start one with `dask scheduler`, and workers with `dask worker HOST:PORT`",
-        ) from error
-
-
-def _check_workers(client: Client, scheduler: str, hosts: Sequence[Host], question: Question) -> None:
-    """Refuse workers that would give other results, before any host is asked.
-
-    Raises:
-        UsageError: there is none, one has another version or lacks a file, or a zone has none.
+    A shard is a list of stretches of the fleet's order: of many short ones where zones alternate.
     """
-    workers: dict[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
-    if not workers:
-        raise UsageError(f"--on {scheduler}: it has no workers", hint="start some with `dask worker HOST:PORT`")
-    names = {address: str(info.get("name") or address) for address, info in workers.items()}
-    files = files_of(hosts, question)
-    answers = client.run(fitness, files, on_error="return", workers=[*workers])
-    unfit: dict[str, list[str]] = {}
-    for address, answer in answers.items():
-        if isinstance(answer, Exception):
-            unfit.setdefault(f"cannot run fleetpmap {__version__} ({_first_line(answer)})", []).append(names[address])
-        elif answer.version != __version__:
-            unfit.setdefault(f"has fleetpmap {answer.version}, not {__version__}", []).append(names[address])
-        elif answer.missing:
-            unfit.setdefault(f"cannot read {', '.join(answer.missing)}", []).append(names[address])
-    if unfit:
-        told = "; ".join(f"worker {', '.join(of)} {why}" for why, of in unfit.items())
-        raise UsageError(
-            f"--on {scheduler}: {told}",
-            hint="install the same version on every worker, with the keys and known_hosts that the inventory names",
-        )
-    offered = {resource for info in workers.values() for resource in info.get("resources", {})}
-    if homeless := sorted({host.zone for host in hosts if host.zone} - offered):
-        raise UsageError(
-            f"--on {scheduler}: no worker offers the zone {', '.join(homeless)}",
-            hint=f'start one there with `dask worker --resources "{homeless[0]}=1" HOST:PORT`',
-        )
+    shards: list[list[Shard]] = []
+    filling: dict[str | None, tuple[list[Shard], int]] = {}
+    """The shard of each zone that has room, and how much."""
+    first = number = 0
+    for zone, stretch in groupby(hosts, key=lambda host: host.zone):
+        while True:
+            parts, room = filling.get(zone, ([], 0))
+            if not (some := [*islice(stretch, room or size)]):  # noqa: B031 - taken piece by piece, until it is empty
+                break
+            if not room:
+                parts, room = [], size
+                shards.append(parts)
+            parts.append(Shard(number, first, some))
+            filling[zone] = (parts, room - len(some))
+            first, number = first + len(some), number + 1
+    return shards
 
 
-def _by_value() -> Callable[[bytes], bytes]:
+def _absolute(hosts: Sequence[Host], question: Question) -> tuple[Sequence[Host], Question]:
+    """Return both with paths that mean the same in the directory of a worker; `~` is the home of its account."""
+
+    def whole(paths: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(path if path.startswith(("~", "/")) else os.path.abspath(path) for path in paths)  # noqa: PTH100 - leaves a missing path
+
+    ssh = question.ssh
+    config = ssh.ssh_config if ssh.ssh_config in (None, "none") else whole((ssh.ssh_config,))[0]
+    question = replace(question, ssh=replace(ssh, known_hosts=whole(ssh.known_hosts), ssh_config=config))
+    wholes = [(whole(host.identity_file), whole(host.known_hosts)) for host in hosts]
+    return [
+        host
+        if found == (host.identity_file, host.known_hosts)
+        else replace(host, identity_file=found[0], known_hosts=found[1])
+        for host, found in zip(hosts, wholes, strict=True)
+    ], question
+
+
+def _by_value() -> Callable[[str, bytes], tuple[int, list[bytes]]]:
     """Return `ask_shard` of the worker, as a function of a pickled task.
 
     The scheduler unpickles what it passes on. A function inside a function is pickled by its code and not by its name,
     and the task is bytes, so the scheduler needs no fleetpmap.
     """
 
-    def ask(data: bytes) -> bytes:
+    def ask(version: str, data: bytes) -> tuple[int, list[bytes]]:
         from fleetpmap.shards.shard_task import ask_shard
 
-        return ask_shard(data)
+        return ask_shard(version, data)
 
     return ask
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-def _shards(hosts: Sequence[Host]) -> list[Shard]:
-    """Divide hosts into shards of one zone each, in order."""
-    shards: list[Shard] = []
-    first = 0
-    for _, group in groupby(hosts, key=lambda host: host.zone):
-        of_zone = [*group]
-        for start in range(0, len(of_zone), _SHARD):
-            part = of_zone[start : start + _SHARD]
-            shards.append(Shard(len(shards), first, part))
-            first += len(part)
-    return shards
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Lost:
-    """The reason why shards without a result have none."""
+    """The reason why hosts have no result."""
 
     status: str
+    stage: str
     message: str
     hint: str
+
+
+_NO_RESULT = "see the logs of the workers; ask fewer hosts at once with --jobs"
 
 
 class _Work:
     """The shards of a run on a cluster, and which of them are done."""
 
     def __init__(
-        self, client: Client, scheduler: str, clock: RunClock, task: ShardTask, shards: Sequence[Shard]
+        self, client: Client, scheduler: str, clock: RunClock, task: ShardTask, shards: Sequence[Sequence[Shard]]
     ) -> None:
-        self._client, self._scheduler, self._clock, self._task, self._shards = client, scheduler, clock, task, shards
-        self.done: dict[int, Snapshot] = {}
-        """The snapshots of the shards that are done, by their numbers."""
-        self._begun: Counter[int] = Counter()
-        """How often a worker began each shard."""
-        self._counted_at = 0.0
+        self._client, self._scheduler, self._clock, self._task = client, scheduler, clock, task
+        self.shards = shards
+        self.snapshots: dict[int, Snapshot] = {}
+        """The snapshots that are there, by the place of their first host in the fleet."""
+        self.count = 0
+        """Number of shards that are done."""
+        self._zones = [shard[0].hosts[0].zone for shard in shards]
+        self._looked_at = self._seen_at = time.monotonic()
 
-    def parts(self) -> Iterator[tuple[Shard, Snapshot]]:
-        """Yield each shard with its snapshot as it is done; in the end, those without a result as failures."""
-        waiting = {shard.number: self._submit(shard) for shard in self._shards}
-        lost = _Lost("error", "", "")
-        end = float("inf")
+    def done(self) -> Iterator[tuple[Shard, Snapshot]]:
+        """Yield each part of each shard with its snapshot as the shard is done; in the end, the failures."""
+        waiting = {number: self._submit(number) for number in range(len(self.shards))}
+        lost = None
+        end = float("inf") if self._clock.deadline is None else self._clock.deadline.at + _GRACE_S
         is_told = False
-        while waiting:
-            if (self._clock.is_stopped or self._is_late()) and not is_told:
+        while waiting and lost is None and time.monotonic() < end:
+            if self._clock.is_stopped and not is_told:
                 is_told, end = True, time.monotonic() + _GRACE_S
-                with suppress(Exception):  # a lost scheduler: then nothing is to be stopped
+                with suppress(OSError):  # a lost scheduler, which the next look finds
                     self._client.run(shard_task.stop, self._task.run, wait=False)
-            if self._client.status != "running":
-                lost = self._lost_scheduler()
-                break
-            if time.monotonic() > end:
-                break
-            self._count()
-            for number in [number for number, future in waiting.items() if future.done() or self._is_given_up(number)]:
-                shard, future = self._shards[number], waiting.pop(number)
-                self.done[number] = part = self._result(future, shard)
-                yield shard, part
-            time.sleep(_LOOK_S if waiting else 0)
+            for number in [number for number, future in waiting.items() if future.done()]:
+                yield from self._result(number, waiting.pop(number))
+            lost = self._loss(waiting) if waiting else None
+            time.sleep(_LOOK_S if waiting and lost is None else 0)
         with suppress(Exception):
-            self._client.cancel([*waiting.values()], force=True)
-        for shard in self._shards:
-            if shard.number not in self.done:
-                self.done[shard.number] = part = self._failed(shard, lost)
-                yield shard, part
+            self._client.cancel([*waiting.values()], force=True)  # the workers see it, and end
+        for number in waiting:
+            yield from self._failed(number, lost or self._out_of_time())
 
-    def _submit(self, shard: Shard) -> Any:
-        zone = shard.hosts[0].zone
+    def _submit(self, number: int) -> Any:
+        zone, task = self._zones[number], replace(self._task, number=number, parts=self.shards[number])
         return self._client.submit(
             _by_value(),
-            pickle.dumps(replace(self._task, shard=shard), pickle.HIGHEST_PROTOCOL),
-            key=f"fleetpmap-{self._task.run}-{shard.number}",
+            __version__,
+            pickle.dumps(task, pickle.HIGHEST_PROTOCOL),
+            key=f"fleetpmap-{self._task.run}-{number}",
             pure=False,
             resources={zone: 1} if zone else None,
         )
 
-    def _is_late(self) -> bool:
-        return self._clock.deadline is not None and self._clock.deadline.remaining() == 0
+    def _loss(self, waiting: Collection[int]) -> _Lost | None:
+        """Return the reason why no further shard will be done; None if one may."""
+        now = time.monotonic()
+        if self._client.status != "running":
+            message = f"the scheduler {self._scheduler} was lost before its shard was done"
+            return _Lost("error", "worker", message, "see the log of `dask scheduler`, and run it again")
+        if now < self._looked_at + _WORKERS_S:
+            return None
+        self._looked_at = now
+        with suppress(Exception):  # a lost scheduler, which the next look finds
+            workers = workers_of(self._client).values()
+            if all(any(may_ask(worker, self._zones[number]) for worker in workers) for number in waiting):
+                self._seen_at = now
+        if now < self._seen_at + _RETURN_S:
+            return None
+        message = f"the scheduler {self._scheduler} has no worker left for its shard"
+        return _Lost("error", "worker", message, _NO_RESULT)
 
-    def _count(self) -> None:
-        """Count how often each shard was begun: a shard whose worker died goes to another one by itself."""
-        if time.monotonic() > self._counted_at + _COUNT_S:
-            self._counted_at = time.monotonic()
-            with suppress(Exception):  # a lost scheduler, which the next look finds
-                events = self._client.get_events(shard_task.topic(self._task.run))
-                self._begun = Counter(number for _, number in events)
+    def _out_of_time(self) -> _Lost:
+        if self._clock.is_stopped:
+            return _Lost("not-asked", "queue", "the run was interrupted before its shard was done", "run it again")
+        hint = "give the run more time with --deadline, or add workers"
+        return _Lost("timeout", "queue", "the run's time was over before its shard was done", hint)
 
-    def _is_given_up(self, number: int) -> bool:
-        return self._begun[number] > _ASKED_AT_MOST
+    def _result(self, number: int, future: Any) -> Iterator[tuple[Shard, Snapshot]]:
+        try:
+            begun, data = future.result()
+        except Exception as error:  # whatever a worker raised, or Dask itself; a lost scheduler cancels
+            if self._client.status != "running":
+                lost = self._loss(())
+                assert lost is not None  # noqa: S101  # for the type checker: it is lost
+            else:
+                lost = _Lost("error", "worker", f"no worker finished its shard: {first_line(error)}", _NO_RESULT)
+            yield from self._failed(number, lost)
+            return
+        if not data:
+            yield from self._failed(
+                number, _Lost("error", "worker", "the worker that asked it died, twice", _NO_RESULT)
+            )
+            return
+        self.count += 1
+        for part, one in zip(self.shards[number], data, strict=True):
+            self.snapshots[part.first] = snapshot = _noted(unpacked(one), begun)
+            yield part, snapshot
 
-    def _result(self, future: Any, shard: Shard) -> Snapshot:
-        hint = "see the log of the workers; ask fewer hosts at once with --jobs"
-        if self._is_given_up(shard.number) and not future.done():
-            self._client.cancel([future], force=True)
-            return self._failed(shard, _Lost("error", "the worker that asked it died, twice", hint))
-        if future.status != "finished":
-            error = future.exception() if future.status == "error" else None
-            words = _first_line(error) if error else "it was cancelled"
-            return self._failed(shard, _Lost("error", f"no worker finished its shard: {words}", hint))
-        part = unpacked(future.result())
-        self._counted_at = 0.0
-        self._count()
-        if self._begun[shard.number] < _ASKED_AT_MOST:
-            return part
-        note = "was asked again, since the worker that asked it first died"
-        return replace(part, hosts=tuple(replace(host, notes=(*host.notes, note)) for host in part.hosts))
+    def _failed(self, number: int, lost: _Lost) -> Iterator[tuple[Shard, Snapshot]]:
+        self.count += 1
+        for part in self.shards[number]:
+            failures = (HostFailure(host.name, lost.status, lost.stage, lost.message, lost.hint) for host in part.hosts)
+            snapshot = Snapshot.assemble(map(HostSnapshot.failed, failures), self._clock.finished("", ()))
+            self.snapshots[part.first] = snapshot
+            yield part, snapshot
 
-    def _lost_scheduler(self) -> _Lost:
-        hint = "see the log of `dask scheduler`; what its workers had begun ends with them"
-        return _Lost("error", f"the scheduler {self._scheduler} was lost before its shard was done", hint)
 
-    def _failed(self, shard: Shard, lost: _Lost) -> Snapshot:
-        if lost.message:
-            failure = (lost.status, "worker", lost.message, lost.hint)
-        elif self._clock.is_stopped:
-            failure = ("not-asked", "queue", "the run was interrupted before its shard was done", "run it again")
-        else:
-            hint = "give the run more time with --deadline, or add workers"
-            failure = ("timeout", "queue", "the run's time was over before its shard was done", hint)
-        failures = (HostFailure(host.name, *failure) for host in shard.hosts)
-        return Snapshot.assemble(map(HostSnapshot.failed, failures), self._clock.finished("", ()))
+def _noted(snapshot: Snapshot, begun: int) -> Snapshot:
+    """Return the snapshot; if its hosts were asked twice, with a note on each."""
+    if begun == 1:
+        return snapshot
+    note = "was asked again, since the worker that asked it first died"
+    return replace(snapshot, hosts=tuple(replace(host, notes=(*host.notes, note)) for host in snapshot.hosts))

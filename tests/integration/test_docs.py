@@ -21,7 +21,7 @@ from snippets import blocks, check_consoles, consoles, dead_links, demo_director
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 NAMES = [str(page.relative_to(DOCS)) for page in PAGES]
-OTHER_PROGRAMS_OPTIONS = {"--check", "--list", "--resources"}
+OTHER_PROGRAMS_OPTIONS = {"--check", "--list", "--name", "--nthreads", "--resources"}
 """generate.py's, ansible-inventory's, and those of `dask worker`."""
 
 # Beside the demo's hosts one on which nothing listens, as a fleet has it: tcpmux, which nobody runs, on loopback.

@@ -34,7 +34,7 @@ def ps(
     from fleetpmap.snapshot import Run, Snapshot
 
     refuse_rollup(how, "ps")
-    check_spread(spread, captures=False)
+    check_spread(spread, how, captures=False)
     plan = output_from(ShowOptions(view=View("processes")), shape, to, report="ps")
     selection = selection_from(matching, required=False)
     # An unknown column is refused by the report of an empty snapshot too, before any host is asked.

@@ -65,7 +65,7 @@ def run(
     spread: SpreadOptions,
 ) -> int:
     """Read the memory maps of the matching processes on all the hosts, and report."""
-    check_spread(spread, captures=keep.capture is not None)
+    check_spread(spread, how, captures=keep.capture is not None)
     plan = plan_of_run(what, shape, to, keep, how, every_process=matching.all)
     rules = rules_from(gate.fail_if, plan.view, plan.options, rollup=how.rollup)
     selection = selection_from(matching, required=True)
