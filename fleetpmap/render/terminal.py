@@ -28,7 +28,7 @@ _GOOD = Style(color="green")
 _WARN = Style(color="yellow")
 _FAILED = Style(color="red", bold=True)
 _BAR = Style(color="cyan")
-_STATUS_STYLES = {
+STATUS_STYLES = {
     **dict.fromkeys(("ok", "read"), _GOOD),
     **dict.fromkeys(("partial", "denied", "skipped", "cut", "unsupported"), _WARN),
     **dict.fromkeys(("grown", "shrunk", "new", "restarted", "same"), Style()),
@@ -37,7 +37,7 @@ _STATUS_STYLES = {
 """Styles of statuses; any other status is a host's failure."""
 _ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts", "services": "--view services"}
 """For each table of a summary, the option that shows all of its rows."""
-_ASCII = str.maketrans("─…█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~#######.__--==+")
+ASCII_SIGNS = str.maketrans("─…█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~#######.__--==+")
 """ASCII signs of the same width, for lines and bars; all other signs are translated by `in_ascii`."""
 
 
@@ -60,7 +60,7 @@ class Screen:
         tables, self._zeros = without_zeros(self._report.in_order, self._whole.findings)
         self._report = replace(self._report, tables=tables)
         for text, style in self._pieces(options.max_width):
-            yield Segment(text.translate(_ASCII) if self._ascii else text, style)
+            yield Segment(text.translate(ASCII_SIGNS) if self._ascii else text, style)
 
     def _has_room(self, width: int) -> bool:
         """Return True if the columns of every table fit side by side."""
@@ -217,7 +217,7 @@ def _coloured(
 
 
 def _status_style(status: str) -> Style:
-    return _STATUS_STYLES.get(status, _FAILED)
+    return STATUS_STYLES.get(status, _FAILED)
 
 
 def _unknown(table: Table) -> list[str]:

@@ -1,0 +1,72 @@
+"""Texts that cover the table until a key is pressed.   [dialogs] ─► app"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+HELP = (
+    ("↑ ↓ PgUp PgDn", "move; Home and End: first and last row; ← →: other columns"),
+    ("Enter", "go into the row: service, host, process, mapping, VMA, its fields"),
+    ("Backspace, Esc", "go back"),
+    ("v", "the next list of this place: services, hosts, processes, mappings"),
+    ("f F, 1-9", "go to the rows of the next or previous finding, or of that number; Tab: the findings"),
+    ("/", "filter the rows by a text; Enter keeps it, Esc ends it"),
+    ("s S, click", "sort by the next or previous column, or by the header that is clicked"),
+    ("m", "mark what is shown as the baseline: since_mark is the difference from it"),
+    ("d", "show every size as its difference from the mark, or as it is"),
+    ("Space, c", "choose a host; compare the chosen hosts, or all, side by side"),
+    ("r", "ask the hosts again"),
+    ("D", "run doctor on the host"),
+    ("y", "copy the row to the clipboard (OSC 52), with tabs"),
+    ("w", "write what is shown to a file: .csv .json .html .md …; .parquet is the whole snapshot"),
+    (":", "all commands, and the colours"),
+    ("?", "this help"),
+    ("q, ^C", "quit"),
+)
+"""The keys with their meanings."""
+
+
+class Words(ModalScreen[None]):
+    """A text in a frame; Escape, Enter or q closes it."""
+
+    DEFAULT_CSS = """
+    Words { align: center middle; }
+    Words > VerticalScroll { width: 92%; max-width: 110; height: auto; max-height: 90%; border: round $primary;
+        padding: 0 1; }
+    Words Static { width: 100%; height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("escape,enter,q,question_mark,backspace", "dismiss", "Close"),
+    ]
+
+    def __init__(self, title: str, text: Text) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """Make the frame and the text in it."""
+        with VerticalScroll() as frame:
+            frame.border_title = Text(self._title).markup  # a title is markup, so it is escaped
+            yield Static(self._text, markup=False)
+
+    def on_mount(self) -> None:
+        """Let the arrow keys scroll the text."""
+        self.query_one(VerticalScroll).focus()
+
+
+def help_text() -> Text:
+    """Return the keys, a line for each."""
+    text = Text()
+    for keys, meaning in HELP:
+        text.append(f"{keys:<15}", style="bold")
+        text.append(f" {meaning}\n")
+    text.right_crop(1)
+    return text
