@@ -18,6 +18,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Key, Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
@@ -42,6 +43,10 @@ from fleetpmap.snapshot import Snapshot
 QUIT, INTERRUPTED, TERMINATED, HUNG_UP = "quit", "interrupted", "terminated", "hung up"
 _MOST_LINES = 5
 """Lines of the findings pane."""
+_SAID = 4
+"""Lines below the list,"""
+_TALL = 24
+"""half of them on a terminal with fewer lines."""
 
 
 class Explore(App[str]):
@@ -56,13 +61,15 @@ class Explore(App[str]):
     #said { height: auto; max-height: 4; width: 100%; }
     #prompt { height: 1; border: none; padding: 0; display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("backspace", "leave", "Back"),
+    BINDINGS: ClassVar[list[BindingType]] = [  # in the order of the last line, which shows as many as have room
+        Binding("backspace", "leave", "Back", key_display="Bksp"),
         Binding("escape", "leave", show=False),
-        Binding("v", "next_list", "View"),
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("q", "end('quit')", "Quit"),
         Binding("f", "finding(1)", "Finding"),
         Binding("F", "finding(-1)", show=False),
         *(Binding(str(number), f"finding_number({number})", show=False) for number in range(1, 10)),
+        Binding("v", "next_list", "View"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("s", "sort(1)", "Sort"),
         Binding("S", "sort(-1)", show=False),
@@ -75,8 +82,6 @@ class Explore(App[str]):
         Binding("y", "copy", show=False),
         Binding("w", "write", "Write"),
         Binding("colon", "command_palette", show=False),
-        Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("q", "end('quit')", "Quit"),
         Binding("ctrl+c,ctrl+q", "end('interrupted')", show=False, priority=True),
     ]
 
@@ -95,7 +100,7 @@ class Explore(App[str]):
         self.findings: tuple[Finding, ...] = ()
         self.chosen: frozenset[str] = frozenset()
         self._at_finding = -1
-        self._busy = ""
+        self.busy = ""
         self._error = ""
         self._written: dict[str, list[str]] = {}
         self._prompting: Callable[[str], None] | None = None
@@ -116,6 +121,9 @@ class Explore(App[str]):
         """Show what is known, and ask for the rest."""
         self.query_one("#findings").display = False
         self.query_one(Grid).focus()
+        if self.source.ascii_only:
+            for pane in ("#place", "#findings", "#said"):
+                self.query_one(pane).styles.text_overflow = "clip"
         loop = asyncio.get_running_loop()
         for number, how in ((signal.SIGTERM, TERMINATED), (signal.SIGHUP, HUNG_UP)):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
@@ -131,7 +139,7 @@ class Explore(App[str]):
 
     def _in_thread(self, doing: str, work: Callable[[], Callable[[], None]]) -> None:
         """Do `work` in a thread, then call what it returns here; an error of the program's own is shown."""
-        self._busy, self._error = doing, ""
+        self.busy, self._error = doing, ""
 
         def run() -> None:
             try:
@@ -146,7 +154,7 @@ class Explore(App[str]):
 
     def on_explore_came(self, message: Came) -> None:
         """Take over the result of a thread."""
-        self._busy = ""
+        self.busy = ""
         message.then()
         self._say()
 
@@ -154,6 +162,8 @@ class Explore(App[str]):
         self._error = text
 
     def _arrived(self, snapshot: Snapshot) -> None:
+        if self.shown.snapshot is None and not any(process.service for process in snapshot.processes):
+            self.walk.list_as("hosts")  # of a version without services, or nothing matched
         self.shown.take(snapshot)
         self._show()
         marked = self.shown.marked
@@ -172,8 +182,12 @@ class Explore(App[str]):
         lines = (Text(f"{slot} {self._safe(one.text)}", no_wrap=True) for slot, one in enumerate(findings, 1))
         pane.add_options(Option(line) for line in lines)
         pane.display = bool(findings)
-        pane.styles.max_height = min(_MOST_LINES, max(self.size.height // 5, 1))
         self._show()
+
+    def on_resize(self, event: Resize) -> None:
+        """Leave most of the height to the list."""
+        self.query_one("#findings").styles.max_height = max(min(_MOST_LINES, event.size.height // 6), 1)
+        self._say()
 
     # What is shown.
 
@@ -183,13 +197,13 @@ class Explore(App[str]):
         return self.query_one(Grid)
 
     def _show(self, key: Mapping[str, Cell] | None = None) -> None:
-        """Draw the list of this place; the cursor goes to the row with this key, by default to where it is."""
+        """Draw the list of this place, the cursor on the row with this key, else on the first; by default where it is."""
         if self.shown.snapshot is None:
             return
-        key = self._key() if key is None else key
+        key, otherwise = (self._key(), self.grid.cursor) if key is None else (key, 0)
         sheet = self.shown.sheet(self.walk.place, self.findings)
         self.grid.chosen = self.chosen
-        self.grid.show(sheet, self.shown.sort(self.walk.place), key)
+        self.grid.show(sheet, self.shown.sort(self.walk.place), key, otherwise)
         self._say()
 
     def _key(self) -> Mapping[str, Cell]:
@@ -211,7 +225,7 @@ class Explore(App[str]):
         """Put lines into a pane, unless they are there: a new layout takes longer than a line of the list."""
         if self._written.get(pane) != lines:
             self._written[pane] = lines
-            self.query_one(f"#{pane}", Static).update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"))
+            self.query_one(f"#{pane}", Static).update(Text("\n".join(lines), no_wrap=True, overflow="ignore"))
 
     def _place_line(self) -> str:
         place = self.walk.place
@@ -220,7 +234,7 @@ class Explore(App[str]):
         if (snapshot := self.shown.snapshot) is not None:
             parts.append(f"{snapshot.run.started:%Y-%m-%d %H:%M:%S}")
         parts += ["differences since the mark"] if self.shown.everywhere else []
-        parts += [self._busy + " …"] if self._busy else []
+        parts += [self.busy + " …"] if self.busy else []
         return "   ".join(parts)
 
     def _said(self) -> list[str]:
@@ -243,10 +257,12 @@ class Explore(App[str]):
         if left_out := sheet.left_out:
             more = f"{len(left_out)} more column{'' if len(left_out) == 1 else 's'} by Right"
             lines.append(f"{more}: {', '.join(left_out)}")
+        if sheet.unknown:
+            lines.append(f"unknown everywhere: {', '.join(name.removesuffix('_kib') for name in sheet.unknown)}")
         if notes := self.shown.report(self.walk.place).notes:
             others = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
             lines.append(self._safe(f"note{others}: {notes[0]}"))
-        return lines
+        return lines[: _SAID if self.size.height >= _TALL else _SAID // 2]
 
     def _safe(self, text: str) -> str:
         return in_ascii(escape(text)) if self.source.ascii_only else escape(text)
@@ -306,7 +322,6 @@ class Explore(App[str]):
         if self.shown.snapshot is not None:
             self.shown.sort_next(self.walk.place, by)
             self._show({})
-            self.grid.rows_changed()
 
     def on_grid_sorted_by(self, event: Grid.SortedBy) -> None:
         """Sort by the header that was clicked."""
@@ -350,7 +365,7 @@ class Explore(App[str]):
         look = self.source.look
         if look is None:
             self.notify("a stored run does not change", markup=False)
-        elif not self._busy:
+        elif not self.busy:
             self._in_thread(f"asking {self.source.name}", lambda: partial(self._arrived, look()))
 
     def action_doctor(self) -> None:
@@ -359,13 +374,13 @@ class Explore(App[str]):
         if doctor is None or host is None:
             what = "a stored run has no hosts to try" if doctor is None else "go to a row with a host first"
             self.notify(what, markup=False)
-        elif not self._busy:
+        elif not self.busy:
             self._in_thread(f"trying {host}", lambda: partial(self._diagnosed, str(host), doctor(str(host))))
 
     def _diagnosed(self, host: str, report: Report) -> None:
         cells = ((column.name, column.cells()[0]) for column in report.tables[0].columns)
         lines = (f"{name:<12} {self._safe(str(cell))}" for name, cell in cells if cell not in (None, "", "not-needed"))
-        self.push_screen(Words(f"doctor {self._safe(host)}", Text("\n".join(lines))))
+        self.push_screen(Words(f"doctor {self._safe(host)}", Text("\n".join(lines)), ascii_only=self.source.ascii_only))
 
     def action_copy(self) -> None:
         """Copy the row, its cells apart by tabs."""
@@ -377,11 +392,15 @@ class Explore(App[str]):
 
     def action_help(self) -> None:
         """Show the keys."""
-        self.push_screen(Words("fleetpmap explore", help_text()))
+        self.push_screen(Words("fleetpmap explore", help_text(), ascii_only=self.source.ascii_only))
 
     def action_end(self, how: str) -> None:
         """End the program."""
         self.exit(how)
+
+    async def action_quit(self) -> None:
+        """End the program, as the palette's command Quit."""
+        self.exit(QUIT)
 
     # The prompt, for a filter and for the name of a file.
 
@@ -398,36 +417,47 @@ class Explore(App[str]):
         prompt = self.query_one("#prompt", Input)
         prompt.placeholder, prompt.value, prompt.display = placeholder, text, True
         self._prompting = then
-        prompt.focus()
+        self.screen.set_focus(prompt)  # at once: the next key may be there already
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as the user types."""
-        if self._prompting is None and event.input.id == "prompt" and self.grid.sheet and event.input.display:
-            self.shown.filter = event.value
-            self.grid.sheet.filtered(event.value)
+        if self._prompting is None and event.input.id == "prompt" and event.input.display:
+            self._filter(event.value)
+
+    def _filter(self, text: str) -> None:
+        if self.grid.sheet is not None and self.shown.filter != text:
+            self.shown.filter = text
+            self.grid.sheet.filtered(text)
             self.grid.rows_changed()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take what was typed."""
         if event.input.id == "prompt":
-            then = self._prompting
+            then = self._prompting or self._filter  # keys that come together are Submitted before they are Changed
             self._close_prompt()
-            if then is not None and event.value:
+            if event.value:
                 then(event.value)
 
     def _close_prompt(self) -> None:
         self.query_one("#prompt").display = False
         self._prompting = None
-        self.grid.focus()
+        self.screen.set_focus(self.grid)
 
-    def on_key(self, event: Message) -> None:
-        """Let Escape end the prompt, and with it a filter."""
-        if getattr(event, "key", "") == "escape" and self.query_one("#prompt").display:
-            event.stop()
-            event.prevent_default()
+    def on_key(self, event: Key) -> None:
+        """Let Escape end the prompt, and with it a filter; take what was typed before the prompt had the focus."""
+        prompt = self.query_one("#prompt", Input)
+        if len(self.screen_stack) > 1 or not prompt.display:
+            return
+        if event.key == "escape":
             self._close_prompt()
             self.shown.filter = ""
             self._show()
+        elif event.is_printable and event.character:  # the prompt stops the keys that it gets itself
+            prompt.insert_text_at_cursor(event.character)
+        else:
+            return
+        event.stop()
+        event.prevent_default()
 
     def _write(self, name: str) -> None:
         write, snapshot = self.source.write, self.shown.snapshot

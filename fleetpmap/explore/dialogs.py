@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 HELP = (
-    ("↑ ↓ PgUp PgDn", "move; Home and End: first and last row; ← →: other columns"),
+    ("Arrows, j k", "move; PgUp, PgDn, Home, End too; Left and Right: other columns"),
     ("Enter", "go into the row: service, host, process, mapping, VMA, its fields"),
     ("Backspace, Esc", "go back"),
     ("v", "the next list of this place: services, hosts, processes, mappings"),
@@ -25,7 +25,7 @@ HELP = (
     ("r", "ask the hosts again"),
     ("D", "run doctor on the host"),
     ("y", "copy the row to the clipboard (OSC 52), with tabs"),
-    ("w", "write what is shown to a file: .csv .json .html .md …; .parquet is the whole snapshot"),
+    ("w", "write what is shown to a file: .csv .json .html .md …; .parquet is its snapshot"),
     (":", "all commands, and the colours"),
     ("?", "this help"),
     ("q, ^C", "quit"),
@@ -46,14 +46,17 @@ class Words(ModalScreen[None]):
         ("escape,enter,q,question_mark,backspace", "dismiss", "Close"),
     ]
 
-    def __init__(self, title: str, text: Text) -> None:
+    def __init__(self, title: str, text: Text, *, ascii_only: bool) -> None:
         super().__init__()
+        self._ascii = ascii_only
         self._title = title
         self._text = text
 
     def compose(self) -> ComposeResult:
         """Make the frame and the text in it."""
         with VerticalScroll() as frame:
+            if self._ascii:
+                frame.styles.border = ("ascii", "white")
             frame.border_title = Text(self._title).markup  # a title is markup, so it is escaped
             yield Static(self._text, markup=False)
 

@@ -46,7 +46,7 @@ class Grid(ScrollView, can_focus=True):
         Binding("end,G", "move(1000000000)", show=False),
         Binding("left", "shift(-1)", show=False),
         Binding("right", "shift(1)", show=False),
-        Binding("enter", "enter", "Enter"),
+        Binding("enter", "enter", "Go in", key_display="Enter"),
     ]
     cursor: reactive[int] = reactive(0, repaint=False)
     """The line under the cursor, counted from the first row."""
@@ -72,12 +72,12 @@ class Grid(ScrollView, can_focus=True):
         self._sort: str | None = None
         self._skip = 0
 
-    def show(self, sheet: Sheet, sort: str | None, key: Mapping[str, Cell]) -> None:
-        """Draw another table; the cursor is on the row with this key, else it stays on its line."""
+    def show(self, sheet: Sheet, sort: str | None, key: Mapping[str, Cell], otherwise: int) -> None:
+        """Draw another table; the cursor is on the row with this key, or on line `otherwise` if it is not there."""
         self.sheet, self._sort, self._skip = sheet, sort, 0
         self._arrange()
         line = sheet.line_of(key)
-        self.rows_changed(min(self.cursor, max(len(sheet.rows) - 1, 0)) if line is None else line)
+        self.rows_changed(min(otherwise, max(len(sheet.rows) - 1, 0)) if line is None else line)
 
     def rows_changed(self, line: int = 0) -> None:
         """Draw the rows of the sheet anew, with the cursor on a line."""

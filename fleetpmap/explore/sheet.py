@@ -18,7 +18,7 @@ from fleetpmap.escape import escape_cell, in_ascii
 from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
 from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, text_width
 from fleetpmap.render.shares import CELLS, bar, percent
-from fleetpmap.render.terminal import ASCII_SIGNS, STATUS_STYLES
+from fleetpmap.render.terminal import ASCII_SIGNS, STATUS_STYLES, unknown_columns
 from fleetpmap.report.grouping import HexTexts
 from fleetpmap.report.model import Cell, Column, Table
 from fleetpmap.report.shape import rows_of
@@ -63,7 +63,9 @@ class Sheet:
         self.spans: list[tuple[int, int, str]] = []
         """First cell, end and name of each drawn column."""
         self._first = first
-        self._hidden = hidden
+        self.unknown = unknown_columns(table)
+        """Names of the columns in which nothing is known; they are not drawn."""
+        self._hidden = hidden | {*self.unknown}
         self._human = human_sizes
         self._ascii = ascii_only
         self._laid: list[LaidOutColumn] = []
@@ -118,8 +120,7 @@ class Sheet:
     def arrange(self, width: int, sort: str | None, skip: int = 0) -> None:
         """Choose the columns for this width; `skip`: columns behind the first that are moved out on the left."""
         self._blocks.clear()
-        columns = [column for column in shown_columns(self.table) if column.name not in self._hidden]
-        columns.sort(key=lambda column: column.name not in self._first)
+        columns = self._columns()
         label = (label_slot(columns) or 0) if self.table.has_totals and columns[0].rule is None else None
         columns = [column for slot, column in enumerate(columns) if not 0 < slot <= min(skip, len(columns) - 2)]
         laid = []
@@ -143,6 +144,15 @@ class Sheet:
         for each in self._laid:
             self.spans.append((at, at + each.width, each.name))
             at += each.width + len(GAP)
+
+    @property
+    def drawable(self) -> list[str]:
+        """The names of all columns that have room on a terminal of any width, in their order."""
+        return [column.name for column in self._columns()]
+
+    def _columns(self) -> list[Column]:
+        columns = [column for column in shown_columns(self.table) if column.name not in self._hidden]
+        return sorted(columns, key=lambda column: column.name not in self._first)
 
     @property
     def _shares(self) -> bool:

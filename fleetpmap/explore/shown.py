@@ -90,7 +90,8 @@ class Shown:
 
     def sort_next(self, place: Place, by: int) -> None:
         """Sort by the column after or before the one that the list is sorted by; behind the last as the view does."""
-        choices = [None, *(column.name for column in self.table(place).columns if column.name not in _entered(place))]
+        columns = self.sheet(place, ()).drawable
+        choices = [None, *columns]
         now = self.sort(place)
         name = choices[((choices.index(now) if now in choices else 0) + by) % len(choices)]
         self._sorts.pop(place.level, None)
@@ -152,6 +153,8 @@ def _entered(place: Place) -> set[str]:
     names = set()
     if place.hosts is not None and len(place.hosts) == 1 and place.level not in ("hosts", "compare"):
         names.add("host")
+    if place.service is not None and place.level == "processes":
+        names.add("service")
     if place.pid is not None and place.level in ("mappings", "vmas"):
         names |= {"pid", "name", "hosts", "processes", *_OF_PROCESS}
     if place.mapping is not None and place.level == "vmas":

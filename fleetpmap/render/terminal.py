@@ -78,7 +78,7 @@ class Screen:
         unknown: dict[str, None] = {}
         for table in report.tables:
             if len(table):
-                unknown.update(dict.fromkeys(_unknown(table)))
+                unknown.update(dict.fromkeys(unknown_columns(table)))
                 yield from self._table(table, width, left_out)
                 yield "\n", None
         yield from self._coverage(width)
@@ -123,7 +123,7 @@ class Screen:
         return cell_texts(table.column("error"), self._safe, void=_void(table))
 
     def _laid(self, table: Table) -> list[LaidOutColumn]:
-        hidden = {*_unknown(table), *(["error"] if table.share is not None else [])}
+        hidden = {*unknown_columns(table), *(["error"] if table.share is not None else [])}
         columns = [column for column in shown_columns(table) if column.name not in hidden]
         label = label_slot(columns) if table.has_totals else None
         named = columns_named(told(self._whole.findings)[0]) if table.share is not None else frozenset()
@@ -220,7 +220,7 @@ def _status_style(status: str) -> Style:
     return STATUS_STYLES.get(status, _FAILED)
 
 
-def _unknown(table: Table) -> list[str]:
+def unknown_columns(table: Table) -> list[str]:
     """Return the sizes, counts and shares of which nothing is known.
 
     None of them if nothing is known in any column with a total, or if the user chose the columns.

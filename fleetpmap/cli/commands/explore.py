@@ -118,8 +118,8 @@ def _shown(source: Source) -> int:
     statuses = {app.INTERRUPTED: INTERRUPTED, app.TERMINATED: TERMINATED, app.HUNG_UP: _HUNG_UP}
     if ended in statuses:
         return statuses[ended]
-    if ended is None:  # Textual has printed the traceback
-        return 1
+    if screen.return_code:  # Textual has printed the traceback of a fault
+        return screen.return_code
     return exit_status(screen.shown.snapshot) if screen.shown.snapshot else 0
 
 
