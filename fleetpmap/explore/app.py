@@ -25,14 +25,15 @@ from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from fleetpmap.errors import FleetpmapError
-from fleetpmap.escape import escape, in_ascii
-from fleetpmap.explore.dialogs import Words, help_text
+from fleetpmap.escape import escape
+from fleetpmap.explore.dialogs import COMMANDS, Words, help_text
 from fleetpmap.explore.grid import Grid
 from fleetpmap.explore.listing import part_of
 from fleetpmap.explore.places import KEYS_OF, LISTS, Place, place_of
+from fleetpmap.explore.sentences import below, place_line
 from fleetpmap.explore.shown import Shown, Walk
 from fleetpmap.explore.source import Source
-from fleetpmap.report import Report, coverage_sentence
+from fleetpmap.report import Report
 from fleetpmap.report.finding import Finding
 from fleetpmap.report.grouping import share_metric
 from fleetpmap.report.model import Cell
@@ -43,16 +44,15 @@ from fleetpmap.snapshot import Snapshot
 QUIT, INTERRUPTED, TERMINATED, HUNG_UP = "quit", "interrupted", "terminated", "hung up"
 _MOST_LINES = 5
 """Lines of the findings pane."""
-_SAID = 4
-"""Lines below the list,"""
-_TALL = 24
-"""half of them on a terminal with fewer lines."""
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 class Explore(App[str]):
     """Walks through one snapshot after the other; its result is one of the four ways to end."""
 
-    ENABLE_COMMAND_PALETTE = True
     CSS = """
     #place, #said { text-wrap: nowrap; text-overflow: ellipsis; }
     #place { height: 1; width: 100%; text-style: bold; }
@@ -105,8 +105,7 @@ class Explore(App[str]):
         self._written: dict[str, list[str]] = {}
         self._prompting: Callable[[str], None] | None = None
         """What Enter does with the text of the prompt; None: it filters."""
-        if "ansi-dark" in self.available_themes:
-            self.theme = "ansi-dark"  # the colours of the terminal, light or dark
+        self.theme = "ansi-dark"  # the colours of the terminal, light or dark
 
     def compose(self) -> ComposeResult:
         """Make the panes, from the top."""
@@ -146,6 +145,8 @@ class Explore(App[str]):
                 then = work()
             except FleetpmapError as error:
                 then = partial(self._failed, str(error))
+            except Exception as error:  # a fault of ours ends the program, with its traceback, as anywhere else
+                then = partial(_raise, error)
             with contextlib.suppress(RuntimeError):  # the loop is closed: the program ends
                 self.post_message(self.Came(then))
 
@@ -166,13 +167,11 @@ class Explore(App[str]):
             self.walk.list_as("hosts")  # of a version without services, or nothing matched
         self.shown.take(snapshot)
         self._show()
-        marked = self.shown.marked
+        self._in_thread("looking for what stands out", partial(self._look_for, snapshot, self.shown.marked))
 
-        def look_for() -> Callable[[], None]:
-            grown = growth_between(marked, snapshot, share_metric(snapshot)) if marked not in (None, snapshot) else ()
-            return partial(self._found, (*grown, *standing_out(snapshot, self.source.options.peers)))
-
-        self._in_thread("looking for what stands out", look_for)
+    def _look_for(self, snapshot: Snapshot, marked: Snapshot | None) -> Callable[[], None]:
+        grown = growth_between(marked, snapshot, share_metric(snapshot)) if marked is not None else ()
+        return partial(self._found, (*grown, *standing_out(snapshot, self.source.options.peers)))
 
     def _found(self, findings: tuple[Finding, ...]) -> None:
         self.findings = findings
@@ -197,7 +196,7 @@ class Explore(App[str]):
         return self.query_one(Grid)
 
     def _show(self, key: Mapping[str, Cell] | None = None) -> None:
-        """Draw the list of this place, the cursor on the row with this key, else on the first; by default where it is."""
+        """Draw the list of this place, the cursor on the row with this key, else on the first; by default as it is."""
         if self.shown.snapshot is None:
             return
         key, otherwise = (self._key(), self.grid.cursor) if key is None else (key, 0)
@@ -218,7 +217,7 @@ class Explore(App[str]):
 
     def _say(self) -> None:
         """Write the line of the place, and the lines below the list."""
-        self._write_lines("place", [self._place_line()])
+        self._write_lines("place", [place_line(self.walk.place, self.shown, self.busy, self.size.width)])
         self._write_lines("said", self._said())
 
     def _write_lines(self, pane: str, lines: list[str]) -> None:
@@ -227,52 +226,22 @@ class Explore(App[str]):
             self._written[pane] = lines
             self.query_one(f"#{pane}", Static).update(Text("\n".join(lines), no_wrap=True, overflow="ignore"))
 
-    def _place_line(self) -> str:
-        place = self.walk.place
-        trail = [*map(self._safe, ("fleet", *place.trail)), place.level]
-        parts = [("*" if self.source.ascii_only else "›").join(f" {part} " for part in trail).strip()]
-        if (snapshot := self.shown.snapshot) is not None:
-            parts.append(f"{snapshot.run.started:%Y-%m-%d %H:%M:%S}")
-        parts += ["differences since the mark"] if self.shown.everywhere else []
-        parts += [self.busy + " …"] if self.busy else []
-        return "   ".join(parts)
-
     def _said(self) -> list[str]:
-        """Return an error, or the reason of a failed host; then filter, columns without room, and notes."""
-        snapshot, sheet = self.shown.snapshot, self.grid.sheet
         if self._error:
             return [self._safe(self._error.replace("\n", "; "))]
-        if snapshot is None or sheet is None:
+        if self.grid.sheet is None:
             return [f"asking {self._safe(self.source.name)}"]
-        lines = []
-        host = self._key().get("host")
-        failure = next((one.failure for one in snapshot.hosts if one.name == host and one.failure), None)
-        if failure is not None:
-            hint = f"; {failure.hint}" if failure.hint else ""
-            lines.append(self._safe(f"{failure.message}{hint}"))
-        facts = [coverage_sentence(self.shown.report(self.walk.place).coverage)]
-        if self.shown.filter:
-            facts.insert(0, f"/{self.shown.filter}: {len(sheet.rows)} of {len(sheet.table)} rows, totals of all")
-        lines.append(self._safe("; ".join(fact for fact in facts if fact)))
-        if left_out := sheet.left_out:
-            more = f"{len(left_out)} more column{'' if len(left_out) == 1 else 's'} by Right"
-            lines.append(f"{more}: {', '.join(left_out)}")
-        if sheet.unknown:
-            lines.append(f"unknown everywhere: {', '.join(name.removesuffix('_kib') for name in sheet.unknown)}")
-        if notes := self.shown.report(self.walk.place).notes:
-            others = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
-            lines.append(self._safe(f"note{others}: {notes[0]}"))
-        return lines[: _SAID if self.size.height >= _TALL else _SAID // 2]
+        return below(self.walk.place, self.shown, self.grid.sheet, self._key().get("host"), self.size.height)
 
     def _safe(self, text: str) -> str:
-        return in_ascii(escape(text)) if self.source.ascii_only else escape(text)
+        return self.shown.safe(text)
 
     # What keys do.
 
     def on_grid_entered(self) -> None:
         """Go into the row under the cursor."""
-        if (below := self.walk.place.entered(self._key())) is not None:
-            self._go(below)
+        if (inside := self.walk.place.entered(self._key())) is not None:
+            self._go(inside)
 
     def _go(self, place: Place, key: Mapping[str, Cell] | None = None) -> None:
         self.walk.enter(place, self._key())
@@ -479,16 +448,8 @@ class Explore(App[str]):
         """Yield the commands of the palette: the lists, what keys do, and Textual's own."""
         for level in LISTS:
             yield SystemCommand(level, f"the {level} of this place", partial(self._list, level))
-        for name, meaning, action in (
-            ("mark", "make this snapshot the baseline", self.action_mark),
-            ("differences", "sizes as differences from the mark", self.action_differences),
-            ("compare", "hosts side by side", self.action_compare),
-            ("refresh", "ask the hosts again", self.action_look),
-            ("doctor", "try each step to the host of this row", self.action_doctor),
-            ("write", "write what is shown to a file", self.action_write),
-            ("copy", "copy the row", self.action_copy),
-        ):
-            yield SystemCommand(name, meaning, action)
+        for name, meaning in COMMANDS:
+            yield SystemCommand(name, meaning, getattr(self, f"action_{name}"))
         yield from super().get_system_commands(screen)
 
 

@@ -32,6 +32,18 @@ HELP = (
 )
 """The keys with their meanings."""
 
+COMMANDS = (
+    ("filter", "filter the rows by a text"),
+    ("mark", "make this snapshot the baseline"),
+    ("differences", "sizes as differences from the mark"),
+    ("compare", "hosts side by side"),
+    ("look", "ask the hosts again"),
+    ("doctor", "try each step to the host of this row"),
+    ("write", "write what is shown to a file"),
+    ("copy", "copy the row"),
+)
+"""Commands of the palette beside the lists: the app has an action of each name."""
+
 
 class Words(ModalScreen[None]):
     """A text in a frame; Escape, Enter or q closes it."""

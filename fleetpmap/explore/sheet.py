@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.style import Style
 
 from fleetpmap.escape import escape_cell, in_ascii
-from fleetpmap.render.cells import NUMERIC, cell_texts, label_slot, shown_columns, total_text
+from fleetpmap.render.cells import NUMERIC, cell_texts, shown_columns, total_text
 from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, text_width
 from fleetpmap.render.shares import CELLS, bar, percent
 from fleetpmap.render.terminal import ASCII_SIGNS, STATUS_STYLES, unknown_columns
@@ -121,12 +121,12 @@ class Sheet:
         """Choose the columns for this width; `skip`: columns behind the first that are moved out on the left."""
         self._blocks.clear()
         columns = self._columns()
-        label = (label_slot(columns) or 0) if self.table.has_totals and columns[0].rule is None else None
+        label = 0 if self.table.has_totals and columns and columns[0].rule is None else None
         columns = [column for slot, column in enumerate(columns) if not 0 < slot <= min(skip, len(columns) - 2)]
         laid = []
         for slot, column in enumerate(columns):
             total = "total" if slot == label else self._total(column)
-            header = column.name.removesuffix("_kib")
+            header = self._safe(column.name.removesuffix("_kib"))  # of compare the name of a host
             if column.name == sort:
                 header = f"{'*' if self._ascii else '↓'}{header}"
             if column.name not in self._widths:
@@ -134,7 +134,8 @@ class Sheet:
             wide = max(self._widths[column.name], text_width(header), text_width(total))
             keep = column.name == sort or column.is_named
             numeric = column.unit in NUMERIC
-            laid.append(LaidOutColumn(column.name, header, ("1",), total, numeric, keep, wide))
+            folds = column.name != "meaning"  # a sentence, which has its beginning and no end where there is no room
+            laid.append(LaidOutColumn(column.name, header, ("1",), total, numeric, keep, wide, folds))
             if column.name == self.table.share and self._shares:
                 laid.append(LaidOutColumn("share", " share", ("1",), "", False, False, _SHARE, folds=False))
         bands, self.left_out = fit(laid, width)
@@ -176,8 +177,9 @@ class Sheet:
         return self._blocks[block][number % size]
 
     def _block(self, rows: NDArray[np.intp]) -> Iterator[list[Piece]]:
-        part = rows_of(self.table, rows)
-        columns = {column.name: column for column in part.columns}
+        drawn_names = {laid.name for laid in self._laid} | {"error", str(self.table.share)}
+        wanted = tuple(column for column in self.table.columns if column.name in drawn_names)
+        columns = {column.name: column for column in rows_of(replace(self.table, columns=wanted), rows).columns}
         texts: list[list[Piece]] = []
         for laid in self._laid:
             if laid.name == "share":
@@ -190,7 +192,7 @@ class Sheet:
             texts.append([*zip(map(self._shown, laid.padded(cells)), styles, strict=True)])
         failed = columns["error"].cells() if "error" in columns else [None] * len(rows)
         for slot, row in enumerate(rows.tolist()):
-            base = FAILED if failed[slot] and "status" in columns else NAMED if self._named[row] else None
+            base = FAILED if failed[slot] else NAMED if self._named[row] else None
             line: list[Piece] = []
             for column in texts:
                 text, style = column[slot]

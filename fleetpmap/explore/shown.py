@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fleetpmap.escape import escape, in_ascii
 from fleetpmap.explore.listing import difference, listing, order_of, takes_mark
 from fleetpmap.explore.places import KEYS_OF, Level, Place
 from fleetpmap.explore.sheet import Sheet
@@ -64,10 +65,15 @@ class Shown:
         self.everywhere = False
         """True: every size is shown as its difference from the baseline."""
         self.filter = ""
+        self.ascii_only = source.ascii_only
         self._source = source
         self._sorts: dict[Level, str] = {}
         self._reports: dict[tuple[Place, str | None], Report] = {}
         self._sheets: dict[tuple[Place, bool, str | None], Sheet] = {}
+
+    def safe(self, text: str) -> str:
+        """Return a text of a host made safe to show."""
+        return in_ascii(escape(text)) if self.ascii_only else escape(text)
 
     def take(self, snapshot: Snapshot) -> None:
         """Show another snapshot."""

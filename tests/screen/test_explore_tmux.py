@@ -1,4 +1,4 @@
-"""`fleetpmap explore` in a real terminal: the walk to a VMA and back, filter, resize, a page, a lost host, and the end."""
+"""`fleetpmap explore` in a real terminal: the walk to a VMA and back, filter, resize, files, a lost host, the end."""
 
 from __future__ import annotations
 

@@ -249,7 +249,7 @@ def test_doctor_of_the_selected_host(fleet: Snapshot):
 
 
 def test_what_is_shown_is_what_is_written(fleet: Snapshot):
-    """The order and the filter are those of the screen, the snapshot that of the place; a note tells what is left out."""
+    """Order and filter are those of the screen, the snapshot that of the place; a note tells what is left out."""
     written: list[tuple[Report, Snapshot, str]] = []
 
     def write(report: Report, part: Snapshot, name: str) -> str:
@@ -290,9 +290,18 @@ def test_hostile_names_are_text(tmp_path: Path):
             screen.press(*keys)
             assert all(line.isprintable() for line in screen.lines)
             assert "[bold red]x[/] \\x1b[2J" in screen.text
+        screen.press("escape", "c")
+        assert "[bold red]x[/] \\x1b[2J" in screen.text
         screen.press("slash")
-        screen.type("[b")
+        screen.press("left_square_bracket", "b")
         assert all(line.isprintable() for line in screen.lines)
+
+
+def test_the_palette_has_the_lists_and_what_keys_do(fleet: Snapshot):
+    """A colon, a few letters of a name and Enter."""
+    with Explored(fleet) as screen:
+        screen.press("colon", *"processes", "enter")
+        assert screen.place == "fleet › processes"
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (250, 70)])
