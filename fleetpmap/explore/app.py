@@ -26,7 +26,7 @@ from textual.widgets.option_list import Option
 
 from fleetpmap.errors import FleetpmapError
 from fleetpmap.escape import escape
-from fleetpmap.explore.dialogs import COMMANDS, Words, help_text
+from fleetpmap.explore.dialogs import COMMANDS, Words, help_text, row_text
 from fleetpmap.explore.grid import Grid
 from fleetpmap.explore.listing import part_of
 from fleetpmap.explore.places import KEYS_OF, LISTS, Place, place_of
@@ -93,7 +93,7 @@ class Explore(App[str]):
             super().__init__()
 
     def __init__(self, source: Source) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)  # before the theme: NO_COLOR chooses its filter by it
         self.source = source
         self.shown = Shown(source)
         self.walk = Walk()
@@ -120,9 +120,8 @@ class Explore(App[str]):
         """Show what is known, and ask for the rest."""
         self.query_one("#findings").display = False
         self.query_one(Grid).focus()
-        if self.source.ascii_only:
-            for pane in ("#place", "#findings", "#said"):
-                self.query_one(pane).styles.text_overflow = "clip"
+        for pane in self.query("#place, #findings, #said") if self.source.ascii_only else ():
+            pane.styles.text_overflow = "clip"
         loop = asyncio.get_running_loop()
         for number, how in ((signal.SIGTERM, TERMINATED), (signal.SIGHUP, HUNG_UP)):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
@@ -210,10 +209,7 @@ class Explore(App[str]):
         sheet = self.grid.sheet
         if sheet is None or not len(sheet.rows):
             return {}
-        names = {column.name for column in sheet.table.columns}
-        return sheet.key(
-            min(self.grid.cursor, len(sheet.rows) - 1), [n for n in KEYS_OF[self.walk.place.level] if n in names]
-        )
+        return sheet.key(min(self.grid.cursor, len(sheet.rows) - 1), KEYS_OF[self.walk.place.level])
 
     def _say(self) -> None:
         """Write the line of the place, and the lines below the list."""
@@ -347,9 +343,8 @@ class Explore(App[str]):
             self._in_thread(f"trying {host}", lambda: partial(self._diagnosed, str(host), doctor(str(host))))
 
     def _diagnosed(self, host: str, report: Report) -> None:
-        cells = ((column.name, column.cells()[0]) for column in report.tables[0].columns)
-        lines = (f"{name:<12} {self._safe(str(cell))}" for name, cell in cells if cell not in (None, "", "not-needed"))
-        self.push_screen(Words(f"doctor {self._safe(host)}", Text("\n".join(lines)), ascii_only=self.source.ascii_only))
+        text = row_text(report, self._safe)
+        self.push_screen(Words(f"doctor {self._safe(host)}", text, ascii_only=self.source.ascii_only))
 
     def action_copy(self) -> None:
         """Copy the row, its cells apart by tabs."""
@@ -429,19 +424,17 @@ class Explore(App[str]):
         event.prevent_default()
 
     def _write(self, name: str) -> None:
-        write, snapshot = self.source.write, self.shown.snapshot
-        if write is None or snapshot is None:
+        write, snapshot, sheet = self.source.write, self.shown.snapshot, self.grid.sheet
+        if write is None or snapshot is None or sheet is None:
             return
-        if self.grid.sheet is None:
-            return
-        report = self.shown.as_shown(self.walk.place, self.grid.sheet)
+        report = self.shown.as_shown(self.walk.place, sheet)
         try:
             done = write(report, part_of(self.walk.place, snapshot), name)
         except FleetpmapError as error:
-            self._error = str(error)
+            self._failed(str(error))
             self._say()
         else:
-            self._error = ""
+            self._failed("")
             self.notify(self._safe(done), markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

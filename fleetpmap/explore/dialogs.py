@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,6 +11,8 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from fleetpmap.report import Report
 
 HELP = (
     ("Arrows, j k", "move; PgUp, PgDn, Home, End too; Left and Right: other columns"),
@@ -43,6 +46,9 @@ COMMANDS = (
     ("copy", "copy the row"),
 )
 """Commands of the palette beside the lists: the app has an action of each name."""
+
+_UNTOLD = (None, "", "not-needed")
+"""Cells that tell nothing of a host."""
 
 
 class Words(ModalScreen[None]):
@@ -85,3 +91,9 @@ def help_text() -> Text:
         text.append(f" {meaning}\n")
     text.right_crop(1)
     return text
+
+
+def row_text(report: Report, safe: Callable[[str], str]) -> Text:
+    """Return the first row of a report as a line for each column that has something to tell; `safe` escapes a text."""
+    cells = ((column.name, column.cells()[0]) for column in report.tables[0].columns)
+    return Text("\n".join(f"{name:<12} {safe(str(cell))}" for name, cell in cells if cell not in _UNTOLD))

@@ -35,9 +35,9 @@ KEYS_OF: Mapping[Level, tuple[str, ...]] = {
     "mappings": ("mapping",),
     "vmas": ("host", "pid", "start"),
     "fields": ("field",),
-    "compare": ("mapping",),
+    "compare": ("service", "mapping"),
 }
-"""The columns that tell the rows of each level apart."""
+"""The columns that tell the rows of each level apart, as far as the view has them."""
 
 
 @dataclass(frozen=True, slots=True)

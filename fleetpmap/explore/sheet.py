@@ -48,11 +48,12 @@ class Sheet:
         table: Table,
         *,
         first: Sequence[str] = (),
+        kept: Sequence[str] = (),
         hidden: frozenset[str] = frozenset(),
         human_sizes: bool = True,
         ascii_only: bool = False,
     ) -> None:
-        """Make a sheet of a table; `first`: columns that are drawn on the left, `hidden`: those that are not drawn."""
+        """Make a sheet of a table; `first`: columns on the left, `kept`: those to have room, `hidden`: not drawn."""
         self.table = table
         self.rows: NDArray[np.intp] = np.arange(len(table))
         """The rows that are drawn, in order."""
@@ -63,6 +64,7 @@ class Sheet:
         self.spans: list[tuple[int, int, str]] = []
         """First cell, end and name of each drawn column."""
         self._first = first
+        self._kept = kept
         self.unknown = unknown_columns(table)
         """Names of the columns in which nothing is known; they are not drawn."""
         self._hidden = hidden | {*self.unknown}
@@ -99,14 +101,14 @@ class Sheet:
         self._blocks.clear()
 
     def key(self, line: int, names: Sequence[str]) -> Mapping[str, Cell]:
-        """Return the cells of one drawn row in these columns."""
+        """Return the cells of one drawn row in those of these columns that the table has."""
         row = int(self.rows[line])
-        columns = (self.table.column(name) for name in names)
-        return {column.name: column.cells(row, row + 1)[0] for column in columns}
+        cells = {column.name: column.cells(row, row + 1)[0] for column in self.table.columns if column.name in names}
+        return {name: cells[name] for name in names if name in cells}
 
     def cell(self, line: int, name: str) -> Cell:
         """Return a cell of one drawn row; None if the table has no such column."""
-        return self.key(line, [name])[name] if name in {column.name for column in self.table.columns} else None
+        return self.key(line, [name]).get(name)
 
     def line_of(self, key: Mapping[str, Cell]) -> int | None:
         """Return the drawn line of the row with these cells; None if it is not there."""
@@ -132,7 +134,7 @@ class Sheet:
             if column.name not in self._widths:
                 self._widths[column.name] = self._width(column)
             wide = max(self._widths[column.name], text_width(header), text_width(total))
-            keep = column.name == sort or column.is_named
+            keep = column.name == sort or column.name in self._kept or column.is_named
             numeric = column.unit in NUMERIC
             folds = column.name != "meaning"  # a sentence, which has its beginning and no end where there is no room
             laid.append(LaidOutColumn(column.name, header, ("1",), total, numeric, keep, wide, folds))
@@ -140,6 +142,7 @@ class Sheet:
                 laid.append(LaidOutColumn("share", " share", ("1",), "", False, False, _SHARE, folds=False))
         bands, self.left_out = fit(laid, width)
         self._laid = bands[0]
+        self.left_out += [column.header for band in bands[1:] for column in band[1:]]
         self.spans = []
         at = 0
         for each in self._laid:
@@ -210,7 +213,7 @@ class Sheet:
 
     def _total(self, column: Column) -> str:
         text = total_text(column, human_sizes=self._human)
-        return f"≤{text}" if column.at_most else text
+        return f"{'<=' if self._ascii else '≤'}{text}" if column.at_most else text
 
     def _width(self, column: Column) -> int:
         """Return the width of the widest cell, or a little more."""
@@ -239,7 +242,7 @@ class Sheet:
         return in_ascii(escape_cell(text)) if self._ascii else escape_cell(text)
 
     def _shown(self, text: str) -> str:
-        return in_ascii(text.translate(ASCII_SIGNS).replace("≤", "<")) if self._ascii else text
+        return in_ascii(text.translate(ASCII_SIGNS)) if self._ascii else text
 
 
 def _holds(column: Column, wanted: str) -> NDArray[np.bool_]:

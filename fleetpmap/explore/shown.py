@@ -135,7 +135,8 @@ class Shown:
                 self._sheets.pop(next(iter(self._sheets)))
             look = {"human_sizes": self._source.human, "ascii_only": self._source.ascii_only}
             hidden = frozenset(_entered(place))
-            self._sheets[what] = Sheet(self.table(place), first=KEYS_OF[place.level], hidden=hidden, **look)
+            kept = place.hosts or () if place.level == "compare" else ()
+            self._sheets[what] = Sheet(self.table(place), first=KEYS_OF[place.level], kept=kept, hidden=hidden, **look)
         sheet = self._sheets[what]
         sheet.choose(order_of(sheet.table, self.sort(place), place), self.filter)
         sheet.mark(_named(sheet.table, place, findings))
@@ -159,7 +160,7 @@ def _entered(place: Place) -> set[str]:
     names = set()
     if place.hosts is not None and len(place.hosts) == 1 and place.level not in ("hosts", "compare"):
         names.add("host")
-    if place.service is not None and place.level == "processes":
+    if place.service is not None and place.level in ("processes", "compare"):
         names.add("service")
     if place.pid is not None and place.level in ("mappings", "vmas"):
         names |= {"pid", "name", "hosts", "processes", *_OF_PROCESS}

@@ -79,6 +79,16 @@ def test_every_end_leaves_the_terminal_as_it_was(inventory: Path, tmp_path, key:
         assert terminal.says(CURSOR_AND_SCREEN) == "1 0"
 
 
+def test_no_color(tmp_path):
+    """With NO_COLOR no colour reaches the terminal; without it the few of the terminal itself do."""
+    for environment, colors in (({"NO_COLOR": "1"}, []), ({}, ["33", "36"])):
+        folder = tmp_path / str(len(colors))
+        folder.mkdir()
+        with Tmux(_explore(str(FAKE_PROC), **environment), folder) as terminal:
+            terminal.wait_for("gunicorn.service ", "1 gunicorn", "Quit")
+            assert [color for color in terminal.colors if color in colors or not colors] == colors
+
+
 def test_a_capture_and_the_files_that_w_writes(tmp_path):
     """A page, a csv and a snapshot of what was entered, which show reads again."""
     with Tmux(_explore(str(FAKE_PROC)), tmp_path, columns=120) as terminal:

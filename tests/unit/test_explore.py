@@ -191,7 +191,11 @@ def test_chosen_hosts_side_by_side(fleet: Snapshot):
         names = [column.name for column in screen.app.grid.sheet.table.columns]
         assert [name for name in names if name.startswith("web")] == ["web-02", "web-04"]
         assert screen.place == "fleet › 2 hosts › compare"
-        screen.press("backspace")
+        screen.resize(60, 20)
+        assert [name for name in screen.header if name.startswith("web")] == ["web-02", "web-04"]
+        screen.press("end", "enter")
+        assert screen.place == "fleet › nginx › 2 hosts › libc.so.6 › hosts"
+        screen.press("backspace", "backspace")
         assert screen.place == "fleet › hosts"
 
 
