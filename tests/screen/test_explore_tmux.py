@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -142,6 +143,21 @@ def test_a_host_that_is_lost_and_found(sshd: Sshd, tmp_path):
             terminal.wait_for("exit status")
     assert re.search(r"^web-03 +refused", lost, re.MULTILINE)
     assert re.search(r"^web-03 +(ok|partial) +\d", found, re.MULTILINE)
+
+
+def test_a_host_that_hangs_holds_neither_keys_nor_the_end(tmp_path):
+    """A server that never says a word: help and the end come at once, long before its --timeout."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        name = f"nobody@127.0.0.1:{silent.getsockname()[1]}"
+        how = ("-H", name, "--all", "--connect-timeout", "60", "--ssh-config", "none")
+        with Tmux(_explore(*how), tmp_path) as terminal:
+            terminal.wait_for("asking ")
+            terminal.keys("?")
+            terminal.wait_for("go into the row")
+            terminal.keys("q")
+            terminal.wait_for("Quit")
+            terminal.keys("q")
+            terminal.wait_for("exit status 0\nicanon\necho", seconds=8)
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,30 @@ def test_a_row_that_is_new_since_the_mark_grew_from_nothing():
         assert grown == {"nginx": 0, "redis": 50}
 
 
+def test_a_process_of_a_host_that_had_failed_has_no_difference():
+    """It may have been as large then: that is not known."""
+    now = [snapshot(_web("web-01", 100, 5000), failed("web-03", "auth", "web-03: no"))]
+    with Explored(None, look=lambda: now[0]) as screen:
+        screen.press("m")
+        now[0] = snapshot(_web("web-01", 100, 5000), _web("web-03", 300, 70))
+        screen.press("r", "v", "v")
+        table = screen.app.grid.sheet.table
+        grown = dict(zip(table.column("pid").cells(), table.column("since_mark_kib").cells(), strict=True))
+        assert grown == {100: 0, 101: 0, 300: None, 301: None}
+
+
+def test_what_grew_since_the_mark_is_a_finding():
+    """The first one, and its key goes to the mapping that grew."""
+    now = [snapshot(_web("web-01", 100, 5000))]
+    with Explored(None, look=lambda: now[0]) as screen:
+        screen.press("m")
+        now[0] = snapshot(_web("web-01", 100, 5000 + 90 * MIB))
+        screen.press("r")
+        assert "1 nginx on web-01 (pid 100): [heap] grew by 90M" in screen.text
+        screen.press("f")
+        assert screen.place == "fleet › nginx › web-01 › pid 100 › [heap] › vmas"
+
+
 def test_chosen_hosts_side_by_side(fleet: Snapshot):
     """Space chooses, c compares: a column for each of them and for no other."""
     with Explored(fleet) as screen:
