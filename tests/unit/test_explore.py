@@ -13,7 +13,7 @@ from fleetpmap.errors import UsageError
 from fleetpmap.explore.sheet import Sheet
 from fleetpmap.report import VIEWS, Report, ViewOptions
 from fleetpmap.snapshot import HostSnapshot, Snapshot
-from snapshots import Mapping, ProcessWithMappings, expected, failed, host, mapping, process, snapshot
+from snapshots import Mapping, ProcessWithMappings, expected, failed, host, mapping, process, snapshot, unreadable
 
 MIB = 1024
 
@@ -360,6 +360,25 @@ def test_the_columns_that_have_no_room_come_in_by_right(fleet: Snapshot):
         screen.press(*["right"] * 12)
         assert screen.header[0] == "service"
         assert "newest" in screen.header
+
+
+@pytest.mark.parametrize(
+    "nearly_nothing",
+    [
+        snapshot(),
+        snapshot(host("web-01")),
+        snapshot(failed("web-01", "auth", "web-01: no")),
+        snapshot(host("web-01", unreadable(5, "x", 500))),
+    ],
+    ids=["no host", "no match", "only failures", "only a denied process"],
+)
+def test_every_key_where_there_is_nearly_nothing(nearly_nothing: Snapshot):
+    """No list, no row and no finding is needed by any key, and q is still the end."""
+    with Explored(nearly_nothing) as screen:
+        screen.press(*"vvvv", "enter", "s", "S", "m", "d", "end", "c", "enter", "enter", "backspace", "y", "space")
+        screen.press("f", "1", "D", "right", "left", "slash", "x", "enter", "escape", "escape", "escape")
+        screen._runner.run(screen._pilot.press("q"))
+    assert (screen.app.return_value, screen.app.return_code) == ("quit", 0)
 
 
 @pytest.mark.parametrize(("keys", "result"), [(("q",), "quit"), (("ctrl+c",), "interrupted")])
