@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleetpmap.report.model import Cell, Table
 
-_CELLS = 10
+CELLS = 10
 """Terminal cells of the largest row's bar: eighty steps."""
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -21,14 +21,14 @@ def share_texts(table: Table) -> list[str]:
     sizes = column.cells()
     rows = len(sizes) - (table.more > 0)
     largest = max(_known(size) for size in sizes[:rows])
-    bars = [_bar(_known(size), largest) for size in sizes[:rows]] + [""] * (table.more > 0)
+    bars = [bar(_known(size), largest) for size in sizes[:rows]] + [""] * (table.more > 0)
     if column.rule != "sum":
-        return [f"{text:{_CELLS}}" for text in ("share", *bars)]
+        return [f"{text:{CELLS}}" for text in ("share", *bars)]
     percents = [
         f"of {column.name.removesuffix('_kib')}" if has_huge_pages(table) else " share",
-        *(_percent(size, column.total) for size in sizes),
+        *(percent(size, column.total) for size in sizes),
     ]
-    return [f"{percent} {bar:{_CELLS}}" for percent, bar in zip(percents, ["", *bars], strict=True)]
+    return [f"{share} {drawn:{CELLS}}" for share, drawn in zip(percents, ["", *bars], strict=True)]
 
 
 def has_huge_pages(table: Table) -> bool:
@@ -40,12 +40,14 @@ def _known(size: Cell) -> int:
     return size if isinstance(size, int) else 0
 
 
-def _bar(size: int, largest: int) -> str:
-    eighths = round(size * _CELLS * 8 / largest) if size else 0
+def bar(size: int, largest: int) -> str:
+    """Return the bar of a row: CELLS long for the largest."""
+    eighths = round(size * CELLS * 8 / largest) if size else 0
     return f"{'█' * (eighths // 8)}{_EIGHTHS[eighths % 8].strip()}"
 
 
-def _percent(size: Cell, total: int) -> str:
+def percent(size: Cell, total: int) -> str:
+    """Return a share of the total in six characters; spaces for an unknown size."""
     if size is None:
         return " " * 6
     percent = 100 * _known(size) / total

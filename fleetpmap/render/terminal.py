@@ -28,7 +28,7 @@ _GOOD = Style(color="green")
 _WARN = Style(color="yellow")
 _FAILED = Style(color="red", bold=True)
 _BAR = Style(color="cyan")
-_STATUS_STYLES = {
+STATUS_STYLES = {
     **dict.fromkeys(("ok", "read"), _GOOD),
     **dict.fromkeys(("partial", "denied", "skipped", "cut", "unsupported"), _WARN),
     **dict.fromkeys(("grown", "shrunk", "new", "restarted", "same"), Style()),
@@ -37,7 +37,7 @@ _STATUS_STYLES = {
 """Styles of statuses; any other status is a host's failure."""
 _ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts", "services": "--view services"}
 """For each table of a summary, the option that shows all of its rows."""
-_ASCII = str.maketrans("─…█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~#######.__--==+")
+ASCII_SIGNS = str.maketrans("─…█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~#######.__--==+")
 """ASCII signs of the same width, for lines and bars; all other signs are translated by `in_ascii`."""
 
 
@@ -60,7 +60,7 @@ class Screen:
         tables, self._zeros = without_zeros(self._report.in_order, self._whole.findings)
         self._report = replace(self._report, tables=tables)
         for text, style in self._pieces(options.max_width):
-            yield Segment(text.translate(_ASCII) if self._ascii else text, style)
+            yield Segment(text.translate(ASCII_SIGNS) if self._ascii else text, style)
 
     def _has_room(self, width: int) -> bool:
         """Return True if the columns of every table fit side by side."""
@@ -78,7 +78,7 @@ class Screen:
         unknown: dict[str, None] = {}
         for table in report.tables:
             if len(table):
-                unknown.update(dict.fromkeys(_unknown(table)))
+                unknown.update(dict.fromkeys(unknown_columns(table)))
                 yield from self._table(table, width, left_out)
                 yield "\n", None
         yield from self._coverage(width)
@@ -123,7 +123,7 @@ class Screen:
         return cell_texts(table.column("error"), self._safe, void=_void(table))
 
     def _laid(self, table: Table) -> list[LaidOutColumn]:
-        hidden = {*_unknown(table), *(["error"] if table.share is not None else [])}
+        hidden = {*unknown_columns(table), *(["error"] if table.share is not None else [])}
         columns = [column for column in shown_columns(table) if column.name not in hidden]
         label = label_slot(columns) if table.has_totals else None
         named = columns_named(told(self._whole.findings)[0]) if table.share is not None else frozenset()
@@ -217,10 +217,10 @@ def _coloured(
 
 
 def _status_style(status: str) -> Style:
-    return _STATUS_STYLES.get(status, _FAILED)
+    return STATUS_STYLES.get(status, _FAILED)
 
 
-def _unknown(table: Table) -> list[str]:
+def unknown_columns(table: Table) -> list[str]:
     """Return the sizes, counts and shares of which nothing is known.
 
     None of them if nothing is known in any column with a total, or if the user chose the columns.

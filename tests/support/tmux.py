@@ -43,6 +43,13 @@ class Tmux:
             text = re.sub(pattern, same, text)
         return text.rstrip("\n") + "\n"
 
+    @property
+    def colors(self) -> list[str]:
+        """The escape sequences of colours on the screen, each once, without those of bold and other styles."""
+        return sorted(
+            {*re.findall(r"\x1b\[((?:[34]8;|3[0-7]|4[0-7]|9[0-7])[\d;]*)m", self._run("capture-pane", "-pe"))}
+        )
+
     def wait_for(self, *texts: str, seconds: float = 30.0) -> str:
         """The screen, once all of these are on it and it has been drawn to its end."""
         give_up = time.monotonic() + seconds

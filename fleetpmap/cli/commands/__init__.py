@@ -7,7 +7,7 @@ command imports numpy, paramiko and the stages only when it runs, so that --help
 from functools import partial
 
 from fleetpmap.cli.app import app
-from fleetpmap.cli.commands import demo, diff, doctor, fields, history, hosts, ps, run, show, watch
+from fleetpmap.cli.commands import demo, diff, doctor, explore, fields, history, hosts, ps, run, show, watch
 from fleetpmap.cli.mistyped import Command
 from fleetpmap.cli.option_groups import with_groups
 
@@ -17,6 +17,7 @@ command = partial(app.command, cls=Command)
 # The order of --help.
 command(epilog=run.EXAMPLES)(with_groups(run.run))
 command()(with_groups(show.show))
+command()(with_groups(explore.explore))
 command()(with_groups(watch.watch))
 command()(with_groups(diff.diff))
 command()(with_groups(history.history))

@@ -4,7 +4,7 @@ Options come in groups, one dataclass each. A command names the groups it takes,
 it their options.
 
     which      hosts and processes        show         views and tables      where    formats, files, gates
-    how        SSH, times, notes          over_time    watch, diff, history     panels   the helper `option`
+    how        SSH, times, notes          over_time    watch, diff, history, …  panels   the helper `option`
     spread     several processes
 """
 
@@ -12,6 +12,7 @@ from fleetpmap.cli.options.how import RunningOptions, TalkOptions
 from fleetpmap.cli.options.over_time import (
     DiffOptions,
     DirectoryArgument,
+    ExploreOptions,
     HistoryOptions,
     PathArguments,
     TwoArguments,
@@ -25,6 +26,7 @@ from fleetpmap.cli.options.which import HostArguments, HostOptions, ProcessOptio
 __all__ = [
     "DiffOptions",
     "DirectoryArgument",
+    "ExploreOptions",
     "GateOptions",
     "HistoryOptions",
     "HostArguments",

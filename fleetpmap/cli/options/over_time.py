@@ -1,8 +1,8 @@
-"""Options of several runs: watch, show, diff and history.   command line ─► [options.over_time] ─► commands"""
+"""Options of several runs: watch, explore, show, diff and history.   command line ─► [options.over_time] ─► commands"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
@@ -27,6 +27,22 @@ class WatchOptions:
         int | None, _running("--count N", "End after this many rounds. Default: never.", parser=whole_number(1))
     ] = None
     save: Save = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExploreOptions:
+    """What is explored, and how often it is asked again."""
+
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[PATH]...",
+            help="A capture, a copy of /proc, a saved snapshot, or DIR/ of several. Default: the hosts of the options.",
+        ),
+    ] = field(default_factory=list)
+    interval: Annotated[
+        float | None, _running("--interval S", "Ask again every S seconds. Default: on the key r.", parser=seconds)
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
