@@ -76,6 +76,8 @@ class Cgroups:
     def topmost(self, places: Iterable[Place], figure: Callable[[CgroupMemory], int | None]) -> dict[Place, int]:
         """Return the known figures, without those of cgroups below another with a known one."""
         known = {place: kib for place in places if (kib := figure(self._at[place])) is not None}
+        if len(known) < 2:
+            return known
         return {place: kib for place, kib in known.items() if known.keys().isdisjoint(above(place))}
 
     def charge(self, places: Collection[Place], *, whole: bool) -> Charge:

@@ -105,12 +105,12 @@ def freed_sentence(report: Report, *, human_sizes: bool = False) -> str:
 
 def same_machine_notes(snapshot: Snapshot) -> list[str]:
     """Return a sentence if a machine is in the totals under several names, else an empty list."""
-    machines = [fold(names) for names in snapshot.same_machines()]
+    machines = snapshot.same_machines()
     if not machines:
         return []
     if len(machines) == 1:
-        return [f"{machines[0]} are one machine, counted under each name; --once-per-machine counts it once"]
-    named = "; ".join(machines[:MOST_NAMED]) + ("; …" if len(machines) > MOST_NAMED else "")
+        return [f"{fold(machines[0])} are one machine, counted under each name; --once-per-machine counts it once"]
+    named = "; ".join(map(fold, machines[:MOST_NAMED])) + ("; …" if len(machines) > MOST_NAMED else "")
     return [f"{len(machines)} machines are counted under several names; --once-per-machine counts each once: {named}"]
 
 

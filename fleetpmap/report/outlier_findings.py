@@ -98,10 +98,9 @@ def _outlier(snapshot: Snapshot, holders: Holders, judged: Judged, row: int, col
 
 def _each(judged: Judged, row: int, column: int) -> str:
     """Return the share of a process, if the hosts do not run the same number of processes; else empty."""
-    counts = judged.processes
-    if len({*counts.tolist()}) < 2:
+    if judged.has_equal_counts:
         return ""
-    each = judged.values[row] / counts
-    count = int(counts[column])
+    count = int(judged.processes[column])
+    each = human(round(int(judged.values[row, column]) / count))
     processes = "its process" if count == 1 else f"each of {count} processes"
-    return f", {human(round(each[column]))} in {processes}, where the median is {human(round(float(np.median(each))))}"
+    return f", {each} in {processes}, where the median is {human(round(float(judged.median_per_process[row])))}"
