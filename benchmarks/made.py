@@ -54,7 +54,12 @@ def _host(number: int) -> HostResult:
         CgroupMemory(
             f"/system.slice/{unit}",
             *(300_000 + number % 977, 400_000, 2_000_000, False, f"/system.slice/{unit}"),
-            **dict(anon_kib=90_000, file_kib=180_000, shmem_kib=0, kernel_kib=9_000, oom_kills=0, processes=2),
+            anon_kib=90_000,
+            file_kib=180_000,
+            shmem_kib=0,
+            kernel_kib=9_000,
+            oom_kills=0,
+            processes=2,
         )
         for unit in dict.fromkeys(unit for _, unit in NAMES)
     )

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.report.charge import Cgroups, Charge, Place, above
+from fleetpmap.report.charge import Cgroups, Place, above
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.table import ANONYMOUS, IntArray, MappingTable, is_rollup
@@ -116,7 +116,6 @@ class _Rest(NamedTuple):
     pss: int
     is_large: bool
     """True if it is large enough for a sentence; else the kernel killed a process."""
-    charge: Charge
 
 
 def _rest(group: _Group, mapped: _Mapped, cgroups: Cgroups) -> _Rest | None:
@@ -125,15 +124,15 @@ def _rest(group: _Group, mapped: _Mapped, cgroups: Cgroups) -> _Rest | None:
     charged = _figure(cgroups, group.top, "current_kib")
     if charged is None or pss is None or not len(group.read):
         return None
-    charge = cgroups.charge(group.places, whole=False)
     rest = charged - pss
     is_large = rest >= LARGE_KIB and rest >= LARGE_SHARE * charged
-    return _Rest(rest, charged, pss, is_large, charge) if is_large or charge.oom_kills else None
+    return _Rest(rest, charged, pss, is_large) if is_large or cgroups.oom_kills(group.places) else None
 
 
 def _sentence(rest: _Rest, group: _Group, mapped: _Mapped, cgroups: Cgroups) -> str:
     """Return the sentence on what no process of a group maps."""
-    _, charged, pss, is_large, charge = rest
+    _, charged, pss, is_large = rest
+    charge = cgroups.charge(group.places, whole=False)
     clauses = [f"{human(charged)} charged, {human(pss)} in {_processes(group, cgroups)}"]
     if is_large:
         parts = _parts(group, mapped, cgroups)

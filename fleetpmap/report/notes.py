@@ -164,8 +164,8 @@ def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
         for key in keys:
             values = snapshot.table.fields.get(key)
             lacking = slice(None) if values is None else values == NULL
-            nulls_on = count(mappings[lacking], slots[lacking], len(names)).tolist()
-            for gap in _gaps(names, nulls_on, mappings_on):
+            nulls_on = count(mappings[lacking], slots[lacking], len(names))
+            for gap in _gaps(names, nulls_on.tolist(), mappings_on) if nulls_on.any() else ():
                 columns, missing = gaps.setdefault(gap, ({}, {}))
                 columns[column] = missing[key] = None
     if fields is None:

@@ -195,8 +195,7 @@ def append(path: str, name: str, port: int, key_type: str, key: bytes) -> None:
     looked_up, text = lookup_names(name, port)[0], base64.b64encode(key).decode()
     with _lock:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        Path(path).touch(mode=0o600)
-        with Path(path).open("r+b") as file:
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             known = _parsed(path, before := os.fstat(file.fileno()))
             if any(entry.marker is None and entry.key == text for entry in known.entries(looked_up)):
