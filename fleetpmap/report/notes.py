@@ -178,6 +178,8 @@ def _huge_pages_unknown(snapshot: Snapshot) -> list[str]:
     table = snapshot.table
     # One flag for each kind, spread to the rows by their codes; the False at the end is for a null kind, code -1.
     huge = np.array([*(kind == "hugetlb" for kind in table.kind.names), False], dtype=np.bool_)[table.kind.codes]
+    if not huge.any():
+        return []
     unknown = huge & (table.metrics[HUGETLB] == NULL)
     sizes = table.metrics["size_kib"][unknown]
     if not len(sizes):
