@@ -1,8 +1,7 @@
 """How does one process grow with the fleet?   python benchmarks/limits.py
 
 Each step that a run or `show` does beside the hosts' own replies, on made fleets of 1,000 and 10,000 hosts (see
-made.py): CPU per step, and its growth, of which ten times is linear. In a child of its own for each fleet; a step that
-is over sooner than in 0.2 s is repeated, and the least counts. `--fleets 1000 10000 100000` takes some minutes.
+made.py): CPU per step, and its growth, of which ten times is linear. In a child of its own for each fleet. `--fleets 1000 10000 100000` takes some minutes.
 
 Then the csv of ten million rows of --view mappings: the memory that it takes beside the snapshot, and the time. Last
 `show` of a run in shards, each a file of 1,000 hosts; `--shards 10 100` for more of them.
@@ -58,7 +57,8 @@ from fleetpmap.tuning import trim_footprint
 FLEETS = (1_000, 10_000)
 LONGEST = 100_000
 BAR_GROWTH = 11.0
-ENOUGH_S = 0.2
+ROUNDS, LONG_S = 5, 5.0
+"""A step is repeated so often, or until it took so long, and the least counts: others use the machine too."""
 LEAST_S = 0.02
 """A step of less CPU than this for the smaller fleet has no growth: the clock and the first call decide."""
 LINES = 50_000
@@ -193,7 +193,7 @@ def measured(hosts: int) -> dict[str, float]:
             gc.collect()
             gc.freeze()  # a collection of what was there before can come in any step
             rounds = []
-            while not rounds or (sum(rounds) < ENOUGH_S and len(rounds) < 5):
+            while not rounds or (sum(rounds) < LONG_S and len(rounds) < ROUNDS):
                 nodesets._folded.cache_clear()  # a run has each set of names for the first time
                 began = _cpu()
                 step()
