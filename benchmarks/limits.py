@@ -1,7 +1,8 @@
 """How does one process grow with the fleet?   python benchmarks/limits.py
 
 Each step that a run or `show` does beside the hosts' own replies, on made fleets of 1,000 and 10,000 hosts (see
-made.py): CPU per step, and its growth, of which ten times is linear. In a child of its own for each fleet. `--fleets 1000 10000 100000` takes some minutes.
+made.py): CPU per step, and its growth, of which ten times is linear. In a child of its own for each fleet.
+`--fleets 1000 10000 100000` takes some minutes.
 
 Then the csv of ten million rows of --view mappings: the memory that it takes beside the snapshot, and the time. Last
 `show` of a run in shards, each a file of 1,000 hosts; `--shards 10 100` for more of them.

@@ -33,7 +33,9 @@ class Holders:
         if not members:
             return None
         holder, names = self._evidence.holder, self._evidence.mapping
-        start, stop = np.searchsorted(holder, (members[0], members[-1] + 1)).tolist()
+        # Of its own type: numpy would make a copy of the whole column, once for each outlier.
+        ends = np.array((members[0], members[-1] + 1), dtype=holder.dtype)
+        start, stop = np.searchsorted(holder, ends).tolist()
         code = names.names.index(mapping) if mapping in names.names else NULL
         rows = start + np.flatnonzero(names.codes[start:stop] == code)
         rows = rows[np.isin(holder[rows], members)]
