@@ -23,18 +23,7 @@ from fleetpmap.near_misses import NearMisses
 from fleetpmap.table import MappingTable, concatenate, without_unreadable
 from fleetpmap.wire import Capabilities, CgroupMemory, HostMemory, Resident
 
-PROCESS_STATUSES = (
-    "read",
-    "denied",
-    "gone",
-    "reused",
-    "kernel",
-    "zombie",
-    "empty",
-    "unsupported",
-    "skipped",
-    "cut",
-)
+PROCESS_STATUSES = ("read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "skipped", "cut")
 HOST_STATUSES = (
     "ok",
     "partial",
