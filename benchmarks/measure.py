@@ -32,19 +32,30 @@ class Cost:
     """Of the largest process among them."""
 
 
-def cost(argv: Sequence[str], *, at: Path | None = None, environment: Mapping[str, str] | None = None) -> Cost:
-    """Run a program to its end, which has to be a good one.
+def cost(
+    argv: Sequence[str],
+    *,
+    at: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    accepted: Sequence[int] = (0,),
+) -> Cost:
+    """Run a program to its end, with one of the accepted statuses.
 
     `at` is where it runs, its home, and where its output goes, to `stdout` and `stderr`; without it stdout is dropped.
     """
     if at is None:
-        return _cost(argv, subprocess.DEVNULL, None, None, {})
+        return _cost(argv, subprocess.DEVNULL, None, None, {}, accepted)
     with (at / "stdout").open("wb") as stdout, (at / "stderr").open("wb") as stderr:
-        return _cost(argv, stdout.fileno(), stderr.fileno(), at, {"HOME": str(at), **(environment or {})})
+        return _cost(argv, stdout.fileno(), stderr.fileno(), at, {"HOME": str(at), **(environment or {})}, accepted)
 
 
 def _cost(
-    argv: Sequence[str], stdout: int, stderr: int | None, at: Path | None, environment: Mapping[str, str]
+    argv: Sequence[str],
+    stdout: int,
+    stderr: int | None,
+    at: Path | None,
+    environment: Mapping[str, str],
+    accepted: Sequence[int],
 ) -> Cost:
     began = time.perf_counter()
     child = subprocess.Popen(
@@ -53,7 +64,7 @@ def _cost(
     _, status, used = os.wait4(child.pid, 0)
     wall_s = time.perf_counter() - began
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
+    if child.returncode not in accepted:
         said = (at / "stderr").read_text(errors="replace")[-2000:] if at else ""
         sys.exit(f"exit status {child.returncode}: {' '.join(argv)[:300]}\n{said}")
     return Cost(wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import MAXYEAR, datetime, timedelta
+from functools import cached_property
 from heapq import nlargest
 from typing import Literal
 
@@ -22,18 +23,7 @@ from fleetpmap.near_misses import NearMisses
 from fleetpmap.table import MappingTable, concatenate, without_unreadable
 from fleetpmap.wire import Capabilities, CgroupMemory, HostMemory, Resident
 
-PROCESS_STATUSES = (
-    "read",
-    "denied",
-    "gone",
-    "reused",
-    "kernel",
-    "zombie",
-    "empty",
-    "unsupported",
-    "skipped",
-    "cut",
-)
+PROCESS_STATUSES = ("read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "skipped", "cut")
 HOST_STATUSES = (
     "ok",
     "partial",
@@ -256,9 +246,11 @@ class Checked:
         findings: list[tuple[Process, Finding]] = []
         checked = [(process, process.checks) for process in processes if process.checks]
         for process, checks in checked:
-            for check, verdict in checks.verdicts.items():
-                verdicts.setdefault(check, Counter())[verdict] += 1
             findings += [(process, finding) for finding in checks.findings]
+        alike = Counter(tuple(checks.verdicts.items()) for _, checks in checked)  # nearly all processes have the same
+        for of_process, count in alike.items():
+            for check, verdict in of_process:
+                verdicts.setdefault(check, Counter())[verdict] += count
         return cls(len(checked), verdicts, tuple(findings))
 
 
@@ -300,7 +292,7 @@ class Coverage:
         return self.answered == self.asked and not any(self.processes[status] for status in INCOMPLETE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: some properties are cached
 class Snapshot:
     """A fleet at one moment. `table.process` indexes `processes`; both follow the order of `hosts`."""
 
@@ -361,7 +353,7 @@ class Snapshot:
         places = [(process.host, service_of(process)) for process in self.processes]
         return evidence_of(without_unreadable(self.table), places, metrics)
 
-    @property
+    @cached_property
     def coverage(self) -> Coverage:
         """Counts of the statuses of hosts and processes."""
         timed = (process for process in self.processes if process.read_s is not None)
@@ -374,6 +366,11 @@ class Snapshot:
             slowest=tuple(nlargest(_SLOWEST, timed, key=lambda process: process.read_s or 0.0)),
             memory={host.name: host.memory for host in self.hosts if host.memory is not None},
         )
+
+    @cached_property
+    def here(self) -> frozenset[str]:
+        """Names of the hosts that were read without SSH: this machine."""
+        return frozenset(host.name for host in self.hosts if host.local)
 
     def same_machines(self) -> tuple[tuple[str, ...], ...]:
         """Group the names of each machine that has processes under several; groups and names follow `hosts`."""

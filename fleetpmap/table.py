@@ -24,6 +24,7 @@ Rule = Literal["sum", "upper bound", "distinct"]
 IntArray = NDArray[np.signedinteger]
 """Whole numbers, NULL where unknown: int64 in METRICS and sums; as narrow as the values allow in a table's fields."""
 _Scalar = TypeVar("_Scalar", bound=np.generic)
+_PART = 1 << 20
 _INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
 ROLLUP = "[totals]"
 """Path of the only row of a process of which smaps_rollup was read; the row covers all its mappings. The name is as
@@ -384,22 +385,33 @@ def sums(values: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:
     `group` is each row's group. A null adds nothing to a group that has known values, so a report must name the hosts
     that its sum leaves out. Values 4 -1 -1 of groups 0 0 1 give 4 -1.
     """
-    known = values != NULL
-    # bincount adds doubles: exact up to 2^53 KiB, eight exbibytes.
-    total = np.bincount(group, weights=np.where(known, values, 0), minlength=groups).astype(np.int64)
-    counted = np.bincount(group, weights=known, minlength=groups)
-    return np.where(counted > 0, total, NULL)
+    total, counted = np.zeros(groups), np.zeros(groups, dtype=np.int64)
+    for part in _parts(len(values)):
+        known = values[part] != NULL
+        # bincount adds doubles: exact up to 2^53 KiB, eight exbibytes.
+        total += np.bincount(group[part], weights=np.where(known, values[part], 0), minlength=groups)
+        counted += np.bincount(group[part][known], minlength=groups)
+    return np.where(counted > 0, total.astype(np.int64), NULL)
 
 
 def count(mappings: IntArray, group: NDArray[np.integer], groups: int) -> IntArray:
     """Count the mappings in each of `groups` groups. `mappings` is a table's column, or a part of it."""
-    return np.bincount(group, weights=mappings, minlength=groups).astype(np.int64)
+    total = np.zeros(groups)
+    for part in _parts(len(mappings)):
+        total += np.bincount(group[part], weights=mappings[part], minlength=groups)
+    return total.astype(np.int64)
+
+
+def _parts(rows: int) -> Iterator[slice]:
+    """Yield the rows in slices, since bincount makes copies of eight bytes a row of all that it is given."""
+    for start in range(0, rows, _PART):
+        yield slice(start, start + _PART)
 
 
 def total(values: IntArray) -> int | None:
     """Return the sum of the known values; None if there are none."""
-    known = values[values != NULL]
-    return int(known.sum()) if len(known) else None
+    known = values != NULL
+    return int(values.sum(where=known, dtype=np.int64)) if known.any() else None
 
 
 def distinct(values: NDArray[_Scalar]) -> NDArray[_Scalar]:

@@ -46,7 +46,10 @@ def replaced(table: MappingTable) -> NDArray[np.bool_]:
 
 def rewritten(texts: Coded, rewrite: Callable[[str], str]) -> Coded:
     """Return a coded column with each text rewritten."""
-    return code_texts([*map(rewrite, texts.names)], texts.codes.astype(np.intp))
+    names = [*map(rewrite, texts.names)]
+    if len({*names}) == len(names) and not (texts.codes < 0).any():
+        return Coded(texts.codes, tuple(names))
+    return code_texts(names, texts.codes.astype(np.intp))
 
 
 def stale_code(table: MappingTable, paths: Coded, gone: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -76,6 +76,8 @@ class Cgroups:
     def topmost(self, places: Iterable[Place], figure: Callable[[CgroupMemory], int | None]) -> dict[Place, int]:
         """Return the known figures, without those of cgroups below another with a known one."""
         known = {place: kib for place in places if (kib := figure(self._at[place])) is not None}
+        if len(known) < 2:
+            return known
         return {place: kib for place, kib in known.items() if known.keys().isdisjoint(above(place))}
 
     def charge(self, places: Collection[Place], *, whole: bool) -> Charge:
@@ -84,12 +86,13 @@ class Cgroups:
         return Charge(
             current_kib=_added(self.topmost(places, lambda cgroup: cgroup.current_kib).values()),
             peak_kib=_added(self.topmost(places, lambda cgroup: cgroup.peak_kib).values()),
-            oom_kills=self._oom_kills(places),
+            oom_kills=self.oom_kills(places),
             limit=limit,
             is_unlimited=whole and bool(places) and all(self._at[place].is_unlimited for place in places),
         )
 
-    def _oom_kills(self, places: Collection[Place]) -> int | None:
+    def oom_kills(self, places: Collection[Place]) -> int | None:
+        """Add up the processes that were killed in these cgroups and below them."""
         counts = self.topmost(places, lambda cgroup: cgroup.oom_kills)
         # v1, which has no count `oom`, counts a kill in the killed process's cgroup alone.
         local = {place: kills for place in places if (kills := _v1_kills(self._at[place])) is not None}

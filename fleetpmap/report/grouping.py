@@ -10,12 +10,12 @@ is null). A group is an array with one number for each mapping; the eight sizes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from fleetpmap.evidence import proper_paths, rewritten
 from fleetpmap.naming import ANON, DELETED
@@ -66,6 +66,29 @@ class HexTexts(Sequence[str]):
         return format(int(self.values[index]), self._format)
 
 
+class Gathered:
+    """The codes of rows by those of their processes, taken when rows are asked for: millions of them need no memory."""
+
+    def __init__(self, codes: NDArray[np.int32], process: NDArray[np.signedinteger]) -> None:
+        self._codes, self._process = codes, process
+
+    def __len__(self) -> int:
+        return len(self._process)
+
+    def __getitem__(self, rows: slice | NDArray[np.integer]) -> NDArray[np.int32]:
+        codes: NDArray[np.int32] = self._codes[self._process[rows]]
+        return codes
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self._codes[self._process], dtype=dtype)
+
+
+def gathered(texts: Iterable[str | None], process: NDArray[np.signedinteger]) -> Coded:
+    """Return one text for each row of one for each process; `process`: the index of each row's process."""
+    column = coded(texts)
+    return Coded(Gathered(column.codes, process), column.names)  # type: ignore[arg-type]  # an array to all that reads it
+
+
 def coded(texts: Iterable[str | None]) -> Coded:
     """Return a coded column of texts, None as null."""
     slots: dict[str, int] = {}
@@ -99,17 +122,21 @@ def membership_columns(
 
     `rows`: the index of each row's process; None for one row per process.
     """
-    texts = {
-        "service": coded(process.service or None for process in processes),
-        "unit": coded(process.unit for process in processes),
-        "container": coded(process.container for process in processes),
-        "pod": coded(process.pod for process in processes),
-        "started": coded(time_text(process.started) for process in processes),
+    texts: dict[str, Iterator[str | None]] = {
+        "service": (process.service or None for process in processes),
+        "unit": (process.unit for process in processes),
+        "container": (process.container for process in processes),
+        "pod": (process.pod for process in processes),
+        "started": (time_text(process.started) for process in processes),
     }
-    taken = slice(None) if rows is None else rows
     return tuple(
-        Column(name, "text", Coded(text.codes[taken], text.names), null="-" if name in _MAY_BE_NONE else "?")
-        for name, text in texts.items()
+        Column(
+            name,
+            "text",
+            coded(each) if rows is None else gathered(each, rows),
+            null="-" if name in _MAY_BE_NONE else "?",
+        )
+        for name, each in texts.items()
     )
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +55,10 @@ def leftover_sentences(snapshot: Snapshot, table: MappingTable, cgroups: Cgroups
     `table`: the snapshot's, summed by path and permissions or finer.
     """
     mapped = _mapped(table, len(snapshot.processes))
-    told = [sentence for group in _groups(snapshot, cgroups) if (sentence := _sentence(group, mapped, cgroups))]
-    told.sort(key=lambda sentence: -sentence[0])
-    texts = [text for _, text in told[:MOST]]
+    judged = [(_rest(group, mapped, cgroups), group) for group in _groups(snapshot, cgroups)]
+    told = [(rest, group) for rest, group in judged if rest is not None]
+    told.sort(key=lambda one: -one[0].kib)
+    texts = [_sentence(rest, group, mapped, cgroups) for rest, group in told[:MOST]]
     if left := len(told) - MOST if len(told) > MOST else 0:
         noun = "service is" if left == 1 else "services are"
         texts.append(f"{left} more {noun} charged much memory that no process maps: cgroup_current less pss")
@@ -106,17 +108,31 @@ def _groups(snapshot: Snapshot, cgroups: Cgroups) -> Iterator[_Group]:
         yield _Group(owner[1], owner[0], tops[owner], known, np.array(read, dtype=np.intp))
 
 
-def _sentence(group: _Group, mapped: _Mapped, cgroups: Cgroups) -> tuple[int, str] | None:
-    """Return the memory outside of the processes in KiB, and the sentence on it; None if there is nothing to say."""
-    charge = cgroups.charge(group.places, whole=False)
+class _Rest(NamedTuple):
+    """What a group is charged outside of its processes. The first three are in KiB."""
+
+    kib: int
+    charged: int
+    pss: int
+    is_large: bool
+    """True if it is large enough for a sentence; else the kernel killed a process."""
+
+
+def _rest(group: _Group, mapped: _Mapped, cgroups: Cgroups) -> _Rest | None:
+    """Return the memory of a group outside of its processes; None if there is nothing to say of it."""
     pss = _known_sum(mapped.pss[group.read])
     charged = _figure(cgroups, group.top, "current_kib")
     if charged is None or pss is None or not len(group.read):
         return None
     rest = charged - pss
     is_large = rest >= LARGE_KIB and rest >= LARGE_SHARE * charged
-    if not is_large and not charge.oom_kills:
-        return None
+    return _Rest(rest, charged, pss, is_large) if is_large or cgroups.oom_kills(group.places) else None
+
+
+def _sentence(rest: _Rest, group: _Group, mapped: _Mapped, cgroups: Cgroups) -> str:
+    """Return the sentence on what no process of a group maps."""
+    _, charged, pss, is_large = rest
+    charge = cgroups.charge(group.places, whole=False)
     clauses = [f"{human(charged)} charged, {human(pss)} in {_processes(group, cgroups)}"]
     if is_large:
         parts = _parts(group, mapped, cgroups)
@@ -130,7 +146,7 @@ def _sentence(group: _Group, mapped: _Mapped, cgroups: Cgroups) -> tuple[int, st
         clauses.append(f"limit {human(charge.limit.kib)}{share}{holder}")
     if charge.oom_kills:
         clauses.append("1 oom kill" if charge.oom_kills == 1 else f"{charge.oom_kills} oom kills")
-    return rest, f"{group.name} on {group.host}: {'; '.join(clauses)}"
+    return f"{group.name} on {group.host}: {'; '.join(clauses)}"
 
 
 def _processes(group: _Group, cgroups: Cgroups) -> str:

@@ -15,9 +15,8 @@ _INVENTORY = re.compile(r"(?:-i|--inventory)(?:=(.*))?", re.DOTALL)
 def next_command(snapshot: Snapshot, hosts: Sequence[str], which: Sequence[str], view: str) -> str:
     """Return the command that reads the chosen processes on these hosts and shows them in a view."""
     inventory = _inventory_of(snapshot.run.command)
-    here = {host.name for host in snapshot.hosts if host.local}
     # Without an inventory and without -H, a run is of this machine.
-    asked = [] if not inventory and {*hosts} <= here else ["-H", fold(hosts)]
+    asked = [] if not inventory and {*hosts} <= snapshot.here else ["-H", fold(hosts)]
     return shlex.join(["fleetpmap", "run", *inventory, *asked, *which, "--view", view])
 
 

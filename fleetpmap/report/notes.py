@@ -105,12 +105,12 @@ def freed_sentence(report: Report, *, human_sizes: bool = False) -> str:
 
 def same_machine_notes(snapshot: Snapshot) -> list[str]:
     """Return a sentence if a machine is in the totals under several names, else an empty list."""
-    machines = [fold(names) for names in snapshot.same_machines()]
+    machines = snapshot.same_machines()
     if not machines:
         return []
     if len(machines) == 1:
-        return [f"{machines[0]} are one machine, counted under each name; --once-per-machine counts it once"]
-    named = "; ".join(machines[:MOST_NAMED]) + ("; …" if len(machines) > MOST_NAMED else "")
+        return [f"{fold(machines[0])} are one machine, counted under each name; --once-per-machine counts it once"]
+    named = "; ".join(map(fold, machines[:MOST_NAMED])) + ("; …" if len(machines) > MOST_NAMED else "")
     return [f"{len(machines)} machines are counted under several names; --once-per-machine counts each once: {named}"]
 
 
@@ -164,8 +164,8 @@ def _kernel_gaps(snapshot: Snapshot, fields: Sequence[str] | None) -> list[str]:
         for key in keys:
             values = snapshot.table.fields.get(key)
             lacking = slice(None) if values is None else values == NULL
-            nulls_on = count(mappings[lacking], slots[lacking], len(names)).tolist()
-            for gap in _gaps(names, nulls_on, mappings_on):
+            nulls_on = count(mappings[lacking], slots[lacking], len(names))
+            for gap in _gaps(names, nulls_on.tolist(), mappings_on) if nulls_on.any() else ():
                 columns, missing = gaps.setdefault(gap, ({}, {}))
                 columns[column] = missing[key] = None
     if fields is None:
@@ -178,6 +178,8 @@ def _huge_pages_unknown(snapshot: Snapshot) -> list[str]:
     table = snapshot.table
     # One flag for each kind, spread to the rows by their codes; the False at the end is for a null kind, code -1.
     huge = np.array([*(kind == "hugetlb" for kind in table.kind.names), False], dtype=np.bool_)[table.kind.codes]
+    if not huge.any():
+        return []
     unknown = huge & (table.metrics[HUGETLB] == NULL)
     sizes = table.metrics["size_kib"][unknown]
     if not len(sizes):

@@ -33,7 +33,9 @@ class Holders:
         if not members:
             return None
         holder, names = self._evidence.holder, self._evidence.mapping
-        start, stop = np.searchsorted(holder, (members[0], members[-1] + 1)).tolist()
+        # Of its own type: numpy would make a copy of the whole column, once for each outlier.
+        ends = np.array((members[0], members[-1] + 1), dtype=holder.dtype)
+        start, stop = np.searchsorted(holder, ends).tolist()
         code = names.names.index(mapping) if mapping in names.names else NULL
         rows = start + np.flatnonzero(names.codes[start:stop] == code)
         rows = rows[np.isin(holder[rows], members)]
@@ -98,10 +100,9 @@ def _outlier(snapshot: Snapshot, holders: Holders, judged: Judged, row: int, col
 
 def _each(judged: Judged, row: int, column: int) -> str:
     """Return the share of a process, if the hosts do not run the same number of processes; else empty."""
-    counts = judged.processes
-    if len({*counts.tolist()}) < 2:
+    if judged.has_equal_counts:
         return ""
-    each = judged.values[row] / counts
-    count = int(counts[column])
+    count = int(judged.processes[column])
+    each = human(round(int(judged.values[row, column]) / count))
     processes = "its process" if count == 1 else f"each of {count} processes"
-    return f", {human(round(each[column]))} in {processes}, where the median is {human(round(float(np.median(each))))}"
+    return f", {each} in {processes}, where the median is {human(round(float(judged.median_per_process[row])))}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,7 +210,7 @@ class _Grid:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: some properties are cached, since each outlier asks for them
 class Judged:
     """Peers, judged by a metric. `values` and the judgement have a column for each judged host."""
 
@@ -220,15 +221,25 @@ class Judged:
     values: IntArray
     judgement: Judgement
 
-    @property
+    @cached_property
     def hosts(self) -> list[str]:
         """The names of the judged hosts."""
         return [self.peers.hosts[column] for column in self.columns]
 
-    @property
+    @cached_property
     def processes(self) -> IntArray:
         """The number of processes read on each judged host."""
         return self.peers.processes[self.columns]
+
+    @cached_property
+    def has_equal_counts(self) -> bool:
+        """True if all judged hosts run the same number of processes."""
+        return len({*self.processes.tolist()}) < 2
+
+    @cached_property
+    def median_per_process(self) -> NDArray[np.float64]:
+        """The median of the hosts' values per process, for each row."""
+        return np.median(self.values / self.processes, axis=1)
 
     @property
     def shares(self) -> NDArray[np.float64]:

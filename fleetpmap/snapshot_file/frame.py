@@ -152,7 +152,7 @@ def texts(name: str, column: Coded) -> polars.Series:
     """Return a column of escaped texts. Each distinct text is escaped once, then looked up by its code."""
     import polars
 
-    codes = polars.Series(column.codes)
+    codes = polars.Series(np.asarray(column.codes))  # those of a report can be taken on access
     names = polars.Series(name, list(map(escape, column.names)), dtype=polars.Categorical)
     return names.gather(codes.set(codes == NULL, None))
 

@@ -7,7 +7,7 @@ value is not stored, so a file from a version without the attribute still loads.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from functools import cache, partial
 from types import UnionType
@@ -26,9 +26,14 @@ _WIDEST = 2**64
 
 def to_json(value: object) -> Json:
     """Convert dataclasses, tuples, mappings, times and plain values to values that json can write."""
+    if value is None or type(value) in (str, int, float, bool):  # most values are, and no other test is needed
+        return value
     if is_dataclass(value):
-        named = ((field, getattr(value, field.name)) for field in fields(value))
-        return {field.name: to_json(attribute) for field, attribute in named if not _is_default(field, attribute)}
+        return {
+            name: to_json(attribute)
+            for name, default in _defaults(value.__class__)
+            if (attribute := getattr(value, name)) != default
+        }
     if isinstance(value, Mapping):
         return {str(key): to_json(element) for key, element in value.items()}
     if isinstance(value, tuple):
@@ -46,8 +51,10 @@ def from_json(kind: type[_Type], value: Json) -> _Type:
     return made
 
 
-def _is_default(field: Field[Any], value: object) -> bool:
-    return field.default is not MISSING and value == field.default
+@cache
+def _defaults(kind: Any) -> tuple[tuple[str, object], ...]:
+    """Return the names of a dataclass's attributes, each with its default, which is not written."""
+    return tuple((field.name, field.default) for field in fields(kind))
 
 
 @cache
@@ -72,10 +79,10 @@ def _reader(kind: Any) -> _Read:
 
 def _read_plain(kind: Any, value: Json, at: str) -> Any:
     fits = type(value) is kind or (kind is float and type(value) is int)
-    if kind in (int, float):
-        fits = fits and abs(value) < _WIDEST  # False for NaN too
-    elif kind is str:
+    if kind is str:
         fits = fits and is_from_bytes(value)
+    elif kind is not bool:
+        fits = fits and abs(value) < _WIDEST  # False for NaN too
     _expect(fits, kind, value, at)
     return value
 

@@ -6,7 +6,8 @@ Grammar: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT":
 
 NAMES is comma-separated: each is `name`, `[name]:port`, a pattern with `*` and `?`, or one of those negated by `!`. Or
 it is a single hash, `|1|salt|HMAC-SHA1(salt, name)`. Any other line is skipped with a warning that gives its number. A
-file is parsed once until it changes. Keys are compared as base64 text and never decoded.
+file is parsed once until it changes, and of one that grew only the new lines. Keys are compared as base64 text and
+never decoded.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ _LINE = re.compile(
 _MARKERS = (None, "@cert-authority", "@revoked")
 _lock = threading.Lock()
 """Held while a thread parses or appends, so the others wait for its result instead of repeating the work."""
+_MOST_FILES = 64
+"""Parsed files that are kept. A run has few of them, unless ssh_config gives each host its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,7 @@ def load(paths: Iterable[str]) -> KnownHosts:
         for path in paths:
             try:
                 stat = os.stat(path)  # noqa: PTH116 - called for each host; a Path takes ten times as long
-                files.append(_parse(path, stat.st_mtime_ns, stat.st_size))
+                files.append(_parsed(path, stat))
             except OSError:
                 continue
     return KnownHosts(files)
@@ -189,16 +192,22 @@ def append(path: str, name: str, port: int, key_type: str, key: bytes) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    line = f"{lookup_names(name, port)[0]} {key_type} {base64.b64encode(key).decode()}\n"
+    looked_up, text = lookup_names(name, port)[0], base64.b64encode(key).decode()
     with _lock:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        Path(path).touch(mode=0o600)
-        with Path(path).open("r+b") as file:
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            before = file.read()
-            if line.encode() in before.splitlines(keepends=True):
+            known = _parsed(path, before := os.fstat(file.fileno()))
+            if any(entry.marker is None and entry.key == text for entry in known.entries(looked_up)):
                 return
-            file.write((b"" if not before or before.endswith(b"\n") else b"\n") + line.encode())
+            line = f"{looked_up} {key_type} {text}\n" if known.is_whole else f"\n{looked_up} {key_type} {text}\n"
+            file.seek(0, os.SEEK_END)
+            file.write(line.encode())
+            file.flush()
+            after = os.fstat(file.fileno())
+            if after.st_size == before.st_size + len(line.encode()):  # false for /dev/null
+                known.add(line)
+                known.stamp = _stamp(after)
 
 
 def fingerprint(key: bytes) -> str:
@@ -227,27 +236,52 @@ def _judge(entries: Iterable[Entry], key: str) -> Verdict:
     return verdict
 
 
-class _File:
-    """One parsed file: plain names in a dict; hashes and patterns in lists that are searched."""
+_Stamp = tuple[int, int]
+"""A file's time of change in ns, and its size."""
 
-    def __init__(self, path: str, text: str) -> None:
+
+class _File:
+    """One parsed file, which can grow: plain names in a dict; hashes and patterns in lists that are searched."""
+
+    def __init__(self, path: str, text: str, stamp: _Stamp = (0, 0)) -> None:
         self._path = path
+        self._size, self._lines, self._seen = 0, 0, hashlib.sha256()
+        """Length of the text so far, its number of line ends, and its checksum."""
+        self.is_whole = True
+        """True if the last line has an end, so that another one can follow."""
+        self.stamp = stamp
+        """Of the file when it had this text."""
         self._plain: defaultdict[str, list[tuple[int, Entry]]] = defaultdict(list)
         self._hashed: list[tuple[bytes, bytes, bytes, int, Entry]] = []
         """Per hashed line: the salt xor each of HMAC's pads, the hash, the line number and the entry."""
         self._patterns: list[tuple[str, int, Entry]] = []
         self._found: dict[str, tuple[Entry, ...]] = {}
         self.warnings: list[str] = []
-        for number, line in enumerate(text.split("\n"), start=1):
+        self.add(text)
+
+    def add(self, text: str) -> None:
+        """Add the lines of a text that follows the text so far, whose last line has an end or gets it here."""
+        first, self._lines = self._lines + 1, self._lines + text.count("\n")
+        self._size += len(text)
+        self._seen.update(_as_bytes(text))
+        self.is_whole = text.endswith("\n") if text else self.is_whole
+        for number, line in enumerate(text.split("\n"), start=first):
             stripped = line.strip()
             if stripped and not stripped.startswith("#"):
                 self._add(number, stripped)
+        self._found = {}  # a thread that is looking up a name keeps its result with the lines that it has seen
+
+    def grown(self, text: str) -> str | None:
+        """Return what a newer text of the file has behind this one; None if it is another text."""
+        is_grown = self.is_whole and hashlib.sha256(_as_bytes(text[: self._size])).digest() == self._seen.digest()
+        return text[self._size :] if is_grown else None
 
     def entries(self, looked_up: str) -> tuple[Entry, ...]:
         """Return the entries for a name, in file order."""
-        if looked_up not in self._found:  # 10,000 hashes take 20 ms, and each host is looked up twice
-            self._found[looked_up] = self._find(looked_up)
-        return self._found[looked_up]
+        found = self._found
+        if looked_up not in found:  # 10,000 hashes take 20 ms, and each host is looked up twice
+            found[looked_up] = self._find(looked_up)
+        return found[looked_up]
 
     def _find(self, looked_up: str) -> tuple[Entry, ...]:
         matches = list(self._plain.get(looked_up, ()))
@@ -304,7 +338,35 @@ def _beginning(key_type: str) -> str:
     return base64.b64encode(word[: len(word) // 3 * 3]).decode()
 
 
-@lru_cache(maxsize=64)
-def _parse(path: str, mtime_ns: int, size: int) -> _File:
-    # Time and size are the key of the cache: a file that grew is another file.
-    return _File(path, Path(path).read_text(encoding="utf-8", errors="replace"))
+_files: dict[str, _File] = {}
+"""The parsed files by path."""
+
+
+def _as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _stamp(stat: os.stat_result) -> _Stamp:
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _parsed(path: str, stat: os.stat_result) -> _File:
+    """Return the file as it is by this stat. The caller holds `_lock`.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    file, stamp = _files.get(path), _stamp(stat)
+    if file is not None and file.stamp == stamp:
+        return file
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    added = None if file is None else file.grown(text)
+    if file is None or added is None:
+        file = _File(path, text)
+        if len(_files) >= _MOST_FILES:
+            del _files[next(iter(_files))]
+    else:
+        file.add(added)
+    file.stamp = stamp
+    _files[path] = file
+    return file

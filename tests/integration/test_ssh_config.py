@@ -170,7 +170,7 @@ def test_a_failed_call_is_not_remembered(config, calls):
     "lines",
     [
         ("Host web-1", "  Port 2222"),
-        ("Host=web-*", "  Port 2222"),
+        ("Host=web-?", "  HostName web-1"),
         ('Host "web-1"', "  Port 2222"),
         ("Match host web-1", "  Port 2222"),
         ("match all", "  Port 2222"),
@@ -185,6 +185,38 @@ def test_every_host_is_asked_for_where_the_file_may_tell_them_apart(config, call
     ssh_config.resolve("web-1", options)
     ssh_config.resolve("web-2", options)
     assert calls() == 2
+
+
+@needs_ssh
+def test_one_call_serves_the_hosts_of_the_same_blocks(config, calls):
+    """Hosts that fit the same `Host` lines differ in nothing but their names."""
+    blocks = ("Host web-* !web-9?", "  Port 2222", "  User ops", "Host *-9?", "  HostName gate.example")
+    options = config(*blocks, "Host db-1", "  Port 5432", "Host *", "  IdentityFile /keys/id")
+    names = [*(f"web-{number}" for number in range(80, 99)), *(f"cache-{number}" for number in range(20)), "db-1"]
+    resolved = {name: ssh_config.resolve(name, options) for name in names}
+    assert calls() == 4
+    facts = {name: (one.hostname, one.port, one.user) for name, one in resolved.items()}
+    assert facts["web-80"] == ("web-80", 2222, "ops")
+    assert facts["web-81"] == ("web-81", 2222, "ops")
+    assert facts["web-90"] == facts["web-91"] == ("gate.example", 22, USER)
+    assert facts["cache-0"][:2] == ("cache-0", 22)
+    assert facts["db-1"][:2] == ("db-1", 5432)
+
+
+@needs_ssh
+def test_hosts_of_one_call_are_what_ssh_says_of_each(config, calls):
+    """The values of a shared call are those of a call for each host."""
+    blocks = ("Host web-*", "  Port 2222", "Host *-?", "  User ops", "Host * !cache-*", "  Compression yes")
+    names = [f"{kind}-{number}" for kind in ("web", "db", "cache") for number in (1, 2, 10, 11)]
+    shared = config(*blocks)
+    each = config(*blocks, "UserKnownHostsFile /keys/known", "ControlPath none%%", name="asked for each")
+    told = {name: ssh_config.resolve(name, shared) for name in names}
+    assert calls() == 6
+    for name in names:
+        alone = ssh_config.resolve(name, each)
+        assert (told[name].hostname, told[name].port, told[name].user) == (alone.hostname, alone.port, alone.user)
+        assert told[name].identity_files == alone.identity_files
+    assert calls() == 6 + len(names)
 
 
 @needs_ssh

@@ -91,6 +91,19 @@ def test_fold_takes_any_name(names: list[str]) -> None:
     assert all(name in fold(names) for name in names if not any(character.isdigit() for character in name))
 
 
+@given(
+    st.lists(
+        st.from_regex(r"[ab]-?[0-9]{0,3}([.-]x?[0-9]{0,2})?", fullmatch=True), min_size=2, max_size=12, unique=True
+    )
+)
+@settings(deadline=None, database=None)  # the first example imports ClusterShell
+def test_fold_is_clustershells(names: list[str]) -> None:
+    """Names that differ in one number only go into one bracket, which folds as the single names do."""
+    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
+
+    assert fold(names) == str(NodeSet.fromlist(names, resolver=RESOLVER_NOGROUP))
+
+
 def test_plain_names_do_not_import_clustershell() -> None:
     """A run that names hosts plainly starts without loading the node set library."""
     script = (

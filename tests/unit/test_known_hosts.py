@@ -231,6 +231,47 @@ def test_a_file_that_grew_is_read_again(tmp_path):
     assert known_hosts.load((str(path),)).check("web-01", 22, ONE).status == "known"
 
 
+def test_lines_of_another_program_are_added(tmp_path):
+    """A file that grew keeps the numbers of its lines."""
+    path = tmp_path / "known_hosts"
+    path.write_text(f"web-01 {ED_ONE}\n\n")
+    assert _verdict(known_hosts.load((str(path),)), "web-03") == ("unknown", "")
+    with path.open("a") as file:
+        file.write(f"bad line\nweb-03 {ED_TWO}\n")
+    hosts = known_hosts.load((str(path),))
+    assert _verdict(hosts, "web-01") == ("known", "1")
+    assert _verdict(hosts, "web-03") == ("changed", "4")
+    assert hosts.warnings == (f"{path}:3: not a line of known_hosts, skipped",)
+
+
+def test_a_file_that_grew_after_a_change_is_another_file(tmp_path):
+    """A key that was taken out is trusted no more, even if the file is longer than before; likewise a last line that
+    goes on."""
+    path = tmp_path / "known_hosts"
+    path.write_text(f"web-01 {ED_ONE}\n")
+    assert _verdict(known_hosts.load((str(path),)), "web-01") == ("known", "1")
+    path.write_text(f"web-01 {ED_TWO}\nweb-02 {ED_ONE}\nweb-03 {ED_ONE}")
+    hosts = known_hosts.load((str(path),))
+    assert [_verdict(hosts, name) for name in ("web-01", "web-03")] == [("changed", "1"), ("known", "3")]
+    with path.open("a") as file:
+        file.write("AAAA\n")
+    hosts = known_hosts.load((str(path),))
+    assert _verdict(hosts, "web-03") == ("unknown", "")
+    assert hosts.warnings == (f"{path}:3: not a line of known_hosts, skipped",)
+
+
+@pytest.mark.timed
+def test_accepting_many_new_hosts_takes_linear_time(tmp_path):
+    """2,000 new hosts take 0.2 s of CPU, not the 12 s of reading the file again for each."""
+    path = str(tmp_path / "known_hosts")
+    began = time.process_time()
+    for number in range(2_000):
+        assert known_hosts.load((path,)).check(f"web-{number}", 22, ONE).status == "unknown"
+        known_hosts.append(path, f"web-{number}", 22, "ssh-ed25519", ONE)
+    assert _verdict(known_hosts.load((path,)), "web-1999") == ("known", "2000")
+    assert time.process_time() - began < 2.0
+
+
 def test_append_makes_the_file_and_its_directory_private(tmp_path):
     """~/.ssh is 0700 and known_hosts 0600, as ssh makes them."""
     path = tmp_path / "home" / ".ssh" / "known_hosts"

@@ -13,7 +13,7 @@ from fleetpmap.catalogue import ViewOptions
 from fleetpmap.evidence import replaced
 from fleetpmap.report.grouping import (
     HexTexts,
-    by_process,
+    gathered,
     known_total,
     mapped,
     membership_columns,
@@ -26,7 +26,7 @@ from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.smaps.fields import FIELD_BY_KEY, FIELDS, column_name, field_columns
 from fleetpmap.snapshot import Snapshot
-from fleetpmap.table import IntArray, distinct
+from fleetpmap.table import IntArray, compact, distinct
 
 
 def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
@@ -38,11 +38,11 @@ def mappings(snapshot: Snapshot, shape: Shape = AS_IT_IS) -> Report:
     snapshot = mapped(snapshot)
     table, processes = snapshot.table, snapshot.processes
     names = field_columns(table.fields)
-    pids = np.array([process.pid for process in processes], dtype=np.int64)
+    pids = compact(np.array([process.pid for process in processes], dtype=np.int64))
     columns = (
-        Column("host", "text", by_process((process.host for process in processes), table)),
+        Column("host", "text", gathered((process.host for process in processes), table.process)),
         Column("pid", "number", pids[table.process]),
-        Column("name", "text", by_process((process.name for process in processes), table)),
+        Column("name", "text", gathered((process.name for process in processes), table.process)),
         Column("start", "address", HexTexts(table.start)),
         Column("end", "address", HexTexts(table.end)),
         Column("perms", "text", table.perms),

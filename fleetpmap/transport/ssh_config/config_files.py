@@ -154,7 +154,7 @@ class _Reader:
         holds = active
         for line in lines:
             if line.keyword == "host":
-                holds = active and _host(line, self.name)
+                holds = active and fits_host(line, self.name)
             elif line.keyword == "match":
                 holds = active and self._match(line)
             elif line.keyword == "include":
@@ -243,7 +243,8 @@ UNSET = frozenset({"", "no", "none", "false", "ask", "internal"})
 """Values, in lower case, with which an option that only ssh supports has no effect."""
 
 
-def _host(line: Line, name: str) -> bool:
+def fits_host(line: Line, name: str) -> bool:
+    """Return True if a name fits the patterns of a line `Host`."""
     if not line.words:
         line.refuse("Host has no pattern")
     fitted = False

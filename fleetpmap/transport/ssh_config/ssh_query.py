@@ -2,8 +2,8 @@
 
 `ssh -G NAME` prints every setting for one host, with `Include` and `Match` applied; no other program implements them
 all. Its output is `keyword value` lines, lower case, unquoted; `identityfile` and `certificatefile` repeat. A call
-costs 4-9 ms, so if the files say the same of every host, one call serves all hosts. On a machine without ssh,
-config_files reads the files as far as it can.
+costs 4-9 ms, so one call serves all hosts that the files treat alike: those that fit the same `Host` lines, unless a
+line depends on the name in another way. On a machine without ssh, config_files reads the files as far as it can.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _TIMEOUT_S = 10.0
 time."""
 _ANY_HOST = "any.invalid"
 """Placeholder for every host, if the files make no difference between hosts."""
-_DEPENDS_ON_HOST = frozenset({"match", "hostname", "canonicalizehostname", "canonicaldomains"})
+_DEPENDS_ON_HOST = frozenset({"match", "canonicalizehostname", "canonicaldomains"})
+_WORD = re.compile(r"[\w.-]+")
+_USUAL_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+"""Pattern of names that ssh accepts, and that it changes in no way."""
 _PATHS_OF_KEYS = ("identityfile", "certificatefile")
 """Options whose text `ssh -G` prints with its tokens and variables."""
 _EXPANDED_BY_NEWER = ("userknownhostsfile", "identityagent")
@@ -129,11 +132,11 @@ def _option_values(call: _Call) -> dict[str, tuple[str, ...]]:
     The built-in client has its own order of algorithms, which should hold unless ssh_config sets another.
     """
     survey = _survey(call.config)
-    if survey.same_for_all:
-        values = {
-            **_ask(_Call(_ANY_HOST, None, None, call.config, seconds=call.seconds)),
-            "hostname": (call.name.lower(),),
-        }
+    example = _example(call.name, call.config, survey)
+    if example is not None:
+        values = dict(_ask(_Call(example, None, None, call.config, seconds=call.seconds)))
+        if values["hostname"] == (example,):  # else a line of all these hosts sets it
+            values["hostname"] = (call.name.lower(),)
         values |= {"user": (call.user,)} if call.user is not None else {}
         values |= {"port": (str(call.port),)} if call.port is not None else {}
     else:
@@ -143,6 +146,22 @@ def _option_values(call: _Call) -> dict[str, tuple[str, ...]]:
         if values.get(option) == own_choice.get(option):
             values.pop(option, None)
     return values
+
+
+_examples: dict[tuple[str | None, tuple[bool, ...]], str] = {}
+"""The first host of each kind that was asked for, by the file and the `Host` lines that it fits."""
+
+
+def _example(name: str, config: str | None, survey: _Survey) -> str | None:
+    """Return a name for which ssh prints the same as for this one, but for the name; None if only ssh can tell."""
+    if survey.host_lines is None:
+        return None
+    if not survey.words:
+        return _ANY_HOST
+    # A name that a line mentions can be a HostName, or a jump host that needs no jump.
+    if name in survey.words or not _USUAL_NAME.fullmatch(name):
+        return None
+    return _examples.setdefault((config, survey.kind_of(name)), name)
 
 
 def _expanded_by_ssh(values: OptionValues) -> Collection[str]:
@@ -190,10 +209,17 @@ def _refusal(complaint: str, name: str, host: str) -> UsageError | HostError:
 
 
 class _Survey(NamedTuple):
-    same_for_all: bool
-    """True if the files set the same options for every host."""
+    host_lines: tuple[config_files.Line, ...] | None
+    """The `Host` lines with a wildcard but `Host *`, which alone can fit a host that no line mentions; None if the
+    values for a host can also depend on its name in another way."""
+    words: frozenset[str]
+    """All words of all lines, in lower case; none if no line is of some hosts only."""
     names_algorithms: bool
     """True if they name ciphers or other algorithms."""
+
+    def kind_of(self, name: str) -> tuple[bool, ...]:
+        """Return for each of `host_lines` whether a name fits it."""
+        return tuple(config_files.fits_host(line, name) for line in self.host_lines or ())
 
 
 @lru_cache(maxsize=64)
@@ -202,11 +228,12 @@ def _survey(config: str | None) -> _Survey:
     try:
         lines = list(config_files.everything(config))
     except UsageError:
-        return _Survey(same_for_all=False, names_algorithms=True)
+        return _Survey(None, frozenset(), names_algorithms=True)
+    depends_on_name = any(line.keyword in _DEPENDS_ON_HOST or "%" in line.rest for line in lines)
+    of_hosts = [line for line in lines if line.keyword == "host" and line.words != ("*",)]
+    is_named = bool(of_hosts) or any(line.keyword == "hostname" for line in lines)
     return _Survey(
-        same_for_all=not any(
-            line.keyword in _DEPENDS_ON_HOST or "%" in line.rest or (line.keyword == "host" and line.words != ("*",))
-            for line in lines
-        ),
+        host_lines=None if depends_on_name else tuple(line for line in of_hosts if {*"*?"} & {*line.rest}),
+        words=frozenset(word.lower() for line in lines for word in _WORD.findall(line.rest) if is_named),
         names_algorithms=any(line.keyword in BUILT_IN for line in lines),
     )
