@@ -171,15 +171,15 @@ def test_a_bashrc_that_keeps_the_probe_from_beginning(
 
 def test_a_time_out_shows_what_the_host_printed(sshd: Sshd) -> None:
     """A login that asks a question waits for an answer: the question is in the message."""
-    waits = sshd.forced("waits", "sh", "printf 'Choose a project: '; exec sleep 60", timeout_s=2.5)
-    silent = sshd.forced("silent", "sh", "exec sleep 60", timeout_s=2.5)
+    waits = sshd.forced("waits", "sh", "printf 'Choose a project: '; exec sleep 60", timeout_s=6)
+    silent = sshd.forced("silent", "sh", "exec sleep 60", timeout_s=6)
     failures = [ask(host, sshd).hosts[0].failure for host in (waits, silent)]
     assert [(one.status, one.message) for one in failures if one] == [
         (
             "timeout",
-            'no time left after 2.5 s, while waiting for what the command says; it printed "Choose a project:"',
+            'no time left after 6 s, while waiting for what the command says; it printed "Choose a project:"',
         ),
-        ("timeout", "no time left after 2.5 s, while waiting for what the command says; it printed nothing"),
+        ("timeout", "no time left after 6 s, while waiting for what the command says; it printed nothing"),
     ]
     assert "`ssh silent echo ok </dev/null` has to print ok" in failures[1].hint
 

@@ -202,7 +202,7 @@ def test_waiting_for_an_end_loses_nothing(connect, when):
 
 def test_what_came_before_the_deadline_is_not_held_back(connect):
     """The bytes that were waited for did not come in time; the others may tell why."""
-    with connect(4) as transport, transport.run("sh -s") as channel:
+    with connect(6) as transport, transport.run("sh -s") as channel:
         channel.send(b"echo why; sleep 30\n")
         assert channel.receive(b"end\n") == b"why\n"
         with pytest.raises(DeadlineError):
