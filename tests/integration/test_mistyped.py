@@ -81,7 +81,8 @@ def test_an_unknown_command_is_answered_with_the_line_that_was_meant(words: tupl
     said, hint = _refused(*words)
     assert said == f'fleetpmap: there is no command "{words[0]}"'
     assert hint == (
-        f"did you mean {meant}? the commands are run, show, explore, watch, diff, history, ps, hosts, doctor, fields, demo"
+        f"did you mean {meant}? "
+        "the commands are run, show, explore, watch, diff, history, ps, hosts, doctor, fields, demo"
     )
 
 
