@@ -70,7 +70,7 @@ class Earlier:
                 part = self._part(entry)
                 if has_lived(part, self._snapshot):
                     stored = f"{self._directory}@{entry.started.isoformat()}", f"{self._directory}@{now.isoformat()}"
-                    with Reader(None).reading(str(entry.path)):  # whatever it holds, this run is whole without it
+                    with Reader(None).reading(str(entry.path)):  # this run is whole without it
                         return growth_since(part, self._snapshot, stored), tuple(self._left_out(unread))
             except UsageError as error:
                 unread.append(error.message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fleetpmap.catalogue import FindingKind as FindingKind  # those who make findings take it from here
+from fleetpmap.catalogue import FindingKind as FindingKind  # the makers of findings import it from here
 
 MOST_TOLD = 5
 """Number of findings that a terminal and stderr show; the rest is counted."""

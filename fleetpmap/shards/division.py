@@ -15,6 +15,8 @@ from fleetpmap.inventory import Host
 
 _Host = TypeVar("_Host")
 
+MOST_HOSTS = 250
+"""Hosts of a shard that several processes or workers ask, at most."""
 _FEWEST = 200
 """Hosts for each process that `auto` takes. Starting one costs half a second of CPU, as much as some fifty hosts."""
 

@@ -24,7 +24,7 @@ from fleetpmap.collection.sessions import TransportFor
 from fleetpmap.inventory import Host
 from fleetpmap.shards import shard_task
 from fleetpmap.shards.dask_cluster import check_workers, connected, first_line, may_ask, refuse_unfit, workers_of
-from fleetpmap.shards.division import Shard
+from fleetpmap.shards.division import MOST_HOSTS, Shard
 from fleetpmap.shards.messages import unpacked
 from fleetpmap.shards.shard_task import ShardTask
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Snapshot, counted_once
@@ -34,8 +34,6 @@ from fleetpmap.version import __version__
 if TYPE_CHECKING:
     from distributed import Client
 
-_SHARD = 250
-"""Hosts in a shard at most."""
 _LOOK_S = 0.2
 """How often to look for ^C, the deadline and the scheduler."""
 _GRACE_S = 5.0
@@ -92,7 +90,7 @@ def collect_on_dask(
         )
         # Two shards for each thread, so that a slow one holds up no more than half of its time, but none so small
         # that it leaves `jobs` unused.
-        size = min(_SHARD, max(jobs, -(-len(hosts) // (2 * at_once))))
+        size = min(MOST_HOSTS, max(jobs, -(-len(hosts) // (2 * at_once))))
         work = _Work(client, scheduler, clock, task, divided(hosts, size))
         on_shard(0, len(work.shards))
         for part, snapshot in work.done():
@@ -249,7 +247,7 @@ class _Work:
     def _result(self, number: int, future: Any) -> Iterator[tuple[Shard, Snapshot]]:
         try:
             begun, data = future.result()
-        except Exception as error:  # whatever a worker raised, or Dask itself; a lost scheduler cancels
+        except Exception as error:  # of a worker, or of Dask itself; a lost scheduler cancels
             if self._client.status != "running":
                 lost = self._loss(())
                 assert lost is not None  # noqa: S101  # for the type checker: it is lost

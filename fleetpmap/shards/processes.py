@@ -25,13 +25,11 @@ from fleetpmap.collection.sessions import TransportFor
 from fleetpmap.errors import FleetpmapError
 from fleetpmap.inventory import Host
 from fleetpmap.shards import start
-from fleetpmap.shards.division import Shard, shards_of
+from fleetpmap.shards.division import MOST_HOSTS, Shard, shards_of
 from fleetpmap.shards.messages import Asked, Crashed, Idle, Replied, ShardDone, Stop, Task, unpacked
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Snapshot, counted_once
 from fleetpmap.transport import Deadline
 
-_SHARD = 250
-"""Hosts in a shard at most."""
 _LOOK_S = 0.1
 """How often to look for ^C and the deadline while no worker says anything."""
 _GRACE_S = 5.0
@@ -65,7 +63,7 @@ def collect_in_processes(
     of each host, and `on_part` gets its snapshot alone, all of them in this thread. `transport_for` has to be
     picklable.
     """
-    on_part, size = (on_part, 1) if on_part else (lambda part: None, _SHARD)
+    on_part, size = (on_part, 1) if on_part else (lambda part: None, MOST_HOSTS)
     clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s), stop)
     question = replace(question, own_pid=question.own_pid or os.getpid())
     task = Task(

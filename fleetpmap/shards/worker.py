@@ -1,6 +1,6 @@
 """What runs in a worker process: ask the hosts of some shards, send the shards.   messages ─► [worker] ─► processes
 
-A worker ends when the pipe to the run is closed, whatever the reason, so none outlives its run. The connections to the
+A worker ends when the pipe to the run is closed, for any reason, so none outlives its run. The connections to the
 hosts end with it, and the probes there end with the connections.
 """
 

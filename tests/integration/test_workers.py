@@ -117,7 +117,7 @@ def hosts_and_question(server, target) -> tuple[list[Host], Question]:
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr("fleetpmap.shards.processes._SHARD", 5)
+    monkeypatch.setattr("fleetpmap.shards.processes.MOST_HOSTS", 5)
 
 
 def end_a_worker(number: int) -> None:
