@@ -1,7 +1,8 @@
 """Rules of --fail-if, judged on a report.   Report, rules ─► [gates] ─► Verdict
 
-A rule is broken by a finding of its kind, or by a row: every row of every table with the column, whatever a terminal or
---top shows. A total is judged only where there is no row. What is unknown breaks no rule; a note says what that was.
+A finding of its kind breaks a rule, or a row does: each row of each table with the column is judged, also those that a
+terminal or --top leaves out. A total is judged only where there is no row. An unknown size breaks no rule; a note names
+it.
 The grammar of the rules is in cli.gate_rules.
 """
 

@@ -145,7 +145,7 @@ def test_most_gateways_go_down_at_once():
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2000), st.sampled_from("ab"), st.sampled_from("xy"))))
 def test_every_file_is_in_one_run(files: list[tuple[int, int, str, str]]):
-    """Whatever the times are: none is lost, and a run has each shard once, of one fleet and one selection."""
+    """With any times: no file is lost, and a run has each shard once, of one fleet and one selection."""
     made = {_file(number, at_s, of=4, looked_for=what, fleet=fleet) for number, at_s, what, fleet in files}
     found = rounds(made)
     assert sorted(file for each in found for file in (*each.shards, *each.left_out)) == sorted(made)

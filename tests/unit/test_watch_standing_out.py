@@ -118,7 +118,7 @@ def test_sentences_alone_where_room_lacks():
 @pytest.mark.parametrize("width", [20, 40, 60, 120])
 @pytest.mark.parametrize("most", range(9))
 def test_a_block_is_never_larger_than_its_room(most: int, width: int):
-    """In lines and in width, whatever is found."""
+    """The block keeps to its lines and its width with any findings."""
     long = Finding("drift", "libssl.so.3 has 2 builds " * 9, next="fleetpmap run " + "-H web-01 " * 9)
     for findings in (FOUND, (long,), (long, *FOUND)):
         lines = _block(most, width, findings)
