@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from fleetpmap.containers import members
+from fleetpmap.defaults import MAX_RSS, MAX_RSS_SUM
 from fleetpmap.errors import UsageError
 from fleetpmap.matching import Matcher, TooSlowError, from_glob
 from fleetpmap.own_processes import OwnFilter, OwnProcesses, find_own
@@ -27,8 +28,6 @@ _PATH_LENGTH = 4096
 """Characters in the path of a cgroup at most (PATH_MAX)."""
 _NAME_MAX = 255
 """Bytes of a file's name at most; a longer word is not the name of a program."""
-MAX_RSS = "64G"
-MAX_RSS_SUM = "256G"
 
 _UNIT_SUFFIXES = (".service", ".scope", ".slice", ".socket", ".mount", ".swap")
 """Units that can have processes."""
@@ -65,6 +64,17 @@ class Selection:
     """A larger process is skipped; None: no limit."""
     max_rss_sum_kib: int | None = parse_size(MAX_RSS_SUM, "--max-rss-sum")
     """One host's processes are read, smallest first, until their RSS passes this; None: no limit."""
+
+    def __post_init__(self) -> None:
+        """Check that the options can hold together.
+
+        Raises:
+            UsageError: they cannot.
+        """
+        if self.newest and self.oldest:
+            raise UsageError("--newest and --oldest exclude each other", hint="leave one of them out")
+        if (self.full or self.exact) and self.match is None:
+            raise UsageError("--full and --exact say how --match is matched", hint="add --match REGEX")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +260,18 @@ def _split(
     return found, slow
 
 
+def in_one_line(arguments: Sequence[str]) -> str:
+    """Return the arguments in one line, as pgrep joins them.
+
+    A program that writes its title over its arguments, such as Redis, leaves NULs: they read as empty arguments at the
+    end, and are no part of the command line.
+    """
+    return "\0".join(arguments).rstrip("\0").replace("\0", " ")
+
+
 def _searched(process: ListedProcess, *, full: bool) -> str:
     name = full_name(process)
-    return (" ".join(process.arguments) or name) if full else name
+    return (in_one_line(process.arguments) or name) if full else name
 
 
 def _is_eligible(process: ListedProcess, selection: Selection, users: dict[int, str]) -> bool:

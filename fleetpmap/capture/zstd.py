@@ -1,4 +1,4 @@
-"""Import the package zstandard, which is optional.   [zstd] ─► writer, stored_archive
+"""Import the package zstandard, which is optional.   [zstd] ─► writer, stored_archive, export.compressed
 
 The standard library has zstd only from Python 3.14 on.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from fleetpmap.errors import UsageError
+from fleetpmap.installation import command_for
 
 
 def zstandard() -> ModuleType:
@@ -19,6 +20,6 @@ def zstandard() -> ModuleType:
     try:
         import zstandard as package
     except ImportError as error:
-        hint = "pip install 'fleetpmap[capture]', or use .tar.gz, which needs nothing"
+        hint = f"run `{command_for('capture')}`, or use .tar.gz, which needs nothing"
         raise UsageError("a .tar.zst takes the package zstandard, which is not installed", hint=hint) from error
     return package

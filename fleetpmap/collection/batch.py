@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import accumulate, chain, pairwise
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ from fleetpmap.smaps import NULL, SmapsColumns, parse_processes
 from fleetpmap.snapshot import HostSnapshot, Process, host_status, service_of, sizes_by_status
 from fleetpmap.table import MappingTable, from_columns, summed, summed_keys, with_unreadable
 
+_READABLE = frozenset({"read", "empty"})
+"""Statuses of processes of which the smaps was opened and read to its end."""
 _Result = TypeVar("_Result", Checks, SmapsError)
 
 
@@ -52,13 +55,20 @@ def snapshots(
         for first, reply in zip(first_slots, batch, strict=True)
     ]
     parts = _tables(columns, batch, processes, sums)
-    keys = tuple(columns.fields)
+    keys = _of_a_fleet(tuple(columns.fields))
     return [_snapshot(*each, keys) for each in zip(batch, processes, parts, strict=True)]
+
+
+@lru_cache(64)
+def _of_a_fleet(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return equal keys, one object for all the hosts that have them."""
+    return keys
 
 
 def _parsed(batch: Sequence[HostReply], check: Callable[[], None]) -> tuple[SmapsColumns, dict[int, SmapsError]]:
     """Return the columns of all processes read, and the errors of torn ones, by slot."""
     texts = [reply.text for reply in batch]
+    text = texts[0] if len(texts) == 1 else b"".join(texts)
     begins = accumulate(map(len, texts), initial=0)
     # A process's span in the joined text: the texts "aaaa" and "bb" begin at 0 and 4, and the joined text ends at 6.
     spans = [
@@ -66,7 +76,40 @@ def _parsed(batch: Sequence[HostReply], check: Callable[[], None]) -> tuple[Smap
         for begin, reply in zip(begins, batch, strict=False)  # without the 6
         for process in reply.processes
     ]
-    return parse_processes(texts[0] if len(texts) == 1 else b"".join(texts), spans, check)
+    columns, torn = parse_processes(text, spans, check)
+    early = _ending_early(columns, batch)
+    if early.keys() <= torn.keys():
+        return columns, torn
+    pieces = [b"" if slot in early else text[start:stop] for slot, (start, stop) in enumerate(spans)]
+    columns, _ = parse_processes(b"".join(pieces), list(pairwise(accumulate(map(len, pieces), initial=0))), check)
+    return columns, early | torn
+
+
+def _ending_early(columns: SmapsColumns, batch: Sequence[HostReply]) -> dict[int, SmapsError]:
+    """Return an error for each text that a call of exec ended, by slot.
+
+    The kernel prints the mappings in the order of their addresses. It stops, without an error, when the process calls
+    exec; the process lives on, with another stack and another address space. So the text ends below the stack. That of
+    a process that has unmapped its stack does too, but it has the whole address space. No process of a recorded tree
+    calls exec.
+    """
+    processes = [
+        (reply.listing.capabilities.probe_pid is not None, process) for reply in batch for process in reply.processes
+    ]
+    stacks = np.array(
+        [process.start_stack or 0 if live and process.status in _READABLE else 0 for live, process in processes],
+        dtype=np.uint64,
+    )
+    ends = np.zeros(len(processes), dtype=np.uint64)
+    ends[columns.process] = columns.end  # that of each process's last mapping stays
+    early = {}
+    for slot in np.flatnonzero((stacks > 0) & (ends <= stacks)).tolist():
+        of_process = slice(*np.searchsorted(columns.process, (slot, slot + 1)))
+        _, process = processes[slot]
+        if int((columns.end[of_process] - columns.start[of_process]).sum()) != process.address_space:
+            message = "its mappings end below its stack: it called exec while it was read"
+            early[slot] = SmapsError(message, offset=process.stop - process.start)
+    return early
 
 
 def _alike(columns: SmapsColumns) -> bool:

@@ -26,16 +26,15 @@ from fleetpmap.collection.pool import Ask, Pool
 from fleetpmap.collection.question import Question as Question  # what collect() takes stands beside it
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.collection.sessions import OneShotSessions, Sessions, TransportFor
+from fleetpmap.defaults import JOBS
 from fleetpmap.errors import HostError
 from fleetpmap.inventory import Host
 from fleetpmap.transport import Bastions, Deadline, get_ready, open_transport
 
 if TYPE_CHECKING:
     from fleetpmap.collection.interpret import Keep
+    from fleetpmap.collection.parts import HostParts
     from fleetpmap.snapshot import HostSnapshot, Snapshot
-
-JOBS = 32
-"""Hosts asked at once unless said otherwise: more threads only share the same interpreter."""
 
 Interpret = Callable[[Sequence[HostReply | HostError]], list["HostSnapshot"]]
 """Makes a snapshot of each reply or error."""
@@ -75,11 +74,16 @@ def collect(
     `sums`: the sums by process and these columns suffice, and the snapshot need not have a row for each mapping, which
     on a thousand hosts saves some hundred megabytes; see table.summed, and report.sums_for for each view's columns.
     """
-    clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s), stop)
-    snapshots: dict[int, HostSnapshot] = {}
+    clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s, "--deadline"), stop)
+    parts: HostParts | None = None
 
     def take(place: int, snapshot: HostSnapshot) -> None:
-        snapshots[place] = snapshot
+        nonlocal parts
+        if parts is None:
+            from fleetpmap.collection.parts import HostParts  # takes numpy with it, as interpret has by now
+
+            parts = HostParts(len(hosts))
+        parts.add(place, snapshot, clock.finished("", ()))
         if on_host is not None:
             on_host(snapshot)
 
@@ -96,11 +100,10 @@ def collect(
         on_start=on_start,
         keep=keep,
     )
-    from fleetpmap.snapshot import Snapshot, counted_once  # takes numpy with it, as interpret has by now
+    from fleetpmap.snapshot import Snapshot, counted_once
 
-    ordered = [snapshots.pop(place) for place in range(len(hosts))]
-    run = clock.finished(command, {snapshot.status for snapshot in ordered})
-    snapshot = Snapshot.assemble(_drained(ordered), run)
+    run = clock.finished(command, parts.statuses if parts else ())
+    snapshot = parts.joined(run) if parts else Snapshot.assemble([], run)
     return counted_once(snapshot) if machines_once else snapshot
 
 
@@ -216,10 +219,3 @@ def _in_processes(
 
 def _ask_and_interpret(host: Host, *, ask: Ask, interpret: Interpret) -> HostSnapshot:
     return interpret([ask(host)])[0]
-
-
-def _drained(snapshots: list[HostSnapshot]) -> Iterator[HostSnapshot]:
-    """Yield the snapshots in order, and keep none that was taken."""
-    snapshots.reverse()
-    while snapshots:
-        yield snapshots.pop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from sys import intern
 
 from fleetpmap.check import Checks, not_passed
 from fleetpmap.collection.reply import HostReply
@@ -80,13 +81,14 @@ def _process(
     cgroups = reading.cgroups if reading and reading.cgroups is not None else listed.cgroups
     belongs = labels(membership(cgroups or ()), reply.names, name)
     booted = reply.listing.capabilities.booted
+    user = None if listed.uid is None else reply.users.get(listed.uid)
     return Process(
         host=reply.host.name,
         pid=listed.pid,
-        name=name,
+        name=intern(name),
         arguments=_shared(listed.arguments),
         uid=listed.uid,
-        user=None if listed.uid is None else reply.users.get(listed.uid),
+        user=None if user is None else intern(user),
         start_ticks=listed.start_ticks,
         rss_kib=listed.rss_kib,
         status=status,

@@ -115,6 +115,16 @@ number_behind() {
     done 2>/dev/null <"$2"
 }
 
+# state_of PLACE: sets $state and $parent by the stat of a PID or PID/task/TID, or to nothing if it cannot be read.
+state_of() {
+    stat=''
+    # A name may hold newlines; what is wanted stands in the last line.
+    while IFS= read -r line; do stat=$line; done 2>/dev/null <"$1/stat"
+    stat=${stat##*") "}
+    state=${stat%% *} parent=${stat#* }
+    parent=${parent%% *}
+}
+
 # end_below PID: kill all descendants of PID but this shell, even those blocked in a read. They are stopped first, from
 # the top down, so that none can start another. They are found in /proc, since a shell without job control has only the
 # pids of its own children.
@@ -144,9 +154,8 @@ children() {
         return
     fi
     for process in /proc/[0-9]*; do
-        read -r line <"$process/stat" || continue
-        line=${line##*) ? }
-        [ "${line%% *}" != "$1" ] || children="$children ${process#/proc/}"
+        state_of "$process"
+        [ "$parent" != "$1" ] || children="$children ${process#/proc/}"
     done
 }
 
@@ -175,7 +184,10 @@ files() {
     shift
     case $reader:$# in
         sh:* | *:? | *:??) for pid; do files="$files $pid/$name"; done ;;
-        *) files=$(printf " %s/$name" "$@") ;;
+        *)
+            files=$(printf " %s/$name" "$@")
+            check "$?"
+            ;;
     esac
 }
 
@@ -252,6 +264,7 @@ stats() {
     run grep -aHs '' $files
     # shellcheck disable=SC2086 # a list of paths: split it
     errors=$(grep -als -e '^[0-9]* (.\{15\}) ' -e ') Z ' $files)
+    check "$?"
     sort_pids
     # grep names both kinds alike, so each may be a zombie.
     zombies="$zombies $cut"
@@ -290,9 +303,9 @@ sort_pids() {
 living_threads() {
     for pid; do
         for task in "$pid"/task/[0-9]*; do
-            [ "$task" != "$pid/task/$pid" ] && [ -r "$task/status" ] || continue
-            number_behind State: "$task/status"
-            case $word in
+            [ "$task" != "$pid/task/$pid" ] || continue
+            state_of "$task"
+            case $state in
                 '' | [ZX]) ;;
                 *)
                     living="$living $task"
@@ -320,7 +333,8 @@ records() {
         wanted="$wanted$files"
     done
     wanted="$wanted$limits"
-    set -f # some shells would take the backslash in the name of a cgroup for a pattern's
+    # Some shells would take the backslash in the name of a cgroup for a pattern's.
+    set -f
     # shellcheck disable=SC2086 # a list of paths: split it
     case $reader in
         sh) shell_records $wanted ;;
@@ -411,7 +425,8 @@ memory_groups() {
     call=$1 last=''
     shift
     unified=${root}sys/fs/cgroup
-    [ ! -d "$unified/unified" ] || unified=$unified/unified # beside the hierarchies of v1
+    # Beside the hierarchies of v1.
+    [ ! -d "$unified/unified" ] || unified=$unified/unified
     case $reader:$# in
         sh:* | *:? | *:1?)
             for pid; do
@@ -627,8 +642,10 @@ thread_facts() {
 }
 
 # texts PLACE...: print each smaps of a PID or PID/task/TID, with the header that tail -n +1 prints above it. /dev/null
-# is in the list because tail prints no header above a single file. GNU tail stops at the first file that it cannot read
-# to the end; then it is started again with the files after that.
+# is in the list, twice, because tail prints no header above a single file: BusyBox counts only those that it can open.
+# GNU tail stops at the first file that it cannot read to the end; then it is started again with the files after that.
+# It has not come to the end if it has not named the last file, which cannot be there. uutils' tail stops too, without
+# a word of where: then what it printed is not valid, and each file is read by a tail of its own.
 texts() {
     while [ "$#" -gt 0 ]; do
         section smaps
@@ -639,11 +656,21 @@ texts() {
                 shell_texts $files
                 return
                 ;;
-            *) errors=$(tail -n +1 /dev/null $files 2>&1 >&4) ;;
+            *) errors=$(tail -n +1 /dev/null /dev/null $files /dev/null/end 2>&1 >&4) ;;
         esac
         check "$?"
-        case $errors in *"error reading '"*) ;; *) return ;; esac
-        stopped=${errors##*"error reading '"}
+        case $errors in
+            */dev/null/end*) return ;;
+            *"error reading "*) ;;
+            *)
+                [ "$#" -gt 1 ] || return 0
+                section void
+                for place; do texts "$place"; done
+                return
+                ;;
+        esac
+        # The quotation mark before the name was ` until 2012.
+        stopped=${errors##*"error reading "?}
         while [ "$#" -gt 0 ]; do
             place=$1
             shift
@@ -676,20 +703,23 @@ clock() {
 access() {
     for process; do
         before=$living
-        while IFS= read -r line; do
-            case $line in
-                State:?Z*) living_threads "$process" ;;
-                Uid:*)
-                    lines="$lines$newline$process/status:$line"
-                    break
-                    ;;
-            esac
-        done <"$process/status"
+        each_line up_to_uid <"$process/status"
         place=$process
         [ "$living" = "$before" ] || place=${living##* }
         open "$process" "$place/$maps"
         echo "$process $opened"
     done 2>/dev/null
+}
+
+# up_to_uid: what access does with each $line of a status; false for the last one that it needs.
+up_to_uid() {
+    case $line in
+        State:?Z*) living_threads "$process" ;;
+        Uid:*)
+            lines="$lines$newline$process/status:$line"
+            return 1
+            ;;
+    esac
 }
 
 # facts PID...: print, after the reading, the sections access, uid and facts: identity, state, memory, cgroups and, with
@@ -708,14 +738,16 @@ facts() {
     rollup=''
     ! wished rollup || rollup=smaps_rollup
     memory_groups add_limits "$@"
+    # stat comes last, here and below: all that was read before it is of the process that it names.
     # shellcheck disable=SC2086 # one word, or none
-    records stat cmdline status oom_score_adj cgroup $rollup / "$@"
+    records cmdline status oom_score_adj cgroup $rollup stat / "$@"
     limits=''
     if [ "$living" ]; then
-        # shellcheck disable=SC2086 # words, and a list of places: split them
-        records stat cmdline status cgroup $rollup / $living
         # shellcheck disable=SC2086 # a list of places: split it
         texts $living
+        section facts
+        # shellcheck disable=SC2086 # words, and a list of places: split them
+        records cmdline status cgroup $rollup stat / $living
         living=''
     fi
 }
@@ -742,17 +774,38 @@ read_all() {
     fi
 }
 
-# The next three functions read with the shell alone. $text prints a text unchanged: echo may interpret backslashes.
+# The next four functions read with the shell alone. $text prints a text unchanged: echo may interpret backslashes.
+# A read that fails, as of a process that exits once its file has been opened, may leave its variable as it was: what
+# stood there would be printed again, in a loop without end. So a variable that is used after that is emptied before.
+
+# each_line CALL: call CALL for each $line of stdin, until it returns false. After each line that it reads, bash seeks
+# back to its end, and the kernel makes the text anew: if it has become shorter before that place, as when a process
+# wakes up, the next line would lose its beginning. So bash reads all of it at once.
+# shellcheck disable=SC3045 # only bash
+each_line() {
+    if [ "${BASH_VERSION-}" ]; then
+        whole=''
+        IFS= read -r -d '' whole
+        while [ "$whole" ]; do
+            line=${whole%%"$newline"*} whole=${whole#"$line"}
+            whole=${whole#"$newline"}
+            "$1" || return 0
+        done
+    else
+        while IFS= read -r line; do "$1" || return 0; done
+    fi
+}
 
 # shell_lines FILE...: print the lines that begin with $beginning, as grep -H does. Adds to $cut and $zombies, as stats.
 shell_lines() {
-    for file; do
-        while IFS= read -r line || [ -n "$line" ]; do
-            case $line in "$beginning"*) $text "$file:$line$newline" ;; esac
-            case $line in [0-9]*" ("???????????????") "*) cut="$cut ${file%/*}" ;; esac
-            case $file:$line in *"/stat:"*") Z "*) zombies="$zombies ${file%/*}" ;; esac
-        done <"$file"
-    done 2>/dev/null
+    for file; do each_line shell_line <"$file"; done 2>/dev/null
+}
+
+# shell_line: what shell_lines does with each $line.
+shell_line() {
+    case $line in "$beginning"*) $text "$file:$line$newline" ;; esac
+    case $line in [0-9]*" ("???????????????") "*) cut="$cut ${file%/*}" ;; esac
+    case $file:$line in *"/stat:"*") Z "*) zombies="$zombies ${file%/*}" ;; esac
 }
 
 # shell_records FILE...: print each file as records closed by a NUL, as grep -zH does.
@@ -760,15 +813,17 @@ shell_lines() {
 shell_records() {
     for file; do
         if [ "$shell_words" = x ]; then
-            while IFS= read -r -d '' record || [ -n "$record" ]; do
+            while record='' && IFS= read -r -d '' record || [ -n "$record" ]; do
                 $text "$file:$record"
                 $nul
             done <"$file"
         else
-            { :; } <"$file" || continue
-            $text "$file:"
-            while IFS= read -r line; do $text "$line$newline"; done <"$file"
-            $nul
+            head=$file:
+            while IFS= read -r line; do
+                $text "$head$line$newline"
+                head=''
+            done <"$file"
+            [ "$head" ] || $nul
         fi
     done 2>/dev/null
 }
@@ -780,11 +835,12 @@ shell_texts() {
     for file; do
         { :; } <"$file" || continue
         $text "$newline==> $file <==$newline"
+        line=''
         if [ "$shell_words" = x ]; then
-            # The whole file in one read: after each line, bash seeks back to its end, and the kernel starts over.
+            # At once, as in each_line.
             IFS= read -r -d '' line <"$file"
         else
-            while IFS= read -r line; do $text "$line$newline"; done <"$file"
+            while line='' && IFS= read -r line; do $text "$line$newline"; done <"$file"
         fi
         $text "$line"
     done 2>/dev/null
@@ -825,11 +881,13 @@ stuck() {
     [ "$phase" = list ] || try "$maps" "$@"
     [ "$phase" != read ] || try cmdline "$@"
     sleep "$seconds" >/dev/null 4>/dev/null || return 0
+    read -r self _ </proc/self/stat
     for pair in $tried; do
-        read -r line <"/proc/${pair#*:}/stat" || continue
-        case ${line##*") "} in
-            [ZX]*) ;;
-            *)
+        state_of "/proc/${pair#*:}"
+        case $state:$parent in
+            [ZX]:*) ;;
+            # Another parent: the reader has ended, and its pid went to another process.
+            *:"$self")
                 kill -KILL "${pair#*:}"
                 [ "$named" = "${pair%%:*}" ] || echo "${pair%%:*}"
                 named=${pair%%:*}
@@ -962,10 +1020,10 @@ choose_maps() {
 # above_all PID: sets $above to it and all its ancestors.
 above_all() {
     above=
-    word "$1"
-    while [ "${word:-0}" -gt 1 ]; do
-        above="$above $word"
-        number_behind PPid: "$word/status"
+    parent=$1
+    while [ "${parent:-0}" -gt 1 ]; do
+        above="$above $parent"
+        state_of "$parent"
     done
 }
 

@@ -22,7 +22,8 @@ class Coded:
     Rows "[heap]", null, "[heap]" and "[stack]" are codes 0, -1, 0, 1 and names ("[heap]", "[stack]").
     """
 
-    codes: NDArray[np.int32]
+    codes: NDArray[np.int8 | np.int16 | np.int32]
+    """int32 from the parser, and as narrow as the number of names allows in a table; a code + 1 fits, too."""
     names: tuple[str, ...]
     """Distinct. Bytes that are not UTF-8 as surrogates (surrogateescape)."""
 
@@ -36,7 +37,7 @@ class Coded:
         return [names[code] for code in self.codes.tolist()]
 
 
-def in_row_order(codes: NDArray[np.int32], items: Sequence[_T]) -> tuple[NDArray[np.int32], list[_T]]:
+def in_row_order(codes: NDArray[np.signedinteger], items: Sequence[_T]) -> tuple[NDArray[np.int32], list[_T]]:
     """Renumber codes in the order of their first rows, and drop the items that no row has.
 
     Codes 2 0 2 -1 of the items a, b, c become codes 0 1 0 -1 of the items c, a.

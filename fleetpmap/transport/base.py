@@ -34,19 +34,21 @@ class Deadline:
     seconds: float
     """The length of the time span, for the message."""
     at: float = field(default=0.0)
+    option: str = "--timeout"
+    """The option that gives more time, for the hint."""
 
     @classmethod
-    def after(cls, seconds: float) -> Deadline:
+    def after(cls, seconds: float, option: str = "--timeout") -> Deadline:
         """Return the deadline `seconds` from now."""
-        return cls(seconds, time.monotonic() + seconds)
+        return cls(seconds, time.monotonic() + seconds, option)
 
     def remaining(self) -> float:
         """Return the seconds left, never negative."""
         return max(0.0, self.at - time.monotonic())
 
-    def sooner(self, seconds: float) -> Deadline:
+    def sooner(self, seconds: float, option: str = "--timeout") -> Deadline:
         """Return this deadline or the one `seconds` from now, whichever comes first (the bound of a single phase)."""
-        other = Deadline.after(seconds)
+        other = Deadline.after(seconds, option)
         return other if other.at < self.at else self
 
 
@@ -63,14 +65,13 @@ _DOING = {
 """The activity of each stage in this package, as error messages name it."""
 
 
-def out_of_time(host: str, stage: str, seconds: float) -> DeadlineError:
-    """Return the error of a host that used up its `seconds` during `stage`."""
-    option = "--timeout" if stage in ("exec", "read") else "--connect-timeout"
+def out_of_time(host: str, stage: str, deadline: Deadline) -> DeadlineError:
+    """Return the error of a host that used up its time during `stage`."""
     return DeadlineError(
-        f"no time left after {seconds:g} s, while {_DOING[stage]}",
+        f"no time left after {deadline.seconds:g} s, while {_DOING[stage]}",
         host=host,
         stage=stage,
-        hint=f"see whether the host is busy or a firewall drops packets, or give it more time with {option}",
+        hint=f"see whether the host is busy or a firewall drops packets, or give it more time with {deadline.option}",
     )
 
 

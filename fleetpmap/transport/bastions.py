@@ -254,7 +254,7 @@ class Bastions(Closing):
         with self._lock:
             shared = self._shared.setdefault(to.key, _Shared())
         if not shared.lock.acquire(timeout=deadline.remaining()):
-            raise out_of_time(bastion.host.name, "tcp", deadline.seconds)
+            raise out_of_time(bastion.host.name, "tcp", deadline)
         try:
             return self._connected(shared, connect)
         except HostError as error:

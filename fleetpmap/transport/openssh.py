@@ -284,6 +284,12 @@ class _Complaint(NamedTuple):
 _LOST = _Complaint(
     r"closed by remote host|Broken pipe|Connection reset|not responding", UnreachableError, "read", "try again"
 )
+_CHANGED = _Complaint(
+    r"has changed and you have requested strict",
+    HostKeyError,
+    "host-key",
+    "if the host was set up anew, remove its line from known_hosts; if not, somebody may be listening in between",
+)
 _COMPLAINTS = (
     _Complaint("Could not resolve hostname", ResolveError, "dns", "check the name, or set address for this host"),
     _Complaint("Connection refused", RefusedError, "tcp", "is sshd running there, and on that port?"),
@@ -301,17 +307,19 @@ _COMPLAINTS = (
         "host-key",
         "somebody withdrew that key: give the host a new one before you trust it",
     ),
+    _CHANGED,
+    _CHANGED._replace(pattern="REMOTE HOST IDENTIFICATION"),  # the frame of the warning, which names no host
     _Complaint(
-        r"REMOTE HOST IDENTIFICATION|has changed and you have requested strict",
-        HostKeyError,
-        "host-key",
-        "if the host was set up anew, remove its line from known_hosts; if not, somebody may be listening in between",
-    ),
-    _Complaint(
-        r"No .* host key is known|Host key verification failed",
+        r"No .* host key is known",
         HostKeyError,
         "host-key",
         "compare the host's key with known_hosts, or use --host-key accept-new for a host that is new",
+    ),
+    _Complaint(  # alone, it is that of a bastion: our options reach only the ssh to the host
+        "Host key verification failed",
+        HostKeyError,
+        "host-key",
+        "run ssh to it by hand: the key of a bastion on the way is unknown, or has changed",
     ),
     _Complaint(
         r"Permission denied \(.*(password|keyboard-interactive)",
@@ -363,6 +371,8 @@ def classify(stderr: str, host: str, *, anything_came: bool) -> HostError | None
     for complaint in (_LOST,) if anything_came else _COMPLAINTS:
         for line in lines:
             if re.search(complaint.pattern, line):
+                # The file and the line of the key that was expected.
+                line = " ".join([line, *(f"({other})" for other in lines if other.startswith("Offending "))][:2])
                 return complaint.error(
                     f"ssh: {printable(line.removeprefix('ssh: '))}",
                     host=host,

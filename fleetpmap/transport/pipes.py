@@ -164,7 +164,7 @@ class PipeChannel(Channel):
             self._open.pop(name).close()
 
     def _out_of_time(self) -> Exception:
-        return out_of_time(self._host, "read", self._deadline.seconds)
+        return out_of_time(self._host, "read", self._deadline)
 
 
 def _unblocked(pipe: IO[bytes] | None) -> IO[bytes]:

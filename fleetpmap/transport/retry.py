@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from fleetpmap.errors import HostError
+from fleetpmap.errors import DeadlineError, HostError
 from fleetpmap.transport.base import Deadline
 
 T = TypeVar("T")
@@ -52,14 +52,21 @@ def retried(
     """Return the result of `attempt`, repeated at most `retries` times as long as the pause fits into the deadline.
 
     Raises:
-        HostError: the error of the last attempt.
+        HostError: the error of the last attempt; of the one before it if the time ran out in the last, since a host
+            that hangs up says more than our clock.
     """
-    for number in range(1, retries + 1):
+    earlier: HostError | None = None
+    number = 0
+    while True:
+        number += 1
         try:
             return attempt()
+        except DeadlineError as error:
+            if earlier:
+                raise earlier from error
+            raise
         except HostError as error:
-            seconds = pause(number)
-            if not error.may_pass or seconds >= deadline.remaining():
+            if number > retries or not error.may_pass or (seconds := pause(number)) >= deadline.remaining():
                 raise
+            earlier = error
         time.sleep(seconds)
-    return attempt()

@@ -123,7 +123,10 @@ def parse_pressure(text: bytes) -> Pressure | None:
     lines = {kind: tuple(map(float, averages)) for kind, *averages in _PRESSURE.findall(text)}
     if lines.keys() != {b"some", b"full"}:
         return None
-    return Pressure(*lines[b"some"], *lines[b"full"])
+    return _pressure(*lines[b"some"], *lines[b"full"])
+
+
+_pressure = lru_cache(256)(Pressure)  # on most hosts of a fleet nothing waits, and these share one object
 
 
 def parse_resident(status: bytes) -> Resident | None:

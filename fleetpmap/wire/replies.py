@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from sys import intern
 from typing import Any
 
 from fleetpmap.units import KIB
@@ -51,6 +52,8 @@ _UPTIME = re.compile(r"\d{1,12}\.\d{1,3}")
 _SCORE = re.compile(rb"-?\d{1,4}")
 UNACCOUNTED: frozenset[ReadStatus] = frozenset({"gone", "reused"})
 """Statuses of processes of which only the name, owner and command line are kept from after the reading."""
+_ENDED: frozenset[ReadStatus] = frozenset({"gone", "zombie"})
+"""Statuses of processes that have no command line any more."""
 _UNOPENED = frozenset({"denied", "unsupported", "gone"})
 _STOPPED = "T"
 """State of a process that a signal stopped, with all its threads; a tracer (t) may stop only one of them."""
@@ -65,15 +68,15 @@ def parse_capabilities(words: list[str]) -> Capabilities:
             raise MalformedError(f"the first frame has a page size of {page_size}")
         return Capabilities(
             uid=number(bytes_of(values["uid"])),
-            kernel=values["kernel"],
+            kernel=intern(values["kernel"]),  # here and below, texts that many hosts of a fleet have are kept once
             page_size=page_size,
             boot_id=values["boot_id"],
-            pid_namespace=values["pid_namespace"],
-            reader=values["reader"],
+            pid_namespace=intern(values["pid_namespace"]),
+            reader=intern(values["reader"]),
             compression="gzip" if values["compression"] == "gzip" else "none",
             probe_pid=number(bytes_of(values["probe_pid"])) if values["probe_pid"] else None,
             booted=_booted(values.get("uptime", "")),
-            user=values.get("user", ""),
+            user=intern(values.get("user", "")),
         )
     except KeyError as error:
         raise MalformedError(f"the first frame lacks {error.args[0]}") from error
@@ -180,19 +183,23 @@ def build_reading(listing: Listing, body: Body, process_limit: int) -> Reading:
     for pid, status in statuses.items():
         kept.append(texts[pid] if status == "read" else (0, 0))
         end = at + kept[-1][1] - kept[-1][0]
+        at, start = end, at
+        if status == "reused":
+            processes.append(ProcessReading(pid, status, start, end, uid=None, seconds=alone.get(pid)))
+            continue
         processes.append(
             ProcessReading(
-                *(pid, status, at, end, uids.get(pid)),
+                *(pid, status, start, end, uids.get(pid)),
                 stopped=_stopped(listing.processes.get(pid)) and _stopped(stats.get(pid)),
                 rollup=parse_rollup(facts["smaps_rollup"][pid][0]) if pid in facts["smaps_rollup"] else None,
                 start_stack=stats[pid].start_stack if pid in stats else None,
-                arguments=_arguments(pid, facts, listing),
+                address_space=stats[pid].size if pid in stats else 0,
+                arguments=None if status in _ENDED else _arguments(pid, facts, listing),
                 seconds=alone.get(pid),
                 name=name_of_text(pid, b"\0".join(facts["stat"][pid])) if pid in facts["stat"] else None,
                 **_accounted(pid, status, facts),
             )
         )
-        at = end
     groups = cgroups_of(parse_cgroup_files(facts[OTHERS].get(0, ())), {each.memory_cgroup for each in processes})
     return Reading(
         *(body.pack(kept), tuple(processes), users, raw, seconds), cgroups=groups, names=parse_names(raw["names"])

@@ -10,11 +10,11 @@ from typing import Literal, NamedTuple, overload
 ReadStatus = Literal["read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "cut", "unread"]
 """Status of a process after the read phase.
 
-read: its text is there. denied: the login may not open its smaps. gone: it exited. reused: it exited and another
-process has its pid now, or it runs another program, which the selection does not match. kernel, zombie: it has no
-memory of its own. empty: its smaps can be read but holds nothing. unsupported: this kernel has no smaps. cut: its text
-exceeds the limit and was dropped. unread: the host stopped before it, because another process's text could not be read
-to the end; request it again.
+read: its text is there, or a part of it if it called exec meanwhile (see collection.batch). denied: the login may not
+open its smaps. gone: it exited. reused: it exited and another process has its pid now, or it runs another program,
+which the selection does not match. kernel, zombie: it has no memory of its own. empty: its smaps can be read but holds
+nothing. unsupported: this kernel has no smaps. cut: its text exceeds the limit and was dropped. unread: the host
+stopped before it, because another process's text could not be read to the end; request it again.
 """
 
 
@@ -257,6 +257,8 @@ class ProcessReading:
     """Its smaps_rollup, kernel key to KiB; None if there was none, or the request did not ask for it."""
     start_stack: int | None = None
     """Address of the beginning of its stack; 0 if the kernel hides it from the login, None if its stat lacks it."""
+    address_space: int = 0
+    """Bytes of its address space after the reading; 0 if it was gone."""
     arguments: tuple[str, ...] | None = None
     """Its command line after the reading, () if it erased it; None if it was gone or cannot be read there."""
     seconds: float | None = None

@@ -251,18 +251,18 @@ def test_gates_share_their_way_too(site):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "stage", "said"),
     [
-        ("127.0.0.1", "bastion gate-1: the host key of 127.0.0.1 port "),
-        ("127.0.1.1", "bastion gate-2: the host key of 127.0.1.1 port "),
-        ("127.0.1.2", "the host key of 127.0.1.2 port "),
+        ("127.0.0.1", "bastion", "bastion gate-1: the host key of 127.0.0.1 port "),
+        ("127.0.1.1", "bastion", "bastion gate-2: the host key of 127.0.1.1 port "),
+        ("127.0.1.2", "host-key", "the host key of 127.0.1.2 port "),
     ],
     ids=["hop 1", "hop 2", "host"],
 )
-def test_host_key_of_every_hop_is_checked(site, wrong, said):
+def test_host_key_of_every_hop_is_checked(site, wrong, stage, said):
     """The error names the bastion with the wrong key, and no host behind it is logged in to."""
     error = _fails(site.host(proxy_jump="gate-2"), site.options(wrong=wrong))
-    assert (type(error), error.stage, error.host) == (HostKeyError, "host-key", "web-01")
+    assert (type(error), error.stage, error.host) == (HostKeyError, stage, "web-01")
     assert error.message.startswith(said)
     assert "is not the one at" in error.message
 
@@ -270,7 +270,7 @@ def test_host_key_of_every_hop_is_checked(site, wrong, said):
 def test_bastion_that_does_not_let_us_in(site):
     """Its name and login are in the message, its ssh command in the hint."""
     error = _fails(site.host(proxy_jump="nobody-of-that-name@gate-1"), site.options())
-    assert (type(error), error.stage) == (AuthError, "auth")
+    assert (type(error), error.stage) == (AuthError, "bastion")
     assert error.message.startswith('bastion gate-1: cannot log in as "nobody-of-that-name" (tried: ')
 
 

@@ -39,7 +39,7 @@ def test_all_rounds_over_one_connection(sshd: Sshd, options, transport: str):
         host = sshd.host(port=relay.port, transport=transport)
         with Rounds([host], Question(Selection(pids=(target.pid,)), ssh=options)) as rounds:
             for _ in range(3):
-                assert [one.status for one in rounds.look().snapshot.processes] == ["read"]
+                assert [one.status for one in rounds.look().processes] == ["read"]
         assert relay.connections == 1
 
 
@@ -47,10 +47,10 @@ def test_a_process_that_starts_later_is_found(sshd: Sshd):
     """Every round lists the processes as they are then."""
     question = Question(Selection(match=re.compile("latecomer")), ssh=sshd.options)
     with Rounds([sshd.host()], question) as rounds:
-        assert rounds.look().snapshot.hosts[0].status == "no-match"
+        assert rounds.look().hosts[0].status == "no-match"
         with Target("latecomer") as target:
-            assert [one.pid for one in rounds.look().snapshot.processes] == [target.pid]
-        assert rounds.look().snapshot.hosts[0].status == "no-match"
+            assert [one.pid for one in rounds.look().processes] == [target.pid]
+        assert rounds.look().hosts[0].status == "no-match"
 
 
 def test_a_round_like_the_one_before_goes_to_the_host_and_back_once(sshd: Sshd, options):
@@ -64,7 +64,7 @@ def test_a_round_like_the_one_before_goes_to_the_host_and_back_once(sshd: Sshd, 
     ):
         for start in (False, False, False, True, False, False):
             with Target("roundtrip-two") if start else contextlib.nullcontext() as two:
-                found = {process.pid for process in rounds.look().snapshot.processes}
+                found = {process.pid for process in rounds.look().processes}
                 assert found == {one.pid} | ({two.pid} if two else set())
             trips.append(relay.round_trips)
     assert [round(after - before) for before, after in pairwise(trips)] == [1, 1, 2, 2, 1]
@@ -87,7 +87,7 @@ def test_a_host_that_hangs_in_a_later_round(sshd: Sshd, tmp_path: Path):
                 os.mkfifo(stat)
             else:
                 stat.write_bytes(content)
-            statuses.append([host.status for host in rounds.look().snapshot.hosts])
+            statuses.append([host.status for host in rounds.look().hosts])
     assert statuses == [["partial", "partial"], ["timeout", "partial"], ["partial", "partial"], ["partial", "partial"]]
 
 
@@ -98,7 +98,7 @@ def test_a_connection_that_broke_between_rounds_is_opened_anew(sshd: Sshd, optio
         with Rounds([sshd.host(port=relay.port)], question) as rounds:
             rounds.look()
             relay.hang_up()
-            assert rounds.look().snapshot.hosts[0].status == "ok"
+            assert rounds.look().hosts[0].status == "ok"
         assert relay.connections == 2
 
 
@@ -107,11 +107,11 @@ def test_a_host_that_goes_and_comes_back(sshd: Sshd, options):
     question = Question(Selection(pids=(os.getpid(),)), ssh=options)
     relay = Relay(("127.0.0.1", sshd.port), delay_s=0)
     with Rounds([sshd.host(port=relay.port)], question) as rounds:
-        statuses = [rounds.look().snapshot.hosts[0].status]
+        statuses = [rounds.look().hosts[0].status]
         relay.close()
-        statuses.append(rounds.look().snapshot.hosts[0].status)
+        statuses.append(rounds.look().hosts[0].status)
         with Relay(("127.0.0.1", sshd.port), delay_s=0, port=relay.port):
-            statuses.append(rounds.look().snapshot.hosts[0].status)
+            statuses.append(rounds.look().hosts[0].status)
     assert statuses == ["ok", "refused", "ok"]
 
 
@@ -120,7 +120,7 @@ def test_a_refused_login_is_not_tried_again(sshd: Sshd, options):
     with Relay(("127.0.0.1", sshd.port), delay_s=0) as relay:
         stranger = sshd.host(port=relay.port, identity_file=(str(sshd.new_key("stranger")),))
         with Rounds([stranger], Question(Selection(pids=(1,)), ssh=options)) as rounds:
-            messages = [rounds.look().snapshot.coverage.failures[0].message for _ in range(3)]
+            messages = [rounds.look().coverage.failures[0].message for _ in range(3)]
         assert relay.connections == 1
     assert len(set(messages)) == 1
 

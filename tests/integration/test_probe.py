@@ -20,9 +20,14 @@ from typing import Self
 
 import pytest
 
+from fleetpmap.collection.interpret import host_snapshot
+from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import ProtocolError, RemoteError
+from fleetpmap.inventory import Host
 from fleetpmap.probe import Request, render
+from fleetpmap.processes import Selection, choose
 from fleetpmap.wire import Decoder, Listing, Reading
+from program import waiting
 
 PROBE = files("fleetpmap.probe").joinpath("probe.sh")
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "busybox": ["busybox", "sh"], "mksh": ["mksh"]}
@@ -70,6 +75,10 @@ class Conversation:
         """The listing, then the reading of these."""
         self.listing()
         self.send(self.script.read_line([pids]))
+        return self.replied()
+
+    def replied(self) -> Reading:
+        """The reading that was asked for."""
         while self.decoder.reading is None:
             assert self._take() or self.decoder.eof(), self.process.stderr.read()
         return self.decoder.reading.unpack()
@@ -485,6 +494,97 @@ def test_a_reused_pid_is_not_read(shell: list[str], tree: Tree) -> None:
     assert reading.smaps == b"text of 42\n"
 
 
+READERS = pytest.mark.parametrize("grep", [None, "exit 2"], ids=["tools", "shell alone"])
+
+
+@READERS
+def test_a_pid_that_another_process_gets_while_its_facts_are_read(
+    shell: list[str], tree: Tree, tools: Callable[[str, str], dict[str, str]], grep: str | None
+) -> None:
+    """The start time is read last. So it shows that what was read before it is of another process."""
+    for pid in (41, 42):
+        tree.add(pid, smaps=f"text of {pid}\n")
+    score = tree.root / "41/oom_score_adj"
+    os.mkfifo(score)
+    with Conversation(shell, tree.request(), env=tools("grep", grep) if grep else None) as probe:
+        probe.listing()
+        probe.send(probe.script.read_line([(41, 42)]))
+        with score.open("w") as fifo:  # the probe has come to this file, and waits
+            tree.add(41, "other", start=9999)
+            fifo.write("7\n")
+        first, second = probe.replied().processes
+    assert (first.status, first.uid, first.name, first.arguments, first.oom_score_adj) == ("reused", *[None] * 4)
+    assert (second.status, second.name) == ("read", "app")
+
+
+@READERS
+def test_a_process_that_exits_before_its_facts_are_read_costs_no_other(
+    shell: list[str], tree: Tree, tools: Callable[[str, str], dict[str, str]], grep: str | None
+) -> None:
+    """Its files can be opened, and not be read. A directory does the same."""
+    for pid in (41, 42):
+        tree.add(pid, smaps=f"text of {pid}\n")
+    with Conversation(shell, tree.request(), env=tools("grep", grep) if grep else None) as probe:
+        probe.listing()
+        for name in ("stat", "status", "cmdline", "smaps"):
+            (tree.root / "41" / name).unlink()
+            (tree.root / "41" / name).mkdir()
+        reading = probe.read(41, 42)
+    assert [process.status for process in reading.processes] == ["gone", "read"]
+    assert reading.smaps == b"text of 42\n"
+
+
+def test_a_process_that_calls_exec_while_its_mappings_are_read(child: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """The kernel ends its text there, without an error, and it lives on: the part that came is no result."""
+    code = (
+        "import mmap, os, time\n"
+        "maps = [mmap.mmap(-1, 4096, prot=number % 2 + 1) for number in range(600)]\n"
+        "print(flush=True); input(); os.execlp('sh', 'sh', '-c', 'echo; read line')"
+    )
+    execs, other = child(sys.executable, "-c", code), child()
+    with Conversation(["sh", "-s"], Request(compress=False)) as probe:
+        probe.listing()
+        probe.send(probe.script.read_line([(execs.pid, other.pid)]))
+        # The pipe holds 64 KiB and nobody reads it. This text is longer, so tail waits within it.
+        _until(lambda: waiting(probe.process.stdout) > 60_000)
+        execs.stdin.write(b"\n")
+        execs.stdin.flush()
+        execs.stdout.readline()  # it runs sh now
+        reading = probe.replied()
+    choice = choose(probe.listing(), Selection(pids=(execs.pid, other.pid)))
+    snapshot = host_snapshot(HostReply(Host("here"), probe.listing(), choice, reading=reading), rollups=False)
+    of_text = f"(byte {reading.processes[0].stop} of its smaps)"
+    assert {process.pid: (process.status, process.reason) for process in snapshot.processes} == {
+        execs.pid: ("cut", f"its mappings end below its stack: it called exec while it was read {of_text}"),
+        other.pid: ("read", ""),
+    }
+    assert snapshot.table.mappings.sum() == len(mappings(Path(f"/proc/{other.pid}/smaps").read_bytes()))
+
+
+@READERS
+def test_a_process_that_changes_all_the_time_keeps_its_owner(
+    tools: Callable[[str, str], dict[str, str]], child: Callable[..., subprocess.Popen[bytes]], grep: str | None
+) -> None:
+    """Bash reads a file of /proc line by line from texts of different lengths; it lost every tenth owner or so."""
+    if shutil.which("bash") is None:
+        pytest.skip(reason="bash is not installed here")
+    code = (
+        "import ctypes, time; rename = ctypes.CDLL(None).prctl; print(flush=True)\n"
+        "while True:\n"
+        "  for name in (b'a', b'abcdef\\nghij'): rename(15, name); time.sleep(1e-5); sum(range(500))"
+    )
+    changes = child(sys.executable, "-c", code)
+    with Conversation(["bash", "-s"], Request(owners=True), env=tools("grep", grep) if grep else None) as probe:
+        for _ in range(30):
+            [process] = probe.read(changes.pid).processes
+            listed = probe.listing().processes.get(changes.pid)
+            assert listed is not None
+            assert (process.uid, listed.uid) == (os.geteuid(), os.geteuid())
+            assert {process.name, listed.name} <= {"a", "abcdef\nghij"}
+            probe.decoder.begin_again()
+            probe.send(probe.script.list_line())
+
+
 def test_more_processes_than_an_argument_list_holds(tree: Tree) -> None:
     """6,000 pids of seven digits, where the kernel allows 128 KiB of arguments; the list keeps the numbers' order."""
     tree.add(1, smaps="text of 1\n")
@@ -576,6 +676,8 @@ def test_without_grep_the_shell_reads_alone(
     tree.add(42, smaps="")
     tree.add(43)
     tree.add(44)
+    tree.add(45)
+    (tree.root / "45/smaps").mkdir()  # opened, but not read, like that of a process that has just exited
     (tree.root / "44/smaps").write_bytes(b"-n\n \t" + EVERY_BYTE + b"\n\n==> 41/smaps <==\\n%s\n")
     (tree.root / "44/cmdline").write_bytes(b"app\0\0-n\0" + EVERY_BYTE + b"\na\\0b\0")
     (tree.root / "44/cgroup").write_text("0::/a\\x2db\n")
@@ -585,7 +687,7 @@ def test_without_grep_the_shell_reads_alone(
     answers = []
     for env in (None, tools("grep", "exit 2")):
         with Conversation(shell, request, env=env) as probe:
-            reading = probe.read(44, 41, 42, 43)
+            reading = probe.read(44, 45, 41, 42, 43)
             answers.append((probe.listing(), reading))
     (by_tools, read_by_tools), (by_shell, read_by_shell) = answers
     assert (by_tools.capabilities.reader, by_shell.capabilities.reader) == ("gnu", "sh")
@@ -600,6 +702,33 @@ def test_without_grep_the_shell_reads_alone(
     assert known[0] == known[1]
 
 
+def test_a_process_that_exits_while_the_shell_reads_it(
+    shell: list[str],
+    tree: Tree,
+    tools: Callable[[str, str], dict[str, str]],
+    child: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    """Its words end there, and what comes after it is read: bash and mksh keep the last word when a read fails."""
+    if shell[0] == "dash":
+        pytest.skip(reason="its read cannot stop at a NUL, so it reads no command lines")
+    exits = child("sh", "-c", "echo; read line", *(f"a-word-of-many-{number:05}" for number in range(10_000)))
+    for pid in (41, 42, 43):
+        tree.add(pid)
+    (tree.root / "42/cmdline").unlink()
+    (tree.root / "42/cmdline").symlink_to(f"/proc/{exits.pid}/cmdline")
+    request = tree.request(words=True, compress=False)
+    with Conversation(shell, request, env=tools("grep", "exit 2")) as probe:
+        # The pipe holds 64 KiB and nobody reads it. These words are longer, so the shell waits within them.
+        _until(lambda: waiting(probe.process.stdout) > 60_000)
+        exits.kill()
+        exits.wait()
+        before, cut, after = probe.listing().processes
+    assert before.arguments == ("app", "--pid", "41")
+    assert 1 < len(cut.arguments) < 10_000
+    assert len(set(cut.arguments)) == len(cut.arguments)
+    assert after.arguments == ("app", "--pid", "43")
+
+
 def test_a_tail_that_does_nothing_is_an_error(tree: Tree, tools: Callable[[str, str], dict[str, str]]) -> None:
     """It never passes for processes without memory."""
     tree.add(41, smaps="text of 41\n")
@@ -608,6 +737,69 @@ def test_a_tail_that_does_nothing_is_an_error(tree: Tree, tools: Callable[[str, 
         pytest.raises(ProtocolError, match="without tail's first header"),
     ):
         probe.read(41)
+
+
+@pytest.mark.parametrize("tail", ["tail", "busybox tail", "toybox tail"])
+def test_processes_that_are_all_gone_are_no_failure(
+    tree: Tree, tools: Callable[[str, str], dict[str, str]], tail: str
+) -> None:
+    """tail prints no header where it has a single file, and BusyBox does not count those that it cannot open."""
+    command, *words = tail.split()
+    path = shutil.which(command)
+    if path is None:
+        pytest.skip(reason=f"no {command} on this machine")
+    tree.add(41, smaps="text of 41\n")
+    tree.add(42)
+    with Conversation(["sh", "-s"], tree.request(), env=tools("tail", " ".join([path, *words, '"$@"']))) as probe:
+        probe.listing()
+        shutil.rmtree(tree.root / "41")
+        assert [process.status for process in probe.read(41).processes] == ["gone"]
+
+
+REAL_TAIL = shutil.which("tail")
+_LOOP = """
+    shift 2
+    for file; do
+        [ -e "$file" ] || { echo "tail: cannot open '$file' for reading: No such file or directory" >&2; continue; }
+        echo "$before==> $file <=="
+        before='
+'
+        cat "$file" 2>/dev/null || { echo "tail: FAILURE" >&2; THEN; }
+    done"""
+TAILS = {
+    "GNU": f'exec {REAL_TAIL} "$@"',
+    "before 2012": f"""{{ {REAL_TAIL} "$@" 2>&1 >&3 | sed "s/reading '/reading \\`/" >&2; }} 3>&1; exit 1""",
+    "uutils": _LOOP.replace("FAILURE", "No such process").replace("THEN", "exit 1"),
+    "one that goes on": _LOOP.replace("FAILURE", "error reading '$file': No such process").replace("THEN", "continue"),
+}
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_a_text_that_cannot_be_read_to_its_end_costs_no_other(
+    tree: Tree, tools: Callable[[str, str], dict[str, str]], tail: str
+) -> None:
+    """Some stop there and name the file, between quotation marks that were others once; uutils' tail names nothing."""
+    for pid in (41, 43, 44):
+        tree.add(pid, smaps=f"text of {pid}\n")
+    tree.add(42)
+    (tree.root / "42/smaps").symlink_to("/proc/self/mem")  # opens, and gives an error at the first byte
+    with Conversation(["sh", "-s"], tree.request(), env=tools("tail", TAILS[tail])) as probe:
+        reading = probe.read(41, 42, 43, 44)
+    assert [process.status for process in reading.processes] == ["read", "empty", "read", "read"]
+    assert reading.smaps.split() == b"text of 41 text of 43 text of 44".split()
+
+
+def test_a_tool_that_is_killed_is_an_error(tree: Tree, tools: Callable[[str, str], dict[str, str]]) -> None:
+    """mksh has no printf of its own. A host where this one cannot run must not pass for one without processes."""
+    if shutil.which("mksh") is None:
+        pytest.skip(reason="mksh is not installed here")
+    for pid in range(1, 120):
+        tree.add(pid)
+    with (
+        Conversation(["mksh", "-s"], tree.request(), env=tools("printf", "kill -KILL $$")) as probe,
+        pytest.raises(ProtocolError, match="stopped in the middle of listing processes"),
+    ):
+        probe.listing()
 
 
 def _without_arguments(reading: Reading) -> Reading:

@@ -177,6 +177,35 @@ def test_a_look_at_a_host_that_is_only_slow(tmp_path: Path, tools: Callable[[str
         _until(lambda: len(probe.left()) == 1)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a pid namespace of its own takes root")
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_look_spares_a_process_that_got_the_pid_of_a_reader(
+    tmp_path: Path, tools: Callable[[str, str], dict[str, str]], shell: str
+) -> None:
+    """A reader that has ended stands for no stuck file, and what has its pid now is not ours to kill."""
+    if shutil.which(SHELLS[shell][0]) is None:
+        pytest.skip(reason=f"{shell} is not installed here")
+    tree = _tree(tmp_path / "box")
+    given, started = tmp_path / "given", tmp_path / "started"
+    check = f'[ ! -e {given} ] || {{ read -r pid <{given}; kill -0 "$pid"; }} || exit 127'
+    tools("tail", f'/bin/sleep 3 & : >{started}; wait; {check}; exec /usr/bin/tail "$@"')
+    # The last reader was started right before this; the kernel gives the pid after the one written here.
+    reuse = f"/bin/sleep 60 & if [ $! = $(($$ - 1)) ]; then echo $! >{given}; break; fi; kill $!"
+    reuse = f"for turn in 1 2 3 4 5; do echo $(($$ - 2)) >/proc/sys/kernel/ns_last_pid; {reuse}; done"
+    env = tools("sleep", f"/bin/sleep 1; {reuse}")
+    namespace = ["unshare", "--pid", "--fork", "--mount-proc"]
+    with Conversation([*namespace, *SHELLS[shell], "-s"], tree.request(), env=env) as probe:
+        probe.listing()
+        probe.send(probe.script.read_line([_PIDS]))
+        _until(started.exists)
+        probe.send(probe.script.look_line(1))
+        while probe.decoder.reading is None:
+            assert probe._take()
+            assert not probe.decoder.stuck
+        assert [one.status for one in probe.decoder.reading.unpack().processes] == ["read"] * 3
+    assert given.exists()
+
+
 def test_a_look_that_comes_too_late(tmp_path: Path) -> None:
     """The phase is over: it is no request."""
     tree = _tree(tmp_path / "box")
@@ -190,12 +219,12 @@ def test_rounds_of_a_watch(tmp_path: Path) -> None:
     """One that stops answering is cut from that round on, and the next rounds do not wait for it again."""
     tree = _tree(tmp_path / "box")
     with Rounds([_host(tree, "box")], Question(Selection(match=re.compile("app")))) as rounds:
-        looks = [rounds.look().snapshot for _ in range(2)]
+        looks = [rounds.look() for _ in range(2)]
         (tree.root / "41/smaps").unlink()
         os.mkfifo(tree.root / "41/smaps")
-        looks.append(rounds.look().snapshot)
+        looks.append(rounds.look())
         began = time.monotonic()
-        looks.append(rounds.look().snapshot)
+        looks.append(rounds.look())
         assert time.monotonic() - began < 2.5
     assert [[one.status for one in look.processes] for look in looks] == [
         ["read", "read", "read"],

@@ -42,6 +42,12 @@ def test_full_searches_the_command_line():
     assert pids(choose(fleet, Selection(match=re.compile("-m gunicorn"), full=True))) == [5]
 
 
+def test_full_ends_where_the_command_line_does():
+    """Redis writes its title over its arguments, and what is left of them reads as empty ones."""
+    fleet = listing(listed(5, "redis-server", "redis-server *:6379", "", "", ""))
+    assert pids(choose(fleet, Selection(match=re.compile(":6379$"), full=True))) == [5]
+
+
 def test_full_falls_back_to_the_name():
     """A process that erased its command line is matched by its name, as pgrep -f does."""
     assert pids(choose(listing(listed(5, "nginx")), Selection(match=re.compile("nginx"), full=True))) == [5]

@@ -38,7 +38,6 @@ def _written(write, report) -> str:
 
 def _html(name: str) -> str:
     pytest.importorskip("jinja2", reason="the extra [html]")
-    pytest.importorskip("squarify", reason="the extra [html]")
     from fleetpmap.catalogue import ViewOptions
     from fleetpmap.export.as_html import write_html
     from fleetpmap.report import VIEWS

@@ -6,9 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from fleetpmap.errors import HostError, UnreachableError
+from fleetpmap.errors import DeadlineError, HostError, UnreachableError
 from fleetpmap.transport.base import Deadline
 from fleetpmap.transport.retry import jittered, retried
+
+
+def _error(message: str, *, may_pass: bool = True) -> HostError:
+    error = UnreachableError(message, host="web", stage="banner")
+    error.may_pass = may_pass
+    return error
 
 
 def _failing(times: int, *, may_pass: bool = True) -> Callable[[], str]:
@@ -17,9 +23,7 @@ def _failing(times: int, *, may_pass: bool = True) -> Callable[[], str]:
 
     def attempt() -> str:
         for number in left:
-            error = UnreachableError(f"failure {number + 1}", host="web", stage="banner")
-            error.may_pass = may_pass
-            raise error
+            raise _error(f"failure {number + 1}", may_pass=may_pass)
         return "in"
 
     return attempt
@@ -56,6 +60,18 @@ def test_not_beyond_the_deadline():
     """A pause that the deadline does not leave room for is not begun."""
     with pytest.raises(HostError, match="failure 1"):
         retried(_failing(1), 5, Deadline.after(20), pause=lambda _: 30.0)
+
+
+def test_a_reset_is_told_though_the_time_ran_out_in_the_next_attempt():
+    """The clock ends the attempts; it is not why the first failed."""
+    errors: list[HostError] = [_error("reset"), DeadlineError("no time left", host="web", stage="banner")]
+
+    def attempt() -> str:
+        raise errors.pop(0)
+
+    with pytest.raises(UnreachableError, match="reset"):
+        retried(attempt, 2, Deadline.after(20), pause=_at_once)
+    assert errors == []
 
 
 def test_each_pause_knows_its_number():

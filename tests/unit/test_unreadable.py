@@ -31,7 +31,6 @@ from fleetpmap.table import (
     with_unreadable,
     without_unreadable,
 )
-from fleetpmap.watch.history import History
 from fleetpmap.watch.line import round_line
 from fleetpmap.wire import Resident
 from snapshots import host, mapping, process, sizes, snapshot, unreadable
@@ -473,11 +472,5 @@ def test_areas_of_a_page():
 
 
 def test_rounds_of_a_watch():
-    """A host of which no PSS is known has no size in a trend, and not the size 0."""
-    history = History()
-    history.add(_in_part())
-    assert [history.trend([("host", name)]) for name in ("a", "b", "c")] == [[30], [None], [30]]
-    nothing = History()
-    nothing.add(_nothing_read())
-    assert nothing.trend([("mapping", "a", "(not readable)")]) == [800]
+    """The line of a round tells RSS where no PSS is known."""
     assert "processes 0  rss 1000 kB" in round_line(_nothing_read(), _nothing_read())

@@ -180,9 +180,9 @@ def test_reading_has_the_texts_gapless_in_the_order_asked() -> None:
     assert unpacked(decoder) == Reading(
         TEXT_7 + TEXT_8,
         (
-            ProcessReading(7, "read", 0, 61, 1001, arguments=("odd", "")),
+            ProcessReading(7, "read", 0, 61, 1001, address_space=8192000, arguments=("odd", "")),
             ProcessReading(12, "kernel", 61, 61, 0, arguments=()),
-            ProcessReading(8, "read", 61, 112, 0, arguments=("a\nb\udcff",)),
+            ProcessReading(8, "read", 61, 112, 0, address_space=4096000, arguments=("a\nb\udcff",)),
             ProcessReading(31, "gone", 112, 112, None),
         ),
         {1001: "app"},
@@ -401,6 +401,13 @@ def test_the_second_stat_decides_what_a_text_is_worth(stat: str, status: str) ->
     assert reading_of(stat) == status
 
 
+def test_an_ended_process_keeps_its_listed_command_line() -> None:
+    """It has none any more: that says nothing about the one that it had."""
+    facts = f"NONCE facts\n{SAME.replace('8192000 33', '0 0')}\0NONCE end\n".encode()
+    [process] = read_after(b"NONCE access\n7 ok\n" + facts).processes
+    assert (process.status, process.arguments) == ("gone", None)
+
+
 @pytest.mark.parametrize(
     ("verdict", "status"),
     [("ok", "empty"), ("denied", "denied"), ("unsupported", "unsupported"), ("gone", "gone")],
@@ -464,9 +471,11 @@ def test_what_another_process_has_is_not_taken_for_this_ones(stat: str, status: 
     """Sizes, cgroups and score of a pid that was given away are those of the other process."""
     facts = f"NONCE facts\n{stat and stat + chr(0)}{ACCOUNTS}".encode()
     read = b"NONCE smaps\n==> /dev/null <==\n\n==> 7/smaps <==\n%bNONCE access\n7 ok\n" % TEXT_7
+    read += b"NONCE uid\n7/status:Uid:\t5\t6\t7\t8\n"
     reading = read_after(read + facts + b"NONCE end\n")
     [process] = reading.processes
     assert process.status == status
+    assert (process.uid, process.name) == (None if status == "reused" else 6, "odd" if known else None)
     found = (process.memory_cgroup, process.cgroups, process.oom_score_adj, process.resident)
     whole = ("/a.service", ("/a.service",), 5, Resident(132))
     assert found == (whole if known else (None,) * 4)
@@ -524,9 +533,9 @@ def test_a_bomb_is_an_error_before_it_is_in_memory() -> None:
 
 
 def test_gzip_that_grows_too_much_is_a_bomb_whatever_the_limit() -> None:
-    """A gigabyte in one megabyte is refused when 16 MiB of it are out, and takes no more than some 40 MiB here."""
+    """A thousandth of what it unpacks to, it is refused when 16 MiB are out, and takes at most some 40 MiB here."""
     packer = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1024)) + packer.flush()
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(128)) + packer.flush()
     decoder = decode(BEGIN + phase("list", LIST) + f"{NONCE} read gzip\n".encode())
     tracemalloc.start()
     try:
@@ -546,8 +555,8 @@ def test_a_process_over_its_limit_is_cut_and_the_others_are_whole(packing: str) 
     decoder.feed(stream(packing))
     reading = unpacked(decoder)
     assert reading.smaps == TEXT_8
-    assert reading.processes[0] == ProcessReading(7, "cut", 0, 0, 1001, arguments=("odd", ""))
-    assert reading.processes[2] == ProcessReading(8, "read", 0, 51, 0, arguments=("a\nb\udcff",))
+    assert reading.processes[0] == ProcessReading(7, "cut", 0, 0, 1001, address_space=8192000, arguments=("odd", ""))
+    assert reading.processes[2] == ProcessReading(8, "read", 0, 51, 0, address_space=4096000, arguments=("a\nb\udcff",))
 
 
 def test_endless_noise_is_an_error() -> None:

@@ -190,7 +190,7 @@ class SshChannel(Channel):
 
     def _check_deadline(self) -> None:
         if self._deadline.remaining() == 0:
-            raise out_of_time(self._peer.host, "read", self._deadline.seconds)
+            raise out_of_time(self._peer.host, "read", self._deadline)
 
     def _check_connection(self) -> None:
         # When its thread ends, paramiko 5.1 closes the channels before it marks the session as inactive: broke() would

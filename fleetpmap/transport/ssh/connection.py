@@ -109,14 +109,17 @@ def connect(
         bastions: keeps the connections to bastions. None: they are closed with this connection.
 
     Raises:
-        HostError: its stage is the step that failed.
+        HostError: its stage is the step that failed; `bastion` if that is not the host's own.
     """
     with contextlib.ExitStack() as own:
         kept = bastions if bastions is not None else own.enter_context(Bastions())
         try:
             transport = _connect(host, settings, way, deadline=deadline, options=options, bastions=kept)
         except HostError as error:
-            raise seen_from(host.name, error) from error.__cause__
+            seen = seen_from(host.name, error)
+            if seen is not error:
+                seen.stage = "bastion"
+            raise seen from error.__cause__
         transport.own_bastions = own.pop_all()
         return transport
 
@@ -133,7 +136,7 @@ def _connect(
     """Connect and log in to a host or a bastion. The `host` of a HostError is the bastion at fault, if any."""
     peer = Peer(host.name, settings.hostname, settings.port, settings.user, ",".join(hop.jump for hop in way.hops))
     bastion = _bastion(way, bastions, deadline=deadline, options=options)
-    login_by = deadline.sooner(host.connect_timeout_s or settings.connect_timeout_s)
+    login_by = deadline.sooner(host.connect_timeout_s or settings.connect_timeout_s, "--connect-timeout")
     lookup = host_keys.Lookup.of(host, settings, options)
     known_types = lookup.load().key_types(lookup.name, lookup.port)
 

@@ -301,7 +301,7 @@ class _Attempt:
 
 def _out_of_time(peer: Peer, deadline: Deadline, agent_failure: str) -> DeadlineError:
     if not agent_failure:
-        return out_of_time(peer.host, "auth", deadline.seconds)
+        return out_of_time(peer.host, "auth", deadline)
     return DeadlineError(
         f"no time left after {deadline.seconds:g} s, while logging in: {agent_failure}",
         host=peer.host,

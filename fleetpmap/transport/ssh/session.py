@@ -208,7 +208,7 @@ def shake_hands(session: Session, peer: Peer, deadline: Deadline) -> paramiko.PK
     in_time = done.wait(deadline.remaining())
     stage = "kex" if session.remote_version else "banner"
     if not in_time:
-        raise out_of_time(peer.host, stage, deadline.seconds)
+        raise out_of_time(peer.host, stage, deadline)
     if session.is_active() and session.host_key is not None:
         passed(peer.host, "kex")
         return session.host_key

@@ -177,7 +177,7 @@ def translate(error: BaseException, peer: Peer, *, stage: str, deadline: Deadlin
     # The kernel's own ETIMEDOUT has an errno: it gave the connection up before our deadline did.
     timed_out = isinstance(error, TimeoutError) and error.errno is None
     if timed_out or deadline.remaining() == 0:
-        return out_of_time(peer.host, stage, deadline.seconds)
+        return out_of_time(peer.host, stage, deadline)
     if out_of_resources := exhausted(error, peer.host, stage):
         return out_of_resources
     row = next((row for row in _TABLE if isinstance(error, row.foreign)), _TABLE[-1])

@@ -7,7 +7,8 @@ keywords        every option of ssh_config: its spelling, and its effect in flee
 tokens          `%h` and `${VARIABLE}`, where ssh expands them
 """
 
+from fleetpmap.transport.ssh_config.config_files import host_names
 from fleetpmap.transport.ssh_config.host_settings import CONNECT_TIMEOUT_S, SshSettings, settings_from
 from fleetpmap.transport.ssh_config.ssh_query import resolve
 
-__all__ = ["CONNECT_TIMEOUT_S", "SshSettings", "resolve", "settings_from"]
+__all__ = ["CONNECT_TIMEOUT_S", "SshSettings", "host_names", "resolve", "settings_from"]

@@ -1,8 +1,9 @@
 """ssh_config without ssh.   ~/.ssh/config, /etc/ssh/ssh_config ─► [config_files] ─► host_settings
 
-`everything` yields every line of the files, to see which options occur. `read` returns the options for one host in the
-form of `ssh -G`, for machines without ssh: the first value of an option counts, and `Host` and `Match` select the
-lines. An option that only ssh can evaluate is an error with file and line, never a guess.
+`everything` yields every line of the files, to see which options occur, and `host_names` the names in them. `read`
+returns the options for one host in the form of `ssh -G`, for machines without ssh: the first value of an option counts,
+and `Host` and `Match` select the lines. An option that only ssh can evaluate is an error with file and line, never a
+guess.
 Source: readconf.c and argv_split() in misc.c of OpenSSH.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from fleetpmap.errors import ConfigError, UsageError
+from fleetpmap.inventory.names import name_fault
 from fleetpmap.transport.base import printable
 from fleetpmap.transport.ssh_config.keywords import OTHER_NAMES, SPELLING, WITHOUT_SSH
 from fleetpmap.transport.this_user import home, login_name
@@ -86,6 +88,16 @@ def everything(config: str | None) -> Iterator[Line]:
     """
     for path, base in _files(config):
         yield from _with_included(path, base, depth=0)
+
+
+def host_names(config: str | None) -> tuple[str, ...]:
+    """Return the names of the lines `Host` that are no pattern, in order, each once.
+
+    Raises:
+        UsageError: as everything.
+    """
+    words = (word for line in everything(config) if line.keyword == "host" for word in line.words)
+    return tuple(dict.fromkeys(word for word in words if not word.startswith("!") and not name_fault(word)))
 
 
 def read(

@@ -92,8 +92,6 @@ class SshSettings:
     kbd_interactive_authentication: bool = True
     preferred_authentications: tuple[str, ...] = ()
     """Login methods to use, in this order, and no others. Empty: publickey, keyboard-interactive, password."""
-    password_prompts: int = 3
-    """Number of times that a password may be asked for, by keyboard-interactive and again by the method `password`."""
     only_openssh: tuple[str, ...] = ()
     """Settings that only the system's ssh supports, as `BindInterface eth1`."""
 
@@ -174,7 +172,6 @@ def settings_from(
         password_authentication=first("passwordauthentication").lower() not in _OFF,
         kbd_interactive_authentication=first("kbdinteractiveauthentication").lower() not in _OFF,
         preferred_authentications=_methods(values),
-        password_prompts=int(first("numberofpasswordprompts", "3")),
         only_openssh=_only_openssh(values),
     )
 
