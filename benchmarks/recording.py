@@ -10,23 +10,30 @@ from __future__ import annotations
 import gzip
 import math
 import pickle
+import random
 import re
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from lab import Fleet
 
 from fleetpmap.collection.collector import Question, collect_host
+from fleetpmap.errors import RefusedError
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
 from fleetpmap.transport import Deadline, SshOptions, Transport, open_transport
 
 _NONCE = re.compile(rb"\b[0-9a-f]{32}\b")
 """The first such word of what is sent first is the script's."""
+
+
+_PSS = re.compile(rb"^(Pss:\s+)\d+", re.MULTILINE)
+FAULTY = 101
+"""Of so many played hosts one refuses its connection."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,15 @@ class Recording:
     def answers(self, nonce: str) -> list[bytes]:
         """What a host says to a script with this nonce."""
         return [b"".join(self._piece(*piece, nonce.encode()) for piece in phase) for phase in self.phases]
+
+    def of_host(self, number: int) -> Self:
+        """What another host would say: the PSS of its first mapping is its own."""
+        own = rb"\g<1>%d" % (number % 997)
+
+        def piece(text: bytes, packed: bool) -> tuple[bytes, bool]:
+            return (_PSS.sub(own, text, count=1) if b"\nPss:" in text else text), packed
+
+        return replace(self, phases=tuple(tuple(piece(*each) for each in phase) for phase in self.phases))
 
     def transport_for(self, delay_s: Callable[[], float]) -> Callable[..., Transport]:
         """Opens a way to any host: its answers are these, each as late as `delay_s` says."""
@@ -96,6 +112,30 @@ def _pieces(came: bytes, nonce: bytes) -> Iterator[tuple[bytes, bool]]:
         yield gunzip.decompress(came[found.end() :]), True
         came = gunzip.unused_data
     yield came, False
+
+
+@dataclass
+class PlayedFleet:
+    """Opens a way to any host of a fleet, in any process; of the hosts, called `box-000001`, some refuse.
+
+    Attributes:
+        file: that of the recording.
+        longest_s: a host takes up to so long for each answer.
+    """
+
+    file: Path
+    longest_s: float
+    recording: Recording | None = None
+
+    def __call__(self, host: Host, *, deadline: Deadline, options: SshOptions) -> Transport:
+        self.recording = self.recording or Recording.load(self.file)
+        number = int(host.name.rpartition("-")[2])
+        if number % FAULTY == 0:
+            raise RefusedError("connection refused", host=host.name, stage="tcp")
+        return _Played(self.recording.of_host(number), lambda: random.uniform(0, self.longest_s))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PlayedFleet, (self.file, self.longest_s)
 
 
 class _Tap:

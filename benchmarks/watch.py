@@ -38,7 +38,7 @@ def cpu_of_looks(sshd: Sshd, target: Target, looks: int) -> list[float]:
     with Rounds(hosts, question) as watched:
         for _ in range(looks):
             before = time.process_time()
-            snapshot = watched.look().snapshot
+            snapshot = watched.look()
             taken.append(time.process_time() - before)
             if [process.status for process in snapshot.processes] != ["read"] * len(hosts):
                 sys.exit("a host did not answer")

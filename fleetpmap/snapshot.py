@@ -15,12 +15,17 @@ from heapq import nlargest
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fleetpmap.check import ALWAYS_CHECKED, Check, Checks, Finding, Verdict
 from fleetpmap.errors import HostError
 from fleetpmap.evidence import JUDGED, Evidence, evidence_of, joined
+from fleetpmap.labels import Label
 from fleetpmap.near_misses import NearMisses
-from fleetpmap.table import MappingTable, concatenate, without_unreadable
+from fleetpmap.processes import in_one_line
+from fleetpmap.table import MappingTable, concatenate, distinct, without_unreadable
+from fleetpmap.tabular import Tabular
+from fleetpmap.tuning import give_back
 from fleetpmap.wire import Capabilities, CgroupMemory, HostMemory, Resident
 
 PROCESS_STATUSES = ("read", "denied", "gone", "reused", "kernel", "zombie", "empty", "unsupported", "skipped", "cut")
@@ -92,8 +97,8 @@ class Process:
 
     @property
     def command(self) -> str:
-        """The command line in one string; without one, the name in brackets, as ps prints it."""
-        return " ".join(self.arguments) or f"[{self.name}]"
+        """The command line without blanks at its end; without one, the name in brackets, as ps prints it."""
+        return in_one_line(self.arguments).rstrip(" ") or f"[{self.name}]"
 
     @property
     def rss_source(self) -> Literal["smaps", "status"] | None:
@@ -217,6 +222,8 @@ class Run:
     """`whole` if every host was asked and had its full time; otherwise the event that cut the run short."""
     shard: FleetShard | None = None
     """None: the run asked its whole fleet."""
+    labels: tuple[Label, ...] = ()
+    """The labels of --label."""
 
     @property
     def has_dates(self) -> bool:
@@ -243,14 +250,17 @@ class Checked:
     def of(cls, processes: Iterable[Process]) -> Checked:
         """Count the verdicts of these processes, and gather their findings."""
         verdicts: dict[Check, Counter[Verdict]] = {check: Counter() for check in ALWAYS_CHECKED}
-        findings: list[tuple[Process, Finding]] = []
-        checked = [(process, process.checks) for process in processes if process.checks]
-        for process, checks in checked:
-            findings += [(process, finding) for finding in checks.findings]
-        alike = Counter(tuple(checks.verdicts.items()) for _, checks in checked)  # nearly all processes have the same
-        for of_process, count in alike.items():
-            for check, verdict in of_process:
+        checked = [process for process in processes if process.checks]
+        # Nearly all processes share one object.
+        results = {id(process.checks): process.checks for process in checked if process.checks}
+        for number, count in Counter(id(process.checks) for process in checked).items():
+            for check, verdict in results[number].verdicts.items():
                 verdicts.setdefault(check, Counter())[verdict] += count
+        findings: list[tuple[Process, Finding]] = []
+        if any(checks.findings for checks in results.values()):
+            findings = [
+                (process, finding) for process in checked if process.checks for finding in process.checks.findings
+            ]
         return cls(len(checked), verdicts, tuple(findings))
 
 
@@ -287,13 +297,20 @@ class Coverage:
         return sum(count for status, count in self.hosts.items() if status in ANSWERED)
 
     @property
+    def brief(self) -> str:
+        """The coverage in a few words, for a repr: `2 of 3 hosts answered, 5 of 6 processes read`."""
+        return (
+            f"{self.answered} of {self.asked} hosts answered, {self.processes['read']} of {self.matched} processes read"
+        )
+
+    @property
     def complete(self) -> bool:
         """True if every host gave a reply and no process's memory is missing."""
         return self.answered == self.asked and not any(self.processes[status] for status in INCOMPLETE)
 
 
-@dataclass(frozen=True)  # no slots: some properties are cached
-class Snapshot:
+@dataclass(frozen=True, repr=False)  # no slots: some properties are cached
+class Snapshot(Tabular):
     """A fleet at one moment. `table.process` indexes `processes`; both follow the order of `hosts`."""
 
     hosts: tuple[HostResult, ...]
@@ -302,6 +319,9 @@ class Snapshot:
     run: Run
     evidence: Evidence | None = None
     """As of HostSnapshot."""
+
+    def __repr__(self) -> str:
+        return f"<Snapshot {self.run.started:%Y-%m-%d %H:%M:%S%z}: {self.coverage.brief}>"
 
     @classmethod
     def assemble(cls, hosts: Iterable[HostSnapshot], run: Run) -> Snapshot:
@@ -326,25 +346,39 @@ class Snapshot:
         return cls.assemble([host], Run(datetime.now().astimezone(), 0.0, ""))
 
     @classmethod
-    def joined(cls, snapshots: Sequence[Snapshot]) -> Snapshot:
-        """Join snapshots that have no host in common; the run lasts from the first's begin to the last's end."""
-        first, *others = snapshots
-        if not others:
-            return first
+    def joined(cls, snapshots: Iterable[Snapshot]) -> Snapshot:
+        """Join snapshots that have no host in common; the run lasts from the first's begin to the last's end.
+
+        There is at least one. Of an iterator each is released at once.
+        """
+        hosts: list[HostResult] = []
         processes: list[Process] = []
-        tables: list[tuple[MappingTable, int]] = []
-        for snapshot in snapshots:
-            tables.append((snapshot.table, len(processes)))
-            processes.extend(snapshot.processes)
-        runs = [snapshot.run for snapshot in snapshots]
+        evidence: list[Evidence | None] = []
+        runs: list[Run] = []
+
+        def tables() -> Iterator[tuple[MappingTable, int]]:
+            for snapshot in snapshots:
+                hosts.extend(snapshot.hosts)
+                processes.extend(snapshot.processes)
+                evidence.append(snapshot.evidence)
+                runs.append(snapshot.run)
+                yield snapshot.table, len(processes) - len(snapshot.processes)
+
+        table = concatenate(tables())
+        if len(runs) == 1:
+            return cls(tuple(hosts), tuple(processes), table, runs[0], evidence[0])
+        give_back()  # the parts' columns, between which other memory is in use
         started = min(run.started for run in runs)
         ended = max(run.started + timedelta(seconds=run.elapsed_s) for run in runs)
         command = "; ".join(run.command for run in runs)
         cut_short: list[Literal["interrupted", "deadline"]] = [run.ended for run in runs if run.ended != "whole"]
-        run = Run(started, (ended - started).total_seconds(), command, cut_short[0] if cut_short else "whole")
-        hosts = tuple(host for snapshot in snapshots for host in snapshot.hosts)
-        evidence = _all_of([snapshot.evidence for snapshot in snapshots])
-        return cls(hosts, tuple(processes), concatenate(tables), run, evidence)
+        labels = tuple(label for label in runs[0].labels if all(label in run.labels for run in runs))
+        ended_by = cut_short[0] if cut_short else "whole"
+        run = Run(started, (ended - started).total_seconds(), command, ended_by, labels=labels)
+        whole = cls(tuple(hosts), tuple(processes), table, run, _all_of(evidence))
+        evidence.clear()
+        give_back()  # likewise that of the parts' evidence
+        return whole
 
     def evidence_by(self, metrics: Sequence[str] = JUDGED) -> Evidence:
         """Return the inputs of findings by these sizes, made of the table unless the run made them."""
@@ -368,16 +402,23 @@ class Snapshot:
         )
 
     @cached_property
+    def host_of_processes(self) -> NDArray[np.int32]:
+        """The index in `hosts` of each process's host."""
+        slot_of_host = {host.name: slot for slot, host in enumerate(self.hosts)}
+        return np.array([slot_of_host[process.host] for process in self.processes], dtype=np.int32)
+
+    @cached_property
     def here(self) -> frozenset[str]:
         """Names of the hosts that were read without SSH: this machine."""
         return frozenset(host.name for host in self.hosts if host.local)
 
+    @cached_property
     def same_machines(self) -> tuple[tuple[str, ...], ...]:
-        """Group the names of each machine that has processes under several; groups and names follow `hosts`."""
-        matched = {process.host for process in self.processes}
+        """The names of each machine that has processes under several; groups and names follow `hosts`."""
         names: dict[tuple[str, str], list[str]] = {}
-        for host in self.hosts:
-            if host.name in matched and (machine := _machine(host.capabilities)):
+        for slot in distinct(self.host_of_processes).tolist():
+            host = self.hosts[slot]
+            if machine := _machine(host.capabilities):
                 names.setdefault(machine, []).append(host.name)
         return tuple(tuple(same) for same in names.values() if len(same) > 1)
 

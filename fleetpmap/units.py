@@ -11,7 +11,13 @@ KIB = 1024
 """Bytes in the kernel's kB."""
 
 _SUFFIXES = ("K", "M", "G", "T", "P")
+_UNIT = re.compile(r"_kib(?=$|_per_)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTP])(?:i?B)?)?", re.IGNORECASE)
+
+
+def without_unit(name: str) -> str:
+    """Return the name of a column without its unit: `pss_kib` is `pss`, `growth_kib_per_hour` is `growth_per_hour`."""
+    return _UNIT.sub("", name)
 
 
 def human(kib: int) -> str:

@@ -1,7 +1,7 @@
 """A fleet in parts that are asked apart, and joined here.   hosts ─► [shards] ─► Snapshot
 
     hosts, Question ─► processes, on_dask ─┬─► worker: ask_all ─► Snapshot of a shard ─┐
-                                           └─► worker: ask_all ─► Snapshot of a shard ─┴─► Snapshot.joined
+                                           └─► worker: ask_all ─► Snapshot of a shard ─┴─► Parts
 
 A shard is a few hundred hosts that follow each other in the fleet's order. A worker asks its hosts by the ordinary
 `collector.ask_all`, in threads, and sends the snapshot of a shard when its last host has replied. So the parts can be

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetpmap.collection.question import Question
 from fleetpmap.errors import UsageError
+from fleetpmap.installation import command_for
 from fleetpmap.inventory import Host
 from fleetpmap.shards.shard_task import Fitness, fitness
 from fleetpmap.version import __version__
@@ -54,12 +55,17 @@ def connected(scheduler: str) -> Client:
         from distributed import Client
         from distributed.security import Security
     except ImportError as error:
-        hint = "run `pip install 'fleetpmap[dask]'` here and on the workers"
+        hint = f"run `{command_for('dask')}` here, and the same on the workers"
         raise UsageError(f"--on {scheduler}: needs Dask, which is not installed here", hint=hint) from error
     security = Security()  # from Dask's own configuration
     address = f"{'tls' if security.tls_ca_file else 'tcp'}://{scheduler.removeprefix(SCHEME)}"
     try:
         return Client(address, timeout=_CONNECT_S, security=security, set_as_default=False, name="fleetpmap")
+    except MemoryError as error:  # the client takes the first bytes of any reply, such as `HTTP/1.1`, for a length
+        raise UsageError(
+            f"--on {scheduler}: the program that answers there is no scheduler",
+            hint="name the port that `dask scheduler` prints as tcp://HOST:PORT (8786), and not that of its dashboard",
+        ) from error
     except (OSError, ValueError, WaitedTooLongError) as error:
         raise UsageError(
             f"--on {scheduler}: no scheduler answers there ({first_line(error)})",

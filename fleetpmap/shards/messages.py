@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import Any
 
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from fleetpmap.collection.question import Question
 from fleetpmap.collection.sessions import TransportFor
 from fleetpmap.shards.division import Shard
-from fleetpmap.snapshot import Snapshot
+from fleetpmap.snapshot import HostResult, Process, Snapshot
+from fleetpmap.wire import Capabilities, CgroupMemory, HostMemory, Resident
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +46,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """From a worker: this host is being asked from now on."""
+class Progressed:
+    """From a worker, every tenth of a second: what became of its hosts since the last such message."""
 
-    place: int
-
-
-@dataclass(frozen=True, slots=True)
-class Replied:
-    """From a worker: this host has a status."""
-
-    place: int
-    status: str
+    asked: Sequence[int]
+    """Places of the hosts that are being asked from now on."""
+    replied: Sequence[tuple[int, str]]
+    """Places of the hosts that have a status, with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,7 @@ class Crashed:
 def packed(snapshot: Snapshot) -> bytes:
     """Return a snapshot as bytes. Names and command lines that many hosts have shrink to a tenth or less."""
     whole = BytesIO()
-    _Pickler(whole, pickle.HIGHEST_PROTOCOL).dump(snapshot)
+    _Pickler(whole).dump(snapshot)
     return zlib.compress(whole.getbuffer(), 1)
 
 
@@ -97,13 +93,33 @@ def unpacked(data: bytes) -> Snapshot:
     return snapshot
 
 
+_OF_HOST = (HostResult, Process, Capabilities, CgroupMemory, HostMemory, Resident)
+"""The types of which a run has many objects."""
+
+
 class _Pickler(pickle.Pickler):
-    """Keeps columns that repeat one value without memory as they are; numpy would write, and then hold, every item."""
+    """Writes equal values once, so that the run holds one object for all hosts that have it.
+
+    Columns that repeat one value without memory stay so; numpy would write, and then hold, every item.
+    """
+
+    def __init__(self, file: BytesIO) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._first: dict[tuple[type, object], object] = {}
 
     def reducer_override(self, value: object) -> Any:
         if isinstance(value, np.ndarray) and value.strides == (0,) and len(value):
             return _repeated, (value[:1].copy(), len(value))
+        if isinstance(value, _OF_HOST):
+            return type(value), tuple(self._shared(getattr(value, one.name)) for one in fields(value))
         return NotImplemented
+
+    def _shared(self, value: object) -> object:
+        """Return the first value of the same type that is equal to this one: True equals 1."""
+        try:
+            return self._first.setdefault((type(value), value), value)
+        except TypeError:  # not hashable: the results of checks, which most processes share anyway
+            return value
 
 
 def _repeated(one: NDArray[Any], length: int) -> NDArray[Any]:

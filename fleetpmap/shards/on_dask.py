@@ -18,9 +18,10 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from fleetpmap.collection.clock import RunClock
-from fleetpmap.collection.collector import JOBS
+from fleetpmap.collection.parts import Parts
 from fleetpmap.collection.question import Question
 from fleetpmap.collection.sessions import TransportFor
+from fleetpmap.defaults import JOBS
 from fleetpmap.inventory import Host
 from fleetpmap.shards import shard_task
 from fleetpmap.shards.dask_cluster import check_workers, connected, first_line, may_ask, refuse_unfit, workers_of
@@ -73,7 +74,7 @@ def collect_on_dask(
             has another version, lacks a key or a file of known_hosts; or a zone has no worker.
     """
     refuse_unfit(scheduler, hosts, question)
-    clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s), stop)
+    clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s, "--deadline"), stop)
     hosts, question = _absolute(hosts, question)
     with connected(scheduler) as client:
         at_once = check_workers(client, scheduler, hosts, question, has_deadline=deadline_s is not None)
@@ -89,8 +90,8 @@ def collect_on_dask(
             transport_for=transport_for,
         )
         # Two shards for each thread, so that a slow one holds up no more than half of its time, but none so small
-        # that it leaves `jobs` unused.
-        size = min(MOST_HOSTS, max(jobs, -(-len(hosts) // (2 * at_once))))
+        # that it leaves `jobs` unused. No worker is counted for a fleet without hosts, as an empty --shard is.
+        size = min(MOST_HOSTS, max(jobs, -(-len(hosts) // (2 * at_once or 1))))
         work = _Work(client, scheduler, clock, task, divided(hosts, size))
         on_shard(0, len(work.shards))
         for part, snapshot in work.done():
@@ -99,9 +100,7 @@ def collect_on_dask(
             if on_part:
                 on_part(snapshot)
             on_shard(work.count, len(work.shards))
-    snapshots = [work.snapshots[first] for first in sorted(work.snapshots)]
-    run = clock.finished(command, {host.status for snapshot in snapshots for host in snapshot.hosts})
-    snapshot = replace(Snapshot.joined(snapshots) if snapshots else Snapshot.assemble([], run), run=run)
+    snapshot = work.parts.joined(clock.finished(command, work.parts.statuses))
     return counted_once(snapshot) if machines_once else snapshot
 
 
@@ -182,8 +181,7 @@ class _Work:
     ) -> None:
         self._client, self._scheduler, self._clock, self._task = client, scheduler, clock, task
         self.shards = shards
-        self.snapshots: dict[int, Snapshot] = {}
-        """The snapshots that are there, by the place of their first host in the fleet."""
+        self.parts = Parts()
         self.count = 0
         """Number of shards that are done."""
         self._zones = [shard[0].hosts[0].zone for shard in shards]
@@ -262,7 +260,8 @@ class _Work:
             return
         self.count += 1
         for part, one in zip(self.shards[number], data, strict=True):
-            self.snapshots[part.first] = snapshot = _noted(unpacked(one), begun)
+            snapshot = _noted(unpacked(one), begun)
+            self.parts.add(part.number, snapshot)
             yield part, snapshot
 
     def _failed(self, number: int, lost: _Lost) -> Iterator[tuple[Shard, Snapshot]]:
@@ -270,7 +269,7 @@ class _Work:
         for part in self.shards[number]:
             failures = (HostFailure(host.name, lost.status, lost.stage, lost.message, lost.hint) for host in part.hosts)
             snapshot = Snapshot.assemble(map(HostSnapshot.failed, failures), self._clock.finished("", ()))
-            self.snapshots[part.first] = snapshot
+            self.parts.add(part.number, snapshot)
             yield part, snapshot
 
 

@@ -19,14 +19,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from fleetpmap.collection.clock import RunClock
-from fleetpmap.collection.collector import JOBS
+from fleetpmap.collection.parts import Parts
 from fleetpmap.collection.question import Question
 from fleetpmap.collection.sessions import TransportFor
+from fleetpmap.defaults import JOBS
 from fleetpmap.errors import FleetpmapError
 from fleetpmap.inventory import Host
 from fleetpmap.shards import start
 from fleetpmap.shards.division import MOST_HOSTS, Shard, shards_of
-from fleetpmap.shards.messages import Asked, Crashed, Idle, Replied, ShardDone, Stop, Task, unpacked
+from fleetpmap.shards.messages import Crashed, Idle, Progressed, ShardDone, Stop, Task, unpacked
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Snapshot, counted_once
 from fleetpmap.transport import Deadline
 
@@ -64,7 +65,7 @@ def collect_in_processes(
     picklable.
     """
     on_part, size = (on_part, 1) if on_part else (lambda part: None, MOST_HOSTS)
-    clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s), stop)
+    clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s, "--deadline"), stop)
     question = replace(question, own_pid=question.own_pid or os.getpid())
     task = Task(
         shards=(),
@@ -79,20 +80,18 @@ def collect_in_processes(
     with _Workers(workers) as started:
         for message in work.done_by(started):
             match message:
-                case Asked(place):
-                    on_start(hosts[place])
-                case Replied(place, status):
-                    on_status(hosts[place], status)
+                case Progressed(asked, replied):
+                    for place in asked:
+                        on_start(hosts[place])
+                    for place, status in replied:
+                        on_status(hosts[place], status)
                 case Snapshot():
                     on_part(message)
-    for shard in work.missing():
-        part = work.parts[shard.number]
+    for shard, part in work.missing():
         for host, result in zip(shard.hosts, part.hosts, strict=True):
             on_status(host, result.status)
         on_part(part)
-    parts = [work.parts[number] for number in sorted(work.parts)]
-    run = clock.finished(command, {host.status for part in parts for host in part.hosts})
-    snapshot = replace(Snapshot.joined(parts) if parts else Snapshot.assemble([], run), run=run)
+    snapshot = work.parts.joined(clock.finished(command, work.parts.statuses))
     return counted_once(snapshot) if machines_once else snapshot
 
 
@@ -160,8 +159,7 @@ class _Work:
 
     def __init__(self, shards: Sequence[Shard], task: Task, clock: RunClock) -> None:
         self._shards, self._task, self._clock = shards, task, clock
-        self.parts: dict[int, Snapshot] = {}
-        """The snapshots of the shards that are done, by their numbers."""
+        self.parts = Parts()
         self._lost: dict[int, str] = {}
         """Why the worker of a shard ended early, for the shards that are asked again, by their numbers."""
         self._tracebacks: dict[int, str] = {}
@@ -188,17 +186,17 @@ class _Work:
             for pipe in wait([*by_pipe], timeout=_LOOK_S):
                 yield from self._heard(by_pipe[pipe], workers)  # type: ignore[index]  # only pipes are waited for
 
-    def missing(self) -> list[Shard]:
-        """Give every host without a result a failure; return the shards that had none."""
-        missing = [shard for shard in self._shards if shard.number not in self.parts]
-        for shard in missing:
+    def missing(self) -> Iterator[tuple[Shard, Snapshot]]:
+        """Give every host without a result a failure; yield the shards that had none, each with its failures."""
+        for shard in [shard for shard in self._shards if shard.number not in self.parts]:
             places = range(shard.first, shard.first + len(shard.hosts))
             failures = [
                 self._failure(host, place, shard.number) for host, place in zip(shard.hosts, places, strict=True)
             ]
             run = self._clock.finished("", ())
-            self.parts[shard.number] = Snapshot.assemble(map(HostSnapshot.failed, failures), run)
-        return missing
+            part = Snapshot.assemble(map(HostSnapshot.failed, failures), run)
+            self.parts.add(shard.number, part)
+            yield shard, part
 
     def _give(self, one: _Worker, shards: Sequence[Shard]) -> None:
         one.shards |= {shard.number: shard for shard in shards}
@@ -215,16 +213,15 @@ class _Work:
         match message:
             case ShardDone(number, data):
                 shard = one.shards.pop(number)
-                self.parts[number] = part = self._noted(shard, unpacked(data))
+                part = self._noted(shard, unpacked(data))
+                self.parts.add(number, part)
                 yield part
             case Crashed(words, traceback):
                 self._tracebacks |= dict.fromkeys(one.shards, traceback)
                 self._replace(one, workers, f"failed with {words}")
                 workers.end(one)
-            case Asked(place):
-                self._begun.add(place)
-                yield message
-            case Replied():
+            case Progressed(asked):
+                self._begun |= {*asked}
                 yield message
             case Idle():
                 pass

@@ -111,7 +111,7 @@ async def stop(run: str) -> None:
 
 def _ask(task: ShardTask, stop: Event) -> list[bytes]:
     left_s = None if task.deadline is None else max(task.deadline - time.time(), 0.001)
-    clock = RunClock(None if left_s is None else Deadline.after(left_s), stop)
+    clock = RunClock(None if left_s is None else Deadline.after(left_s, "--deadline"), stop)
     hosts = [host for part in task.parts for host in part.hosts]
     snapshots: dict[int, HostSnapshot] = {}
     get_ready(hosts)

@@ -10,6 +10,7 @@ import os
 import signal
 import traceback
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -20,9 +21,12 @@ from fleetpmap.collection.clock import RunClock
 from fleetpmap.collection.collector import ask_all
 from fleetpmap.inventory import Host
 from fleetpmap.shards.division import Shard
-from fleetpmap.shards.messages import Asked, Crashed, Idle, Replied, ShardDone, Stop, Task, packed
+from fleetpmap.shards.messages import Crashed, Idle, Progressed, ShardDone, Stop, Task, packed
 from fleetpmap.snapshot import HostSnapshot, Snapshot
 from fleetpmap.transport import Bastions, Deadline
+
+_TELL_S = 0.1
+"""How often the run is told of hosts. A message for each host would take a tenth of the run's time."""
 
 
 def work(pipe: Connection) -> None:
@@ -41,26 +45,48 @@ def work(pipe: Connection) -> None:
 
 
 class _Link:
-    """The worker's end of the pipe. Any thread may send."""
+    """The worker's end of the pipe. Any thread may send, and note what becomes of hosts."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._sending = Lock()
+        self._asked: deque[int] = deque()
+        self._replied: deque[tuple[int, str]] = deque()
         self.tasks: SimpleQueue[Task] = SimpleQueue()
         self.stop = Event()
         Thread(target=self._listen, daemon=True).start()
 
+    def asked(self, place: int) -> None:
+        """Note that a host is being asked."""
+        self._asked.append(place)
+
+    def replied(self, place: int, status: str) -> None:
+        """Note the status of a host."""
+        self._replied.append((place, status))
+
     def send(self, message: object) -> None:
-        """Send a message; end the process if the run is gone."""
+        """Send what was noted, then a message; end the process if the run is gone."""
         try:
             with self._sending:
+                self._tell()
                 self._pipe.send(message)
         except OSError:
             os._exit(1)
 
+    def _tell(self) -> None:
+        """Send what was noted since the last time, if anything was."""
+        asked = [self._asked.popleft() for _ in range(len(self._asked))]  # other threads may append meanwhile
+        replied = [self._replied.popleft() for _ in range(len(self._replied))]
+        if asked or replied:
+            self._pipe.send(Progressed(asked, replied))
+
     def _listen(self) -> None:
         while True:
             try:
+                if not self._pipe.poll(_TELL_S):
+                    with self._sending:
+                        self._tell()
+                    continue
                 message: Any = self._pipe.recv()
             except (EOFError, OSError):
                 os._exit(0)  # an orderly exit would wait for threads that wait for hosts
@@ -72,12 +98,12 @@ class _Link:
 
 def _ask(task: Task, link: _Link) -> None:
     """Ask the hosts of all shards in one pool, and send each shard when its last host has replied."""
-    clock = RunClock(None if task.deadline_s is None else Deadline.after(task.deadline_s), link.stop)
+    clock = RunClock(None if task.deadline_s is None else Deadline.after(task.deadline_s, "--deadline"), link.stop)
     parts = _Parts(task.shards)
     place_of = {host.name: place for place, host in zip(parts.places, parts.hosts, strict=True)}
 
     def take(index: int, snapshot: HostSnapshot) -> None:
-        link.send(Replied(parts.places[index], snapshot.status))
+        link.replied(parts.places[index], snapshot.status)
         if done := parts.add(index, snapshot):
             shard, snapshots = done
             run = clock.finished("", {one.status for one in snapshots})
@@ -92,7 +118,7 @@ def _ask(task: Task, link: _Link) -> None:
         transport_for=task.transport_for,
         bastions=Bastions(task.workers),
         sums=task.sums,
-        on_start=lambda host: link.send(Asked(place_of[host.name])),
+        on_start=lambda host: link.asked(place_of[host.name]),
     )
 
 

@@ -369,7 +369,10 @@ def _numbers(*measured: HostMemory | CgroupMemory | Resident | Pressure | None) 
 def _packed(value: object) -> str:
     text = json.dumps(value, separators=(",", ":")).encode()
     if len(text) > _MOST_UNPACKED:
-        raise UsageError("--save: more processes than a snapshot holds", hint="select fewer, or save by group")
+        raise UsageError(
+            "--save: more processes than a snapshot holds",
+            hint="select fewer processes, or save each group of hosts by itself",
+        )
     return b64encode(zlib.compress(text)).decode()
 
 

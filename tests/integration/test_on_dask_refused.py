@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from threading import Event
 
@@ -60,12 +62,30 @@ def test_address_of_another_form_is_refused(inventory, address):
     assert f"--on {address}: is not an address\nhint: write --on dask://HOST:PORT" in done.stderr
 
 
-def test_scheduler_that_is_not_there_is_told(inventory):
-    with within(30):
-        done = run(inventory, "--all", "--on", NOWHERE)
+def test_scheduler_that_is_not_there_is_told(monkeypatch, capfd):
+    """After the time that a scheduler has to start, which is short here; Dask writes nothing of its own."""
+    monkeypatch.setattr("fleetpmap.shards.dask_cluster._CONNECT_S", 0.5)
+    with pytest.raises(UsageError) as told:
+        library.collect_on_dask([], Question(), scheduler=NOWHERE)
+    assert told.value.message.startswith(f"--on {NOWHERE}: no scheduler answers there (")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_port_of_another_program_is_told(inventory):
+    """A web server, such as the scheduler's own dashboard, speaks first and in text."""
+    with socket.create_server(("127.0.0.1", 0)) as server, within(30):
+        threading.Thread(target=_greet, args=(server,), daemon=True).start()
+        done = run(inventory, "--all", "--on", f"dask://127.0.0.1:{server.getsockname()[1]}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"--on {NOWHERE}: no scheduler answers there" in done.stderr
+    assert "the program that answers there is no scheduler\nhint: name the port that" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def _greet(server: socket.socket) -> None:
+    client, _ = server.accept()
+    with client:
+        client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        client.recv(1 << 16)
 
 
 def test_missing_extra_is_told(inventory, tmp_path):
@@ -73,7 +93,7 @@ def test_missing_extra_is_told(inventory, tmp_path):
     done = fleetpmap("run", "-i", str(inventory), "--all", "--on", NOWHERE, **path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "needs Dask, which is not installed here" in done.stderr
-    assert "pip install 'fleetpmap[dask]'" in done.stderr
+    assert "install 'fleetpmap[dask]'" in done.stderr
 
 
 def test_capture_needs_this_process(inventory, tmp_path):

@@ -8,10 +8,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import psutil
 
@@ -34,26 +35,28 @@ class DaskCluster:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.address = "dask://" + str(self._json()["address"]).partition("://")[2]
 
-    def add(self, *names: str, zone: str = "", environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def add(self, *names: str, zone: str = "", environment: Mapping[str, str] | None = None) -> None:
         """Start workers of one thread each, and wait for them; `environment`: variables that they have besides."""
         for name in names:
-            words = ["--name", name, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1", "--no-nanny"]
-            words += ["--local-directory", str(self._directory)]
-            words += ["--resources", f"{zone}=1"] if zone else []
-            self.workers[name] = self._start("worker", *words, environment=environment)
+            self._add(name, zone=zone, environment=environment)
         self._wait()
-        return self.workers[names[-1]]
+
+    def have(self, count: int) -> None:
+        """Have just so many workers: forget those that were killed, and start or end others."""
+        alive = [name for name, worker in self.workers.items() if worker.poll() is None]
+        self._end(*(self.workers.keys() - alive), *alive[count:])
+        self.add(*(f"worker-{self._started + number}" for number in range(1, count - len(alive) + 1)))
 
     @contextlib.contextmanager
-    def extra(self, name: str, **options: Any) -> Iterator[None]:
-        """One more worker within the block."""
-        self.add(name, **options)
+    def extra(self, *names: str, environments: Sequence[Mapping[str, str]] = ()) -> Iterator[None]:
+        """More workers within the block; `environments`: variables that each has besides."""
+        for name, environment in zip_longest(names, environments):
+            self._add(name, environment=environment)
+        self._wait()
         try:
             yield
         finally:
-            worker = self.workers.pop(name)
-            worker.kill()
-            worker.wait()
+            self._end(*names)
             self._wait()
 
     def connected_to(self, port: int) -> list[str]:
@@ -82,22 +85,29 @@ class DaskCluster:
                 cwd=self._directory,
             )
 
+    def _add(self, name: str, *, zone: str = "", environment: Mapping[str, str] | None = None) -> None:
+        words = ["--name", name, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1", "--no-nanny"]
+        words += ["--local-directory", str(self._directory)]
+        words += ["--resources", f"{zone}=1"] if zone else []
+        self.workers[name] = self._start("worker", *words, environment=environment)
+
+    def _end(self, *names: str) -> None:
+        for worker in [self.workers.pop(name) for name in names]:
+            worker.kill()
+            worker.wait()
+
     def _wait(self) -> None:
-        """Wait until the scheduler has just these workers, as the client of one of them says."""
-        code = (
-            "import os, sys, time; from distributed import Client\n"
-            "from distributed.security import Security\n"
-            "ca, cert, key = (sys.argv[3:6] + [None] * 3)[:3]\n"
-            "tls = Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key) if ca else None\n"
-            "client = Client(sys.argv[1], timeout=30, security=tls)\n"
-            "until = time.monotonic() + 60\n"
-            "while len(client.scheduler_info(n_workers=-1)['workers']) != int(sys.argv[2]):\n"
-            "    assert time.monotonic() < until\n"
-            "    time.sleep(0.1)\n"
-        )
-        words = [str(self._json()["address"]), str(len(self.workers)), *self._tls[1::2]]
-        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr + self.log()
+        """Wait until the scheduler has just these workers."""
+        from distributed import Client  # takes a second, which few tests need
+        from distributed.security import Security
+
+        ca, cert, key = self._tls[1::2] or (None, None, None)
+        tls = Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key) if ca else None
+        with Client(str(self._json()["address"]), timeout=30, security=tls, set_as_default=False) as client:
+            until = time.monotonic() + 60
+            while len(client.scheduler_info(n_workers=-1)["workers"]) != len(self.workers):
+                assert time.monotonic() < until, self.log()
+                time.sleep(0.05)
 
     def _json(self) -> dict[str, object]:
         until = time.monotonic() + 60

@@ -19,8 +19,8 @@ from fleetpmap.snapshot import FleetShard, HostSnapshot, Run, Snapshot
 from fleetpmap.snapshot_file import entries, entry_at, joined, load_part, load_snapshot, save_in
 from fleetpmap.snapshot_file.parquet import FLEET, SHA256, SHARD, _packed
 from gateways import BROKEN, NAMES, NOON, asked, recorded_fleet, run_of, save_shards
+from same_reports import assert_same
 from snapshots import failed, host, mapping, process
-from test_snapshot_file import _check
 
 pl = pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
 
@@ -43,7 +43,7 @@ def test_every_report_is_that_of_one_run(of: int, replies: Sequence[HostSnapshot
     whole, shards = run_of(replies), _loaded(tmp_path)
     assert whole.coverage.processes["denied"] > 10
     assert tuple(failure.host for failure in whole.coverage.failures) == BROKEN
-    _check(whole, shards)
+    assert_same(whole, shards)
     assert exit_status(shards) == exit_status(whole) == 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from fleetpmap import report
 from fleetpmap.shards.division import divided, shards_of, workers_for
 from fleetpmap.shards.messages import packed, unpacked
 from fleetpmap.table import summed
+from fleetpmap.wire import HostMemory
 
 
 def test_a_packed_snapshot_is_the_same():
@@ -34,6 +36,20 @@ def test_columns_of_one_value_take_no_memory_on_arrival():
     assert [getattr(again, name).strides for name in repeated] == [(0,)] * 3
     assert np.array_equal(again.start, table.start)
     assert not again.start.flags.writeable
+
+
+def test_equal_values_of_many_hosts_are_one_object_on_arrival():
+    """Text and records that hosts have alike are held once; True is not taken for 1, although they are equal."""
+    fleet = twenty_hosts()
+    hosts = tuple(
+        replace(host, memory=HostMemory(1000 + number % 2, int("300"), 1, 0), local=bool(number % 2))
+        for number, host in enumerate(fleet.hosts)
+    )
+    again = unpacked(packed(replace(fleet, hosts=hosts))).hosts
+    assert again == hosts
+    assert len({id(host.memory) for host in again}) == 2
+    assert [host.local for host in again[:2]] == [False, True]
+    assert [type(host.memory.swap_total_kib) for host in again if host.memory] == [int] * 20
 
 
 @pytest.mark.parametrize(

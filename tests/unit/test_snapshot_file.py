@@ -6,7 +6,7 @@ import io
 import json
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,11 +19,13 @@ from fleetpmap.demo import lay_out, trees
 from fleetpmap.errors import UsageError
 from fleetpmap.export import EXPORTERS
 from fleetpmap.inventory import Host
+from fleetpmap.labels import Label
 from fleetpmap.render import plain
-from fleetpmap.report import VIEWS, ViewOptions, hosts, mappings, page
+from fleetpmap.report import hosts, mappings
 from fleetpmap.snapshot import HostFailure, HostSnapshot, Run, Snapshot
 from fleetpmap.snapshot_file import load_snapshot, write_snapshot
 from fleetpmap.wire import Capabilities, CgroupMemory, HostMemory, Pressure, Resident
+from same_reports import assert_same
 from snapshots import RUN, failed, host, mapping, process, small_fleet, snapshot, unreadable
 from test_mixed_fleet import fleet as mixed_fleet  # noqa: F401  # a fixture: one host of each kernel
 
@@ -64,32 +66,14 @@ def refusal(tmp_path: Path) -> Callable[[bytes], str]:
     return told
 
 
-def _everything(fleet: Snapshot) -> Iterator[tuple[str, str, bytes]]:
-    """Every view in every format that holds it."""
-    for name, view in VIEWS.items():
-        report = view(fleet, ViewOptions())
-        yield name, "plain", plain(report).encode("utf-8", "surrogateescape")
-        for format_, exporter in EXPORTERS.items():
-            if not exporter.format.holds or name in exporter.format.holds:
-                file = io.BytesIO()
-                exporter.write(page(view, fleet, ViewOptions()) if format_ == "html" else report, file)
-                yield name, format_, file.getvalue()
-
-
-def _check(fleet: Snapshot, again: Snapshot) -> None:
-    assert (again.hosts, again.processes, again.run) == (fleet.hosts, fleet.processes, fleet.run)
-    for (view, format_, before), (_, _, after) in zip(_everything(fleet), _everything(again), strict=True):
-        assert after == before, f"{view} as {format_}"
-
-
 def test_hosts_by_hand(reloaded):
     """Denied, vanished and failed; an old kernel; a host without a match."""
-    _check(small_fleet(), reloaded(small_fleet()))
+    assert_same(small_fleet(), reloaded(small_fleet()))
 
 
 def test_twenty_hosts(reloaded):
     """A fleet that runs one service."""
-    _check(twenty_hosts(), reloaded(twenty_hosts()))
+    assert_same(twenty_hosts(), reloaded(twenty_hosts()))
 
 
 def test_recorded_hosts(reloaded, tmp_path: Path):
@@ -100,17 +84,17 @@ def test_recorded_hosts(reloaded, tmp_path: Path):
         Question(rollups=True),
     )
     assert fleet.coverage.processes["read"] > 5
-    _check(fleet, reloaded(fleet))
+    assert_same(fleet, reloaded(fleet))
 
 
 def test_kernels_of_twenty_years(reloaded, mixed_fleet):  # noqa: F811  # the fixture
     """A field that only some hosts have stays null on the others."""
-    _check(mixed_fleet, reloaded(mixed_fleet))
+    assert_same(mixed_fleet, reloaded(mixed_fleet))
 
 
 def test_nobody(reloaded):
     """No host, no process, no mapping."""
-    _check(snapshot(), reloaded(snapshot()))
+    assert_same(snapshot(), reloaded(snapshot()))
 
 
 def test_all_that_a_host_can_say(reloaded):
@@ -121,7 +105,7 @@ def test_all_that_a_host_can_say(reloaded):
     failure = HostFailure("c", "auth", "auth", "c: no", "try a key", "c's banner")
     fleet = Snapshot.assemble(
         [one, host("b", process(2, "y")).counted_as("a"), HostSnapshot.failed(failure)],
-        Run(RUN.started, 0.25, "fleetpmap run --match 'a b'", "interrupted"),
+        Run(RUN.started, 0.25, "fleetpmap run --match 'a b'", "interrupted", labels=(Label("env", "prod"),)),
     )
     again = reloaded(fleet)
     assert again.hosts == fleet.hosts
@@ -152,7 +136,7 @@ def _services() -> Snapshot:
 
 def test_all_that_is_known_of_services(reloaded):
     """Units, containers, pods, starts, scores and sizes; a host's memory, its cgroups and when it started."""
-    _check(_services(), reloaded(_services()))
+    assert_same(_services(), reloaded(_services()))
 
 
 def test_a_file_from_before_there_were_services():
@@ -350,6 +334,7 @@ def test_a_newer_format(refusal):
         (_forged(lambda about: about["hosts"].reverse()), "do not follow the order"),
         (_forged(lambda about: about["run"].update(started="2026-03-14T15:09:26")), "Run.started"),
         (_forged(lambda about: about["run"].update(ended="later")), "Run.ended"),
+        (_forged(lambda about: about["run"].update(labels=[{"key": "a} 1", "value": "x"}])), "cannot be a key"),
         (_forged(lambda about: about["columns"].update(Rss="host")), "column host"),
         (_forged(processes=lambda all_: all_[0]["process"].update(pid=2**40)), "no kernel gives"),
         (_forged(processes=lambda all_: all_[0]["process"].update(uid=2**70)), "_Rows.process.uid"),

@@ -1,9 +1,10 @@
 """table: derived sizes, and what a sum does with a null."""
 
 import numpy as np
+import pytest
 
 from fleetpmap.smaps import NULL, Coded, SmapsColumns
-from fleetpmap.table import concatenate, distinct_per_group, from_columns, sums, total
+from fleetpmap.table import concatenate, distinct, distinct_per_group, from_columns, join_coded, sums, total
 
 
 def coded(*texts):
@@ -89,6 +90,34 @@ def test_distinct_per_group():
     assert distinct_per_group(values, np.array([0, 0, 0, 2], np.int64), 3).tolist() == [2, 0, 1]
 
 
+def test_distinct_per_group_of_many_groups():
+    """Too many groups and values for a table of all pairs give the same counts."""
+    values = np.array([3, 3, 99_999, 9], np.int32)
+    assert distinct_per_group(values, np.array([0, 0, 0, 2], np.int64), 3).tolist() == [2, 0, 1]
+
+
+def test_joined_columns_are_as_narrow_as_their_values():
+    """A byte for values up to 127 and a null, more for more; one wide part makes the whole wide."""
+    narrow = from_columns(columns({"Rss": [1, 127], "Swap": [1, NULL]}))
+    wide = from_columns(columns({"Rss": [5, 128], "Swap": [7, 7]}))
+    both = concatenate([(narrow, 0), (wide, 1)])
+    assert (both.fields["Rss"].dtype, both.fields["Rss"].tolist()) == (np.int16, [1, 127, 5, 128])
+    assert (both.fields["Swap"].dtype, both.fields["Swap"].tolist()) == (np.int8, [1, NULL, 7, 7])
+
+
+@pytest.mark.parametrize(("names", "dtype"), [(126, np.int8), (127, np.int16), (40_000, np.int32)])
+def test_codes_are_as_narrow_as_the_number_of_names(names, dtype):
+    """A code + 1, and the number of names + 1, fit as well: no view has to think of that."""
+    texts = [str(number) for number in range(names)]
+    joined = join_coded([coded_in_order(texts), Coded(np.array([NULL], np.int32), ())])
+    assert (joined.codes.dtype, joined.texts()) == (dtype, [*texts, None])
+    assert (joined.codes + 1).max() == names
+
+
+def coded_in_order(texts):
+    return Coded(np.arange(len(texts), dtype=np.int32), tuple(texts))
+
+
 def test_concatenate_shifts_processes_and_joins_texts():
     """Rows keep their process and their texts; a field that only one host has is null for the other."""
     one = from_columns(columns(FIELDS, paths=("/lib/libc.so.6", "")))
@@ -104,11 +133,11 @@ def test_concatenate_shifts_processes_and_joins_texts():
 
 
 def test_fields_are_kept_narrow_and_sizes_have_64_bits():
-    """A field takes four bytes a row where they do, or one slot for all rows; whoever reckons with sizes gets eight."""
+    """A field takes as few bytes a row as its values need, or one slot for all rows; a size has eight."""
     alone = from_columns(columns({"Rss": [8, 4], "Pss": [3, 2**31], "Swap": [0, 0]}))
-    assert [alone.fields[key].strides for key in ("Rss", "Pss", "Swap")] == [(4,), (8,), (0,)]
+    assert [alone.fields[key].strides for key in ("Rss", "Pss", "Swap")] == [(1,), (8,), (0,)]
     joined = concatenate([(alone, 0), (from_columns(columns({"Rss": [1, 2], "Pss": [5, 6], "Swap": [7, 7]})), 1)])
-    assert [joined.fields[key].strides for key in ("Rss", "Pss", "Swap")] == [(4,), (8,), (4,)]
+    assert [joined.fields[key].strides for key in ("Rss", "Pss", "Swap")] == [(1,), (8,), (1,)]
     assert joined.metrics["rss_kib"].dtype == np.int64
     assert joined.fields["Pss"].tolist() == [3, 2**31, 5, 6]
     assert joined.fields["Swap"].tolist() == [0, 0, 7, 7]
@@ -123,3 +152,24 @@ def test_the_parts_of_a_size_may_be_narrower_than_their_sum():
 def test_concatenate_nothing():
     """No tables are an empty table."""
     assert len(concatenate([])) == 0
+
+
+def test_columns_that_repeat_one_value_are_added_like_any_other():
+    """A column without memory of its own gives the sums of the same column with all its items."""
+    group = np.array([2, 0, 2])
+    for value in (0, 7, NULL):
+        short = np.broadcast_to(np.int64(value), 3)
+        assert sums(short, group, 4).tolist() == sums(short.copy(), group, 4).tolist()
+
+
+def test_distinct_values_are_found_with_and_without_a_table():
+    """Small numbers, negative ones and those too large for a table come once each, ascending."""
+    for values in ([3, 1, 3], [-1, 4, -1], [5, 1 << 40, 5], []):
+        assert distinct(np.array(values, dtype=np.int64)).tolist() == sorted({*values})
+
+
+def test_joined_texts_that_no_table_has_take_no_memory():
+    """Sums have neither device nor flags, on however many hosts."""
+    none = Coded(np.broadcast_to(np.int32(NULL), 2), ())
+    joined = join_coded([none, none])
+    assert (joined.codes.tolist(), joined.codes.strides, joined.names) == ([NULL] * 4, (0,), ())
