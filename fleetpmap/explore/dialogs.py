@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -12,40 +13,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from fleetpmap.explore.keys import HELP
 from fleetpmap.report import Report
-
-HELP = (
-    ("Arrows, j k", "move; PgUp, PgDn, Home, End too; Left and Right: other columns"),
-    ("Enter", "go into the row: service, host, process, mapping, VMA, its fields"),
-    ("Backspace, Esc", "go back"),
-    ("v", "the next list of this place: services, hosts, processes, mappings"),
-    ("f F, 1-9", "go to the rows of the next or previous finding, or of that number; Tab: the findings"),
-    ("/", "filter the rows by a text; Enter keeps it, Esc ends it"),
-    ("s S, click", "sort by the next or previous column, or by the header that is clicked"),
-    ("m", "mark what is shown as the baseline: since_mark is the difference from it"),
-    ("d", "show every size as its difference from the mark, or as it is"),
-    ("Space, c", "choose a host; compare the chosen hosts, or all, side by side"),
-    ("r", "ask the hosts again"),
-    ("D", "run doctor on the host"),
-    ("y", "copy the row to the clipboard (OSC 52), with tabs"),
-    ("w", "write what is shown to a file: .csv .json .html .md …; .parquet is its snapshot"),
-    (":", "all commands, and the colours"),
-    ("?", "this help"),
-    ("q, ^C", "quit"),
-)
-"""The keys with their meanings."""
-
-COMMANDS = (
-    ("filter", "filter the rows by a text"),
-    ("mark", "make this snapshot the baseline"),
-    ("differences", "sizes as differences from the mark"),
-    ("compare", "hosts side by side"),
-    ("look", "ask the hosts again"),
-    ("doctor", "try each step to the host of this row"),
-    ("write", "write what is shown to a file"),
-    ("copy", "copy the row"),
-)
-"""Commands of the palette beside the lists: the app has an action of each name."""
 
 _UNTOLD = (None, "", "not-needed")
 """Cells that tell nothing of a host."""
@@ -56,15 +25,15 @@ class Words(ModalScreen[None]):
 
     DEFAULT_CSS = """
     Words { align: center middle; }
-    Words > VerticalScroll { width: 92%; max-width: 110; height: auto; max-height: 90%; border: round $primary;
+    Words > VerticalScroll { width: 100%; max-width: 110; height: auto; max-height: 100%; border: round $primary;
         padding: 0 1; }
     Words Static { width: 100%; height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        ("escape,enter,q,question_mark,backspace", "dismiss", "Close"),
+        ("escape,enter,q,question_mark,backspace,f1,f10", "dismiss", "Close"),
     ]
 
-    def __init__(self, title: str, text: Text, *, ascii_only: bool) -> None:
+    def __init__(self, title: str, text: Table, *, ascii_only: bool) -> None:
         super().__init__()
         self._ascii = ascii_only
         self._title = title
@@ -76,24 +45,29 @@ class Words(ModalScreen[None]):
             if self._ascii:
                 frame.styles.border = ("ascii", "white")
             frame.border_title = Text(self._title).markup  # a title is markup, so it is escaped
-            yield Static(self._text, markup=False)
+            frame.border_subtitle = "arrows scroll, Esc closes"
+            yield Static(self._text)
 
     def on_mount(self) -> None:
         """Let the arrow keys scroll the text."""
         self.query_one(VerticalScroll).focus()
 
 
-def help_text() -> Text:
-    """Return the keys, a line for each."""
-    text = Text()
-    for keys, meaning in HELP:
-        text.append(f"{keys:<15}", style="bold")
-        text.append(f" {meaning}\n")
-    text.right_crop(1)
-    return text
+def help_text() -> Table:
+    """Return the keys, a line for each; a long meaning goes on below itself."""
+    return _in_two_columns(HELP)
 
 
-def row_text(report: Report, safe: Callable[[str], str]) -> Text:
+def _in_two_columns(rows: Iterable[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for first, second in rows:
+        grid.add_row(Text(first), Text(second))
+    return grid
+
+
+def row_text(report: Report, safe: Callable[[str], str]) -> Table:
     """Return the first row of a report as a line for each column that has something to tell; `safe` escapes a text."""
     cells = ((column.name, column.cells()[0]) for column in report.tables[0].columns)
-    return Text("\n".join(f"{name:<12} {safe(str(cell))}" for name, cell in cells if cell not in _UNTOLD))
+    return _in_two_columns((name, safe(str(cell))) for name, cell in cells if cell not in _UNTOLD)

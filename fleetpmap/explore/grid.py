@@ -17,24 +17,36 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 
+from fleetpmap.explore.listing import Sort
 from fleetpmap.explore.sheet import Sheet
 from fleetpmap.report.model import Cell
 
 _FIXED = 2
 """Lines of the header and of the totals."""
+_CHOSEN = "* "
+"""The sign before a row that is chosen to be compared."""
+
+
+class AsciiScrollBar(ScrollBarRender):
+    """A scroll bar without half blocks at its ends: colours alone."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
 
 
 class Grid(ScrollView, can_focus=True):
     """The table of a place. It scrolls by lines; Left and Right move the columns."""
 
     DEFAULT_CSS = """
-    Grid { height: 1fr; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; overflow-x: hidden; }
+    Grid { height: 1fr; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; overflow-x: hidden;
+        scrollbar-gutter: stable; }
     Grid > .grid--header { text-style: bold underline; }
     Grid > .grid--total { text-style: bold; }
     Grid > .grid--cursor { text-style: reverse; }
-    Grid > .grid--chosen { text-style: underline; }
+    Grid > .grid--chosen { text-style: bold; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"grid--header", "grid--total", "grid--cursor", "grid--chosen"}
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -44,15 +56,19 @@ class Grid(ScrollView, can_focus=True):
         Binding("pagedown,ctrl+f", "page(1)", show=False),
         Binding("home,g", "move(-1000000000)", show=False),
         Binding("end,G", "move(1000000000)", show=False),
-        Binding("left", "shift(-1)", show=False),
-        Binding("right", "shift(1)", show=False),
+        Binding("left,h", "shift(-1)", show=False),
+        Binding("right,l", "shift(1)", show=False),
         Binding("enter", "enter", "Go in", key_display="Enter"),
     ]
     cursor: reactive[int] = reactive(0, repaint=False)
     """The line under the cursor, counted from the first row."""
 
     class Moved(Message):
-        """The cursor is on another row."""
+        """The cursor is on another row: moved there by the user, or by another table or size."""
+
+        def __init__(self, *, by_user: bool) -> None:
+            self.by_user = by_user
+            super().__init__()
 
     class Entered(Message):
         """The row under the cursor is to be entered."""
@@ -65,16 +81,35 @@ class Grid(ScrollView, can_focus=True):
             super().__init__()
 
     def __init__(self) -> None:
+        self._styles: dict[str, Style] = {}
         super().__init__()
         self.sheet: Sheet | None = None
-        self.chosen: frozenset[str] = frozenset()
-        """Hosts that are chosen to be compared."""
-        self._sort: str | None = None
+        self._chosen: frozenset[tuple[Cell, ...]] = frozenset()
+        """Rows that are chosen to be compared, by the cells of `_keys`."""
+        self._keys: tuple[str, ...] = ()
+        self.nothing = ""
+        """What is drawn in place of rows where there are none."""
+        self._sort: Sort | None = None
         self._skip = 0
 
-    def show(self, sheet: Sheet, sort: str | None, key: Mapping[str, Cell], otherwise: int) -> None:
+    def choose(self, chosen: frozenset[tuple[Cell, ...]], keys: tuple[str, ...]) -> None:
+        """Draw a sign before these rows, which are known by the cells of these columns."""
+        arrange = bool(chosen) != bool(self._chosen)
+        self._chosen, self._keys = chosen, keys
+        if arrange:
+            self._arrange()
+        self.refresh()
+
+    @property
+    def _gutter(self) -> int:
+        """Cells on the left for the sign of chosen rows; none where no row is chosen."""
+        return len(_CHOSEN) if self._chosen else 0
+
+    def show(self, sheet: Sheet, sort: Sort | None, key: Mapping[str, Cell], otherwise: int) -> None:
         """Draw another table; the cursor is on the row with this key, or on line `otherwise` if it is not there."""
-        self.sheet, self._sort, self._skip = sheet, sort, 0
+        if self.sheet is None or self.sheet.drawable != sheet.drawable:
+            self._skip = 0
+        self.sheet, self._sort = sheet, sort
         self._arrange()
         line = sheet.line_of(key)
         self.rows_changed(min(otherwise, max(len(sheet.rows) - 1, 0)) if line is None else line)
@@ -87,11 +122,14 @@ class Grid(ScrollView, can_focus=True):
         self.set_reactive(Grid.cursor, line)
         self._into_view(line)
         self.refresh()
-        self.post_message(self.Moved())
+        self.post_message(self.Moved(by_user=False))
 
     def _arrange(self) -> None:
         if self.sheet is not None and self.size.width:
-            self.sheet.arrange(self.scrollable_content_region.width, self._sort, self._skip)
+            whole = self.outer_size
+            has_bar = len(self.sheet.rows) + _FIXED > whole.height  # it comes and goes after this
+            width = whole.width - has_bar * self.styles.scrollbar_size_vertical
+            self.sheet.arrange(width - self._gutter, self._sort, self._skip)
             self.virtual_size = Size(self.size.width, len(self.sheet.rows) + _FIXED)
 
     def on_resize(self, event: Resize) -> None:
@@ -99,6 +137,7 @@ class Grid(ScrollView, can_focus=True):
         self._arrange()
         self._into_view(self.cursor)
         self.refresh()
+        self.post_message(self.Moved(by_user=False))  # the columns that have no room are others
 
     @property
     def _height(self) -> int:
@@ -117,7 +156,7 @@ class Grid(ScrollView, can_focus=True):
         top = round(self.scroll_offset.y)
         for line in (before, now):
             self.refresh(Region(0, line - top + 1, self.size.width, 1))
-        self.post_message(self.Moved())
+        self.post_message(self.Moved(by_user=True))
 
     def action_move(self, by: int) -> None:
         """Move the cursor by some lines, to the first or the last at most."""
@@ -145,7 +184,8 @@ class Grid(ScrollView, can_focus=True):
         if self.sheet is None:
             return
         if event.y == 0:
-            name = next((name for start, end, name in self.sheet.spans if start <= event.x < end), None)
+            x = event.x - self._gutter
+            name = next((name for start, end, name in self.sheet.spans if start <= x < end), None)
             if name is not None:
                 self.post_message(self.SortedBy(str(self.sheet.table.share) if name == "share" else name))
             return
@@ -158,26 +198,45 @@ class Grid(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
-        width = self.size.width
+        width, base = self.size.width, self._style("")
         if self.sheet is None or not self.size.height:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, base)
         if y == 0:
             return self._strip(self.sheet.header(), "grid--header")
         if y == self.size.height - 1 or y > self._height:
             return self._strip(self.sheet.total(), "grid--total")
         line = y - 1 + round(self.scroll_offset.y)
         if line >= len(self.sheet.rows):
-            return Strip.blank(width, self.rich_style)
-        base = self.rich_style
+            text = f"  {self.nothing}" if y == 1 and not len(self.sheet.rows) else ""
+            return Strip([Segment(text, base)]).extend_cell_length(width, base).crop(0, width)
         pieces = self.sheet.line(line)
         if line == self.cursor:  # in one colour, so that the line is whole
-            base += self.get_component_rich_style("grid--cursor", partial=True)
+            base += self._style("grid--cursor")
             pieces = [(text, None) for text, _ in pieces]
-        if self.chosen and self.sheet.cell(line, "host") in self.chosen:
-            base += self.get_component_rich_style("grid--chosen", partial=True)
+        if self._chosen:
+            is_chosen = (*self.sheet.key(line, self._keys).values(),) in self._chosen
+            if is_chosen:
+                base += self._style("grid--chosen")
+            pieces = [(_CHOSEN if is_chosen else " " * len(_CHOSEN), None), *pieces]
         segments = [Segment(text, base + style if style else base) for text, style in pieces]
         return Strip(segments).extend_cell_length(width, base).crop(0, width)
 
     def _strip(self, text: str, component: str) -> Strip:
-        style: Style = self.rich_style + self.get_component_rich_style(component, partial=True)
-        return Strip([Segment(text, style)]).extend_cell_length(self.size.width, style).crop(0, self.size.width)
+        style = self._style("") + self._style(component)
+        return (
+            Strip([Segment(" " * self._gutter + text, style)])
+            .extend_cell_length(self.size.width, style)
+            .crop(0, self.size.width)
+        )
+
+    def _style(self, component: str) -> Style:
+        """Return the style of a part of the table, or of the table itself; each is worked out once, not by line."""
+        if component not in self._styles:
+            partly = self.get_component_rich_style(component, partial=True) if component else self.rich_style
+            self._styles[component] = partly
+        return self._styles[component]
+
+    def notify_style_update(self) -> None:
+        """Forget the styles: the theme is another."""
+        self._styles.clear()
+        super().notify_style_update()

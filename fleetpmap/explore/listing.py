@@ -1,48 +1,67 @@
 """The list of a place: a report of `run`, of the part that was entered.   Place, Snapshot ─► [listing] ─► Report
 
-No number is made here: sizes and totals are those of the views. The difference from a marked snapshot is the difference
-of two cells of the same view.
+No number is made here: sizes and totals are those of the views.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.catalogue import ViewOptions
+from fleetpmap.explore.differences import Differences
 from fleetpmap.explore.narrowing import narrowed
-from fleetpmap.explore.places import KEYS_OF, VIEW_OF, Place
+from fleetpmap.explore.places import VIEW_OF, Place, process_label
 from fleetpmap.report import VIEWS, Cell, Column, Report, Table
-from fleetpmap.report.shape import Shape, rows_of, shaped
+from fleetpmap.report.shape import rows_of, sorted_by
+from fleetpmap.report.views.compare import MOST_COLUMNS, alike_together, side_by_side
 from fleetpmap.smaps.fields import FIELDS
-from fleetpmap.snapshot import Snapshot
+from fleetpmap.snapshot import Process, Snapshot, service_of
 
-SINCE_MARK = "since_mark_kib"
-_DIFFERS = frozenset({"KiB", "count"})
-"""Units of which a difference tells something."""
+
+class Sort(NamedTuple):
+    """The order of a list."""
+
+    column: str
+    reverse: bool = False
+
+
 _MEANING = {field.column: field.meaning for field in FIELDS if field.column != "name"}
 """Meanings of the kernel's fields by column; `name` is that of the process here."""
 
 
 def part_of(place: Place, snapshot: Snapshot) -> Snapshot:
     """Return the part of the snapshot that was entered."""
-    return narrowed(snapshot, service=place.service, hosts=place.hosts, pid=place.pid, mapping=place.mapping)
+    return narrowed(
+        snapshot,
+        service=place.service,
+        hosts=place.hosts,
+        services=place.services,
+        processes=place.processes,
+        pid=place.pid,
+        mapping=place.mapping,
+    )
 
 
-def listing(place: Place, snapshot: Snapshot, options: ViewOptions, sort: str | None = None) -> Report:
-    """Return the report of a place, made of the whole snapshot.
-
-    Raises:
-        UsageError: `sort` is a column that the view does not have.
-    """
+def listing(place: Place, snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the report of a place, made of the whole snapshot, in the order of its view."""
     view = VIEW_OF[place.level]
-    # compare keeps its first row, the number of processes, where it is: it sorts by itself
-    own = replace(options, sort=sort if place.level == "compare" else None, by=("mapping",))
-    report = VIEWS[view](part_of(place, snapshot), own)
+    own = replace(options, sort=None, by=("mapping",))
+    if place.level == "compare" and (place.processes or place.services):
+        of_process = place.processes is not None
+        return side_by_side(part_of(place, snapshot), _label_of if of_process else service_of, own)
+    part = part_of(place, snapshot)
+    if place.level == "compare" and len(part.hosts) > MOST_COLUMNS:
+        return alike_together(part, own)
+    report = VIEWS[view](part, own)
     return _of_one(report, place) if place.level == "fields" else report
+
+
+def _label_of(process: Process) -> str:
+    return process_label(process.host, process.pid)
 
 
 def _of_one(report: Report, place: Place) -> Report:
@@ -69,57 +88,21 @@ def _text(column: Column, cell: Cell) -> str:
     return f"{cell} kB" if column.unit == "KiB" else str(cell)
 
 
-def difference(now: Table, before: Report, place: Place, *, everywhere: bool) -> Table:
-    """Return the table with the difference from the same list of a marked snapshot.
+def order_of(table: Table, sort: Sort | None) -> NDArray[np.intp]:
+    """Return the rows in the order of --sort by this column; as they are without one, or if the table lacks it.
 
-    The column SINCE_MARK has that of the size by which rows are compared; `everywhere`: every size and count becomes
-    its difference. A row that was not there counts from 0 if the hosts that it is about had answered, else its
-    difference is not known.
+    The rows of counts, which compare begins with, stay where they are.
     """
-    keys = KEYS_OF[place.level]
-    marked = before.tables[0]
-    names = {column.name for column in marked.columns}
-    rows = {key: row for row, key in enumerate(zip(*(marked.column(name).cells() for name in keys), strict=True))}
-    here = [rows.get(key) for key in zip(*(now.column(name).cells() for name in keys), strict=True)]
-    knew = _known_before(now, before, keys)
-
-    def changed(column: Column) -> list[Cell]:
-        old = marked.column(column.name).cells() if column.name in names else [None] * len(marked)
-        was = [(0 if known else None) if row is None else old[row] for row, known in zip(here, knew, strict=True)]
-        pairs = zip(column.cells(), was, strict=True)
-        return [a - b if isinstance(a, int) and isinstance(b, int) else None for a, b in pairs]
-
-    columns = list(now.columns)
-    if everywhere:
-        columns = [_as_difference(c, changed(c)) if c.unit in _DIFFERS and c.name not in keys else c for c in columns]
-        return replace(now, columns=tuple(columns), share=None, zeros=frozenset())
-    size = now.share or next((name for name in ("pss_kib", "rss_kib") if name in names), None)
-    at = next((slot for slot, column in enumerate(columns) if column.name == size), None)
-    if at is not None:
-        columns.insert(at + 1, Column(SINCE_MARK, "delta", changed(columns[at])))
-    return replace(now, columns=tuple(columns))
-
-
-def _as_difference(column: Column, cells: Sequence[Cell]) -> Column:
-    return Column(column.name, "delta" if column.unit == "KiB" else "number", cells)
-
-
-def _known_before(now: Table, before: Report, keys: Sequence[str]) -> list[bool]:
-    """Return for each row if its hosts had answered when the snapshot was marked."""
-    failed = {failure.host for failure in before.coverage.failures}
-    if "host" not in keys:
-        return [not failed and before.coverage.answered > 0] * len(now)
-    return [host not in failed for host in now.column("host").cells()]
-
-
-def order_of(table: Table, sort: str | None, place: Place) -> NDArray[np.intp]:
-    """Return the rows in the order of --sort by this column; as they are without one, or if the table lacks it."""
     rows = np.arange(len(table))
-    by = next((column for column in table.columns if column.name == sort), None)
-    if by is None or place.level in ("compare", "fields"):
+    by = next((column for column in table.columns if sort is not None and column.name == sort.column), None)
+    if sort is None or by is None:
         return rows
-    numbered = shaped(Table("rows", (by, Column("#row", "number", rows))), Shape(sort=by.name))
-    return np.array(numbered.column("#row").values, dtype=np.intp)
+    first, rest = rows[: table.counts], rows[table.counts :]
+    if isinstance(by.values, Differences):  # of a list without rows of counts
+        order = by.values.order
+    else:
+        order = sorted_by(rows_of(Table("rows", (by,)), rest).columns[0])
+    return np.concatenate([first, rest[order[::-1] if sort.reverse else order]])
 
 
 def takes_mark(place: Place) -> bool:

@@ -23,22 +23,27 @@ def narrowed(
     *,
     service: str | None = None,
     hosts: Collection[str] | None = None,
+    services: Collection[str] | None = None,
+    processes: Collection[tuple[str, int]] | None = None,
     pid: int | None = None,
     mapping: str | None = None,
 ) -> Snapshot:
     """Return the snapshot of this service, these hosts, this process and the mappings of this name; None: of all.
 
-    Of a service or mapping only the hosts that have it stay, and the failed ones; of a mapping only the processes that
-    have it, and those that could not be read. The status of a host is then that of the processes which stay. A mapping
-    that has no such name is looked for by what hosts share of theirs, as a finding names it.
+    `services`, `processes`: those that are compared, a process as host and pid. Of a service, process or mapping only
+    the hosts that have it stay, and the failed ones; of a mapping only the processes that have it, and those that could
+    not be read. The status of a host is then that of the processes which stay. A mapping that has no such name is
+    looked for by what hosts share of theirs, as a finding names it.
     """
-    if service is None and hosts is None and pid is None and mapping is None:
+    wanted = (service, services, processes, pid, mapping)
+    if hosts is None and wanted == (None,) * len(wanted):
         return snapshot
-    kept = np.array([_is_of(one, service, hosts, pid) for one in snapshot.processes], dtype=np.bool_)
+    wants = (service, hosts, services, processes, pid)
+    kept = np.array([_is_of(one, *wants) for one in snapshot.processes], dtype=np.bool_)
     table = snapshot.table
     rows = kept[table.process] if len(kept) else np.zeros(len(table), np.bool_)
     if mapping is not None:
-        rows &= _is_named(table.mapping, mapping)
+        rows &= is_named(table.mapping, mapping)
         unread = np.array([one.status in INCOMPLETE for one in snapshot.processes], dtype=np.bool_)
         has_it = np.zeros(len(kept), dtype=np.bool_)
         has_it[table.process[rows]] = True
@@ -46,25 +51,35 @@ def narrowed(
     # A process's new number is that of the processes kept before it.
     number = np.cumsum(kept, dtype=np.int32) - np.int32(1)
     part = table.take(np.flatnonzero(rows))
-    processes = tuple(one for one, is_kept in zip(snapshot.processes, kept.tolist(), strict=True) if is_kept)
+    members = tuple(one for one, is_kept in zip(snapshot.processes, kept.tolist(), strict=True) if is_kept)
     return replace(
         snapshot,
-        hosts=_hosts(snapshot, processes, hosts, of_all=service is None and pid is None and mapping is None),
-        processes=processes,
+        hosts=_hosts(snapshot, members, hosts, of_all=wanted == (None,) * len(wanted)),
+        processes=members,
         table=replace(part, process=number[part.process]),
         evidence=None,
     )
 
 
-def _is_of(process: Process, service: str | None, hosts: Collection[str] | None, pid: int | None) -> bool:
+def _is_of(
+    process: Process,
+    service: str | None,
+    hosts: Collection[str] | None,
+    services: Collection[str] | None,
+    processes: Collection[tuple[str, int]] | None,
+    pid: int | None,
+) -> bool:
     return (
         (service is None or service_of(process) == service)
         and (hosts is None or process.host in hosts)
+        and (services is None or service_of(process) in services)
+        and (processes is None or (process.host, process.pid) in processes)
         and (pid is None or process.pid == pid)
     )
 
 
-def _is_named(names: Coded, wanted: str) -> NDArray[np.bool_]:
+def is_named(names: Coded, wanted: str) -> NDArray[np.bool_]:
+    """Return for each row if it has this name, or, where no row has it, if hosts share it as this name."""
     plain = {wanted} if wanted in names.names else {name for name in names.names if alike(name) == wanted}
     flags = np.array([*(name in plain for name in names.names), False], dtype=np.bool_)
     return flags[names.codes]  # a null has code -1, which is the last
@@ -84,5 +99,6 @@ def _hosts(
         if of_all or host.status not in ANSWERED:
             kept.append(host)
         elif host.name in of_host:
-            kept.append(replace(host, status=host_status(of_host[host.name])))
+            status = host_status(of_host[host.name])
+            kept.append(host if host.status == status else replace(host, status=status))
     return tuple(kept)

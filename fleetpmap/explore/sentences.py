@@ -2,46 +2,119 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+
+from fleetpmap.escape import in_ascii
+from fleetpmap.explore.listing import takes_mark
 from fleetpmap.explore.places import Place
 from fleetpmap.explore.sheet import Sheet
 from fleetpmap.explore.shown import Shown
+from fleetpmap.render.column_layout import fold_middle, text_width
 from fleetpmap.report import coverage_sentence
 from fleetpmap.report.model import Cell
 
-_SAID = 4
-"""Lines below the list,"""
-_TALL = 24
-"""half of them on a terminal with fewer lines."""
+_DOTS = {False: "…", True: "..."}
+"""What stands for what has no room; also in ASCII."""
+_PAUSED = "PAUSED   "
+_SAID = {30: 4, 20: 3, 0: 2}
+"""Lines below the list on a terminal of so many lines or more."""
 
 
-def place_line(place: Place, shown: Shown, busy: str, width: int) -> str:
-    """Return where one is, and as much as has room of: what is being done, what is shown, and of which time."""
-    between = " * " if shown.ascii_only else " › "
-    line = between.join([*map(shown.safe, ("fleet", *place.trail)), place.level])
-    parts = [shown.safe(f"{busy} …")] if busy else []
-    parts += ["differences since the mark"] if shown.everywhere else []
-    parts += [f"{shown.snapshot.run.started:%Y-%m-%d %H:%M:%S}"] if shown.snapshot is not None else []
-    for part in parts:
-        line += f"   {part}" if len(line) + len(part) + 3 <= width else ""
-    return line
+def lines_below(height: int) -> int:
+    """Return the number of lines below the list on a terminal of this height."""
+    return next(lines for least, lines in _SAID.items() if height >= least)
 
 
-def below(place: Place, shown: Shown, sheet: Sheet, host: Cell, height: int) -> list[str]:
-    """Return the lines below the list: why the host of the row failed; coverage; columns that are not drawn; notes."""
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a safe text as lines, since the end of a reason is often what matters."""
+    return textwrap.wrap(text, max(width, 1), break_on_hyphens=False)
+
+
+def shortened(text: str, width: int, *, ascii_only: bool) -> str:
+    """Return as many whole words of a text as have room, with dots if some have none."""
+    dots = _DOTS[ascii_only]
+    if text_width(text) <= width:
+        return text
+    room = width - len(dots) - 1
+    words = text[: room + 1].rpartition(" ")[0] or text[:room]
+    return f"{words.rstrip(',;:')} {dots}"
+
+
+def place_line(place: Place, shown: Shown, states: Sequence[str], width: int, *, paused: bool) -> str:
+    """Return where one is, and as much as has room of: the time, what is shown, and what goes on; the last first."""
+    line = _trail(place, shown, width - len(_PAUSED) * paused)
+    line = f"{_PAUSED * paused}{line}"
+    started = f"{shown.snapshot.run.started:%Y-%m-%d %H:%M:%S}" if shown.snapshot is not None else ""
+    room, parts = width - text_width(line), []
+    differs = "differences since the mark" if shown.everywhere and takes_mark(place) else ""
+    for part in reversed((started, differs, *map(shown.safe, states))):
+        if part and len(part) + 3 <= room:
+            parts.append(part)
+            room -= len(part) + 3
+    return "   ".join([line, *reversed(parts)])
+
+
+def _trail(place: Place, shown: Shown, width: int) -> str:
+    """Return what was entered and the list; where it has no room, without what was entered first."""
+    between = " > " if shown.ascii_only else " › "
+    dots = _DOTS[shown.ascii_only]
+    parts = ["fleet", *map(shown.safe, place.trail), place.level]
+    whole = between.join(parts)
+    for first in range(2, len(parts) - 1):
+        if text_width(whole) <= width:
+            break
+        whole = between.join(["fleet", dots, *parts[first:]])
+    if text_width(whole) > width and len(parts) > 2:
+        around = between.join(["fleet", dots, "", place.level])
+        whole = between.join(["fleet", dots, fold_middle(parts[-2], max(width - len(around), 1)), place.level])
+    return in_ascii(whole) if shown.ascii_only else whole
+
+
+def nothing(place: Place, shown: Shown) -> str:
+    """Return why the list has no row."""
+    if shown.filter:
+        return f"no row has {shown.safe(shown.filter)}: Esc ends the filter"
+    coverage = shown.report(place).coverage
+    is_unread = coverage.matched and not coverage.processes["read"]
+    is_unread = is_unread or (coverage.asked and not coverage.answered)
+    return "nothing could be read here" if is_unread else "nothing is here"
+
+
+def below(
+    place: Place, shown: Shown, sheet: Sheet, host: Cell, folded: Sequence[str], width: int, most: int
+) -> list[str]:
+    """Return the lines below the list, at most so many.
+
+    They are: why the host of the row failed; coverage; the texts of the row that are folded in the list; columns that
+    are not drawn, in one line; notes.
+    """
     report = shown.report(place)
-    lines = []
     failure = next((one for one in report.coverage.failures if one.host == host), None)
-    if failure is not None:
-        lines.append(f"{failure.message}{f'; {failure.hint}' if failure.hint else ''}")
+    reason = "" if failure is None else f"{failure.message}{f'; {failure.hint}' if failure.hint else ''}"
     facts = [coverage_sentence(report.coverage)]
     if shown.filter:
         facts.insert(0, f"/{shown.filter}: {len(sheet.rows)} of {len(sheet.table)} rows, totals of all")
-    lines.append("; ".join(fact for fact in facts if fact))
-    if left_out := sheet.left_out:
-        lines.append(f"{len(left_out)} more column{'' if len(left_out) == 1 else 's'} by Right: {', '.join(left_out)}")
-    if sheet.unknown:
-        lines.append(f"unknown everywhere: {', '.join(name.removesuffix('_kib') for name in sheet.unknown)}")
-    if report.notes:
-        others = f" (and {len(report.notes) - 1} more)" if len(report.notes) > 1 else ""
-        lines.append(f"note{others}: {report.notes[0]}")
-    return [shown.safe(line) for line in lines[: _SAID if height >= _TALL else _SAID // 2]]
+    left_out, unknown = sheet.left_out, [name.removesuffix("_kib") for name in sheet.unknown]
+    more = f"{len(left_out)} more column{'' if len(left_out) == 1 else 's'} by Right: "
+    others = f" (and {len(report.notes) - 1} more)" if len(report.notes) > 1 else ""
+    said = (
+        (reason, most),
+        ("; ".join(fact for fact in facts if fact), most),
+        (", ".join(folded), most),
+        (more + ", ".join(header.strip() for header in left_out) if left_out else "", 1),
+        (f"unknown everywhere: {', '.join(unknown)}" if unknown else "", 1),
+        (f"note{others}: {report.notes[0]}" if report.notes else "", most),
+    )
+    lines: list[str] = []
+    for text, of_text in said:
+        lines += within(shown.safe(text), width, min(of_text, most - len(lines)), ascii_only=shown.ascii_only)
+    return lines
+
+
+def within(text: str, width: int, most: int, *, ascii_only: bool) -> list[str]:
+    """Return a safe text as so many lines at most, of which the last ends with dots if not all of it has room."""
+    lines = wrapped(text, width)
+    if len(lines) > most > 0:
+        lines[most - 1] = shortened(" ".join(lines[most - 1 : most + 1]), width, ascii_only=ascii_only)
+    return lines[: max(most, 0)]

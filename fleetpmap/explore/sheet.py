@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from rich.style import Style
 
 from fleetpmap.escape import escape_cell, in_ascii
+from fleetpmap.explore.differences import Differences
+from fleetpmap.explore.listing import Sort
 from fleetpmap.render.cells import NUMERIC, cell_texts, shown_columns, total_text
-from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, text_width
+from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_middle, text_width
 from fleetpmap.render.shares import CELLS, bar, percent
 from fleetpmap.render.terminal import ASCII_SIGNS, STATUS_STYLES, unknown_columns
 from fleetpmap.report.grouping import HexTexts
@@ -31,11 +33,16 @@ NAMED = Style(bold=True, color="yellow")
 _BAR = Style(color="cyan")
 _BLOCK = 32
 """Rows that are formatted together."""
+_ARROWS = (("↓", "↑"), ("v", "^"))
+"""Signs before the header that the list is sorted by, and if it is the other way round; also in ASCII."""
 _SHARE = 7 + CELLS
 _WIDEST = [int(KIB**power * (KIB - 0.06)) for power in range(5)]
 """Sizes in KiB with the longest text of each suffix: 1023K, 1023.9M."""
+_WIDEST_HEADER = 32
 _WORST_TEXT = 400
 """Characters of a text that count for the width of its column; no terminal is wider."""
+_MOST_SAID = 4 * _WORST_TEXT
+"""Characters of a text that are said below the list, which has four lines there."""
 
 Piece = tuple[str, Style | None]
 
@@ -78,6 +85,12 @@ class Sheet:
         self._largest = int(known.max(initial=0))
 
     @property
+    def _size(self) -> str | None:
+        """The size that has room on any terminal: that of the shares, of VMAs PSS, or else RSS."""
+        names = {column.name for column in self.table.columns}
+        return next((name for name in (self.table.share, "pss_kib", "rss_kib") if name in names), None)
+
+    @property
     def _share_column(self) -> Column | None:
         return next((column for column in self.table.columns if column.name == self.table.share), None)
 
@@ -106,6 +119,13 @@ class Sheet:
         cells = {column.name: column.cells(row, row + 1)[0] for column in self.table.columns if column.name in names}
         return {name: cells[name] for name in names if name in cells}
 
+    def folded(self, line: int) -> list[str]:
+        """Return the texts of one drawn row that have no room in their columns, each behind the name of its column."""
+        wide = {laid.name: laid.width for laid in self._laid if not laid.numeric}
+        cells = self.key(line, [*wide])
+        texts = {name: cell[:_MOST_SAID] for name, cell in cells.items() if isinstance(cell, str)}
+        return [f"{name}: {text}" for name, text in texts.items() if text_width(self._safe(text)) > wide[name]]
+
     def cell(self, line: int, name: str) -> Cell:
         """Return a cell of one drawn row; None if the table has no such column."""
         return self.key(line, [name]).get(name)
@@ -114,12 +134,11 @@ class Sheet:
         """Return the drawn line of the row with these cells; None if it is not there."""
         if not key or not {*key} <= {column.name for column in self.table.columns}:
             return None
-        cells = zip(*(self.table.column(name).cells() for name in key), strict=True)
-        row = next((row for row, found in enumerate(cells) if found == (*key.values(),)), None)
-        lines = np.flatnonzero(self.rows == row) if row is not None else np.array([], np.intp)
+        is_it = np.logical_and.reduce([_equals(self.table.column(name), cell) for name, cell in key.items()])
+        lines = np.flatnonzero(is_it[self.rows])
         return int(lines[0]) if len(lines) else None
 
-    def arrange(self, width: int, sort: str | None, skip: int = 0) -> None:
+    def arrange(self, width: int, sort: Sort | None, skip: int = 0) -> None:
         """Choose the columns for this width; `skip`: columns behind the first that are moved out on the left."""
         self._blocks.clear()
         columns = self._columns()
@@ -129,17 +148,21 @@ class Sheet:
         for slot, column in enumerate(columns):
             total = "total" if slot == label else self._total(column)
             header = self._safe(column.name.removesuffix("_kib"))  # of compare the name of a host
-            if column.name == sort:
-                header = f"{'*' if self._ascii else '↓'}{header}"
+            if text_width(header) > _WIDEST_HEADER:  # of compare the names of all hosts that are alike
+                header = fold_middle(header, _WIDEST_HEADER)
+            is_sorted = sort is not None and column.name == sort.column
+            if sort is not None and is_sorted:
+                header = f"{_ARROWS[self._ascii][sort.reverse]}{header}"
             if column.name not in self._widths:
                 self._widths[column.name] = self._width(column)
             wide = max(self._widths[column.name], text_width(header), text_width(total))
-            keep = column.name == sort or column.name in self._kept or column.is_named
+            keep = is_sorted or column.name in (self._size, *self._kept) or column.is_named
             numeric = column.unit in NUMERIC
             folds = column.name != "meaning"  # a sentence, which has its beginning and no end where there is no room
             laid.append(LaidOutColumn(column.name, header, ("1",), total, numeric, keep, wide, folds))
             if column.name == self.table.share and self._shares:
-                laid.append(LaidOutColumn("share", " share", ("1",), "", False, False, _SHARE, folds=False))
+                cells, name = (_SHARE, " share") if column.rule == "sum" else (CELLS, "share")
+                laid.append(LaidOutColumn("share", name, ("1",), "", False, False, cells, folds=False))
         bands, self.left_out = fit(laid, width)
         self._laid = bands[0]
         self.left_out += [column.header for band in bands[1:] for column in band[1:]]
@@ -186,26 +209,29 @@ class Sheet:
         texts: list[list[Piece]] = []
         for laid in self._laid:
             if laid.name == "share":
-                drawn = self._share_texts(columns[str(self.table.share)])
-                texts.append([(self._shown(f"{text:{laid.width}}"), _BAR) for text in drawn])
+                shares = self._share_texts(columns[str(self.table.share)])
+                texts.append([(self._shown(f"{text:{laid.width}}"), _BAR) for text in shares])
                 continue
             counts = int(bool(len(rows)) and rows[0] < self.table.counts)
-            cells = cell_texts(columns[laid.name], self._safe, human_sizes=self._human, counts=counts)
+            column = columns[laid.name]
+            if isinstance(column.values, Coded):  # else all names of the table would be made safe for each block
+                column = replace(column, values=column.cells())
+            cells = cell_texts(column, self._safe, human_sizes=self._human, counts=counts)
             styles = [STATUS_STYLES.get(cell) if laid.name == "status" else None for cell in cells]
             texts.append([*zip(map(self._shown, laid.padded(cells)), styles, strict=True)])
         failed = columns["error"].cells() if "error" in columns else [None] * len(rows)
         for slot, row in enumerate(rows.tolist()):
             base = FAILED if failed[slot] else NAMED if self._named[row] else None
             line: list[Piece] = []
-            for column in texts:
-                text, style = column[slot]
+            for drawn in texts:
+                text, style = drawn[slot]
                 line += [(text, style or base), (GAP, None)]
             yield line[:-1]
 
     def _share_texts(self, column: Column) -> Iterator[str]:
         for size in column.cells():
-            number = percent(size, column.total or 1) if column.rule == "sum" else " " * 6
-            yield f"{number} {bar(size if isinstance(size, int) else 0, max(self._largest, 1))}"
+            number = f"{percent(size, column.total or 1)} " if column.rule == "sum" else ""
+            yield f"{number}{bar(size if isinstance(size, int) else 0, max(self._largest, 1))}"
 
     def _joined(self, texts: Sequence[str]) -> str:
         pairs = zip(self._laid, texts, strict=True)
@@ -213,11 +239,13 @@ class Sheet:
 
     def _total(self, column: Column) -> str:
         text = total_text(column, human_sizes=self._human)
-        return f"{'<=' if self._ascii else '≤'}{text}" if column.at_most else text
+        return f"{'up to ' if self._ascii else '≤'}{text}" if column.at_most else text
 
     def _width(self, column: Column) -> int:
         """Return the width of the widest cell, or a little more."""
         values = column.values
+        if isinstance(values, Differences):
+            return self._width_of_numbers(column, np.where(values.known, values.values, 0))
         if isinstance(values, HexTexts):
             return text_width(values[int(values.values.argmax())]) if len(values) else 0
         if isinstance(values, np.ndarray) and values.dtype.kind == "b":
@@ -225,7 +253,8 @@ class Sheet:
         if isinstance(values, np.ndarray):
             return self._width_of_numbers(column, values)
         if isinstance(values, Coded):
-            used = [values.names[code] for code in np.unique(values.codes).tolist() if code >= 0]
+            counts = np.bincount(np.asarray(values.codes) + 1, minlength=len(values.names) + 1)[1:]
+            used = [values.names[code] for code in np.flatnonzero(counts).tolist()]
             return max((text_width(self._safe(text[:_WORST_TEXT])) for text in used), default=1)
         plain = replace(column, values=[str(cell)[:_WORST_TEXT] if isinstance(cell, str) else cell for cell in values])
         return max(map(text_width, cell_texts(plain, self._safe, human_sizes=self._human)), default=1)
@@ -245,12 +274,25 @@ class Sheet:
         return in_ascii(text.translate(ASCII_SIGNS)) if self._ascii else text
 
 
+def _equals(column: Column, wanted: Cell) -> NDArray[np.bool_]:
+    """Return for each row if its cell is this one."""
+    values = column.values
+    if isinstance(values, Coded):
+        code = -1 if wanted is None else values.names.index(str(wanted)) if wanted in values.names else -2
+        return np.asarray(np.asarray(values.codes) == code)
+    if isinstance(values, HexTexts):
+        return np.asarray(values.values == int(str(wanted), 16))
+    if isinstance(values, np.ndarray) and values.dtype.kind == "i":
+        return np.asarray(values == (NULL if wanted is None else wanted))
+    return np.array([cell == wanted for cell in column.cells()], dtype=np.bool_)
+
+
 def _holds(column: Column, wanted: str) -> NDArray[np.bool_]:
     """Return for each row if its cell holds this text, which is in lower case; never for numbers and addresses."""
     values = column.values
     if isinstance(values, Coded):
         flags = np.array([*(wanted in name.casefold() for name in values.names), False], dtype=np.bool_)
         return flags[values.codes]  # a null has code -1, which is the last
-    if isinstance(values, np.ndarray | HexTexts):
+    if isinstance(values, np.ndarray | HexTexts | Differences):
         return np.zeros(len(column), np.bool_)
     return np.array([isinstance(cell, str) and wanted in cell.casefold() for cell in values], dtype=np.bool_)

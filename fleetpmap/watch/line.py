@@ -11,15 +11,17 @@ from fleetpmap.units import human
 def round_line(snapshot: Snapshot, first: Snapshot, *, human_sizes: bool = False) -> str:
     """Format a round: time, hosts that answered of those asked, processes read, their PSS, and its growth.
 
+    It is the RSS, of both rounds, if a kernel of this round has no PSS.
+
     `human_sizes`: sizes as 1.2G, for a screen; else in kB.
     """
-    coverage = snapshot.coverage
-    now, before = _size(snapshot), _size(first)
+    coverage, metric = snapshot.coverage, share_metric(snapshot)
+    now, before = _size(snapshot, metric), _size(first, metric)
     change = None if now is None or before is None else now - before
     sign = "" if change is None or change < 0 else "+"
     return (
         f"{snapshot.run.started:%Y-%m-%dT%H:%M:%S%z}  hosts {coverage.answered}/{coverage.asked}"
-        f"  processes {coverage.processes['read']}  {share_metric(snapshot).removesuffix('_kib')} "
+        f"  processes {coverage.processes['read']}  {metric.removesuffix('_kib')} "
         f"{_shown(now, human_sizes)}  since start {sign}{_shown(change, human_sizes)}"
     )
 
@@ -29,6 +31,6 @@ def _shown(kib: int | None, human_sizes: bool) -> str:
     return f"?{unit}" if kib is None else human(kib) if human_sizes else f"{kib} kB"
 
 
-def _size(snapshot: Snapshot) -> int | None:
-    known = total(snapshot.table.metrics[share_metric(snapshot)])
+def _size(snapshot: Snapshot, metric: str) -> int | None:
+    known = total(snapshot.table.metrics[metric])
     return 0 if known is None and any(host.status == "no-match" for host in snapshot.hosts) else known

@@ -1,4 +1,4 @@
-"""Repeat a collection over sessions that stay open.   collector ─► [rounds] ─► history, cli
+"""Repeat a collection over sessions that stay open.   collector ─► [rounds] ─► cli, explore
 
 No terminal here: the caller draws the rounds as they are yielded.
 """
@@ -6,32 +6,16 @@ No terminal here: the caller draws the rounds as they are yielded.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Event
 
-from fleetpmap.collection.collector import JOBS, Question, collect
+from fleetpmap.collection.collector import Question, collect
 from fleetpmap.collection.sessions import KeptSessions
+from fleetpmap.defaults import JOBS
 from fleetpmap.inventory import Host
-from fleetpmap.snapshot import HostSnapshot, Snapshot
+from fleetpmap.snapshot import Snapshot
 from fleetpmap.transport.base import Closing
-
-_PAUSE_S = 0.2
-"""Seconds between two looks at `paused`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """The result of one round."""
-
-    snapshot: Snapshot
-    answers: Mapping[str, HostSnapshot]
-    """Each host's own part, by name."""
-
-    def of(self, host: str | None) -> Snapshot:
-        """Return the snapshot of one host; None: of the whole fleet."""
-        return self.snapshot if host is None else Snapshot.assemble([self.answers[host]], self.snapshot.run)
 
 
 class Rounds(Closing):
@@ -59,11 +43,10 @@ class Rounds(Closing):
         self._sessions = KeptSessions()
         self._threads = ThreadPoolExecutor(max(1, min(jobs, len(hosts))), thread_name_prefix="fleetpmap")
 
-    def look(self) -> Round:
+    def look(self) -> Snapshot:
         """Ask every host once (see collect). One round at a time."""
         self._sessions.next_round()
-        answers: dict[str, HostSnapshot] = {}
-        snapshot = collect(
+        return collect(
             self._hosts,
             self._question,
             command=self._command,
@@ -73,14 +56,12 @@ class Rounds(Closing):
             stop=self._stop,
             executor=self._threads,
             sessions=self._sessions,
-            on_host=lambda snapshot: answers.update({snapshot.name: snapshot}),
         )
-        return Round(snapshot, answers)
 
-    def repeat(self, interval_s: float, count: int | None, paused: Event | None = None) -> Iterator[Round]:
+    def repeat(self, interval_s: float, count: int | None) -> Iterator[Snapshot]:
         """Yield a round every `interval_s` seconds, from begin to begin, until `stop` is set or `count` are done.
 
-        A round that takes longer is followed by the next at once. While `paused` is set, no host is asked.
+        A round that takes longer is followed by the next at once.
         """
         done = 0
         while not self._stop.is_set():
@@ -92,8 +73,6 @@ class Rounds(Closing):
             done += 1
             if done == count or self._stop.wait(max(0.0, due - time.monotonic())):
                 return
-            while paused is not None and paused.is_set() and not self._stop.wait(_PAUSE_S):
-                pass
 
     def close(self) -> None:
         """Close the sessions, without waiting: a host that is being asked then fails."""

@@ -1,8 +1,10 @@
-"""`fleetpmap watch`, as a user sees it: the screen and its keys in a real terminal, lines in a pipe."""
+"""`fleetpmap watch`, as a user sees it: rounds on the screen of explore in a real terminal, lines in a pipe."""
 
 from __future__ import annotations
 
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fleetpmap.snapshot_file import entries
 from program import fleetpmap
 from relay import Relay
 from snapshots import expected
 from sshd import Sshd
-from tmux import Tmux
+from tmux import Tmux, running
 
 FAKE_PROC = Path(__file__).parents[1] / "fake_proc"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}  hosts 2/2  processes 4  pss 44870 kB  since start \+0 kB")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 CURSOR_AND_SCREEN = "#{cursor_flag} #{alternate_on}"
 """Two flags of tmux: the cursor is visible, the alternate screen is on."""
 
@@ -25,18 +29,8 @@ CURSOR_AND_SCREEN = "#{cursor_flag} #{alternate_on}"
 @pytest.fixture
 def inventory(tmp_path):
     """web-01 to web-03 as they were recorded, without SSH."""
-    return _written(tmp_path, {name: name for name in ("web-01", "web-02", "web-03")})
-
-
-@pytest.fixture
-def fifty(tmp_path):
-    """web-01 to web-50, each with the processes of web-01: nothing of them stands out."""
-    return _written(tmp_path, {f"web-{number:02}": "web-01" for number in range(1, 51)})
-
-
-def _written(directory: Path, recorded: dict[str, str]) -> Path:
-    hosts = (f'[hosts.{name}]\nproc_root = "{FAKE_PROC / tree}"\n' for name, tree in recorded.items())
-    path = directory / "inventory.toml"
+    hosts = (f'[hosts.{name}]\nproc_root = "{FAKE_PROC / name}"\n' for name in ("web-01", "web-02", "web-03"))
+    path = tmp_path / "inventory.toml"
     path.write_text('[defaults]\ntransport = "local"\n' + "".join(hosts))
     return path
 
@@ -57,6 +51,16 @@ def test_a_line_for_each_round_where_there_is_no_terminal(inventory: Path):
     assert all(LINE.fullmatch(line) for line in lines), lines
 
 
+def test_a_reader_of_the_lines_that_has_seen_enough(inventory: Path):
+    """`watch … | head -1` ends with the status of SIGPIPE and without a word, as run does."""
+    program = shlex.join(_watch(inventory, "--interval", "0.1", "--count", "50", "--quiet"))
+    done = subprocess.run(
+        ["sh", "-c", f"{{ {program}; echo $? >&2; }} | head -1"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr == "141\n"
+    assert len(done.stdout.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -74,17 +78,30 @@ def test_what_cannot_be_watched(words: tuple[str, ...], message: str):
     assert message in done.stderr
 
 
-def test_the_screen_and_its_keys(inventory: Path, tmp_path):
-    """Start, views, sorting, one host, help and pause; each screen as a file to look at."""
-    with Tmux(_watch(inventory, "--interval", "600"), tmp_path, columns=100, rows=34) as terminal:
-        screens = [terminal.wait_for("summary", "libc.so.6")]
-        for keys, sign in (("2", "hosts\n"), ("4", "processes\n"), ("s", "by pss"), ("h", "only web-01")):
-            terminal.keys(keys)
+def test_a_watch_from_start_to_end(inventory: Path, tmp_path):
+    """Start, three rounds, the walk down and back, a pause, a small terminal, q: each screen as a file to look at."""
+    with Tmux(_watch(inventory, "--interval", "600"), tmp_path, columns=100, rows=24) as terminal:
+        screens = [terminal.wait_for("round 1,", "1 gunicorn", "gunicorn.service ", "Quit")]
+        assert terminal.says(CURSOR_AND_SCREEN) == "0 1"
+        for keys, sign in (
+            (["r"], "round 2,"),
+            (["r"], "round 3,"),
+            (["Enter"], "› hosts "),
+            (["Down", "Enter"], "› processes "),
+            (["Enter"], "› mappings "),
+            (["p"], "PAUSED"),
+        ):
+            terminal.keys(*keys)
             screens.append(terminal.wait_for(sign))
-        for keys, sign in (("?", "this help"), ("x", "host "), ("p", "PAUSED")):
-            terminal.keys(keys)
-            screens.append(terminal.wait_for(sign))
-    text = f"{'=' * 100}\n".join(screens)
+        terminal.resize(60, 20)
+        screens.append(terminal.wait_for("PAUSED   fleet", "› mappings", "Quit"))
+        terminal.resize(100, 24)
+        terminal.wait_for("› mappings", "s Sort  m Mark")
+        terminal.keys("q")
+        left = terminal.wait_for("exit status 0\nicanon\necho")
+        assert terminal.says(CURSOR_AND_SCREEN) == "1 0"
+    assert left.splitlines()[0].endswith("  hosts 3/3  processes 6  pss 65.8M  since start +0K")
+    text = _TIME.sub("2026-03-14 15:09:26", f"{'=' * 100}\n".join(screens))
     assert text == expected("watch-screens.txt", text)
 
 
@@ -109,14 +126,18 @@ def _of(pid: int, *words: str) -> list[str]:
     return ["watch", "-H", "local", "--pid", str(pid), *words]
 
 
-def test_growth_stands_above_the_table(growing: int, tmp_path):
-    """From the second round on, with the process and the next command; the table below keeps its place."""
-    words = (sys.executable, "-m", "fleetpmap", *_of(growing, "--interval", "0.5"))
-    with Tmux(words, tmp_path, columns=100, rows=30) as terminal:
-        lines = terminal.wait_for("grew by", "trend").splitlines()
-    assert re.match(rf"python\S* on local \(pid {growing}\): \S+ (grew by|is new, with) ", lines[3])
-    assert any(line.startswith(f"  fleetpmap run --pid {growing} --view mappings") for line in lines[4:7])
-    assert re.search(r"since start \+\d+\.\dM$", lines[0])
+def test_a_leak_is_a_finding_and_its_heap_one_key_away(growing: int, tmp_path):
+    """From the second round on. The first list, its order, its columns and its digits are those of the options."""
+    how = ("--interval", "0.5", "--view", "processes", "--sort", "since_start", "--columns", "pid,pss", "--kib")
+    with Tmux((sys.executable, "-m", "fleetpmap", *_of(growing, *how)), tmp_path, columns=100, rows=30) as terminal:
+        text = terminal.wait_for("grew by", "› processes", "█")
+        assert re.search(r"^ *pid +pss +↓since_start +trend$", text, re.MULTILINE)
+        assert re.search(rf"^ *{growing} +\d{{4,}} +\+\d{{4,}} +\S*█\S*$", text, re.MULTILINE)
+        assert re.search(rf"^1 python\S* on local \(pid {growing}\): \S+ grew by ", text, re.MULTILINE)
+        terminal.keys("1")
+        terminal.wait_for(f"› pid {growing} ›", "› vmas")
+        terminal.keys("q")
+        assert re.search(r"since start \+\d+ kB\n", terminal.wait_for("exit status 0"))
 
 
 def test_growth_is_told_once_in_a_pipe(growing: int):
@@ -129,107 +150,48 @@ def test_growth_is_told_once_in_a_pipe(growing: int):
     assert fleetpmap(*_of(growing, "--interval", "0.4", "--count", "2", "--quiet")).stderr == ""
 
 
-def test_sizes_on_the_screen_in_kib(inventory: Path, tmp_path):
-    """--kib: digits, in the line of the round too."""
-    with Tmux(_watch(inventory, "--interval", "600", "--kib"), tmp_path) as terminal:
-        assert "pss 67376 kB  since start +0 kB" in terminal.wait_for("29660")
-
-
-def test_another_size(inventory: Path, tmp_path):
-    """The screen is drawn anew as soon as the terminal has another size."""
-    with Tmux(_watch(inventory, "--interval", "600", "--view", "hosts"), tmp_path) as terminal:
-        terminal.wait_for("3 of 3 hosts")
-        terminal.resize(60, 12)
-        text = terminal.wait_for("lines 1-5 of ", "q quit")
-        assert text == expected("watch-small.txt", text)
-        terminal.resize(100, 30)
-        assert "lines 1-" not in terminal.wait_for("no room for")
-
-
-def test_a_report_that_is_longer_than_the_screen(fifty: Path, tmp_path):
-    """By a line, by a page, to the end: the table's heading stays, and the foot says where one is."""
-    words = ("--interval", "600", "--view", "hosts")
-    with Tmux(_watch(fifty, *words), tmp_path, columns=80, rows=24) as terminal:
-        screens = [terminal.wait_for("lines 1-20 of")]
-        last = _lines(screens[0])
-        for keys, sign in (("Down", "3-21"), ("NPage", "22-40"), ("End", f"{last - 18}-{last}")):
-            terminal.keys(keys)
-            screens.append(terminal.wait_for(f"lines {sign} of {last}"))
-        back = {"b": last - 37, "Space": last - 18, "k": last - 19, "PPage": last - 38}
-        for keys, first in back.items():
-            terminal.keys(keys)
-            terminal.wait_for(f"lines {first}-{first + 18} of {last}")
-        terminal.keys("Home")
-        terminal.wait_for(f"lines 1-20 of {last}")
-    text = f"{'=' * 80}\n".join(screens)
-    assert text == expected("watch-scrolled.txt", text)
-
-
-def _lines(screen: str) -> int:
-    """Return the number of lines of the report that a screen shows a part of."""
-    found = re.search(r"lines \d+-\d+ of (\d+)", screen)
-    assert found
-    return int(found[1])
-
-
-def test_the_place_is_kept_from_round_to_round(fifty: Path, tmp_path):
-    """A round later the same lines are there; another view begins at its top."""
-    words = ("--interval", "1", "--view", "hosts")
-    with Tmux(_watch(fifty, *words), tmp_path, columns=80, rows=24) as terminal:
-        terminal.wait_for("lines 1-20 of ")
-        terminal.keys("j")
-        later = terminal.wait_for("lines 3-21 of ", "▁▁▁")
-        assert re.search(r"^host .*\nweb-02 ", later, re.MULTILINE)
-        terminal.keys("1")
-        terminal.wait_for("summary", "lines 1-20 of ")
-
-
-def test_keys_as_terminals_send_them(fifty: Path, tmp_path):
-    """Arrows of application mode, and several keys at once; an unknown key changes nothing."""
-    words = ("--interval", "600", "--view", "hosts")
-    with Tmux(_watch(fifty, *words), tmp_path, columns=80, rows=24) as terminal:
-        terminal.wait_for("lines 1-20 of ")
-        terminal.keys("-l", "\x1bOB\x1b[B\x1b[1;5Bj\x1b[25~\x1b[6~p")
-        terminal.wait_for("lines 24-42 of ", "PAUSED")
-
-
-@pytest.mark.parametrize(("keys", "status"), [("q", 0), ("C-c", 130)])
-def test_the_terminal_is_as_it_was(inventory: Path, tmp_path, keys: str, status: int):
-    """After q, and after ^C: lines are lines again, and the last round's line stands there."""
-    with Tmux(_watch(inventory, "--interval", "600"), tmp_path) as terminal:
-        terminal.wait_for("libc.so.6")
-        assert terminal.says(CURSOR_AND_SCREEN) == "0 1"
-        terminal.keys(keys)
+@pytest.mark.parametrize(("end", "status"), [("C-c", 130), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_every_end_leaves_the_terminal_as_it_was(inventory: Path, tmp_path, end: str | int, status: int):
+    """After ^C and signals lines are lines again; the line of the last round stays after ^C."""
+    with Tmux(_watch(inventory, "--interval", "0.5"), tmp_path) as terminal:
+        terminal.wait_for("gunicorn.service ")
+        terminal.keys(end) if isinstance(end, str) else _child(terminal).send_signal(end)
         left = terminal.wait_for(f"exit status {status}\nicanon\necho")
         assert terminal.says(CURSOR_AND_SCREEN) == "1 0"
-    assert "hosts 3/3" in left
-    assert "libc.so.6" not in left
+    assert ("hosts 3/3" in left) == (status == 130)
+    assert "gunicorn.service" not in left
 
 
-def test_sigterm_leaves_the_terminal_as_it_was(inventory: Path, tmp_path):
-    """As ^C does, and with its own exit status."""
-    with Tmux(_watch(inventory, "--interval", "600"), tmp_path) as terminal:
-        terminal.wait_for("libc.so.6")
-        [watch] = psutil.Process(int(terminal.says("#{pane_pid}"))).children()
-        watch.terminate()
-        left = terminal.wait_for("exit status 143\nicanon\necho")
-        assert terminal.says(CURSOR_AND_SCREEN) == "1 0"
-    assert "libc.so.6" not in left
+def _child(terminal: Tmux) -> psutil.Process:
+    [child] = psutil.Process(int(terminal.says("#{pane_pid}"))).children()
+    return child
 
 
-def test_the_rounds_are_counted_on_a_screen_too(inventory: Path, tmp_path):
-    """--count ends it without a key."""
-    with Tmux(_watch(inventory, "--interval", "0.2", "--count", "2"), tmp_path) as terminal:
+def test_a_terminal_that_is_lost_ends_it(inventory: Path, tmp_path):
+    """With its children; nothing is left running."""
+    with Tmux(_watch(inventory, "--interval", "0.5"), tmp_path) as terminal:
+        terminal.wait_for("gunicorn.service ")
+        there = [_child(terminal), *_child(terminal).children(recursive=True)]
+        terminal.hang_up()
+        assert running(there) == []
+
+
+def test_rounds_are_counted_and_saved(inventory: Path, tmp_path):
+    """--count ends it without a key, and each round is a file that can be shown."""
+    how = ("--interval", "0.2", "--count", "3", "--save", f"{tmp_path}/rounds/", "--quiet")
+    with Tmux(_watch(inventory, *how), tmp_path) as terminal:
         assert "hosts 3/3" in terminal.wait_for("exit status 0\nicanon\necho")
+    assert len(entries(tmp_path / "rounds")) == 3
+    shown = fleetpmap("show", f"{tmp_path}/rounds/", "--view", "hosts", "--columns", "host", "--format", "csv")
+    assert shown.stdout.splitlines() == ["host", "web-01", "web-02", "web-03"]
 
 
 def test_what_goes_wrong_leaves_the_terminal_as_it_was(inventory: Path, tmp_path):
     """A round that cannot be saved ends the watch, with the reason on a terminal in order."""
     gone = tmp_path / "rounds"
     gone.mkdir()
-    words = ("--interval", "0.5", "--save", f"{gone}/")
-    with Tmux(_watch(inventory, *words), tmp_path) as terminal:
-        terminal.wait_for("libc.so.6")
+    with Tmux(_watch(inventory, "--interval", "0.5", "--save", f"{gone}/"), tmp_path) as terminal:
+        terminal.wait_for("gunicorn.service ")
         for file in gone.iterdir():
             file.unlink()
         gone.rmdir()
@@ -237,8 +199,32 @@ def test_what_goes_wrong_leaves_the_terminal_as_it_was(inventory: Path, tmp_path
         assert "--save" in terminal.wait_for("exit status 2\nicanon\necho")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--by", "user"), "--by user: the screen of watch has lists of its own"),
+        (("--top", "5"), "--top 5: the screen of watch has lists of its own"),
+        (("--sort", "nonsense"), '--sort: there is no column "nonsense" in this view'),
+    ],
+)
+def test_what_the_screen_cannot_show(inventory: Path, tmp_path, words: tuple[str, ...], message: str):
+    """One sentence on a terminal that is in order."""
+    with Tmux(_watch(inventory, *words), tmp_path, columns=160) as terminal:
+        assert message in terminal.wait_for("exit status 2\nicanon\necho")
+
+
+def test_sums_alone(inventory: Path, tmp_path):
+    """With --rollup the lists end at processes."""
+    with Tmux(_watch(inventory, "--rollup", "--view", "hosts", "--interval", "600"), tmp_path) as terminal:
+        terminal.wait_for("› hosts", "web-03")
+        terminal.keys("Enter")
+        terminal.wait_for("› processes")
+        terminal.keys("Enter")
+        assert "› processes" in terminal.wait_for("only its sums were read")
+
+
 def test_a_host_that_is_lost_and_found(sshd: Sshd, tmp_path):
-    """Its row says so in the round in which it is gone; then its numbers are there again."""
+    """Its row says so in the round in which it is gone, and its trend has a gap; the other's has none."""
     with Relay(("127.0.0.1", sshd.port), delay_s=0) as there:
         relay = Relay(("127.0.0.1", sshd.port), delay_s=0)
         keys = [sshd.public_key(path) for path in sshd.host_keys.values()]
@@ -257,8 +243,9 @@ def test_a_host_that_is_lost_and_found(sshd: Sshd, tmp_path):
             relay.close()
             lost = terminal.wait_for("1 of 2 hosts answered")
             with Relay(("127.0.0.1", sshd.port), delay_s=0, port=relay.port):
-                found = terminal.wait_for("2 of 2 hosts answered")
+                found = terminal.wait_for("2 of 2 hosts answered", "·▁")
                 terminal.keys("q")
                 terminal.wait_for("exit status 0")
     assert re.search(r"^web-03 +refused", lost, re.MULTILINE)
-    assert re.search(r"^web-03 +ok +\d", found, re.MULTILINE)
+    assert re.search(r"^web-03 +ok +\d.* 0K +▁+·+▁+ ", found, re.MULTILINE)
+    assert re.search(r"^web-01 +ok +\d.* 0K +▁+ ", found, re.MULTILINE)

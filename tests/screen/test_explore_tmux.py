@@ -1,8 +1,9 @@
-"""`fleetpmap explore` in a real terminal: the walk to a VMA and back, filter, resize, files, a lost host, the end."""
+"""`fleetpmap explore` in a real terminal: the walk to a VMA and back, filter, resize, files, a host that hangs."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import socket
 import sys
 from pathlib import Path
@@ -10,15 +11,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from kept_runs import Service, keep
 from program import fleetpmap
-from relay import Relay
 from snapshots import expected
-from sshd import Sshd
-from tmux import Tmux
+from tmux import Tmux, running
 
 FAKE_PROC = Path(__file__).parents[1] / "fake_proc"
 CURSOR_AND_SCREEN = "#{cursor_flag} #{alternate_on}"
 """Two flags of tmux: the cursor is visible, the alternate screen is on."""
+_ROUND = re.compile(r"round (\d+),")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
@@ -37,47 +38,71 @@ def inventory(tmp_path) -> Path:
 
 
 def test_the_walk_to_a_vma_and_back(inventory: Path, tmp_path):
-    """Of a fleet that is asked: each screen as a file to look at."""
+    """Of a fleet that is asked, and what one does there: each screen as a file to look at."""
+    page = tmp_path / "page.html"
     argv = _explore("--match", "gunicorn|python", FLEETPMAP_INVENTORY=str(inventory))
     with Tmux(argv, tmp_path, columns=100, rows=30) as terminal:
         screens = [terminal.wait_for("1 gunicorn", "gunicorn.service ", "more columns", "Quit")]
-        for keys, sign in (
-            (["Enter"], "› hosts "),
-            (["Enter"], "› processes "),
-            (["Enter"], "› mappings "),
-            (["/", "h", "e", "a", "p", "Enter"], "/heap: 1 of"),
-            (["Enter"], "› vmas "),
-            (["Enter"], "› fields "),
-        ):
+
+        def press(*keys: str, until: str) -> None:
             terminal.keys(*keys)
-            screens.append(terminal.wait_for(sign))
-        terminal.keys("BSpace", "BSpace")
-        terminal.wait_for("› mappings ")
-        terminal.keys("Escape")
-        terminal.wait_for("› processes ")
+            screens.append(terminal.wait_for(until))
+
+        press("Enter", until="› hosts ")
+        press("Enter", until="› processes ")
+        press("Enter", until="› mappings ")
+        press("/", "h", "e", "a", "p", "Enter", until="/heap: 1 of")
+        press("Enter", until="› vmas ")
+        press("Enter", until="› fields ")
+        terminal.keys("BSpace", "BSpace", "BSpace", "BSpace")
+        terminal.wait_for("› hosts ")
+        press("S", "S", "S", until="↓mem_available")
+        press("m", until="marked: since_mark")
+        press("Space", "Space", "c", until="› 2 hosts › compare")
+        press("f", until="› pid 1702 › mappings ")
+        terminal.keys("w")
+        terminal.wait_for("write to ")
+        terminal.keys("-l", str(page))
+        terminal.keys("Enter")
+        terminal.wait_for("page.html: ")
+        press("s", until="↓mapping")
         terminal.resize(60, 20)
-        screens.append(terminal.wait_for("› processes", "Quit"))
+        screens.append(terminal.wait_for("› mappings", "f Finding  v View\n"))
+        terminal.keys("?")
+        terminal.wait_for("arrows scroll")
+        terminal.keys("q")
+        terminal.wait_for("› mappings", "Quit")
         terminal.keys("q")
         terminal.wait_for("exit status 0\nicanon\necho")
         assert terminal.says(CURSOR_AND_SCREEN) == "1 0"
-    text = _TIME.sub("2026-03-14 15:09:26", f"{'=' * 100}\n".join(screens))
+    assert page.read_text().startswith("<!doctype html>")
+    text = _TIME.sub("2026-03-14 15:09:26", f"{'=' * 100}\n".join(screens)).replace(str(page), "page.html")
     assert text == expected("explore-screens.txt", text)
 
 
-@pytest.mark.parametrize(("key", "status"), [("C-c", 130), ("TERM", 143)])
-def test_every_end_leaves_the_terminal_as_it_was(inventory: Path, tmp_path, key: str, status: int):
-    """After ^C and SIGTERM lines are lines again, and the cursor is there."""
-    argv = _explore("--match", "gunicorn", FLEETPMAP_INVENTORY=str(inventory))
-    with Tmux(argv, tmp_path) as terminal:
-        terminal.wait_for("gunicorn.service ")
-        assert terminal.says("#{alternate_on}") == "1"
-        if key == "TERM":
-            [child] = psutil.Process(int(terminal.says("#{pane_pid}"))).children()
-            child.terminate()
-        else:
-            terminal.keys(key)
-        terminal.wait_for(f"exit status {status}\nicanon\necho")
-        assert terminal.says(CURSOR_AND_SCREEN) == "1 0"
+def test_walking_in_time_through_a_directory_of_runs(tmp_path):
+    """The runs are read by a child; a damaged one is said and passed over; at the end the child is gone."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    heap = [4000, 4100, 4200, 4300, 100_000]
+    keep(runs, [Service("web-01", "api", {"[heap]": heap}), Service("web-02", "api", {"[heap]": [4000] * 5})])
+    sorted(runs.iterdir())[3].write_bytes(b"PAR1, and nothing else")
+    with Tmux(_explore(f"{runs}/"), tmp_path, columns=100, rows=24) as terminal:
+        terminal.wait_for("run 5 of 5", "api.service ")
+        terminal.keys("v")
+        terminal.wait_for("› hosts ")
+        terminal.keys("[")
+        terminal.wait_for("is torn, or not", "run 5 of 5")
+        [program] = psutil.Process(int(terminal.says("#{pane_pid}"))).children()
+        [loader] = [one for one in program.children(recursive=True) if "fleetpmap.cli.run_loader" in one.cmdline()]
+        terminal.keys("{")
+        terminal.wait_for("run 1 of 5", "2026-11-01 00:00:00")
+        terminal.keys("m", "}")
+        text = terminal.wait_for("run 5 of 5, 4 h after the mark", "+93.8M", "[heap] grew by 94M in 4 h")
+        terminal.keys("q")
+        terminal.wait_for("exit status 0\nicanon\necho")
+        assert running([loader]) == []
+    assert text == expected("explore-time.txt", text)
 
 
 def test_no_color(tmp_path):
@@ -106,7 +131,7 @@ def test_a_capture_and_the_files_that_w_writes(tmp_path):
         terminal.wait_for("write to FILE")
         terminal.keys("-l", "a.nonsense")
         terminal.keys("Enter")
-        terminal.wait_for("its suffix does not name a format")
+        terminal.wait_for("\na.nonsense: its suffix does not name a format; hint: end the name in .csv")
         terminal.keys("q")
         terminal.wait_for("exit status")
     lines = (tmp_path / "a.csv").read_text().splitlines()
@@ -116,33 +141,6 @@ def test_a_capture_and_the_files_that_w_writes(tmp_path):
         "show", str(tmp_path / "a.parquet"), "--view", "services", "--format", "csv", "--columns", "service"
     )
     assert shown.stdout.splitlines() == ["service", "gunicorn.service"]
-
-
-def test_a_host_that_is_lost_and_found(sshd: Sshd, tmp_path):
-    """Its row has the reason in the look in which it is gone; then its numbers are there again."""
-    relay = Relay(("127.0.0.1", sshd.port), delay_s=0)
-    known_hosts = tmp_path / "known_hosts"
-    keys = [sshd.public_key(path) for path in sshd.host_keys.values()]
-    known_hosts.write_text("".join(f"[127.0.0.1]:{relay.port} {key}\n" for key in keys))
-    inventory = tmp_path / "inventory.toml"
-    inventory.write_text(
-        f'[hosts.web-01]\ntransport = "local"\nproc_root = "{FAKE_PROC / "web-01"}"\n'
-        f'[hosts.web-03]\naddress = "127.0.0.1"\nport = {relay.port}\nuser = "{sshd.user}"\n'
-        f'identity_file = "{sshd.identity_file}"\nproc_root = "{FAKE_PROC / "web-03"}"\n'
-    )
-    how = ("-i", str(inventory), "--match", "gunicorn", "--ssh-config", "none", "--known-hosts", str(known_hosts))
-    with Tmux(_explore(*how, "--interval", "0.5"), tmp_path, columns=120) as terminal:
-        terminal.wait_for("2 of 2 hosts answered")
-        terminal.keys("v")
-        terminal.wait_for("› hosts")
-        relay.close()
-        lost = terminal.wait_for("1 of 2 hosts answered")
-        with Relay(("127.0.0.1", sshd.port), delay_s=0, port=relay.port):
-            found = terminal.wait_for("2 of 2 hosts answered")
-            terminal.keys("q")
-            terminal.wait_for("exit status")
-    assert re.search(r"^web-03 +refused", lost, re.MULTILINE)
-    assert re.search(r"^web-03 +(ok|partial) +\d", found, re.MULTILINE)
 
 
 def test_a_host_that_hangs_holds_neither_keys_nor_the_end(tmp_path):
@@ -158,6 +156,57 @@ def test_a_host_that_hangs_holds_neither_keys_nor_the_end(tmp_path):
             terminal.wait_for("Quit")
             terminal.keys("q")
             terminal.wait_for("exit status 0\nicanon\necho", seconds=8)
+
+
+def test_it_stops_by_control_z_and_comes_back_by_fg(inventory: Path, tmp_path):
+    """The shell gets its terminal; then the whole screen is there in its new size, over the sessions of before."""
+    command = shlex.join(_explore("--all", "--interval", "3", FLEETPMAP_INVENTORY=str(inventory)))
+    with Tmux(["bash", "--norc", "-i"], tmp_path, columns=100, rows=24) as terminal:
+
+        def type_(line: str) -> None:
+            terminal.keys("-l", line)
+            terminal.keys("Enter")
+
+        type_(command)
+        terminal.wait_for("round 1,", "gunicorn.service ", "Quit")
+        terminal.keys("v", "Down", "p")
+        terminal.wait_for("PAUSED", "› hosts ")
+        [shell] = psutil.Process(int(terminal.says("#{pane_pid}"))).children()
+        [program] = shell.children()
+        sessions = program.children()
+        assert len(sessions) == 3
+        terminal.keys("C-z")
+        terminal.wait_for("Stopped")
+        assert program.status() == psutil.STATUS_STOPPED
+        assert terminal.says(f"{CURSOR_AND_SCREEN} #{{mouse_any_flag}}") == "1 0 0"
+        terminal.resize(60, 20)
+        type_("clear; stty -a | grep -ow -e '-*icanon' -e '-*echo'")
+        terminal.wait_for("icanon\necho\n")
+        type_("fg")
+        terminal.wait_for("PAUSED", "› hosts ", "web-03 ", "f Finding")
+        terminal.keys("C-z")
+        terminal.wait_for("Stopped")
+        type_("clear")
+        type_("fg")  # in the size of before
+        terminal.wait_for("PAUSED", "› hosts ", "web-03 ", "f Finding")
+        terminal.keys("p")
+        rounds = int(_ROUND.findall(terminal.wait_for("› hosts "))[0])
+        terminal.wait_for(f"round {rounds + 1},")
+        assert program.children() == sessions
+        terminal.keys("C-z")
+        terminal.wait_for("Stopped")
+        type_("kill %1")
+        assert running([program]) == []
+
+
+def test_without_a_shell_control_z_stops_nothing(tmp_path):
+    """As the command of a window or of ssh -t: nothing would continue it."""
+    with Tmux(_explore(str(FAKE_PROC)), tmp_path) as terminal:
+        terminal.wait_for("gunicorn.service ", "1 gunicorn", "Quit")
+        terminal.keys("C-z")
+        terminal.wait_for("there is no shell to go back to")
+        terminal.keys("q")
+        terminal.wait_for("exit status 3")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from threading import Event
 from typing import Any, Self
+
+from textual.events import Key
 
 from fleetpmap.explore.app import Explore
 from fleetpmap.explore.source import Source
@@ -22,8 +25,18 @@ from fleetpmap.snapshot import Snapshot
 class Explored:
     """A running screen. A context manager: leaving it ends the app."""
 
-    def __init__(self, snapshot: Snapshot | None = None, *, size: tuple[int, int] = (120, 30), **source: Any) -> None:
-        self.app = Explore(Source(name="the fleet", snapshot=snapshot, **source))
+    def __init__(
+        self,
+        snapshot: Snapshot | None = None,
+        *,
+        size: tuple[int, int] = (120, 30),
+        stop: Event | None = None,
+        settles: bool = True,
+        **source: Any,
+    ) -> None:
+        """`settles`: wait for the first list."""
+        self.app = Explore(Source(name="the fleet", snapshot=snapshot, **source), stop)
+        self._settles = settles
         self._size = size
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
@@ -31,7 +44,9 @@ class Explored:
     def __enter__(self) -> Self:
         self._pilot = self._runner.run(self._stack.enter_async_context(self.app.run_test(size=self._size)))
         try:
-            self.settle()
+            self.pause()
+            if self._settles:
+                self.settle()
         except BaseException:
             self.__exit__()
             raise
@@ -43,16 +58,30 @@ class Explored:
 
     def press(self, *keys: str) -> None:
         """Press keys, as Textual names them, and wait for what they bring."""
+        self.tap(*keys)
+        self.settle()
+
+    def tap(self, *keys: str) -> None:
+        """Press keys, and do not wait for threads."""
         self._runner.run(self._pilot.press(*keys))
+
+    def burst(self, text: str) -> None:
+        """Press a key for each character, all before the first one has an effect, as a slow line brings them."""
+
+        async def post() -> None:
+            for char in text:
+                self.app.post_message(Key(char, char) if char.isalnum() else Key({":": "colon"}[char], char))
+
+        self._runner.run(post())
         self.settle()
 
     def type(self, text: str) -> None:
         """Press a key for each character."""
         self.press(*("full_stop" if char == "." else "slash" if char == "/" else char for char in text))
 
-    def click(self, x: int, y: int) -> None:
-        """Click on a cell of the list, counted from its corner."""
-        self._runner.run(self._pilot.click("Grid", offset=(x, y)))
+    def click(self, x: int, y: int, *, on: str = "Grid") -> None:
+        """Click on a cell of the list, or of another pane, counted from its corner."""
+        self._runner.run(self._pilot.click(on, offset=(x, y)))
         self.settle()
 
     def resize(self, width: int, height: int) -> None:
@@ -61,18 +90,18 @@ class Explored:
         self.settle()
 
     def settle(self, *, seconds: float = 20.0) -> None:
-        """Wait until no thread is at work and everything is drawn, the last line with the keys too."""
+        """Wait until no thread is at work and everything is drawn, the last line with the keys too; or for the end."""
         give_up = time.monotonic() + seconds
         before: list[str] = []
         self.pause()
-        while self.app.busy or before != self.lines or not self.lines[-1]:
+        while self.app.return_value is None and (self.app.busy or before != self.lines or not any(self.lines[-1:])):
             assert time.monotonic() < give_up, f"still {self.app.busy}"
             before = self.lines
             self.pause()
 
     def pause(self) -> None:
         """Let the app do what is due."""
-        self._runner.run(self._pilot.pause(0.02))
+        self._runner.run(self._pilot.pause(0.005))
 
     @property
     def lines(self) -> list[str]:

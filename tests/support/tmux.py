@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+import psutil
 import pytest
 
 from program import BARE
@@ -23,6 +24,21 @@ _CHANGING = {
 _STTY = "stty -a | grep -ow -e '-*icanon' -e '-*echo'"
 
 
+def running(processes: Sequence[psutil.Process], *, wait_s: float = 20) -> list[psutil.Process]:
+    """Return those that still run after this time at most. A zombie does not: only init can end its wait."""
+    end = time.monotonic() + wait_s
+    while (left := [one for one in processes if _runs(one)]) and time.monotonic() < end:
+        time.sleep(0.05)
+    return left
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 class Tmux:
     """A tmux server of its own with one window, in which `argv` runs. A context manager: leaving it ends both."""
 
@@ -30,6 +46,7 @@ class Tmux:
         if shutil.which("tmux") is None:
             pytest.skip(reason="no tmux on this machine")
         self._socket = str(directory / "tmux.socket")
+        self._is_there = True
         self._environment = BARE | {"TERM": "xterm-256color"}
         command = f"trap : INT; {shlex.join(argv)}; echo exit status $?; {_STTY}; exec sleep 600"
         size = ("-x", str(columns), "-y", str(rows))
@@ -72,11 +89,17 @@ class Tmux:
         """Give the window another size."""
         self._run("resize-window", "-x", str(columns), "-y", str(rows))
 
+    def hang_up(self) -> None:
+        """Take the terminal away from the program, as a lost connection does."""
+        self._run("kill-server")
+        self._is_there = False
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._run("kill-server")
+        if self._is_there:
+            self._run("kill-server")
 
     def _run(self, *words: str) -> str:
         argv = ["tmux", "-u", "-S", self._socket, *words]

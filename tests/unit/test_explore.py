@@ -125,6 +125,7 @@ def test_keys_of_the_list_are_text_while_one_types(fleet: Snapshot):
         screen.press("slash", "q", "v", "s")
         assert screen.place == "fleet › services"
         assert screen.rows == []
+        assert "no row has qvs: Esc ends the filter" in screen.text
         screen.press("escape")
         assert len(screen.rows) == 2
 
@@ -228,6 +229,8 @@ def test_a_failed_host_has_its_reason_and_its_hint(fleet: Snapshot):
     with Explored(fleet) as screen:
         screen.press("v", "end")
         assert "web-07: port 22 refused; is sshd running there?" in screen.text
+        screen.press("enter")
+        assert "nothing could be read here" in screen.text
 
 
 def test_a_host_that_hangs_holds_no_key(fleet: Snapshot):
@@ -239,7 +242,7 @@ def test_a_host_that_hangs_holds_no_key(fleet: Snapshot):
         return snapshot(_web("web-99", 1, 9))
 
     with Explored(fleet, look=look) as screen:
-        screen._runner.run(screen._pilot.press("r", "v", "down", "enter"))
+        screen.tap("r", "v", "down", "enter")
         assert screen.place == "fleet › web-02 › processes"
         assert "asking the fleet …" in screen.text
         answered.set()
@@ -293,6 +296,18 @@ def test_what_is_shown_is_what_is_written(fleet: Snapshot):
         assert report.tables[0].column("host").cells() == ["web-04"]
         assert report.notes[0] == "1 of 7 rows have 'web-04'; totals are of all"
         assert {one.name for one in part.processes} == {"nginx"}
+
+
+def test_a_name_that_is_not_given_leaves_the_list_as_it_is(fleet: Snapshot):
+    """Escape ends the question for the file, and not the filter."""
+    with Explored(fleet, write=lambda *_: "done") as screen:
+        screen.press("v", "slash", "0", "4", "enter", "w")
+        assert screen.lines[-1].startswith("write to FILE.csv, .json")
+        screen.press("x", "escape")
+        assert [row[0] for row in screen.rows] == ["web-04"]
+        assert "Quit" in screen.lines[-1]
+        screen.press("escape")
+        assert len(screen.rows) == 7
 
 
 def test_what_cannot_be_written_is_said(fleet: Snapshot):
@@ -349,7 +364,10 @@ def test_ascii_alone(fleet: Snapshot):
     """In the C locale no other character is drawn by the list, its lines and the place."""
     with Explored(fleet, ascii_only=True, size=(140, 30)) as screen:
         screen.press("s")
-        assert "\n".join(screen.lines[:-1]).isascii()
+        assert screen.text.isascii()
+        for keys in (("w", "x"), ("escape", "question_mark"), ("escape", "colon"), (*"theme", "enter")):
+            screen.press(*keys)
+            assert screen.text.isascii()
 
 
 def test_the_columns_that_have_no_room_come_in_by_right(fleet: Snapshot):
@@ -377,7 +395,7 @@ def test_every_key_where_there_is_nearly_nothing(nearly_nothing: Snapshot):
     with Explored(nearly_nothing) as screen:
         screen.press(*"vvvv", "enter", "s", "S", "m", "d", "end", "c", "enter", "enter", "backspace", "y", "space")
         screen.press("f", "1", "D", "right", "left", "slash", "x", "enter", "escape", "escape", "escape")
-        screen._runner.run(screen._pilot.press("q"))
+        screen.tap("q")
     assert (screen.app.return_value, screen.app.return_code) == ("quit", 0)
 
 
@@ -386,8 +404,35 @@ def test_the_ways_to_end(fleet: Snapshot, keys: tuple[str, ...], result: str):
     """Each with its own result, of which the command makes the exit status."""
     screen = Explored(fleet)
     with screen:
-        screen._runner.run(screen._pilot.press(*keys))
+        screen.tap(*keys)
     assert screen.app.return_value == result
+
+
+def test_an_interrupt_before_the_screen_ends_it(fleet: Snapshot):
+    """^C while the program starts: no host would be asked any more."""
+    stop = threading.Event()
+    stop.set()
+    with Explored(None, look=lambda: fleet, stop=stop) as screen:
+        pass
+    assert screen.app.return_value == "interrupted"
+
+
+def test_keys_before_the_first_answer(fleet: Snapshot):
+    """A list and a filter are those of the answer; there is nothing to mark or to sort."""
+    answered = threading.Event()
+
+    def look() -> Snapshot:
+        answered.wait(30)
+        return fleet
+
+    with Explored(None, look=look, settles=False) as screen:
+        screen.tap("v", "slash", "0", "4", "enter", "m", "s", "c", "w", "enter", "y", "end", "d")
+        assert "Mark" not in screen.lines[-1]
+        answered.set()
+        screen.settle()
+        assert screen.place == "fleet › hosts"
+        assert [row[0] for row in screen.rows] == ["web-04"]
+        assert "since_mark" not in screen.header
 
 
 def test_the_lines_of_a_sheet_are_made_as_they_are_looked_at():
@@ -399,3 +444,234 @@ def test_the_lines_of_a_sheet_are_made_as_they_are_looked_at():
     sheet.line(0)
     sheet.line(1999)
     assert sorted(sheet._blocks) == [0, 62]
+
+
+def test_chosen_processes_side_by_side(fleet: Snapshot):
+    """Also of other hosts and services: a column for each, with the cells of its mappings; and on to the VMAs."""
+    with Explored(fleet) as screen:
+        screen.press("v", "v", "space", "space")
+        assert "2 of the processes chosen; c compares them" in screen.text
+        screen.press("end", "k", "space", "c")
+        assert screen.place == "fleet › 3 processes › compare"
+        table = screen.app.grid.sheet.table
+        sizes = {column.name: column.cells() for column in table.columns}
+        assert sizes["mapping"] == ["[heap]", "libc.so.6"]
+        assert [name for name in sizes if name.startswith("web")] == ["web-01:100", "web-01:101", "web-06:600"]
+        assert sizes["web-01:100"] == [10 * MIB + 1, 107]
+        assert sizes["web-01:101"] == [800, "not-mapped"]
+        assert sizes["spread_kib"] == [10 * MIB + 6 - 800, 107]
+        screen.press("enter")
+        assert screen.place == "fleet › 3 processes › [heap] › processes"
+        screen.press("enter")
+        assert screen.place == "fleet › web-01 › pid 100 › [heap] › vmas"
+        screen.press("backspace", "backspace", "backspace", "U")
+        assert not any(line.startswith("* ") for line in screen.lines)
+
+
+def test_chosen_services_side_by_side(fleet: Snapshot):
+    """A column for each, with the sums of its processes; one alone is not compared."""
+    with Explored(fleet) as screen:
+        screen.press("space", "c")
+        assert "choose one more of the services, with Space" in screen.text
+        screen.press("space", "c")
+        assert screen.place == "fleet › 2 services › compare"
+        sizes = {column.name: column.cells() for column in screen.app.grid.sheet.table.columns}
+        assert sizes["mapping"] == ["processes", "[heap]", "libc.so.6"]
+        assert sizes["redis"] == [6, 4800, "not-mapped"]
+        screen.press("end", "enter")
+        assert screen.place == "fleet › 2 services › libc.so.6 › services"
+
+
+def test_the_place_that_has_no_room_keeps_its_end(fleet: Snapshot):
+    """What was entered first is left out; then the name of the last is folded. The list is always there."""
+    with Explored(fleet, size=(60, 20)) as screen:
+        screen.press("f", "enter")
+        assert screen.lines[0] == "fleet › … › pid 400 › [heap] › 55d0a0000000 › fields"
+        screen.resize(34, 20)
+        assert screen.lines[0] == "fleet › … › 55d0a0000000 › fields"
+        screen.resize(30, 20)
+        assert screen.lines[0] == "fleet › … › 55…000000 › fields"
+
+
+def test_what_has_no_room_ends_at_a_word_and_is_said_whole(fleet: Snapshot):
+    """Of a finding when one goes to it, or to its line in the pane."""
+    with Explored(fleet, size=(60, 20)) as screen:
+        [line] = [line for line in screen.lines if line.startswith("1 ")]
+        assert line == "1 nginx on web-04 (pid 400): [heap] 700.0M, 690.0M above …"
+        screen.press("tab")
+        whole = "700.0M, 690.0M above the median of 6 hosts"
+        assert whole in screen.text.replace("\n", " ")
+        screen.press("escape", "down")
+        assert (screen.place, screen.app.grid.cursor) == ("fleet › services", 1)
+        screen.press("tab", "enter")
+        assert screen.place.endswith("› vmas")
+        assert whole in screen.text.replace("\n", " ")
+
+
+def test_the_order_can_be_turned_round(fleet: Snapshot):
+    """By another click on the header, or by I; the sign before the header says so."""
+    with Explored(fleet) as screen:
+        screen.press("v")
+        x = screen.app.grid.sheet.header().index("pss")
+        screen.click(x, 0)
+        screen.click(x, 0)
+        assert "↑pss" in screen.header
+        assert [row[0] for row in screen.rows][-3:] == ["web-05", "web-06", "web-04"]
+        screen.press("I")
+        assert "↓pss" in screen.header
+
+
+def test_a_click_on_a_key_of_the_last_line_does_what_the_key_does(fleet: Snapshot):
+    """Those that have no room are left out whole."""
+    with Explored(fleet, size=(60, 20)) as screen:
+        assert screen.lines[-1] == " Enter Go in  ? Help  q Quit  f Finding  v View  / Filter"
+        screen.click(screen.lines[-1].index("v View") + 3, 0, on="KeyLine")
+        assert screen.place == "fleet › hosts"
+        screen.click(2, 0, on="KeyLine")
+        assert screen.place == "fleet › web-01 › processes"
+
+
+def test_no_column_is_cut_by_the_scroll_bar():
+    """Which takes the last cell where not all rows have room."""
+    hosts = [_web(f"web-{number:02}", number, 10 * MIB + number) for number in range(1, 60)]
+    with Explored(snapshot(*hosts)) as screen:
+        screen.press("v")
+        for width in range(60, 130, 9):
+            screen._runner.run(screen._pilot.resize_terminal(width, 20))
+            assert len(screen.app.grid.sheet.header()) < width
+
+
+def test_the_row_of_process_counts_is_not_entered(fleet: Snapshot):
+    """It is no mapping."""
+    with Explored(fleet) as screen:
+        screen.press("c", "enter")
+        assert screen.place == "fleet › compare"
+        assert "this row counts the processes" in screen.text
+
+
+def test_other_colours_are_used_as_they_are(fleet: Snapshot):
+    """A theme of Textual's has its own background; those of the terminal have none."""
+    with Explored(fleet) as screen:
+        screen.app.theme = "textual-light"
+        screen.settle()
+        assert not screen.app.ansi_color
+        screen.app.theme = "ansi-light"
+        screen.settle()
+        assert screen.app.ansi_color
+
+
+def test_many_rows_are_compared_in_a_thread():
+    """A comparison of a large fleet takes longer than a key; it is shown when it is made."""
+    maps = [mapping(f"/l/{n}.so", start=n << 20, size=9, Rss=9, Pss=9) for n in range(6000)]
+    fleet = snapshot(*(host(f"web-{n}", process(7, "nginx", *maps)) for n in (1, 2)))
+    with Explored(fleet) as screen:
+        screen.press("c")
+        assert screen.place == "fleet › compare"
+        assert screen.app.grid.sheet.table.column("web-2").cells()[0] == 1
+
+
+def test_a_text_that_is_folded_is_said_whole_below_the_list(fleet: Snapshot):
+    """A path of the row under the cursor, and the meaning of a field that has no room."""
+    path = "/usr/lib/python3/dist-packages/package_of_the_team/extension.cpython-311-x86_64-linux-gnu.so"
+    one = snapshot(host("web-01", process(5, "nginx", mapping("[heap]", size=8, Rss=8), mapping(path, size=9, Rss=9))))
+    with Explored(one, size=(60, 20)) as screen:
+        screen.press("v", "v")
+        name = "extension.cpython-311-x86_64-linux-gnu.so"
+        assert screen.rows[0][0] == "extensio…_64-linux-gnu.so"
+        assert f"mapping: {name}" in screen.text
+        screen.press("down")
+        assert name not in screen.text
+        screen.press("home", "enter", "enter", "enter", "enter")
+        assert screen.place.endswith("fields")
+        screen.press("end")
+        while screen.app.grid.sheet.cell(screen.app.grid.cursor, "field") != "path":
+            screen.press("up")
+        assert f"value: {path}" in screen.text.replace("\n", "")
+
+
+def test_the_lists_of_a_failed_host_have_its_reason(fleet: Snapshot):
+    """Where there is no row that it could be said of."""
+    with Explored(fleet) as screen:
+        screen.press("v", "end", "enter")
+        assert screen.place == "fleet › web-07 › processes"
+        assert "nothing could be read here" in screen.text
+        assert "web-07: port 22 refused; is sshd running there?" in screen.text
+
+
+def test_a_process_that_could_not_be_read_is_not_empty():
+    """A host answered, but not about its mappings."""
+    with Explored(snapshot(host("web-01", unreadable(5, "x", 500)))) as screen:
+        screen.press("enter", "enter", "enter", "enter")
+        assert screen.place == "fleet › web-01 › pid 5 › (not readable) › vmas"
+        assert "nothing could be read here" in screen.text
+
+
+def test_the_keys_of_vim_and_htop(fleet: Snapshot):
+    """h and l are Left and Right; F1, F3, F6 and F10 are help, filter, sort and quit, as there."""
+    with Explored(fleet, size=(60, 20)) as screen:
+        screen.press("v")
+        before = screen.header
+        screen.press("l")
+        assert screen.header != before
+        screen.press("h", "f6")
+        assert screen.header[0] == "↓host"
+        screen.press("f3", "0", "4", "enter")
+        assert [row[0] for row in screen.rows] == ["web-04"]
+        screen.press("f1")
+        assert "arrows scroll" in screen.text
+        screen.press("f10")
+        assert "arrows scroll" not in screen.text
+        screen.tap("f10")
+    assert screen.app.return_value == "quit"
+
+
+def test_a_file_that_exists_is_replaced_by_a_second_enter(fleet: Snapshot, tmp_path: Path, monkeypatch):
+    """Before that it stays, also by Escape; a name may begin with ~."""
+    written: list[str] = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a").write_text("of yesterday")
+
+    def write(report: Report, part: Snapshot, name: str) -> str:
+        written.append(name)
+        return "done"
+
+    with Explored(fleet, write=write) as screen:
+        screen.press("w", "tilde", "slash", "a", "enter")
+        assert "~/a exists: Enter replaces it, Esc leaves it as it is" in screen.text
+        screen.press("escape", "w", "tilde", "slash", "b", "enter")
+        assert written == [f"{tmp_path}/b"]
+        screen.press("w", "tilde", "slash", "a", "enter", "enter")
+        assert written == [f"{tmp_path}/b", f"{tmp_path}/a"]
+        assert "done" in screen.text
+        screen.press("w")
+        screen.burst("x" * 300)
+        screen.press("enter")
+        assert written[2] == "x" * 300
+
+
+def test_a_file_that_is_written_slowly_holds_no_key(fleet: Snapshot):
+    """The page of a large fleet takes seconds."""
+    end = threading.Event()
+
+    def write(report: Report, part: Snapshot, name: str) -> str:
+        end.wait(20)
+        return f"{name}: done"
+
+    with Explored(fleet, write=write) as screen:
+        screen.tap("w", "x", "enter", "v")
+        screen.pause()
+        assert screen.place == "fleet › hosts"
+        assert "writing x …" in screen.lines[0]
+        end.set()
+        screen.settle()
+        assert "x: done" in screen.text
+
+
+def test_keys_that_come_together_are_taken_by_what_they_are_meant_for(fleet: Snapshot):
+    """A command behind the colon; behind q they are nobody's."""
+    with Explored(fleet) as screen:
+        screen.burst(":mark")
+        screen.press("enter")
+        assert "marked: since_mark" in screen.text
+        screen.burst("qxyz")
+    assert (screen.app.return_value, screen.app.return_code) == ("quit", 0)

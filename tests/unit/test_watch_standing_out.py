@@ -1,16 +1,12 @@
-"""What stands out in the rounds of a watch: found, shown above the tables, and told once."""
+"""What stands out in the rounds of a watch: found, and told once."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-from rich.console import Console
-
-from fleetpmap.render.sentences import FindingsBlock
 from fleetpmap.report.finding import Finding
-from fleetpmap.watch import News, Reserved, StandingOut
+from fleetpmap.watch import News, StandingOut, round_line
 from snapshots import host, mapping, process, snapshot
 
 MIB = 1024
@@ -35,7 +31,7 @@ def test_growth_since_the_first_round_comes_first():
     assert grown.text == "app on web-3 (pid 803): [heap] grew by 400M in 60 s, 6.7M a second"
     assert (grown.kind, grown.host, grown.service, grown.pid) == ("growth", "web-3", "app", 803)
     assert (grown.mapping, grown.value_kib, grown.reference_kib) == ("[heap]", 410 * MIB, 10 * MIB)
-    assert grown.next == "fleetpmap run -H web-3 --pid 803 --view mappings"
+    assert grown.next == "fleetpmap run -H web-3 --pid 803 --view mappings --sort pss --top 10"
     assert (outlier.kind, outlier.host) == ("outlier", "web-3")
 
 
@@ -88,55 +84,9 @@ def test_the_distance_of_an_outlier_is_its_figure():
     assert news.of([replace(one, value_kib=1050 * MIB)]) == ["far"]
 
 
-FOUND = tuple(
-    Finding("outlier", f"app on web-{n} (pid {n}): {n}.0M above the median", next=f"run {n}") for n in range(1, 5)
-)
-
-
-def _block(most: int, width: int = 60, findings=FOUND, *, ascii_only: bool = False) -> list[str]:
-    console = Console(width=width, color_system=None)
-    with console.capture() as drawn:
-        console.print(FindingsBlock(findings, most, ascii_only=ascii_only))
-    return drawn.get().splitlines()
-
-
-def test_all_findings_with_their_commands_where_there_is_room():
-    """A command below each."""
-    assert _block(8)[:2] == ["app on web-1 (pid 1): 1.0M above the median", "  run 1"]
-    assert len(_block(8)) == 8
-
-
-def test_sentences_alone_where_room_lacks():
-    """The commands step back first; then findings are counted."""
-    assert [line[:12] for line in _block(7)] == [f"app on web-{n}" for n in range(1, 5)]
-    assert _block(3)[2] == "2 more findings, for which a taller terminal has room"
-    assert _block(1) == ["app on web-1 (pid 1): 1.0M above the median"]
-    assert _block(1, 30) == ["app on web-1 (pid 1): 1.0M …"]
-    assert _block(2, 30)[1] == "3 more findings, for which a …"
-
-
-@pytest.mark.parametrize("width", [20, 40, 60, 120])
-@pytest.mark.parametrize("most", range(9))
-def test_a_block_is_never_larger_than_its_room(most: int, width: int):
-    """The block keeps to its lines and its width with any findings."""
-    long = Finding("drift", "libssl.so.3 has 2 builds " * 9, next="fleetpmap run " + "-H web-01 " * 9)
-    for findings in (FOUND, (long,), (long, *FOUND)):
-        lines = _block(most, width, findings)
-        assert len(lines) <= most
-        assert max(map(len, lines), default=0) <= width
-
-
-def test_what_a_host_sent_is_made_safe():
-    """A service can have any name."""
-    assert _block(4, findings=(Finding("stale", "a\x1b[2J on é"),)) == [r"a\x1b[2J on é"]
-    assert _block(4, findings=(Finding("stale", "a\x1b[2J on é"),), ascii_only=True) == [r"a\x1b[2J on \xe9"]
-
-
-def test_the_table_keeps_its_place_when_findings_are_over():
-    """The lines stay reserved, with an empty one below; another size, view or host begins anew."""
-    reserved = Reserved()
-    assert reserved.filled([], "a") == []
-    assert reserved.filled(["one", "two"], "a") == ["one", "two", ""]
-    assert reserved.filled(["one"], "a") == ["one", "", ""]
-    assert reserved.filled([], "a") == ["", "", ""]
-    assert reserved.filled([], "b") == []
+def test_the_line_of_a_round_compares_one_size():
+    """A host whose kernel has no PSS comes in: both rounds are told by their RSS."""
+    web = host("web-1", process(801, "app", mapping("[heap]", Rss=4000, Pss=300)))
+    old = host("web-2", process(802, "app", mapping("[heap]", Rss=1000)))
+    assert round_line(snapshot(web, old), snapshot(web)).endswith("rss 5000 kB  since start +1000 kB")
+    assert round_line(snapshot(web), snapshot(web)).endswith("pss 300 kB  since start +0 kB")

@@ -1,19 +1,18 @@
-"""fleetpmap watch.   options ─► watch.Rounds ─► [watch] ─► watch_screen, or a line for each round
+"""fleetpmap watch.   options ─► watch.Rounds ─► [watch] ─► screen, or a line for each round
 
-With a terminal at both ends, the rounds run in a thread of their own, so that keys work while hosts are asked.
-Otherwise each round prints one line, and there is no such thread.
+With a terminal at both ends it is the screen of explore with an interval. Otherwise each round prints one line.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
-from fleetpmap.catalogue import ROLLUP_VIEWS, WATCHED_VIEWS, PeersBy
-from fleetpmap.cli.deliver import exit_status, print_stderr
+from fleetpmap.catalogue import PeersBy
+from fleetpmap.cli.deliver import exit_status, print_stderr, to_stdout
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.interrupt import INTERRUPTED, interruptible
 from fleetpmap.cli.options import (
@@ -24,14 +23,16 @@ from fleetpmap.cli.options import (
     ShowOptions,
     WatchOptions,
 )
-from fleetpmap.cli.outputs import check_hosts, check_rollup, watch_output
-from fleetpmap.cli.pipeline import command_line, fleet_from, question_from
+from fleetpmap.cli.outputs import OutputPlan, check_hosts, check_rollup, watch_output
+from fleetpmap.cli.pipeline import fleet_from, question_from, rounds_over
+from fleetpmap.cli.screen import has_screen, live_source, show_live
 from fleetpmap.cli.storage import save_to
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
+    from fleetpmap.explore.source import Source
     from fleetpmap.snapshot import Snapshot
-    from fleetpmap.watch import Round, Rounds
+    from fleetpmap.watch import Rounds
 
 
 def watch(
@@ -44,37 +45,58 @@ def watch(
 ) -> int:
     """Read again every few seconds, over connections that stay open: on a screen with keys, or a line a round."""
     plan = watch_output(what, shape)
+    if has_screen():
+        _check_screen(what, shape)
     if how.rollup:
         check_rollup(plan, stored=bool(often.save))
     selection = selection_from(matching, required=True)
     fleet = fleet_from(which, how)
-    names = [host.name for host in fleet]
     check_hosts(plan, fleet)
     question = question_from(fleet, selection, how)
-    from fleetpmap.watch import Rounds
-
     save = save_to(often.save) or (lambda snapshot: None)
     with interruptible() as stop:
-        rounds = Rounds(
-            fleet,
-            question,
-            command=command_line(),
-            jobs=how.jobs,
-            deadline_s=how.deadline,
-            machines_once=how.once_per_machine,
-            stop=stop,
-        )
-        if _has_screen():
-            from fleetpmap.cli.watch_screen import watch_screen
-
-            views = ROLLUP_VIEWS if how.rollup else WATCHED_VIEWS
-            return watch_screen(rounds, plan, often, save, stop, hosts=names, views=views)
+        rounds = rounds_over(fleet, question, how, stop)
+        if has_screen():
+            source = _with_options(live_source(rounds, fleet, question), plan, often, rollup=how.rollup)
+            return show_live(rounds, replace(source, save=partial(_save_whole, save, stop)), stop)
         with rounds:
             return _watch_lines(rounds, often, save, stop, plan.options.peers, quiet=how.quiet)
 
 
-def _has_screen() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+def _check_screen(what: ShowOptions, shape: ShapeOptions) -> None:
+    """Check that no option is about rows that the screen does not have.
+
+    Raises:
+        UsageError: one of them is.
+    """
+    for option, value in (("--by", what.by), ("--top", shape.top)):
+        if value:
+            hint = "leave it out: on the screen Enter goes into a row, and all rows are there; or use run"
+            raise UsageError(f"{option} {value}: the screen of watch has lists of its own", hint=hint)
+
+
+def _with_options(source: Source, plan: OutputPlan, often: WatchOptions, *, rollup: bool) -> Source:
+    """Return the source with the rounds and the first list that the options describe."""
+    from fleetpmap.explore.places import LEVEL_OF, LISTS
+
+    options = plan.options
+    return replace(
+        source,
+        interval_s=often.interval,
+        count=often.count,
+        options=replace(options, sort=None, top=None, columns=None),
+        start=LEVEL_OF.get(plan.view),
+        lists=tuple(level for level in LISTS if level != "mappings" or not rollup),
+        sort=options.sort,
+        columns=options.columns or (),
+        human=plan.human,
+    )
+
+
+def _save_whole(save: Callable[[Snapshot], None], stop: Event, snapshot: Snapshot) -> None:
+    """Save a round, unless it was cut short: half the hosts are no round."""
+    if not stop.is_set():
+        save(snapshot)
 
 
 def _watch_lines(
@@ -92,31 +114,29 @@ def _watch_lines(
     status, first = 0, None
     failures: dict[str, str] = {}
     standing_out, news = StandingOut(peers), News()
-    for round_ in rounds.repeat(often.interval, often.count):
-        save(round_.snapshot)
-        first = round_.snapshot if first is None else first
-        _print_line(round_line(round_.snapshot, first))
+    for snapshot in rounds.repeat(often.interval, often.count):
+        save(snapshot)
+        first = snapshot if first is None else first
+        _print_line(round_line(snapshot, first))
         if not quiet:
-            failures = _print_changes(round_, failures)
-            for line in news.of(standing_out.in_round(round_.snapshot)):
+            failures = _print_changes(snapshot, failures)
+            for line in news.of(standing_out.in_round(snapshot)):
                 print_stderr(line)
-        status = exit_status(round_.snapshot)
+        status = exit_status(snapshot)
     return INTERRUPTED if stop.is_set() else status
 
 
 def _print_line(line: str) -> None:
-    try:
-        print(line, flush=True)
-    except OSError as error:
-        raise UsageError(f"stdout: {error.strerror}", hint="the program that reads it has ended") from error
+    to_stdout(lambda file: file.write(f"{line}\n".encode()))
 
 
-def _print_changes(round_: Round, before: dict[str, str]) -> dict[str, str]:
+def _print_changes(snapshot: Snapshot, before: dict[str, str]) -> dict[str, str]:
     """Print on stderr which hosts began to fail or answer again; return the failing hosts with the reasons."""
-    now = {failure.host: failure.message for failure in round_.snapshot.coverage.failures}
+    now = {failure.host: failure.message for failure in snapshot.coverage.failures}
     for host, message in now.items():
         if before.get(host) != message:
             print_stderr(f"{host}: {message.removeprefix(f'{host}: ')}")
-    for host in before.keys() - now.keys():
-        print_stderr(f"{host}: answers again")
+    for host in before:
+        if host not in now:
+            print_stderr(f"{host}: answers again")
     return now
