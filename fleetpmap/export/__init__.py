@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from fleetpmap.catalogue import FORMATS, REPORTS, VIEWS, OutputFormat, keys_of
 from fleetpmap.errors import UsageError
+from fleetpmap.export.compressed import check_compressed, compressed, parted
+from fleetpmap.installation import command_for
 
 if TYPE_CHECKING:
     from fleetpmap.report.model import Report
 
-__all__ = ["EXPORTERS", "Exporter", "check_format", "format_of"]
+__all__ = ["EXPORTERS", "Exporter", "check_compressed", "check_format", "compressed", "format_of", "parted"]
 
 Write = Callable[["Report", BinaryIO], None]
 
@@ -53,21 +55,25 @@ EXPORTERS: Mapping[str, Exporter] = MappingProxyType(
     {format_.name: Exporter(format_, _writer(format_.name)) for format_ in FORMATS if format_.suffixes}
 )
 """The formats that are for programs, by name."""
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _LABELS = {report.name: report.labels or () for report in REPORTS}
 
 
 def format_of(path: str) -> str:
-    """Return the format that a file's suffix means.
+    """Return the format that a file's suffix means, before `.gz` or `.zst` if there is one.
 
     Raises:
         UsageError: no format has that suffix.
     """
-    suffix = PurePath(path).suffix.lower()
+    suffix = PurePath(parted(path)[0]).suffix.lower()
     for name, exporter in EXPORTERS.items():
         if suffix in exporter.format.suffixes:
             return name
     known = ", ".join(suffix for format_ in FORMATS for suffix in format_.suffixes)
-    raise UsageError(f"{path}: its suffix does not name a format", hint=f"end the name in {known}")
+    hint = f"end the name in {known}"
+    if suffix in _SPREADSHEETS:
+        hint = f"a spreadsheet opens {PurePath(path).stem}.csv, which --csv-safe makes safe for it"
+    raise UsageError(f"{path}: its suffix does not name a format", hint=hint)
 
 
 def check_format(name: str, view: str, option: str, *, on_terminal: bool) -> None:
@@ -84,5 +90,5 @@ def check_format(name: str, view: str, option: str, *, on_terminal: bool) -> Non
     if missing := [package for package in format_.needs if find_spec(package) is None]:
         raise UsageError(
             f"{option}: {name} needs {' and '.join(missing)}, not installed here",
-            hint=f"run `pip install 'fleetpmap[{name}]'`",
+            hint=f"run `{command_for(name)}`",
         )

@@ -9,7 +9,9 @@ Prometheus' text format 0.0.4, where UNIT and EOF are comments: node_exporter's 
     fleetpmap_pss_bytes{host="web-01"} 21538816
 
 An unknown value has no sample. The labels of a row identify it; the rows that --top leaves out have one label together,
-`more="true"`. A metric means the same in every view, so that files of several views do not contradict each other.
+`more="true"`. Behind them, and in every sample of the coverage, stand the labels of the run (--label), so the files of
+several runs can stand beside each other. A metric means the same in every view, so that files of several views do not
+contradict each other.
 """
 
 from __future__ import annotations
@@ -86,25 +88,30 @@ FINDINGS = Metric("fleetpmap_findings", "What stands out, by kind.")
 def write_openmetrics(report: Report, file: BinaryIO) -> None:
     """Write a gauge for each size and count of the first table, then the coverage and the number of findings."""
     table = report.tables[0]
-    labels = _labels(report.view, table)
+    labels = _labels(report, table)
     for column in table.columns:
         if metric := METRICS.get(column.name):
             _write(file, metric, _samples(column, labels))
-    coverage = report.coverage
-    # All statuses, even with 0: an alert on a series that is sometimes missing does not fire.
-    _write(file, HOSTS, [(_label("status", status), coverage.hosts[status]) for status in HOST_STATUSES])
-    _write(file, PROCESSES, [(_label("status", status), coverage.processes[status]) for status in PROCESS_STATUSES])
-    kinds = Counter(finding.kind for finding in report.findings)
-    _write(file, FINDINGS, [(_label("kind", kind), kinds[kind]) for kind in OF_A_RUN])
+    of_run = [_label(label.key, escape(label.value)) for label in report.run.labels]
+
+    def counts(key: str, counted: Mapping[str, int], values: Iterable[str]) -> Iterator[tuple[str, int]]:
+        # All values, even with 0: an alert on a series that is sometimes missing does not fire.
+        return ((",".join([_label(key, value), *of_run]), counted.get(value, 0)) for value in values)
+
+    _write(file, HOSTS, counts("status", report.coverage.hosts, HOST_STATUSES))
+    _write(file, PROCESSES, counts("status", report.coverage.processes, PROCESS_STATUSES))
+    _write(file, FINDINGS, counts("kind", Counter(finding.kind for finding in report.findings), OF_A_RUN))
     file.write(b"# EOF\n")
 
 
-def _labels(view: str, table: Table) -> list[str]:
-    """Return the labels of each row, as they are written between the braces."""
-    columns = [column.with_texts(escape) for column in table.columns if column.name in _LABELS[view]]
+def _labels(report: Report, table: Table) -> list[str]:
+    """Return the labels of each row, as they are written between the braces: its own, then those of the run."""
+    columns = [column.with_texts(escape) for column in table.columns if column.name in _LABELS[report.view]]
+    own = {column.name for column in columns}
+    of_run = [_label(label.key, escape(label.value)) for label in report.run.labels if label.key not in own]
     texts = [[_label(column.name, cell) for cell in column.cells()] for column in columns]
-    labels = [",".join(filter(None, row)) for row in zip(*texts, strict=True)]
-    return [*labels[:-1], _label("more", "true")] if table.more else labels
+    labels = [",".join(filter(None, [*row, *of_run])) for row in zip(*texts, strict=True)]
+    return [*labels[:-1], ",".join([_label("more", "true"), *of_run])] if table.more else labels
 
 
 def _label(name: str, value: object) -> str:

@@ -31,19 +31,24 @@ if TYPE_CHECKING:
 
 def write_parquet(report: Report, file: BinaryIO) -> None:
     """Write the report's first table."""
-    import polars  # the extra [parquet]; 0.2 s to import
-
-    series = [_series(column) for column in report.tables[0].columns]
-    if report.view == "compare":
-        series.append(polars.Series("not_mapped", _not_mapped(report.tables[0]), dtype=polars.List(polars.String)))
-    for column in report.tables[0].columns:
-        if column.name == "limit_kib":
-            series.append(polars.Series("unlimited", _unlimited(column), dtype=polars.Boolean))
     whole = BytesIO()  # in memory first, so that an error of the file itself is an OSError and not one of polars'
-    polars.DataFrame(series).write_parquet(
+    frame(report.tables[0], has_hosts=report.view == "compare").write_parquet(
         whole, metadata={"fleetpmap_kind": "report", "fleetpmap_report": dumps(without_rows(report))}
     )
     file.write(whole.getbuffer())
+
+
+def frame(table: Table, *, has_hosts: bool) -> polars.DataFrame:
+    """Return the table as a data frame. `has_hosts`: it has a column for each host, as in compare."""
+    import polars  # the extra [parquet]; 0.2 s to import
+
+    series = [_series(column) for column in table.columns]
+    if has_hosts:
+        series.append(polars.Series("not_mapped", _not_mapped(table), dtype=polars.List(polars.String)))
+    for column in table.columns:
+        if column.name == "limit_kib":
+            series.append(polars.Series("unlimited", _unlimited(column), dtype=polars.Boolean))
+    return polars.DataFrame(series)
 
 
 def _series(column: Column) -> polars.Series:

@@ -53,12 +53,14 @@ def dumps(value: object, indent: int | None = None) -> str:
 def head(report: Report) -> Json:
     """Return the members that describe the run: coverage, checks, failures and notes, without any table."""
     run = report.run
+    labels = {label.key: escape(label.value) for label in run.labels}
     return {
         "fleetpmap": {"version": __version__, "format": FORMAT},
         "run": {
             "started": run.started.isoformat(),
             "elapsed_s": round(run.elapsed_s, 3),
             "command": escape(run.command),
+            **({"labels": labels} if labels else {}),
         },
         "coverage": _coverage(report.coverage),
         "reading": _reading(report.coverage),

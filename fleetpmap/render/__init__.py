@@ -24,16 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["console", "plain", "table"]
 
 
-def table(report: Report, *, human: bool = True, ascii_only: bool = False, findings: bool = True) -> RenderableType:
+def table(report: Report, *, human: bool = True, ascii_only: bool = False) -> RenderableType:
     """Return the report as a rich renderable: its tables, the coverage, and the notes on the totals.
 
     Print it on `console`, or any rich console with `soft_wrap`: the lines already have the right width. `human`: sizes
-    as 1.2G; False: in KiB. `ascii_only`: no character outside ASCII is printed. `findings`: False for a screen
-    that shows them elsewhere.
+    as 1.2G; False: in KiB. `ascii_only`: no character outside ASCII is printed.
     """
     from fleetpmap.render.terminal import Screen  # rich takes 40 ms to import, and only a terminal needs it
 
-    return Screen(report, human=human, ascii_only=ascii_only, findings=findings)
+    return Screen(report, human=human, ascii_only=ascii_only)
 
 
 def console(color: Literal["auto", "always", "never"] = "auto") -> Console:

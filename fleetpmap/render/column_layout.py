@@ -24,14 +24,21 @@ FOLD_TO = 24
 _TELLING = (
     *("mapping", "outliers", "median_kib", "spread_kib", "growth_kib", "host", "name", "process", "path", "user"),
     *("on_hosts", "perms", "kind", "status", "pid", "absent"),
-    *("class", "service", "slope_kib_per_day", "pss_kib", "rss_kib", "limit_share", "hugetlb_kib", "since_start_kib"),
-    *("trend", "uss_kib", "share", "cgroup_current_kib", "limit_kib", "drift", "oom_kills", "command", "start"),
+    *("class", "service", "slope_kib_per_day", "pss_kib", "since_start_kib", "since_mark_kib", "trend", "rss_kib"),
+    *("limit_share", "hugetlb_kib", "uss_kib", "share", "cgroup_current_kib", "limit_kib", "drift", "oom_kills"),
+    *("command",),
     *("processes", "swap_kib", "limit_in_days", "last_kib", "low", "high", "first_kib"),
     *("ram_share", "dirty_kib", "size_kib", "growth_each_kib", "new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
     *("hosts", "pss_per_process_kib", "mappings", "swap_pss_kib", "started"),
 )
 """Columns by importance, the most important first; columns that are not listed are left out before these, from the
 right."""
+_TELLING_OF_MAPPINGS = (
+    *("mapping", "pss_kib", "since_start_kib", "since_mark_kib", "trend", "rss_kib", "host", "pid", "perms", "start"),
+    *("size_kib", "private_dirty_kib", "swap_pss_kib", "name", "path", "kind"),
+)
+"""The same for the view mappings, which has a row for each address: its sizes tell more than its texts, and `mapping`
+has most of a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +93,13 @@ def fit(columns: Sequence[LaidOutColumn], width: int) -> tuple[list[list[LaidOut
     if width >= UNLIMITED:
         return [[column.unfolded() for column in columns]], []
     kept = list(columns)
+    telling = _TELLING_OF_MAPPINGS if any(column.name == "start" for column in columns) else _TELLING
     left_out: set[str] = set()
     while len(kept) > 1 and _total_width(column.least(width) for column in kept) > width:
         others = [slot for slot, column in enumerate(kept) if not column.keep]
         if len(others) == 1 < len(kept):  # the column that names the rows
             break
-        worst = max(others, key=lambda slot: _expendable(kept[slot], slot))
+        worst = max(others, key=lambda slot: _expendable(kept[slot], slot, telling))
         left_out.add(kept.pop(worst).header)
     bands = [_shrunk(band, width) for band in _bands(kept, width)]
     return bands, [column.header for column in columns if column.header in left_out]
@@ -130,11 +138,11 @@ def _total_width(widths: Iterable[int]) -> int:
     return sum(all_widths) + len(GAP) * (len(all_widths) - 1)
 
 
-def _expendable(column: LaidOutColumn, slot: int) -> tuple[bool, int, int]:
+def _expendable(column: LaidOutColumn, slot: int, telling: Sequence[str]) -> tuple[bool, int, int]:
     empty = column.numeric and {*column.cells} <= {"0", "0K", "?"}
-    rank = _TELLING.index(column.name) if column.name in _TELLING else len(_TELLING)
+    rank = telling.index(column.name) if column.name in telling else len(telling)
     if empty and column.name == "hugetlb_kib":  # important only if there are huge pages: no other column counts them
-        rank = len(_TELLING)
+        rank = len(telling)
     return (empty, rank, slot)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from fleetpmap.escape import escape_cell
 from fleetpmap.render.cells import NUMERIC, WIDEST, cell_texts, label_slot, shown_columns, total_text
 from fleetpmap.report.model import Column, Report
+from fleetpmap.units import without_unit
 
 _GAP = "  "
 
@@ -33,7 +34,7 @@ def plain(report: Report, *, human: bool = False) -> str:
 
 def _texts(column: Column, is_last: bool, human: bool, counts: int, void: str | None) -> list[str]:
     """Return header and cells; none is empty, except in the last column."""
-    header = column.name.removesuffix("_kib") if human else column.name
+    header = without_unit(column.name) if human else column.name
     cells = cell_texts(column, escape_cell, human_sizes=human, counts=counts, void=void, sign="%" if human else "")
     return [header, *(cells if is_last else (cell or '""' for cell in cells))]
 

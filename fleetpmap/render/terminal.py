@@ -23,6 +23,7 @@ from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.finding import columns_named, told
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import HUGE_PAGES, UPPER_BOUND, coverage_sentence, freed_sentence
+from fleetpmap.units import without_unit
 
 _GOOD = Style(color="green")
 _WARN = Style(color="yellow")
@@ -37,21 +38,20 @@ STATUS_STYLES = {
 """Styles of statuses; any other status is a host's failure."""
 _ALL_ROWS = {"rows": "--top 0", "hosts": "--view hosts", "services": "--view services"}
 """For each table of a summary, the option that shows all of its rows."""
-ASCII_SIGNS = str.maketrans("─…█▉▊▋▌▍▎▏▁▂▃▄▅▆▇", "-~#######.__--==+")
+ASCII_SIGNS = str.maketrans("─…█▉▊▋▌▍▎▏", "-~#######.")
 """ASCII signs of the same width, for lines and bars; all other signs are translated by `in_ascii`."""
 
 
 class Screen:
     """A rich renderable: the brief form of the report, its tables and sentences."""
 
-    def __init__(self, report: Report, *, human: bool = True, ascii_only: bool = False, findings: bool = True) -> None:
+    def __init__(self, report: Report, *, human: bool = True, ascii_only: bool = False) -> None:
         self._whole = report
         self._report = report.brief or report
         self._human = human
         self._zeros: list[str] = []
         """The sentences on what has nothing but zeros."""
         self._ascii = ascii_only
-        self._tells = findings
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         self._ascii = self._ascii or options.ascii_only
@@ -72,8 +72,7 @@ class Screen:
         if report.text is not None:
             yield (report.text.encode("ascii", "replace").decode() if self._ascii else report.text), None
             return
-        if self._tells:
-            yield from self._findings(width)
+        yield from self._findings(width)
         left_out: dict[str, None] = {}
         unknown: dict[str, None] = {}
         for table in report.tables:
@@ -132,7 +131,7 @@ class Screen:
         for slot, column in enumerate(columns):
             total = self._label if slot == label else self._total(column)
             cells = cell_texts(column, self._safe, human_sizes=self._human, counts=table.counts, void=_void(table))
-            header = column.name.removesuffix("_kib")
+            header = without_unit(column.name)
             numeric, keep = column.unit in NUMERIC, column.is_named or column.name in named
             laid.append(LaidOutColumn.natural(column.name, header, cells, total, numeric=numeric, keep=keep))
             if column.name == table.share and (shares := share_texts(table)):

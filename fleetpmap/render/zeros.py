@@ -17,6 +17,7 @@ from fleetpmap.report.finding import Finding
 from fleetpmap.report.model import Column, Table
 from fleetpmap.report.notes import MOST_NAMED
 from fleetpmap.report.shape import rows_of
+from fleetpmap.smaps import NULL
 
 _SPANS = frozenset({"size_kib", "kernel_size_kib", "kernel_page_size_kib", "mmu_page_size_kib"})
 """Columns in KiB that are no memory: lengths of a mapping and of its pages."""
@@ -53,8 +54,10 @@ def _is_zero(name: str, table: Table) -> bool:
     column = next((column for column in table.columns if column.name == name), None)
     if column is None or not len(table):
         return True
-    zero, failed = _zeros(column), _nulls(column) & _failed(table)
-    return bool("columns" in table.zeros and not column.total and zero.any() and (zero | failed).all())
+    if "columns" not in table.zeros or column.total:
+        return False
+    zero = _zeros(column)
+    return bool(zero.any() and (zero.all() or (zero | (_nulls(column) & _failed(table))).all()))
 
 
 def _failed(table: Table) -> Flags:
@@ -81,7 +84,8 @@ def _without_rows(table: Table, named: frozenset[str | None]) -> tuple[Table, st
     count = len(gone) - is_rest + (table.more if is_rest else 0)
     names = [*dict.fromkeys(str(keys[0][row]) for row in gone[: len(gone) - is_rest].tolist())] if keys else []
     shown = replace(rows_of(table, np.flatnonzero(~empty)), more=0 if is_rest else table.more)
-    what = "with no memory resident" if any(column.name == "rss_kib" for column in known) else "of nothing on any host"
+    has_rss = any(column.name == "rss_kib" for column in known)
+    what = "with no memory resident" if has_rss else "with no memory on any host"
     return shown, _sentence(count, "mapping" if keys else "row", what, names)
 
 
@@ -97,4 +101,6 @@ def _zeros(column: Column) -> Flags:
 
 
 def _nulls(column: Column) -> Flags:
+    if isinstance(column.values, np.ndarray) and column.values.dtype.kind == "i":
+        return np.asarray(column.values == NULL)
     return np.array([cell is None for cell in column.cells()], dtype=np.bool_)

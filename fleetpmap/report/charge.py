@@ -78,7 +78,12 @@ class Cgroups:
         known = {place: kib for place in places if (kib := figure(self._at[place])) is not None}
         if len(known) < 2:
             return known
-        return {place: kib for place, kib in known.items() if known.keys().isdisjoint(above(place))}
+        # The hosts of a fleet have few paths: where none is above another, no host needs to be looked at.
+        paths = {path for _, path in known}
+        below = {path for path in paths if any(higher in paths for _, higher in above(("", path)))}
+        return {
+            place: kib for place, kib in known.items() if place[1] not in below or known.keys().isdisjoint(above(place))
+        }
 
     def charge(self, places: Collection[Place], *, whole: bool) -> Charge:
         """Add up these cgroups. `whole`: they are those of all processes in question."""

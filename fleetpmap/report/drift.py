@@ -27,9 +27,15 @@ from fleetpmap.snapshot import Snapshot, service_of
 from fleetpmap.table import IntArray, MappingTable
 
 # The version in libcrypto.so.1.1.1k, libc-2.31.so, libzstd-jni-1.5.5-*.so (see naming),
-# libpython3.11.so.1.0 and _ssl.cpython-311-x86_64-linux-gnu.so.
-_VERSION = re.compile(r"(?:\.(?:cpython|abi)[-\w]*|-?\d[\d.]*(?:-\*)?|-?\*)?\.so[.\d]*[a-z]?\Z|-?\d[\d.]*\Z")
+# libpython3.11.so.1.0 and _ssl.cpython-311-x86_64-linux-gnu.so. It is matched from the end, with the name reversed:
+# a search would begin at each digit of a name that a host may have made long, and take the square of its length.
+_VERSION = re.compile(
+    r"[a-z]?[.\d]*os\.(?:[-\w]*(?:nohtypc|iba)\.|(?:\*-)?[\d.]*\d-?|\*-?)?"
+    r"|[\d.]*\d-?"
+)
 
+MOST_FORMS = 4
+"""Forms of a drift that its sentence names."""
 DriftKind = Literal["names", "paths", "builds"]
 HostsOf = Mapping[Code, frozenset[str]]
 """The hosts that run each code."""
@@ -135,15 +141,23 @@ def _numbered(first: IntArray, second: IntArray) -> NDArray[np.intp]:
 
 def without_version(name: str) -> str:
     """Return the name of a library without its version; other names as they are."""
-    return _VERSION.sub("", name) or name
+    version = _VERSION.match(name[::-1])
+    return (name[: len(name) - version.end()] if version else name) or name
 
 
 def drift_sentence(drift: Drift) -> str:
-    """Describe one drift: each form, and the hosts that have it."""
-    hosts = [fold(hosts) for _, hosts in drift.forms]
+    """Describe one drift: the forms that most hosts have, with these hosts, and the number of further forms."""
+    shown = drift.forms[:MOST_FORMS]
+    hosts = [fold(hosts) for _, hosts in shown]
+    left = len(drift.forms) - len(shown)
     if drift.kind == "builds":
-        return f"{drift.of}: {len(drift.forms)} builds by layout, on {', '.join(hosts[:-1])} and on {hosts[-1]}"
-    forms = [f"{' and '.join(words)} on {where}" for (words, _), where in zip(drift.forms, hosts, strict=True)]
+        count = f"{drift.of}: {len(drift.forms)} builds by layout, on"
+        if left:
+            return f"{count} {', '.join(hosts)} and on {sum(len(hosts) for _, hosts in drift.forms[MOST_FORMS:])} more"
+        return f"{count} {', '.join(hosts[:-1])} and on {hosts[-1]}"
+    forms = [f"{' and '.join(words)} on {where}" for (words, _), where in zip(shown, hosts, strict=True)]
+    if left:
+        forms.append(f"{left} more on other hosts")
     return f"{drift.of}: {', '.join(forms)}" if drift.kind == "paths" else ", ".join(forms)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from fleetpmap.catalogue import KEYS
+from fleetpmap.catalogue import GROWTH, KEYS
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.finding import BrokenRule
 from fleetpmap.report.model import Cell, Column, Report, Table
@@ -23,8 +23,6 @@ from fleetpmap.snapshot import INCOMPLETE, Coverage
 from fleetpmap.units import human
 
 Comparison = Literal["<", "<=", ">", ">="]
-GROWTH = "growth"
-"""The quantity of a rule on the difference of two columns, one of _GROWTH."""
 MOST_NAMED = 5
 """Rows with an unknown number that a note names for each rule; the others are counted."""
 _COMPARE: Mapping[Comparison, Callable[[float, float], bool]] = {
@@ -34,7 +32,7 @@ _COMPARE: Mapping[Comparison, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 _GROWTH = (("old_kib", "new_kib"), ("first_kib", "last_kib"))
-"""Columns before and after, of diff and of history."""
+"""Columns before and after, of diff and of history: a rule on GROWTH is on their difference."""
 _WHAT = ("kind", "perms", "mapping", "path")
 _CLASS = "class"
 """The column of history that is empty where there are too few runs to find a leak or a step."""

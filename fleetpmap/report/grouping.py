@@ -11,6 +11,7 @@ is null). A group is an array with one number for each mapping; the eight sizes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any, overload
 
@@ -29,9 +30,11 @@ from fleetpmap.table import (
     Rule,
     count,
     distinct,
+    first_rows,
     is_rollup,
     is_unreadable,
-    sums,
+    metric_sums,
+    numbered,
     total,
     without_unreadable,
 )
@@ -64,6 +67,12 @@ class HexTexts(Sequence[str]):
         if isinstance(index, slice):
             return [format(value, self._format) for value in self.values[index].tolist()]
         return format(int(self.values[index]), self._format)
+
+    def of(self, rows: NDArray[np.integer]) -> HexTexts:
+        """Return the addresses of some rows."""
+        part = copy(self)
+        part.values = self.values[rows]
+        return part
 
 
 class Gathered:
@@ -142,20 +151,14 @@ def membership_columns(
 
 def host_slots(snapshot: Snapshot) -> NDArray[np.int32]:
     """Return, for each mapping, the index of its host in `snapshot.hosts`."""
-    return host_of_processes(snapshot)[snapshot.table.process]
+    return snapshot.host_of_processes[snapshot.table.process]
 
 
 def processes_on(snapshot: Snapshot) -> tuple[IntArray, IntArray]:
     """Count, for each host, its processes that were read and those that were not."""
     read = np.array([process.status == "read" for process in snapshot.processes], dtype=np.bool_)
-    slots, hosts = host_of_processes(snapshot), len(snapshot.hosts)
+    slots, hosts = snapshot.host_of_processes, len(snapshot.hosts)
     return np.bincount(slots[read], minlength=hosts), np.bincount(slots[~read], minlength=hosts)
-
-
-def host_of_processes(snapshot: Snapshot) -> NDArray[np.int32]:
-    """Return, for each process, the index of its host in `snapshot.hosts`."""
-    slot_of_host = {host.name: slot for slot, host in enumerate(snapshot.hosts)}
-    return np.array([slot_of_host[process.host] for process in snapshot.processes], dtype=np.int32)
 
 
 def by_process(texts: Iterable[str | None], table: MappingTable) -> Coded:
@@ -193,11 +196,13 @@ def grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """
     group: NDArray[np.intp] = np.zeros(len(keys[0]), dtype=np.intp)
     for key in keys:
-        # np.unique renumbers the groups from 0 after each key, so that the product cannot overflow 64 bits.
+        # The groups are numbered from 0 again after each key, so that the product cannot overflow 64 bits.
         # Null (-1) is a value like the others: the + 1 makes it 0.
-        combined = group * (len(key.names) + 1) + key.codes + 1
-        _, first_row, group = np.unique(combined, return_index=True, return_inverse=True)
-    return group, first_row
+        group *= len(key.names) + 1
+        group += key.codes
+        group += 1
+        different, group = numbered(group)
+    return group, first_rows(group, len(different))
 
 
 def plain_paths(table: MappingTable) -> Coded:
@@ -232,14 +237,16 @@ def rule_over(processes: int, rule: Rule) -> Rule:
 
 def sums_by(table: MappingTable, group: NDArray[np.integer], groups: int) -> dict[str, IntArray]:
     """Sum each of METRICS over the mappings of each group; NULL for a group without any known value."""
-    return {name: sums(table.metrics[name], group, groups) for name in METRICS}
+    return {name: metric_sums(table, name, group, groups) for name in METRICS}
 
 
 def size_columns(snapshot: Snapshot, values: Mapping[str, IntArray]) -> tuple[Column, ...]:
     """Return the columns of METRICS, with `values` as cells and the totals of the whole snapshot."""
-    read, metrics = len(distinct(snapshot.table.process)), snapshot.table.metrics
+    table = snapshot.table
+    read = len(distinct(table.process))
+    totals = sums_by(table, np.broadcast_to(np.intp(0), len(table)), min(len(table), 1))  # one group, or none
     return tuple(
-        Column(name, "KiB", values[name], rule=rule_over(read, rule), total=known_total(metrics[name], snapshot))
+        Column(name, "KiB", values[name], rule=rule_over(read, rule), total=known_total(totals[name], snapshot))
         for name, rule in METRICS.items()
     )
 

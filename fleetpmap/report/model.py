@@ -18,6 +18,7 @@ from fleetpmap.report.finding import BrokenRule, Finding
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import Coverage, Run
 from fleetpmap.table import Rule
+from fleetpmap.tabular import Tabular
 
 Cell = str | int | float | bool | None
 Unit = Literal["KiB", "delta", "count", "percent", "text", "address", "number", "flag"]
@@ -83,8 +84,8 @@ class Column:
         return replace(self, values=[rewrite(cell) if isinstance(cell, str) else cell for cell in values])
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+@dataclass(frozen=True, slots=True, repr=False)
+class Table(Tabular):
     """Columns of equal length, under a name that json uses as the key."""
 
     name: str
@@ -108,6 +109,9 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
+
+    def __repr__(self) -> str:
+        return f"<Table {self.name}: {len(self):,} rows, {len(self.columns)} columns>"
 
     @property
     def has_totals(self) -> bool:
@@ -141,7 +145,41 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Line:
+    """The size of a service over time, or of a part of it."""
+
+    service: str | None
+    """None: all services, or those without a line of their own."""
+    host: str | None
+    """None: all hosts."""
+    sizes: tuple[int | None, ...]
+    """KiB at each of the times; None: unknown, or not there."""
+    restarts: tuple[int, ...] = ()
+    """Indices of the times before which at least half of its processes were replaced."""
+    deploys: tuple[int, ...] = ()
+    """Those of the restarts that brought other code, as far as they were looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The sizes of services on hosts over many runs, for an html page."""
+
+    metric: str
+    """The size, as a column's name."""
+    times: tuple[datetime, ...]
+    """When each of the runs began, ascending: those that are shown of all."""
+    whole: Line
+    """All services on all hosts; no size where a host was away."""
+    services: tuple[Line, ...]
+    """The largest services, each over all its hosts; the last one the others, if there are any."""
+    hosts: tuple[Line, ...]
+    """Each of these services on its hosts, those that changed most if there are many."""
+    notes: tuple[str, ...] = ()
+    """Sentences on the runs, services and hosts that are not shown."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Tabular):
     """One table (summary has more), sentences about it, and the coverage: how much of the fleet is in it."""
 
     view: str
@@ -167,8 +205,16 @@ class Report:
     """Further reports that an html page shows, by their names in views.page; no other format uses them."""
     charts: tuple[Chart, ...] = ()
     """Charts for an html page; no other format uses them."""
+    timeline: Timeline | None = None
+    """The sizes of services over many runs, for an html page; no other format uses them."""
+    hints: tuple[str, ...] = ()
+    """What is near a selection that matched nothing, for an html page; the command prints it."""
     listed_only: bool = False
     """The report only lists processes; no memory was read (ps)."""
+
+    def __repr__(self) -> str:
+        tables = ", ".join(f"{len(table):,} {table.name}" for table in self.tables)
+        return f"<Report {self.view}: {tables}; {self.coverage.brief}>"
 
     @property
     def sentences(self) -> tuple[str, ...]:

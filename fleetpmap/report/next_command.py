@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.snapshot import Process, Snapshot
 
-_INVENTORY = re.compile(r"(?:-i|--inventory)(?:=(.*))?", re.DOTALL)
+_INVENTORY = re.compile(r"(?:-i|--inventory=)(.+)|-i|--inventory", re.DOTALL)
+_ORDER = {"mappings": ("--sort", "pss", "--top", "10")}
+"""View to the options that put the largest first, where the view has another order."""
 
 
 def next_command(snapshot: Snapshot, hosts: Sequence[str], which: Sequence[str], view: str) -> str:
@@ -17,7 +19,7 @@ def next_command(snapshot: Snapshot, hosts: Sequence[str], which: Sequence[str],
     inventory = _inventory_of(snapshot.run.command)
     # Without an inventory and without -H, a run is of this machine.
     asked = [] if not inventory and {*hosts} <= snapshot.here else ["-H", fold(hosts)]
-    return shlex.join(["fleetpmap", "run", *inventory, *asked, *which, "--view", view])
+    return shlex.join(["fleetpmap", "run", *inventory, *asked, *which, "--view", view, *_ORDER.get(view, ())])
 
 
 def of_service(process: Process) -> list[str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fleetpmap.catalogue import listed
 from fleetpmap.check import Check
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.grouping import HUGETLB, host_slots
@@ -58,8 +59,8 @@ def coverage_sentence(coverage: Coverage, *, listed_only: bool = False) -> str:
     if not coverage.asked:
         return ""
     if coverage.hosts["not-asked"] == coverage.asked:
-        return f"{_counted(coverage.asked, 'host')}, none of them asked"
-    sentence = f"{coverage.answered} of {_counted(coverage.asked, 'host')} answered"
+        return f"{counted(coverage.asked, 'host')}, none of them asked"
+    sentence = f"{coverage.answered} of {counted(coverage.asked, 'host')} answered"
     if without := coverage.hosts["no-match"]:
         sentence += f", {without} without a match"
     if missing := coverage.asked - coverage.answered:
@@ -105,7 +106,7 @@ def freed_sentence(report: Report, *, human_sizes: bool = False) -> str:
 
 def same_machine_notes(snapshot: Snapshot) -> list[str]:
     """Return a sentence if a machine is in the totals under several names, else an empty list."""
-    machines = snapshot.same_machines()
+    machines = snapshot.same_machines
     if not machines:
         return []
     if len(machines) == 1:
@@ -122,7 +123,7 @@ def check_sentences(checked: Checked) -> list[str]:
     named = [(process, finding) for process, finding in checked.findings if (finding.check, finding.verdict) != _MOVED]
     failed = {(process.host, process.pid) for process, finding in named if finding.verdict == "failed"}
     passed = checked.processes - len(failed)
-    sentence = f"self-check: {passed} of {_counted(checked.processes, 'process')}: "
+    sentence = f"self-check: {passed} of {counted(checked.processes, 'process')}: "
     sentence += ", ".join(_CHECKS[check] for check in checked.verdicts)
     for check, verdicts in checked.verdicts.items():
         if unknown := verdicts["unknown"]:
@@ -144,7 +145,7 @@ def _failures(coverage: Coverage) -> str:
 def _processes(coverage: Coverage, verb: str) -> str:
     if not coverage.matched:
         return "no process matched"
-    read = f"{coverage.processes['read']} of {_counted(coverage.matched, 'process')} {verb}"
+    read = f"{coverage.processes['read']} of {counted(coverage.matched, 'process')} {verb}"
     others = [f"{count} {status}" for status in PROCESS_STATUSES[1:] if (count := coverage.processes[status])]
     return ", ".join([read, *others])
 
@@ -199,14 +200,14 @@ class _Gap(NamedTuple):
 
 
 def _gap_sentence(gap: _Gap, columns: Sequence[str], missing: str) -> str:
-    return f"{_listed(columns)} {'leaves' if len(columns) == 1 else 'leave'} out {gap.where}: {gap.why} {missing}"
+    return f"{listed(columns)} {'leaves' if len(columns) == 1 else 'leave'} out {gap.where}: {gap.why} {missing}"
 
 
 def _field_gap_sentence(gap: _Gap, columns: Sequence[str], all_: Collection[str]) -> str:
     """Return the sentence for columns that are fields; if nearly all fields lack, it names the others."""
     others = [column for column in all_ if column not in columns]
     if 0 < len(others) < len(columns) // 2:
-        return f"all fields but {_listed(others)} leave out {gap.where}: {gap.why} others"
+        return f"all fields but {listed(others)} leave out {gap.where}: {gap.why} others"
     return _gap_sentence(gap, columns, "such field" if len(columns) == 1 else "such fields")
 
 
@@ -216,7 +217,7 @@ def _gaps(names: Sequence[str], nulls_on: Sequence[int], mappings_on: Sequence[i
     whole = [name for name, nulls, mappings in counts if 0 < nulls == mappings]
     gaps = [_Gap(fold(whole), "its kernel has no" if len(whole) == 1 else "their kernels have no")] if whole else []
     return gaps + [
-        _Gap(f"{_counted(nulls, 'mapping')} on {name}", "its kernel gave them no")
+        _Gap(f"{counted(nulls, 'mapping')} on {name}", "its kernel gave them no")
         for name, nulls, mappings in counts
         if 0 < nulls < mappings
     ]
@@ -240,7 +241,7 @@ def _unread(snapshot: Snapshot, *, listed_only: bool = False) -> list[str]:
     for (status, reason, known), places in sorted(
         left_out.items(), key=lambda item: PROCESS_STATUSES.index(item[0][0])
     ):
-        processes = _counted(sum(map(len, places.values())), f"{status} process")
+        processes = counted(sum(map(len, places.values())), f"{status} process")
         why = f" ({reason})" if reason else ""
         sentences.append(f"{sentence(processes, known)}{_where(places)}{why}")
     return sentences
@@ -283,7 +284,7 @@ def _doubts(checked: Checked) -> list[str]:
 
 def _processes_of(places: Mapping[str, Mapping[str, None]], did: str) -> str:
     count = sum(map(len, places.values()))
-    return f"{_counted(count, 'process')} {did}{_where({host: [*pids] for host, pids in places.items()})}"
+    return f"{counted(count, 'process')} {did}{_where({host: [*pids] for host, pids in places.items()})}"
 
 
 def _where(places: Mapping[str, Sequence[str]]) -> str:
@@ -298,10 +299,7 @@ def _some(words: Sequence[str]) -> str:
     return named if len(words) <= MOST_NAMED else f"{named} and {len(words) - MOST_NAMED} more"
 
 
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 host`, `2 processes`."""
     plural = "es" if noun.endswith("s") else "s"
     return f"{count} {noun}{'' if count == 1 else plural}"

@@ -80,9 +80,8 @@ def _outlier(snapshot: Snapshot, holders: Holders, judged: Judged, row: int, col
     subject += f" (pid {process.pid})" if process and is_above else ""
     what = "" if mapping in ("", ROLLUP) else f"{mapping} "
     apart = f"{human(round(abs(value - median)))} {'above' if is_above else 'below'} the median"
-    figures = f"{human(value)}, {human(round(median))}"
     hosts = f"{len(judged.columns)} hosts{judged.peers.of_group}"
-    text = f"{subject}: {what}{apart} of {hosts} ({figures}){_each(judged, row, column)}"
+    text = f"{subject}: {what}{human(value)}, {apart} of {hosts}{_each(judged, row, column)}"
     which = ["--pid", str(process.pid)] if process and is_above else of_service(process) if process else ["--all"]
     return abs(value - median), Finding(
         "outlier",

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from fleetpmap.catalogue import PeersBy
 from fleetpmap.evidence import Evidence
 from fleetpmap.report.drift import without_version
-from fleetpmap.report.grouping import WHOLE, coded, host_of_processes
+from fleetpmap.report.grouping import WHOLE, coded
 from fleetpmap.report.outliers import FEWEST, MANY, MIB, Judgement, judge
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import INCOMPLETE, Snapshot, service_of
@@ -92,7 +92,7 @@ def peers_in(
     """
     kept = np.array([process.status == "read" or process.status in INCOMPLETE for process in snapshot.processes], bool)
     services = coded(service_of(process) if by != "all" else "" for process in snapshot.processes)
-    host = host_of_processes(snapshot).astype(np.int64)
+    host = snapshot.host_of_processes.astype(np.int64)
     runs = np.zeros((len(services.names), len(snapshot.hosts)), dtype=np.bool_)
     runs[services.codes[kept], host[kept]] = True
     grid = _Grid(snapshot, evidence, services, host, metrics, per_process, least_kib)

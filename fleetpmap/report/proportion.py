@@ -23,8 +23,9 @@ def held_by(snapshot: Snapshot, group: IntArray, groups: int) -> IntArray:
     phase. NULL for a group without a process.
     """
     table = snapshot.table
-    pss, rss = table.metrics["pss_kib"], table.metrics["rss_kib"]
-    held = np.where(pss == NULL, rss, pss)
+    held = table.metrics["pss_kib"]
+    if (held == NULL).any():
+        held = np.where(held == NULL, table.metrics["rss_kib"], held)
     in_table = np.zeros(len(snapshot.processes), dtype=np.bool_)
     in_table[distinct(table.process)] = True
     of_process = sums(held, table.process, len(snapshot.processes))

@@ -21,6 +21,7 @@ from fleetpmap.report.grouping import HexTexts, coded
 from fleetpmap.report.model import NOT_MAPPED, NOT_RUN, Cell, Column, Table
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.table import IntArray, total
+from fleetpmap.units import without_unit
 
 Rows = NDArray[np.intp]
 """Indices of rows in a table."""
@@ -66,7 +67,7 @@ def shaped(table: Table, shape: Shape, counted: Counted | None = None) -> Table:
     Raises:
         UsageError: a column that the table does not have; or `top` without a text column for `(N more)`.
     """
-    names = [_named(table, name, "--columns") for name in shape.columns or ()]
+    names = [column_named(table, name, "--columns") for name in shape.columns or ()]
     labels = _labels(_chosen(table, names))
     if shape.top and not labels:
         raise UsageError(
@@ -100,12 +101,19 @@ def _chosen(table: Table, names: Sequence[str]) -> Table:
     )
 
 
-def _named(table: Table, name: str, option: str) -> str:
+def column_named(table: Table, name: str, option: str) -> str:
+    """Return the name of the column that an option means, which may be without its unit.
+
+    Raises:
+        UsageError: the table has no such column.
+    """
     names = [column.name for column in table.columns]
-    for known in (name, f"{name}_kib"):
-        if known in names:
+    if name in names:
+        return name
+    for known in names:
+        if name == without_unit(known):
             return known
-    near = nearest(name, [*names, *(known.removesuffix("_kib") for known in names)])
+    near = nearest(name, [*names, *map(without_unit, names)])
     listed = f"the columns are {', '.join(names)}"
     raise UsageError(
         f'{option}: there is no column "{name}" in this view', hint=f"did you mean {near}? {listed}" if near else listed
@@ -115,10 +123,10 @@ def _named(table: Table, name: str, option: str) -> str:
 def _order(table: Table, shape: Shape) -> Rows | None:
     """Return the rows in the order asked for; None: the order of the view."""
     if shape.sort is not None:
-        rank = _rank(table.column(_named(table, shape.sort, "--sort")))
-    elif shape.top and table.is_ranked:
+        return sorted_by(table.column(column_named(table, shape.sort, "--sort")))
+    if shape.top and table.is_ranked:
         return np.arange(len(table))
-    elif shape.top and table.measure:
+    if shape.top and table.measure:
         rank = -_measured(table)
     elif shape.top:
         rank = _rank(table.column(_largest_by(table)))
@@ -188,6 +196,11 @@ def _largest_by(table: Table) -> str:
     return table.share or next((name for name in _LARGEST_BY if name in names), names[0])
 
 
+def sorted_by(column: Column) -> Rows:
+    """Return the rows in the order of --sort by this column."""
+    return np.argsort(_rank(column), kind="stable")
+
+
 def _rank(column: Column) -> NDArray[Any]:
     """Return a sort key for each row: numbers that ascend in the order of the column."""
     values = column.values
@@ -236,6 +249,8 @@ def _taken(column: Column, rows: Rows) -> Column:
         return replace(column, values=Coded(values.codes[rows], values.names))
     if isinstance(values, np.ndarray):
         return replace(column, values=values[rows])
+    if isinstance(values, HexTexts):
+        return replace(column, values=values.of(rows))
     return replace(column, values=[values[row] for row in rows.tolist()])
 
 

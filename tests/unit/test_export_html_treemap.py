@@ -1,13 +1,11 @@
-"""Memory as areas."""
+"""Memory by kind and mapping, and what its script needs."""
 
 from __future__ import annotations
 
-import re
-
-import pytest
-
-from fleetpmap.export.as_html.treemap import rules, tree
+from fleetpmap.export.as_html.treemap import tree, treemap_data
+from fleetpmap.report import VIEWS, ViewOptions, page
 from fleetpmap.report.model import Column, Table
+from snapshots import small_fleet
 
 
 def table(rows: list[tuple[str, str, int | None]]) -> Table:
@@ -19,7 +17,7 @@ def table(rows: list[tuple[str, str, int | None]]) -> Table:
 
 
 def test_kinds_and_mappings_largest_first():
-    """Each kind with its mappings; nothing and unknown have no area."""
+    """Each kind with its mappings; nothing and unknown have no row."""
     kinds = tree(
         table(
             [
@@ -36,25 +34,23 @@ def test_kinds_and_mappings_largest_first():
     assert [(tile.name, tile.kib) for tile in kinds[1].tiles] == [("libm.so.6", 300), ("libc.so.6", 100)]
 
 
-def test_what_nobody_could_see_is_put_together():
-    """All mappings that are too small share one tile with their number, and no size is lost."""
+def test_the_smallest_are_put_together():
+    """All mappings that are too small share one row with their number, and no size is lost."""
     (kind,) = tree(table([("library", f"lib{n}.so", 1 if n else 10_000) for n in range(200)]), "pss_kib")
     assert [(tile.name, tile.kib) for tile in kind.tiles] == [("lib0.so", 10_000), ("(199 more)", 199)]
 
 
-def test_places_fill_the_whole():
-    """The areas add up to it, each in proportion."""
-    kinds = tree(table([("heap", "[heap]", 600), ("library", "libc.so.6", 300), ("anon", "[anon]", 100)]), "pss_kib")
-    size = re.compile(r"#k(\d){left:[\d.]+%;top:[\d.]+%;width:([\d.]+)%;height:([\d.]+)%}")
-    areas = [
-        float(width) * float(height) / 100
-        for rule in rules(kinds, (1200, 400))
-        for _, width, height in size.findall(rule)
-    ]
-    assert areas == pytest.approx([60, 30, 10], abs=0.05)  # a place has two decimals
-
-
 def test_nothing_in_memory():
-    """No tile, no rule."""
-    kinds = tree(table([("special", "[vsyscall]", 0)]), "pss_kib")
-    assert (kinds, list(rules(kinds, (1200, 400)))) == ((), [])
+    """No row."""
+    assert tree(table([("special", "[vsyscall]", 0)]), "pss_kib") == ()
+
+
+def test_the_rule_of_the_comparison_goes_with_the_leaves():
+    """The steps of colours, the floor, and the hosts that were not read completely."""
+    found = treemap_data(page(VIEWS["summary"], small_fleet(), ViewOptions()))
+    assert found == {
+        "steps": (1, 4, 16, 64),
+        "floor": 0.10,
+        "partial": ["web-01", "web-03", "web-04", "web-05"],
+        "kinds": None,
+    }

@@ -68,6 +68,12 @@ def test_columns_of_which_nothing_is_known_are_named():
     assert "absent  size  rss" in _shown(hosts(snapshot(host("a", process(1, "x", status="denied")))))
 
 
+def test_mappings_keep_their_sizes():
+    """On 80 columns the view that a finding refers to has the sizes of each mapping, in place of long texts."""
+    text = _shown(mappings(_one(mapping("/usr/lib/x86_64-linux-gnu/libcrypto.so.3", Rss=12345, Pss=6789))), 80)
+    assert text.splitlines()[0].split() == ["host", "pid", "name", "start", "perms", "mapping", "rss", "pss"]
+
+
 def test_long_path_folds_in_the_middle():
     """The end of a path tells more than its middle; numbers stay whole."""
     text = _shown(merged(_one(mapping("/var/cache/a/very/long/path/of/a/file.cache", Rss=1234567, Pss=1234567))), 60)

@@ -201,6 +201,6 @@ def test_mappings_of_nothing_in_compare():
     one, other = (host(name, process(1, "x", page, vdso)) for name in "ab")
     lines = _screen(compare(snapshot(one, other)))
     assert [line.split()[0] for line in lines[1:3]] == ["processes", "/m"]
-    assert lines[-1] == "1 mapping of nothing on any host: [vdso]"
+    assert lines[-1] == "1 mapping with no memory on any host: [vdso]"
     lines = _screen(compare(snapshot(one, host("b", process(1, "x", page)))))
     assert lines[3].split()[:3] == ["[vdso]", "0K", "-"]

@@ -104,7 +104,7 @@ def test_twenty_hosts_against_a_baseline():
 def test_findings_have_their_figures():
     """The leak and the library drift are the only findings on these hosts."""
     assert compare(twenty_hosts()).sentences == (
-        "gunicorn on web-07 (pid 802): [heap] 412.2M above the median of 17 hosts (496.8M, 84.6M)",
+        "gunicorn on web-07 (pid 802): [heap] 496.8M, 412.2M above the median of 17 hosts",
         "libcrypto.so.3 on web-[01-12,14,16-17,20], libcrypto.so.1.1 on web-13",
     )
 
@@ -198,6 +198,17 @@ def test_two_builds_by_layout():
     assert compare(snapshot(*data)).sentences == ()
 
 
+def test_of_many_forms_the_first_are_named():
+    """A sentence on as many builds, or paths, as there are hosts can still be read."""
+    builds = [host(f"w{n}", _app(_kib("/lib/libssl.so.3", 400 + 4 * n, perms="r-xp"))) for n in range(9)]
+    assert compare(snapshot(*builds)).sentences == (
+        "/lib/libssl.so.3: 9 builds by layout, on w0, w1, w2, w3 and on 5 more",
+    )
+    paths = [host(f"w{n}", _app(_kib(f"/opt/{'abcdefghi'[n]}/libssl.so.3", 400, perms="r-xp"))) for n in range(9)]
+    (sentence,) = compare(snapshot(*paths)).sentences
+    assert sentence.endswith("/opt/d/libssl.so.3 on w3, 5 more on other hosts")
+
+
 def test_a_file_that_only_some_hosts_map():
     """From a mebibyte on."""
     fleet = [host(f"w{n}", _app(_kib("[heap]", 9), *[_kib("/srv/index.bin", 3 * MIB)] * (n < 2))) for n in range(4)]
@@ -217,7 +228,7 @@ def test_another_metric():
     """RSS of the same hosts."""
     report = compare(twenty_hosts(), "rss_kib")
     assert _row(report, "[heap]")["web-15"] is not None
-    assert report.sentences[0].startswith("gunicorn on web-07 (pid 802): [heap] 412.2M above the median of 18 hosts")
+    assert report.sentences[0].endswith(", 412.2M above the median of 18 hosts")
 
 
 def test_rows_are_in_the_order_of_their_spread():

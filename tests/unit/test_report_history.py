@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -151,6 +152,23 @@ def test_a_cgroup_below_another_is_not_counted_twice():
     assert limits(snapshot(two), ("host",)) == {("web-01",): Limit(1 * GIB, 624 * MIB, is_of_host=False)}
 
 
+@pytest.mark.timed
+def test_limits_of_many_services_take_no_time():
+    """A slice with a limit holds 400 of them."""
+    services = [f"/system.slice/app-{number}.service" for number in range(400)]
+    processes = [process(number, "app", mapping("[heap]", Pss=1)) for number in range(400)]
+    members = [
+        replace(one, process=replace(one.process, service=path, cgroup=path))
+        for one, path in zip(processes, services, strict=True)
+    ]
+    groups = tuple(CgroupMemory(path, 1 * MIB, None, 1 * GIB, False, "/system.slice") for path in services)
+    one = replace(host("web-01", *members), cgroups=groups)
+    began = time.process_time()
+    found = limits(snapshot(one), ("service",))
+    assert time.process_time() - began < 2.0
+    assert found == {(path,): Limit(1 * GIB, 624 * MIB, is_of_host=False) for path in services}
+
+
 def test_findings_name_the_next_command():
     """A leak: the process, or those of the service; a step: the runs before and after it."""
     past = _planted()
@@ -167,7 +185,7 @@ def test_findings_name_the_next_command():
     )
     assert (step.value_kib, step.reference_kib) == (110 * MIB, 80 * MIB)
     (one,) = _report(_history({("app", "web-01", "[heap]"): _leak()})).findings
-    assert (one.pid, one.next) == (10, "fleetpmap run -H web-01 --pid 10 --view mappings")
+    assert (one.pid, one.next) == (10, "fleetpmap run -H web-01 --pid 10 --view mappings --sort pss --top 10")
 
 
 def test_every_leak_is_a_finding():

@@ -90,10 +90,10 @@ def test_columns_of_processes_sort_and_shorten_as_others_do():
 
 
 def test_a_row_takes_little_memory():
-    """The view of 400,000 rows needs at most 35 bytes a row beside the snapshot (it takes 25; with columns of
+    """The view of 100,000 rows needs at most 35 bytes a row beside the snapshot (it takes 25; with columns of
     codes 50)."""
     fleet = small_fleet()
-    times = 400_000 // len(fleet.table)
+    times = 100_000 // len(fleet.table)
     fleet = replace(fleet, table=concatenate([(fleet.table, 0)] * times))
     tracemalloc.start()
     try:

@@ -9,6 +9,8 @@ import pytest
 from fleetpmap.errors import UsageError
 from fleetpmap.export import EXPORTERS
 from fleetpmap.report import VIEWS, Shape, ViewOptions, column_names, hosts, mappings, processes, ps
+from fleetpmap.report.model import Column, Table
+from fleetpmap.report.shape import column_named
 from snapshots import failed, host, mapping, process, small_fleet, snapshot
 
 
@@ -37,6 +39,20 @@ def test_sort(view, sort, first):
     """Sizes and counts from the largest, all else from the smallest, unknown last; `_kib` may be left out."""
     column = {"merged": "mapping", "summary": "mapping", "hosts": "host", "processes": "pid"}.get(view, sort)
     assert _table(view, sort=sort).column(column).cells() == first
+
+
+@pytest.mark.parametrize("name", ["slope_kib_per_day", "slope_per_day"])
+def test_a_column_goes_by_its_name_with_and_without_the_unit(name):
+    """As the header of a terminal has it, and as files have it."""
+    table = Table("rows", (Column("host", "text", ["web_kib_01"]), Column("slope_kib_per_day", "delta", [7])))
+    assert column_named(table, name, "--sort") == "slope_kib_per_day"
+    assert "did you mean slope_per_day?" in _refused(table, "slope_per_dya")
+
+
+def _refused(table, name):
+    with pytest.raises(UsageError) as caught:
+        column_named(table, name, "--sort")
+    return caught.value.hint
 
 
 def test_unknown_is_last_in_a_text_column():
@@ -181,10 +197,10 @@ def test_views_are_as_they_were_without_options():
 
 @pytest.mark.parametrize("format_", ["csv", "json", "jsonl", "markdown", "html"])
 def test_row_of_the_rest_is_named_whatever_the_columns(format_):
-    """The first chosen text column holds `(N more)`, in every format."""
+    """The first chosen text column holds `(N more)`, in every format; a page has it for its scripts besides."""
     file = io.BytesIO()
     EXPORTERS[format_].write(processes(small_fleet(), Shape(top=1, columns=("pss", "pid", "name", "status"))), file)
-    assert file.getvalue().decode().count("(4 more)") == 1
+    assert file.getvalue().decode().count("(4 more)") == (2 if format_ == "html" else 1)
 
 
 def test_top_needs_a_column_for_its_row():

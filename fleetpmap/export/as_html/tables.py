@@ -10,14 +10,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from fleetpmap.report.model import NOT_MAPPED, NOT_RUN, UNLIMITED, Cell, Column, Table
+from fleetpmap.report.shape import rows_of
 from fleetpmap.smaps import Coded
 
 MOST_CHARACTERS = 500
 """Characters shown of one text: a command line can be 2 MB."""
 UNKNOWN = "?"
 _NUMERIC = frozenset({"KiB", "delta", "count", "percent", "number"})
-_BEHIND = ("size_kib", "dirty_kib", "swap_kib", "swap_pss_kib", "hugetlb_kib", "pss_per_process_kib", "cgroup_peak_kib")
+_BEHIND = {
+    "limit_share": ("size", "dirty", "swap", "swap_pss", "hugetlb", "pss_per_process", "cgroup_peak"),
+    "growth": ("old_processes", "restarted"),
+}
+"""Columns that say less than others of a wide table, by the column that makes it wide."""
+_LONG = ("command", "path", "meaning")
+"""Columns with long texts, if a table has them last."""
+MOST_SHOWN = 50
+"""Rows of a table in the page itself; the scripts have the others."""
 _SHORT = 32
 """Characters up to which a text stays on one line."""
 
@@ -48,6 +59,8 @@ class ShownTable:
     """True if the last row is `(N more)`; the page keeps it last when it sorts."""
     counts: int
     """Number of rows, from the first, that hold counts; the page keeps them first when it sorts."""
+    left: int = 0
+    """Number of rows that only the scripts show."""
     bars: Sequence[Bar] = ()
     """A bar for each row; empty for a table without bars."""
 
@@ -67,14 +80,26 @@ class Bar(NamedTuple):
     text: str
 
 
+def beginning(table: Table, most: int = MOST_SHOWN) -> Table:
+    """Return the table with its first rows, and with its last one if that is `(N more)`."""
+    last = [len(table) - 1] if table.more else []
+    if len(table) - len(last) <= most:
+        return table
+    return rows_of(table, np.array([*range(most), *last], dtype=np.intp))
+
+
 def shown(
     table: Table,
     columns: Sequence[Column] | None = None,
     marks: Mapping[tuple[int, str], str] | None = None,
     bars: Sequence[Bar] = (),
 ) -> ShownTable:
-    """Return the table with these columns, by default all; `marks`: CSS classes of cells by row and column name."""
-    columns = _in_order(table) if columns is None else columns
+    """Return the beginning of the table with these columns, by default all.
+
+    `marks`: CSS classes of cells by row and column name.
+    """
+    whole, table = table, beginning(table)
+    columns = in_order(table) if columns is None else columns
     cells = [_cells(column, table, marks or {}) for column in columns]
     return ShownTable(
         heads=tuple(Head(column.name.removesuffix("_kib"), _css(column)) for column in columns),
@@ -82,6 +107,7 @@ def shown(
         total=tuple(_totals(columns)) if table.has_totals else (),
         more=table.more > 0,
         counts=table.counts,
+        left=len(whole) - len(table),
         bars=bars,
     )
 
@@ -97,20 +123,24 @@ def folded_text(text: str) -> str:
     return text if left <= 0 else f"{text[:MOST_CHARACTERS]}… ({left:,} more characters)"
 
 
-def _in_order(table: Table) -> tuple[Column, ...]:
+def in_order(table: Table) -> tuple[Column, ...]:
     """Return the columns in reading order: names before counts, the column with long texts last.
 
-    A table with limits is wide, so sizes that say less of them come behind, where a reader scrolls.
+    A terminal has other texts with spaces last too; here they come first, since they say what the row is.
+
+    A table with limits or with growth is wide, so what says less of them comes behind, where a reader scrolls.
     """
-    counts_first = table.columns[0].unit == "count"
-    behind = _BEHIND if any(column.name == "limit_share" for column in table.columns) else ()
+    last = table.last if table.last in _LONG else None
+    names_first = table.columns[0].unit == "count" or table.last != last
+    names = {column.name.removesuffix("_kib") for column in table.columns}
+    behind = {name for wide, less in _BEHIND.items() if wide in names for name in less}
     return tuple(
         sorted(
             table.columns,
             key=lambda column: (
-                column.name == table.last,
-                column.name in behind,
-                counts_first and column.unit != "text",
+                column.name == last,
+                column.name.removesuffix("_kib") in behind,
+                names_first and column.unit != "text",
             ),
         )
     )

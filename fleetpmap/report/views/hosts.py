@@ -11,7 +11,6 @@ from fleetpmap.report.grouping import (
     HUGETLB,
     WHOLE,
     coded,
-    host_of_processes,
     host_slots,
     mapping_counts,
     processes_on,
@@ -21,7 +20,7 @@ from fleetpmap.report.grouping import (
 )
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
-from fleetpmap.report.proportion import held_by, percent, ram_of
+from fleetpmap.report.proportion import held_by, percent
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.smaps import NULL
 from fleetpmap.snapshot import ANSWERED, HostResult, Snapshot
@@ -82,11 +81,11 @@ def _memory_columns(snapshot: Snapshot) -> tuple[Column, ...]:
         "mem_total_kib": [host.memory.total_kib if host.memory else None for host in hosts],
         "mem_available_kib": [host.memory.available_kib if host.memory else None for host in hosts],
     }
-    held = held_by(snapshot, host_of_processes(snapshot), len(hosts)).tolist()
+    held = held_by(snapshot, snapshot.host_of_processes, len(hosts)).tolist()
     nothing = [host.status in WHOLE and kib == NULL for host, kib in zip(hosts, held, strict=True)]
     shares = [
-        percent(0 if is_nothing else None if kib == NULL else kib, ram_of(snapshot, [slot]))
-        for slot, (kib, is_nothing) in enumerate(zip(held, nothing, strict=True))
+        percent(0 if is_nothing else None if kib == NULL else kib, total_kib)
+        for kib, is_nothing, total_kib in zip(held, nothing, sizes["mem_total_kib"], strict=True)
     ]
     return (
         *(Column(name, "KiB", values, "sum", _of_machines(snapshot, values)) for name, values in sizes.items()),

@@ -20,7 +20,6 @@ from fleetpmap.report.drift import differing_builds, differing_versions
 from fleetpmap.report.grouping import (
     HUGETLB,
     coded,
-    host_of_processes,
     rule_over,
     share_metric,
     size_columns,
@@ -57,6 +56,12 @@ def services(snapshot: Snapshot, by: Sequence[str] = ("service",), shape: Shape 
     )
 
 
+def nearest_limits(snapshot: Snapshot, most: int) -> Report:
+    """Return the services on hosts that are nearest to their limits, so many of them, without notes."""
+    table = Services(snapshot, ("host", "service")).table(Shape(sort="limit_share", top=most))
+    return Report(view="limits", tables=(table,), notes=(), coverage=snapshot.coverage, run=snapshot.run)
+
+
 class Services:
     """A snapshot's processes, grouped once; several tables can be made of them."""
 
@@ -72,19 +77,20 @@ class Services:
             if process.status in _WITH_MEMORY or slot in with_rows:
                 key = (process.host, process.service) if self._has_hosts else (process.service,)
                 self._group[slot] = keys.setdefault(key, len(keys))
-        self._host = host_of_processes(snapshot)
+        self._host = snapshot.host_of_processes
         self._code = _by_code(snapshot.table)
         self._cgroups = Cgroups(snapshot)
         self._places = [self._cgroups.place_of(process) for process in self._processes]
         self._sizes = sums_by(snapshot.table, self._group[snapshot.table.process], len(keys))
         """The sizes of each group."""
-        self._order = self._ordered(list(keys))
+        names = list(keys)
+        self._order = self._ordered(names)
         self._members: list[list[int]] = [[] for _ in keys]
         """The processes of each row."""
         row = np.argsort(self._order)
         for slot in np.flatnonzero(self._group >= 0).tolist():
             self._members[row[self._group[slot]]].append(slot)
-        self._whole = self._table([list(keys)[group] for group in self._order.tolist()])
+        self._whole = self._table([names[group] for group in self._order.tolist()])
 
     def table(self, shape: Shape) -> Table:
         """Return the services as rows; `(N more)` counts hosts and cgroups that several of its services share once.

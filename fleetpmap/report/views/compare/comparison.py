@@ -32,10 +32,10 @@ PROCESSES = "processes"
 """Label of the first row, which holds counts, not sizes."""
 MOST_ROWS = 20
 """Mappings on a terminal, unless --top gives another number."""
-_MOST_COLUMNS = 8
+MOST_COLUMNS = 8
 """Hosts, or groups of hosts, that a terminal shows side by side."""
 _MOST_OUTLIERS = 24
-"""Hosts that are outliers in some mapping and get a column each, even if these are more than _MOST_COLUMNS."""
+"""Hosts that are outliers in some mapping and get a column each, even if these are more than MOST_COLUMNS."""
 
 
 def compare(
@@ -64,10 +64,25 @@ def compare(
     if shape.columns:
         return replace(report, brief=replace(report, tables=(comparison.table(brief),)))
     table, left_out = comparison.folded(brief)
-    folded = replace(report, tables=(table,), notes=(*left_out, *notes))
-    if len(snapshot.hosts) > _MOST_COLUMNS:
+    more = (f"not shown here, but judged: {left_out}; --format plain has every host",) if left_out else ()
+    folded = replace(report, tables=(table,), notes=(*more, *notes))
+    if len(snapshot.hosts) > MOST_COLUMNS:
         return replace(report, brief=folded)
     return replace(report, brief=replace(report, tables=(comparison.table(brief, brief=True),), narrow=folded))
+
+
+def alike_together(snapshot: Snapshot, options: ViewOptions) -> Report:
+    """Return the same with one column for hosts that are alike, as a terminal shows many hosts, and with all rows.
+
+    Raises:
+        UsageError: `options` names a column that the table does not have.
+    """
+    snapshot = mapped(snapshot)
+    comparison = _Comparison(snapshot, options.metric, options.per_process, options.baseline, options.peers)
+    table, left_out = comparison.folded(Shape.of(options), brief=False)
+    more = (f"not shown here, but judged: {left_out}",) if left_out else ()
+    notes = (*more, *comparison.notes(), *notes_on(snapshot))
+    return Report("compare", (table,), notes, snapshot.coverage, snapshot.run, findings=comparison.findings)
 
 
 class _Comparison:
@@ -156,8 +171,8 @@ class _Comparison:
             cells[row] = NOT_RUN if not runs[row] else None if unknown[row] else NOT_MAPPED
         return cells
 
-    def folded(self, shape: Shape) -> tuple[Table, tuple[str, ...]]:
-        """Return the table for a terminal, and a note on the hosts that it has no room for.
+    def folded(self, shape: Shape, *, brief: bool = True) -> tuple[Table, str]:
+        """Return the table for a terminal, and the hosts that it has no room for.
 
         Hosts that are alike share a column with their median; outliers, the baseline and the host to sort by have a
         column each.
@@ -175,8 +190,7 @@ class _Comparison:
             columns.append(replace(self._folded_column(group, base), outliers=named, is_named=is_named))
             counts.append(int(np.median(matrix.processes[group])))
         left_out = fold(matrix.hosts[slot] for group in others for slot in group)
-        notes = (f"not shown here, but judged: {left_out}; --format plain has every host",) if left_out else ()
-        return self._framed(columns, counts, shape, brief=True), notes
+        return self._framed(columns, counts, shape, brief=brief), left_out
 
     def _folded_column(self, group: Sequence[int], base: int | None) -> Column:
         """Return the column of hosts that are alike: the median of those that run the service, for each row."""
@@ -215,15 +229,14 @@ class _Comparison:
         outliers.sort(key=lambda slots: self._matrix.hosts[slots[0]] not in told_hosts)
         ranked = [*first, *groups[:1], *outliers[:_MOST_OUTLIERS]]
         ranked += [*groups[1:], *outliers[_MOST_OUTLIERS:]]
-        shown = max(_MOST_COLUMNS, len(first) + min(len(groups), 1) + len(outliers[:_MOST_OUTLIERS]))
+        shown = max(MOST_COLUMNS, len(first) + min(len(groups), 1) + len(outliers[:_MOST_OUTLIERS]))
         return ranked[:shown], ranked[shown:]
 
     def _alike(self, wanted: Sequence[int]) -> list[list[int]]:
         """Group the judged hosts that are alike: the wanted hosts first, then by size.
 
         Hosts are alike if they run the same services, in the same groups of the inventory where these count, each split
-        row puts them on the same side, and neither has an
-        outlier. A host with an outlier, and a wanted host, is alone.
+        row puts them on the same side, and neither has an outlier. A host with an outlier, and a wanted host, is alone.
         """
         matrix = self._matrix
         patterns: dict[tuple[object, ...], list[int]] = {}

@@ -11,5 +11,6 @@ growth_findings   the findings about growth, restarts, and processes that came o
 from __future__ import annotations
 
 from fleetpmap.report.views.diff.difference import diff, growth_between
+from fleetpmap.report.views.diff.growth_findings import span
 
-__all__ = ["diff", "growth_between"]
+__all__ = ["diff", "growth_between", "span"]

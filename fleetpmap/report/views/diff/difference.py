@@ -19,7 +19,7 @@ from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.finding import Finding, rows_named, told
 from fleetpmap.report.grouping import coded, mapped, rule_over
 from fleetpmap.report.model import Column, Report, Table
-from fleetpmap.report.notes import notes_on
+from fleetpmap.report.notes import counted, notes_on
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, rows_of, shaped
 from fleetpmap.report.views.diff.cells import Compared, Flags
 from fleetpmap.report.views.diff.growth_findings import MOST, Context, growth_findings, short, span
@@ -150,7 +150,7 @@ class _Difference:
             counts[name] = len(distinct(self._cells.pair[among & of]))
         return counts
 
-    def _host_of_cells(self) -> NDArray[np.int32]:
+    def _host_of_cells(self) -> NDArray[np.signedinteger]:
         return self._compared.host_codes[self._cells.pair]
 
     def _sizes(self) -> Iterator[Column]:
@@ -261,13 +261,13 @@ class _Difference:
             rest = f"; {still} did not move" if still else ""
             yield f"not listed: {_noise(moved_by_noise, int(self._growth[noise].sum()))}{rest}"
         elif still:
-            yield f"not listed: {_counted(still, 'row')} that did not move"
+            yield f"not listed: {counted(still, 'row')} that did not move"
 
     def _nothing_changed(self, noise: int, growth: int) -> str:
         known = self._cells.sizes[self._metric].known
         hosts, processes = (len(distinct(each[known])) for each in (self._host_of_cells(), self._cells.pair))
-        rows = _counted(int(self._sums.known.sum()), "row")
-        where = f"{rows}, {_counted(processes, 'process')} on {_counted(hosts, 'host')}"
+        rows = counted(int(self._sums.known.sum()), "row")
+        where = f"{rows}, {counted(processes, 'process')} on {counted(hosts, 'host')}"
         return f"nothing changed in {where}" + (f", but for {_noise(noise, growth)}" if noise else "")
 
     def _half_known(self) -> Iterator[tuple[str, str]]:
@@ -313,10 +313,6 @@ def _cells(values: IntArray | NDArray[np.float64], known: NDArray[np.bool_]) -> 
 def _noise(rows: int, growth: int) -> str:
     sum_ = f"{'+' if growth > 0 else ''}{short(growth)}"
     return (
-        f"{_counted(rows, 'row')} where no process changed by more than {short(FLOOR_KIB)} of its own "
+        f"{counted(rows, 'row')} where no process changed by more than {short(FLOOR_KIB)} of its own "
         f"({sum_} in all, in the totals; --all-changes lists them)"
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"

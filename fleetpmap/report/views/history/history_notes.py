@@ -8,6 +8,7 @@ from itertools import islice
 
 from fleetpmap.history import LEAST_DAYS, LEAST_RUNS, History, counted_by
 from fleetpmap.inventory.nodesets import fold
+from fleetpmap.report.notes import counted
 from fleetpmap.report.views.history.rows import Row
 
 _MOST = 3
@@ -18,21 +19,21 @@ def history_notes(past: History, rows: Sequence[Row]) -> Iterator[str]:
     """Yield the notes on the runs, the hosts and the rows."""
     runs = len(past.started)
     began, ended = (_time(moment) for moment in (past.started[0], past.started[-1]))
-    yield f"{_counted(runs, 'run')} from {began} to {ended}; the hosts and processes counted are those of the last one"
+    yield f"{counted(runs, 'run')} from {began} to {ended}; the hosts and processes counted are those of the last one"
     if silent := sum(not answered for answered in past.answered):
-        yield f"in {_counted(silent, 'run')} no host answered"
+        yield f"in {counted(silent, 'run')} no host answered"
     yield from _away(past.away, runs)
     yield from _changes(past.came, "first asked in the run of", "came later")
     yield from _changes(past.went, "last asked in the run of", "were not asked any more")
     if past.never_read:
-        yield f"the sizes leave out {_counted(past.never_read, 'process')} that no run could read"
+        yield f"the sizes leave out {counted(past.never_read, 'process')} that no run could read"
     if past.lacking:
         yield f"{fold(past.lacking)}: the kernel does not print this size of all mappings, and the sizes leave them out"
     if short := sum(row.judgement.kind is None for row in rows):
         least = f"{LEAST_RUNS} runs, or {round(LEAST_DAYS * 1440)} minutes from the first to the last"
-        yield f"{_counted(short, 'row')} with fewer than {least}: too few for a trend and a class"
+        yield f"{counted(short, 'row')} with fewer than {least}: too few for a trend and a class"
     if gone := sum(not row.is_there for row in rows):
-        yield f"{_counted(gone, 'row')} with what was not there any more in the last run"
+        yield f"{counted(gone, 'row')} with what was not there any more in the last run"
 
 
 def _away(away: Mapping[str, int], runs: int) -> Iterator[str]:
@@ -41,7 +42,7 @@ def _away(away: Mapping[str, int], runs: int) -> Iterator[str]:
     for count, hosts in islice(groups, _MOST):
         yield f"{fold(hosts)} gave no answer, or was not asked, in {count} of {runs} runs: gaps, not zeros"
     if more := sum(len(hosts) for _, hosts in groups[_MOST:]):
-        yield f"{_counted(more, 'more host')} gave no answer in up to {groups[_MOST][0]} of {runs} runs"
+        yield f"{counted(more, 'more host')} gave no answer in up to {groups[_MOST][0]} of {runs} runs"
 
 
 def _changes(hosts: Mapping[str, datetime], when: str, others: str) -> Iterator[str]:
@@ -52,13 +53,8 @@ def _changes(hosts: Mapping[str, datetime], when: str, others: str) -> Iterator[
     for moment, names in islice(groups.items(), _MOST):
         yield f"{fold(names)}: {when} {_time(moment)}"
     if more := sum(len(names) for names in [*groups.values()][_MOST:]):
-        yield f"{_counted(more, 'more host')} {others}"
+        yield f"{counted(more, 'more host')} {others}"
 
 
 def _time(moment: datetime) -> str:
     return moment.isoformat(" ", "seconds")
-
-
-def _counted(count: int, noun: str) -> str:
-    plural = "es" if noun.endswith("s") else "s"
-    return f"{count} {noun}{'' if count == 1 else plural}"

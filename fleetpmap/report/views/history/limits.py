@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from fleetpmap.history.gathering import Key
+from fleetpmap.report.charge import above
 from fleetpmap.report.grouping import owner
 from fleetpmap.snapshot import HostResult, Process, Snapshot
 from fleetpmap.wire import CgroupMemory
@@ -71,18 +72,15 @@ def _room(kib: int, host: HostResult, holder: str) -> int | None:
     """
     own = [cgroup for cgroup in host.cgroups if cgroup.path == holder]
     below = [cgroup for cgroup in host.cgroups if cgroup.limit_path == holder]
+    paths = {(host.name, cgroup.path) for cgroup in below}
     # A cgroup's charge and cache include those of the cgroups below it.
-    known = own or [cgroup for cgroup in below if not any(_is_below(cgroup, other) for other in below)]
+    known = own or [cgroup for cgroup in below if paths.isdisjoint(above((host.name, cgroup.path)))]
     charged = [cgroup.current_kib for cgroup in known]
     told = next((cgroup.limit_used_kib for cgroup in below if cgroup.limit_used_kib is not None), None)
     if told is None and (not charged or None in charged):
         return None
     used = sum(size or 0 for size in charged) if told is None else told
     return max(kib - max(used - sum(map(_cache, known)), 0), 0)
-
-
-def _is_below(cgroup: CgroupMemory, other: CgroupMemory) -> bool:
-    return cgroup.path.startswith(f"{other.path.rstrip('/')}/") and cgroup.path != other.path
 
 
 def _cache(cgroup: CgroupMemory) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from fleetpmap.history import History, process_keys
+from fleetpmap.history import History, process_keys, texts_for
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.finding import Finding, FindingKind
 from fleetpmap.report.next_command import next_command, of_service
@@ -21,7 +21,6 @@ from fleetpmap.report.views.history.rows import Row
 from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.units import human
 
-_WHAT = ("mapping", "path", "perms", "kind")
 _SOON_DAYS, _LATER_DAYS, _OPEN_DAYS = 2, 365, 3650
 """Up to the first, time is given in hours; from the second on, only as over a year; an end after the third is none."""
 _Group = tuple[object, ...]
@@ -172,8 +171,8 @@ def _range(low: int, high: int, *, signed: bool = False) -> str:
 def _subject(rows: Sequence[Row]) -> str:
     """Return what a sentence is about: `[heap] of nginx on web-[01-08]`."""
     key = rows[0].key
-    what = [str(text) for name, text in key.items() if name in _WHAT and text is not None]
-    whose = [str(text) for name, text in key.items() if name not in (*_WHAT, "host") and text is not None]
+    what = [str(key[name]) for name in texts_for(key) if key[name] is not None]
+    whose = [str(key[name]) for name in process_keys(key) if name != "host" and key[name] is not None]
     hosts = fold(str(host) for row in rows if (host := row.key.get("host")))
     parts = [" ".join(what), ", ".join(whose)]
     subject = " of ".join(part for part in parts if part)

@@ -15,7 +15,7 @@ import numpy as np
 
 from fleetpmap.history import History
 from fleetpmap.report.grouping import coded
-from fleetpmap.report.model import Cell, Column, Report, Table
+from fleetpmap.report.model import Cell, Column, Report, Table, Timeline
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.report.views.history.charts import charts
 from fleetpmap.report.views.history.history_notes import history_notes
@@ -39,12 +39,13 @@ def history(
     shape: Shape = AS_IT_IS,
     *,
     directory: str = "",
+    timeline: Timeline | None = None,
 ) -> Report:
     """Return a row for each series, ranked by what matters.
 
     `last`: the last run of the history, for the limits and the coverage. `run`: when and by which command the report
     was made. `notes`: further notes, such as on runs that could not be read. `directory`: where the runs are stored,
-    for the next commands; empty if unknown.
+    for the next commands; empty if unknown. `timeline`: the services over time, for a page.
 
     Raises:
         UsageError: a column of `shape` that the table does not have.
@@ -59,6 +60,7 @@ def history(
         run,
         findings=tuple(TrendFindings(past, last, directory).of(rows)),
         charts=tuple(charts(past, rows[: shape.top or len(rows)])),
+        timeline=timeline,
     )
     drawn = replace(table, columns=(*table.columns, Column("trend", "text", _Signs(past, rows))))
     columns = shape.columns and (*shape.columns, "trend")

@@ -216,7 +216,7 @@ def texts_of(column: Coded, rows: NDArray[np.intp]) -> list[str]:
 
 
 def known(number: int) -> str:
-    """Format a number; `?` if the kernel did not give process."""
+    """Format a number; `?` if it is unknown."""
     return "?" if number == NULL else str(number)
 
 
