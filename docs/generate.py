@@ -2,6 +2,7 @@
 
     python docs/generate.py            rewrite what is between the marks in every page
     python docs/generate.py --check    only list the pages that are not current; exit status 1 if any is
+    python docs/generate.py --release  keep the names of the library as those of a release
 
 A part stands in a page between these marks; the prose around them is written by hand.
 
@@ -21,19 +22,22 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import manpages
 import typer
+from command_line import all_commands, is_option, is_shown, option_row, panel_of, sentence
 
+import fleetpmap
 from fleetpmap.catalogue import KEYS, REPORTS
 from fleetpmap.cli.commands import app
 from fleetpmap.cli.commands.hosts import routes
 from fleetpmap.cli.options import HistoryOptions
+from fleetpmap.defaults import MAX_RSS, MAX_RSS_SUM
 from fleetpmap.doctor import doctor
 from fleetpmap.export.as_openmetrics import HOSTS, PROCESSES
 from fleetpmap.export.as_openmetrics import METRICS as OPENMETRICS
 from fleetpmap.history import Gathering, History, attributes_for
 from fleetpmap.inventory.hosts import SETTINGS, Host, TransportName
 from fleetpmap.inventory.toml_tables import MEMBERS
-from fleetpmap.processes import MAX_RSS, MAX_RSS_SUM
 from fleetpmap.report import VIEWS, Report, ViewOptions, diff, fields, ps
 from fleetpmap.report.views.history import history
 from fleetpmap.smaps.fields import FIELDS
@@ -41,6 +45,7 @@ from fleetpmap.smaps.parser import FILES_LIMIT, MAPPINGS_LIMIT
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Run, Snapshot
 from fleetpmap.snapshot_file import Part
 from fleetpmap.table import KERNEL_KEYS, METRICS, concatenate
+from fleetpmap.tabular import Tabular
 from fleetpmap.transport import SshOptions
 from fleetpmap.transport.base import BACKLOG_LIMIT, STDERR_LIMIT
 from fleetpmap.transport.ssh.agent import AT_ONCE
@@ -55,6 +60,8 @@ from fleetpmap.wire.phase import IN_MEMORY
 from fleetpmap.wire.section_readers import PROCESSES_LIMIT
 
 DOCS = Path(__file__).parent
+RELEASED = DOCS.parent / "tests" / "data" / "released_names.txt"
+"""The names of the library in the last release; empty before the first."""
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # Keys without a docstring in the model.
@@ -84,6 +91,7 @@ _COLUMN_IS = {
     "address": "where the mapping begins, hex (also in `fleetpmap hosts`: where to connect)",
     "cgroup_current_kib": "what the kernel charges to [their cgroups](../concepts/services.md#the-columns)",
     "cgroup_peak_kib": "the most that each of these cgroups was charged, added up",
+    "bastion": "the bastions on the way, a step of `doctor`",
     "banner": "SSH banner and key exchange: `ok`, `failed`, `not-reached`, `not-needed`, as every step of `doctor`",
     "banner_ms": "milliseconds that the step took; empty where it failed, or nobody could tell",
     "class": "`leak`, `step`, `sawtooth`, `plateau` or `noise`, by [these rules](../guides/history.md#classes); empty"
@@ -181,51 +189,25 @@ _COLUMN_IS = {
 def commands() -> str:
     """Every command with what it does and which options it takes."""
     rows = []
-    for name, command in _commands().items():
-        panels = dict.fromkeys(_panel(option) for option in command.params if _is_shown(option))
+    for name, command in all_commands().items():
+        panels = dict.fromkeys(panel_of(option) for option in command.params if is_shown(option))
         links = ", ".join(f"[{panel.lower()}](#{panel.lower().replace(' ', '-')})" for panel in panels)
         context = typer.Context(command, info_name=name)
-        pieces = [parameter.get_usage_pieces(context) for parameter in command.params if not _is_option(parameter)]
+        pieces = [parameter.get_usage_pieces(context) for parameter in command.params if not is_option(parameter)]
         arguments = " ".join(piece for several in pieces for piece in several)
-        rows.append((f"`fleetpmap {name} {arguments}".rstrip() + "`", _sentence(command.help), links))
+        rows.append((f"`fleetpmap {name} {arguments}".rstrip() + "`", sentence(command.help), links))
     return _table(("command", "what it does", "options"), rows)
 
 
 def options() -> str:
     """Every option once, by panel."""
     panels: dict[str, dict[tuple[str, str, str], list[str]]] = {}
-    for name, command in {"": typer.main.get_command(app), **_commands()}.items():
+    for name, command in {"": typer.main.get_command(app), **all_commands()}.items():
         context = typer.Context(command, info_name=name)
-        for option in filter(_is_shown, command.params):
-            row = _option_row(option, context)
-            panels.setdefault(_panel(option), {}).setdefault(row, []).append(name)
+        for option in filter(is_shown, command.params):
+            row = option_row(option, context)
+            panels.setdefault(panel_of(option), {}).setdefault(row, []).append(name)
     return "\n".join(_panel_section(panel, rows) for panel, rows in panels.items())
-
-
-def _commands() -> dict[str, Any]:
-    """typer's command objects by name; their types differ between its versions."""
-    return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # an app with commands is a group
-
-
-def _is_option(parameter: Any) -> bool:
-    return str(parameter.param_type_name) == "option"
-
-
-def _is_shown(parameter: Any) -> bool:
-    return _is_option(parameter) and not parameter.hidden
-
-
-def _panel(option: Any) -> str:
-    return getattr(option, "rich_help_panel", None) or "The program itself"
-
-
-def _option_row(option: Any, context: typer.Context) -> tuple[str, str, str]:
-    """Spelling and default as --help prints them, and the help."""
-    spelling, text = option.get_help_record(context)
-    spelling = re.sub(r"[<\[](\w[\w|-]*\|[\w|-]*)[>\]]", r"\1", spelling)  # the brackets depend on typer's version
-    default = re.search(r"\[.*?\bdefault: ([^;\]]+)", text)
-    again = " Repeatable." if option.multiple else ""
-    return (f"`{spelling}`", f"`{default[1]}`" if default else "", _sentence(option.help) + again)
 
 
 def _panel_section(panel: str, rows: Mapping[tuple[str, str, str], list[str]]) -> str:
@@ -367,18 +349,18 @@ def limits() -> str:
     """The limits of size and time for one host."""
     host = Host(name="")
     rows = (
-        ("answer of one host, after gunzip", f"{DECODED_LIMIT >> 30} GiB"),
+        ("reply of one host, after gunzip", f"{DECODED_LIMIT >> 30} GiB"),
         ("smaps kept of one host, and of one process; beyond it processes are `cut`", f"{PROCESS_LIMIT >> 20} MiB"),
         ("mappings read of one host; beyond it processes are `cut`", f"{MAPPINGS_LIMIT:,}, of {FILES_LIMIT:,} files"),
         ("list of processes of one host", f"{Limits().listing >> 20} MiB, {PROCESSES_LIMIT:,} processes"),
         ("cgroups of one host, with those above them", f"{CGROUPS_LIMIT:,}"),
-        ("answer that waits in memory, and not in a temporary file without a name", f"{IN_MEMORY >> 20} MiB"),
+        ("reply that waits in memory, and not in a temporary file without a name", f"{IN_MEMORY >> 20} MiB"),
         ("data on its way over one connection: its window", f"{WINDOW >> 20} MiB"),
         ("output that comes while we send, beside as much as was sent", f"{BACKLOG_LIMIT >> 20} MiB"),
         ("an SSH packet; before the first keys", f"{PACKET_LIMIT >> 10} KiB; {HANDSHAKE_LIMIT >> 10} KiB"),
         ("all that comes before and with an SSH banner", f"{HANDSHAKE_LIMIT >> 10} KiB"),
         ("SSH messages without data", f"{FREE:,}, and {FREE_PER_S} a second"),
-        ("noise before the answer (banners, login scripts) that is kept", f"{NOISE_LIMIT >> 10} KiB"),
+        ("noise before the reply (banners, login scripts) that is kept", f"{NOISE_LIMIT >> 10} KiB"),
         ("stderr that is kept", f"{STDERR_LIMIT >> 10} KiB"),
         ("until the login is done: `--connect-timeout`", f"{CONNECT_TIMEOUT_S:g} s"),
         ("all of one host: `--timeout`", f"{host.timeout_s:g} s"),
@@ -404,6 +386,56 @@ def ssh_options() -> str:
     return _table(("option", "with ssh on this machine", "without", "notes"), rows)
 
 
+def library() -> str:
+    """Every public name of the library, with its signature and the first sentence of its docstring."""
+    return _table(("name", "what it is"), [(f"`{line}`", meaning) for line, meaning in surface().items()])
+
+
+def surface() -> Mapping[str, str]:
+    """Return the library's public names with their signatures, each with its first sentence."""
+    lines = {}
+    for name in sorted(set(fleetpmap.__all__) - {"__version__", "report"}, key=str.lower):
+        lines |= _public(name, getattr(fleetpmap, name))
+    reports = fleetpmap.report
+    for name in sorted(set(reports.__all__) & {*VIEWS, "ps", "diff", "fields"}):
+        lines |= _public(f"report.{name}", getattr(reports, name))
+    return lines
+
+
+def _public(name: str, value: Any) -> dict[str, str]:
+    """Return the line of a function, or those of a class and its public methods."""
+    if not isinstance(value, type):
+        return {f"{name}{_signature(value)}": _first_sentence(value)}
+    lines = {f"{name}{_fields(value)}": _first_sentence(value)}
+    for member in sorted(vars(value).keys() | vars(Tabular).keys() if issubclass(value, Tabular) else vars(value)):
+        method = inspect.getattr_static(value, member)
+        called = getattr(value, member)
+        if not member.startswith("_") and getattr(method, "__doc__", None) and callable(called):
+            lines[f"{name}.{member}{_signature(called)}"] = _first_sentence(method)
+    return lines
+
+
+def _signature(function: Any) -> str:
+    """Return the names of the parameters, as they are called: types are in the API reference."""
+    parameters = inspect.signature(function).parameters.values()
+    shown = [
+        p.replace(annotation=p.empty, default="…" if p.default is not p.empty else p.empty)
+        for p in parameters
+        if p.name != "self"
+    ]
+    return str(inspect.Signature(shown)).replace("'…'", "…")
+
+
+def _fields(kind: type) -> str:
+    """Return the fields of a dataclass; empty for another class."""
+    fields_of = getattr(kind, "__dataclass_fields__", {})
+    return f"({', '.join(fields_of)})" if fields_of else ""
+
+
+def _first_sentence(thing: Any) -> str:
+    return re.split(r"(?<=\.)\s", sentence(inspect.getdoc(thing)) + " ")[0]
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands,
     "options": options,
@@ -416,16 +448,13 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "statuses": statuses,
     "limits": limits,
     "ssh-options": ssh_options,
+    "library": library,
 }
 """Names of marks to the functions that write the text between them."""
 
 
 def _codes(words: Iterable[str], between: str) -> str:
     return between.join(f"`{word}`" for word in words)
-
-
-def _sentence(text: str | None) -> str:
-    return " ".join((text or "").split())
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -435,7 +464,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def current_pages() -> Iterator[tuple[Path, str]]:
-    """Every page of the documentation, with the text it should have."""
+    """Every page of the documentation and of the manual, with the text it should have."""
+    yield from manpages.pages().items()
     for page in sorted(DOCS.rglob("*.md")):
         yield (
             page,
@@ -445,7 +475,9 @@ def current_pages() -> Iterator[tuple[Path, str]]:
 
 def main(arguments: Sequence[str]) -> int:
     """Rewrite the pages, or with --check only list those that are not current."""
-    stale = [(page, text) for page, text in current_pages() if page.read_text(encoding="utf-8") != text]
+    if "--release" in arguments:
+        RELEASED.write_text("".join(f"{line}\n" for line in surface()), encoding="utf-8")
+    stale = [(page, text) for page, text in current_pages() if not page.exists() or page.read_text() != text]
     for page, text in stale:
         if "--check" not in arguments:
             page.write_text(text, encoding="utf-8")

@@ -1,9 +1,15 @@
 """fleetpmap: where a service's memory is, on all its hosts.
 
-    inventory = load_inventory("inventory.toml")
-    hosts = select(inventory, groups=["web"])
-    snapshot = collect(hosts, Question(Selection(match=compile_match("gunicorn"))))
-    print(plain(report.hosts(snapshot)))
+    import fleetpmap
+
+    snapshot = fleetpmap.run("web[01-20]", match="gunicorn")
+    print(fleetpmap.plain(fleetpmap.report.hosts(snapshot)))
+
+The same in stages, each of which can be replaced:
+
+    hosts = fleetpmap.select(fleetpmap.load_inventory("inventory.toml"), groups=["web"])
+    question = fleetpmap.Question(fleetpmap.Selection(match=fleetpmap.compile_match("gunicorn")))
+    snapshot = fleetpmap.collect(hosts, question)
 
 The names of this module are the library; everything else may change between versions. Each is imported on first use,
 so that `fleetpmap --help` need not wait for numpy.
@@ -16,11 +22,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fleetpmap import report
     from fleetpmap.collection.collector import Question, collect, collect_host
+    from fleetpmap.demo import demo_inventory
     from fleetpmap.errors import FleetpmapError, HostError, InventoryError, SmapsError, UsageError
     from fleetpmap.inventory import Host, Inventory, select
     from fleetpmap.inventory import load as load_inventory
+    from fleetpmap.library.one_call import run
     from fleetpmap.processes import Selection, compile_match
     from fleetpmap.render import plain
+    from fleetpmap.report.model import Column, Report, Table
     from fleetpmap.shards.on_dask import collect_on_dask
     from fleetpmap.shards.processes import collect_in_processes
     from fleetpmap.smaps import SmapsColumns
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
     from fleetpmap.transport import SshOptions
 
 _HOMES = {
+    "Column": "report.model",
     "Coverage": "snapshot",
     "FleetpmapError": "errors",
     "Host": "inventory",
@@ -37,27 +47,32 @@ _HOMES = {
     "Inventory": "inventory",
     "InventoryError": "errors",
     "Question": "collection.collector",
+    "Report": "report.model",
     "Selection": "processes",
     "SmapsColumns": "smaps",
     "SmapsError": "errors",
     "Snapshot": "snapshot",
     "SshOptions": "transport",
+    "Table": "report.model",
     "UsageError": "errors",
     "collect": "collection.collector",
     "collect_host": "collection.collector",
     "collect_in_processes": "shards.processes",
     "collect_on_dask": "shards.on_dask",
     "compile_match": "processes",
+    "demo_inventory": "demo",
     "load_inventory": "inventory",
     "load_snapshot": "snapshot_file",
     "parse_smaps": "smaps",
     "plain": "render",
+    "run": "library.one_call",
     "select": "inventory",
     "write_snapshot": "snapshot_file",
 }
 _OTHER_NAMES_THERE = {"load_inventory": "load", "parse_smaps": "parse"}
 
 __all__ = [
+    "Column",
     "Coverage",
     "FleetpmapError",
     "Host",
@@ -65,11 +80,13 @@ __all__ = [
     "Inventory",
     "InventoryError",
     "Question",
+    "Report",
     "Selection",
     "SmapsColumns",
     "SmapsError",
     "Snapshot",
     "SshOptions",
+    "Table",
     "UsageError",
     "__version__",
     "collect",
@@ -77,11 +94,13 @@ __all__ = [
     "collect_in_processes",
     "collect_on_dask",
     "compile_match",
+    "demo_inventory",
     "load_inventory",
     "load_snapshot",
     "parse_smaps",
     "plain",
     "report",
+    "run",
     "select",
     "write_snapshot",
 ]

@@ -1,8 +1,7 @@
 """Views, sizes and formats as data.   [catalogue] ─► cli, table, report, export, watch, docs
 
 A fact about a view, a size or a format stands here and nowhere else: the options, completion, the documentation, the
-titles of a page, the metrics of openmetrics and the keys of `watch` are derived from these rows. The module imports no
-numpy, so that `--help` is quick and a run is under way before numpy is loaded.
+titles of a page and the metrics of openmetrics are derived from these rows. It imports no numpy, for a quick `--help`.
 
 REPORTS    every report, the views first     a new view: report/views/NAME.py with `from_options`, and a row
 SIZES      the sizes of memory               a new size: a row
@@ -13,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from fleetpmap.errors import UsageError
 
@@ -22,7 +21,8 @@ PmapFormat = Literal["plain", "extended", "device", "wide", "widest"]
 PeersBy = Literal["service", "group", "all"]
 """Values of --peers: the hosts with which a host is compared."""
 FindingKind = Literal["outlier", "split", "drift", "stale", "growth", "leak", "step", "limit"]
-OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", "growth", "stale", "drift")
+GROWTH: Final = "growth"
+OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", GROWTH, "stale", "drift")
 """The kinds that a run tells unasked, in order (see report.standing_out)."""
 HIGHEST = 2**64 - 1
 """The highest address, and the end of an open range."""
@@ -44,8 +44,6 @@ class Size:
     """One sentence, the help of the gauge."""
     rank: int
     """Place among the values of --metric. The columns have the order of SIZES."""
-    is_watch_sort: bool = True
-    """True if the key `s` of `watch` sorts by it."""
 
     @property
     def column(self) -> str:
@@ -68,7 +66,6 @@ SIZES = (
         ("SwapPss",),
         "Memory in swap: shared memory is divided by its users.",
         rank=6,
-        is_watch_sort=False,
     ),
     Size(
         "hugetlb",
@@ -76,7 +73,6 @@ SIZES = (
         ("Shared_Hugetlb", "Private_Hugetlb"),
         "hugetlb pages, in no other size.",
         rank=7,
-        is_watch_sort=False,
     ),
 )
 """The sizes, in the order of the columns."""
@@ -110,8 +106,8 @@ class ReportKind:
     """The keys that its rows can have by --by; empty: it does not take --by."""
     own_keys: tuple[str, ...] = ()
     """The keys that its rows have in any case."""
-    watch_key: int | None = None
-    """The key that shows it in `watch`, 1 to 9; None: it cannot be watched."""
+    is_watched: bool = False
+    """True if `watch` can begin with it."""
     streams: bool = False
     """True if the rows of one host do not depend on another host, so jsonl can write them one by one."""
     in_lines: bool = False
@@ -140,7 +136,7 @@ REPORTS = (
         columns=_MERGED,
         needs="keys",
         keys=KEYS,
-        watch_key=1,
+        is_watched=True,
         labels=(),
         findings=OF_A_RUN,
     ),
@@ -151,7 +147,7 @@ REPORTS = (
         columns=_MERGED,
         needs="keys",
         keys=KEYS,
-        watch_key=3,
+        is_watched=True,
         labels=(),
         findings=OF_A_RUN,
     ),
@@ -161,7 +157,7 @@ REPORTS = (
         "Hosts",
         columns=("host", "status", "processes", "absent", "mappings", *_SIZE_COLUMNS, *_HOST_MEMORY, "error"),
         needs="processes",
-        watch_key=2,
+        is_watched=True,
         streams=True,
         labels=("host",),
         findings=OF_A_RUN,
@@ -174,6 +170,7 @@ REPORTS = (
         needs="code",
         keys=("host", "service"),
         own_keys=("service",),
+        is_watched=True,
         in_lines=True,
         labels=(),
         findings=OF_A_RUN,
@@ -187,7 +184,7 @@ REPORTS = (
             *("oom_score_adj", "hwm_kib", "rss_source", "cgroup_current_kib", "limit_kib", "limit_share"),
         ),
         needs="processes",
-        watch_key=4,
+        is_watched=True,
         streams=True,
         labels=("host", "pid"),
         findings=OF_A_RUN,
@@ -211,7 +208,7 @@ REPORTS = (
         "one mapping; the first is the number of processes. Behind `mapping` a column for each host asked",
         "Hosts side by side",
         columns=("mapping", "median_kib", "spread_kib", "outliers"),
-        watch_key=5,
+        is_watched=True,
         findings=("outlier", "split", "drift"),
     ),
     ReportKind(
@@ -283,8 +280,8 @@ ROLLUP_VIEWS = tuple(view.name for view in VIEWS.values() if view.needs in ("cod
 """The views that can be made of one sum for each process, as --rollup reads them."""
 MERGING_VIEWS = tuple(view.name for view in VIEWS.values() if view.keys)
 """The views that take --by."""
-WATCHED_VIEWS = tuple(sorted((n for n, view in VIEWS.items() if view.watch_key), key=lambda n: VIEWS[n].watch_key or 0))
-"""The views that can be watched, in the order of their keys."""
+WATCHED_VIEWS = tuple(view.name for view in VIEWS.values() if view.is_watched)
+"""The views that `watch` can begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +299,10 @@ class OutputFormat:
     """The packages that the extra of the format's name installs."""
     is_binary: bool = False
     """True if it is refused on a terminal."""
+    uncompressed: str = ""
+    """Reason why it is not written to FILE.gz or FILE.zst; empty: it is."""
+    keeps_labels: bool = False
+    """True if it has a place for the labels of --label."""
     has_labels: bool = False
     """True if its rows need the columns `ReportKind.labels`."""
 
@@ -313,23 +314,33 @@ FORMATS = (
     OutputFormat("table"),
     OutputFormat("plain"),
     OutputFormat("csv", (".csv",)),
-    OutputFormat("json", (".json",)),
+    OutputFormat("json", (".json",), keeps_labels=True),
     OutputFormat(
         "jsonl",
         (".jsonl", ".ndjson"),
         holds=_STREAMS,
         instead=f"name one of --view {', '.join(_FIRST_STREAMS)} and {_LAST_STREAM}, or use json",
+        keeps_labels=True,
     ),
     OutputFormat("markdown", (".md",)),
-    OutputFormat("html", (".html", ".htm"), needs=("jinja2", "squarify")),
+    OutputFormat("html", (".html", ".htm"), needs=("jinja2",)),
     OutputFormat(
         "openmetrics",
         (".prom", ".om"),
         holds=tuple(report.name for report in REPORTS if report.labels is not None),
         instead="name one of --view hosts, services, processes and merged, with --by for its labels",
+        keeps_labels=True,
         has_labels=True,
+        uncompressed="node_exporter reads no compressed file",
     ),
-    OutputFormat("parquet", (".parquet",), needs=("polars",), is_binary=True),
+    OutputFormat(
+        "parquet",
+        (".parquet",),
+        needs=("polars",),
+        is_binary=True,
+        keeps_labels=True,
+        uncompressed="parquet is compressed already",
+    ),
 )
 """The formats, in the order of the help."""
 

@@ -1,6 +1,6 @@
 """The steps to each host: the time that each took, and the one that failed.   collector ─► [doctor] ─► Report
 
-    resolve ─► tcp ─► banner ─► key ─► login ─► shell ─► sudo ─► tools ─► proc
+    resolve ─► bastion ─► tcp ─► banner ─► key ─► login ─► shell ─► sudo ─► tools ─► proc
 
 Nothing is tried that a run does not do: `collect` asks the hosts. A failure's stage gives the step that failed; the
 times are those at which transport and session report a stage as passed, to the Stopwatch.
@@ -25,11 +25,12 @@ from fleetpmap.transport.base import watch_stages
 from fleetpmap.wire import Capabilities
 
 State = Literal["ok", "failed", "not-reached", "not-needed"]
-STEPS = ("resolve", "tcp", "banner", "key", "login", "shell", "sudo", "tools", "proc")
+STEPS = ("resolve", "bastion", "tcp", "banner", "key", "login", "shell", "sudo", "tools", "proc")
 _CONNECTING = STEPS[: STEPS.index("shell")]
 _STEP_OF = {
     "config": "resolve",
     "dns": "resolve",
+    "bastion": "bastion",
     "tcp": "tcp",
     "banner": "banner",
     "kex": "banner",
@@ -130,8 +131,12 @@ def _not_needed(host: Host, way: Route | None) -> set[str]:
     steps: set[str] = set()
     if not host.is_ssh:
         steps.update(_CONNECTING)
-    elif way and (way.way.hops or way.way.proxy_command):
-        steps.add("resolve")  # the bastion does it
+    else:
+        hops = way.way.hops if way else ()
+        if way and (hops or way.way.proxy_command):
+            steps.add("resolve")  # the bastion does it
+        if not hops or (way and way.transport == "openssh"):  # the system's ssh does not say where it failed
+            steps.add("bastion")
     if not host.sudo or (way and way.settings and way.settings.user == "root"):
         steps.add("sudo")
     return steps
@@ -151,7 +156,7 @@ def _states(result: HostResult, passed: Times, not_needed: set[str], *, watched:
         ended = "shell"  # time ran out, or the connection broke, before the first output
     failed = needed.index(ended) if ended in needed else len(needed) if result.status == "not-asked" else 0
     if watched:
-        # A bastion's failure has the stage at which that one ended: for the host behind it, it is the next step.
+        # A failure of an unknown stage ended at the first step that was not passed.
         passable = [step for step in needed if step in _CONNECTING and step in _TIMED]
         undone = next((step for step in passable if _TIMED[step] not in passed), None)
         failed = min(failed, needed.index(undone) if undone else failed)

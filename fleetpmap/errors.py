@@ -76,8 +76,8 @@ class SmapsError(FleetpmapError):
 class HostError(FleetpmapError):
     """A host gave no reply.
 
-    `stage` is the step that failed: config, dns, tcp, banner, kex, host-key, auth, exec, sudo, list or read; `ask` if
-    it is unknown which of them.
+    `stage` is the step that failed: config, bastion, dns, tcp, banner, kex, host-key, auth, exec, sudo, list or
+    read; `ask` if it is unknown which of them.
     """
 
     status: ClassVar[str]

@@ -2,6 +2,7 @@
 
     -m ngnix           processes called nginx
     -m worker          processes with worker in the command line, which --full would match; the unit worker.service
+    --unit postgres    the unit postgresql@15-main.service
     -m app -u wwwdata  users that processes run as, www-data among them
 
 Computed from the listing of a host on which nothing matched, without another question to it. Each count is that of
@@ -73,7 +74,7 @@ def near_misses(
     own = own or find_own(listing)
     users = _kept({*selection.users}, listing.users.values()) if selection.users else ()
     if selection.match is None:
-        return NearMisses(users=users)
+        return NearMisses(groups=tuple(_near_units(listing, selection, own)), users=users)
     by_name = Selection(match=selection.match, exact=selection.exact)
     others = 0 if selection.full or selection == by_name else _count(listing, by_name, own)
     near = NearMisses(
@@ -135,6 +136,23 @@ def _groups(listing: Listing, selection: Selection, own: OwnProcesses) -> Iterat
         with contextlib.suppress(AmbiguousError):  # two containers with ids that begin alike
             if count := _count(listing, narrowed, own):
                 yield option, value, count
+
+
+def _near_units(listing: Listing, selection: Selection, own: OwnProcesses) -> Iterator[tuple[str, str, int]]:
+    """Yield the units with a name that holds the one of --unit or is like it, the nearest first."""
+    if selection.unit is None:
+        return
+    wanted = selection.unit.removesuffix(".service").lower()
+    paths = {process.cgroups for process in listing.processes if process.cgroups}
+    units = {name for each in paths for option, name in _groups_of(each, listing) if option == "--unit"}
+    nearness = {
+        name: 1.0 if wanted in name.lower() else likeness(name.removesuffix(".service"), [wanted])
+        for name in islice(sorted(filter(_is_shown, units)), _COMPARED)
+    }
+    near = [name for name, value in nearness.items() if value >= _ALIKE]
+    for name in sorted(near, key=lambda name: (-nearness[name], name))[:MOST]:
+        if count := _count(listing, replace(selection, unit=name), own):
+            yield "--unit", name, count
 
 
 def _groups_of(cgroups: tuple[str, ...], listing: Listing) -> Iterator[tuple[str, str]]:

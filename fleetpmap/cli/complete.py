@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fleetpmap.inventory import Inventory
 
 
+_LOADED = "\n(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }\ncompdef "
+"""Loads zsh's completion system, then completes by a function of ours."""
 VARIABLE = "_FLEETPMAP_COMPLETE"
 """Environment variable that the shell's function sets to request candidates."""
 
@@ -27,10 +29,17 @@ _COLUMNS = {report.name: report.columns for report in REPORTS}
 
 
 def script(shell: Shell) -> str:
-    """Return the script that installs completion: `eval "$(fleetpmap --show-completion bash)"`."""
+    """Return the script that installs completion: `eval "$(fleetpmap --show-completion bash)"`.
+
+    It is typer's, with the program's stderr thrown away: ^C while Python itself starts would print a traceback into the
+    line that is being typed. In zsh, the completion system is loaded first, unless the user's own files have done so.
+    """
     from typer.completion import get_completion_script  # type: ignore[attr-defined]  # typer gives it no public name
 
-    return get_completion_script(prog_name="fleetpmap", complete_var=VARIABLE, shell=shell.value)
+    text = get_completion_script(prog_name="fleetpmap", complete_var=VARIABLE, shell=shell.value)
+    for call in ("$1 )", "fleetpmap)", 'fleetpmap"'):
+        text = text.replace(call, f"{call[:-1].rstrip()} 2>/dev/null{call[-1]}")
+    return text.replace("\ncompdef ", _LOADED, 1) if shell is Shell.zsh else text
 
 
 def is_asked() -> bool:

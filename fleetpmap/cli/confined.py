@@ -114,6 +114,16 @@ def reader() -> Reader:
     raise SystemExit(code)
 
 
+def limited_reader() -> Reader:
+    """Return a reader with its limits for this process, which a file may end; see error_of_ended."""
+    return Reader(mmap.mmap(-1, _NOTE))
+
+
+def error_of_ended(path: str, number: int, hint: str = _HINT) -> UsageError:
+    """Return the error for a file whose reader was ended by the signal `number`."""
+    return UsageError(f"{path}: {_over(number, limits_of(path))}", hint=hint)
+
+
 def _waited(child: int) -> int:
     """Wait for the child, and return its status; signals that only the parent got are passed on."""
     while True:
@@ -135,7 +145,7 @@ def _end_as(number: int, note: mmap.mmap) -> None:
     """
     path, _, hint = os.fsdecode(note[:].rstrip(b"\0")).partition("\0")
     if path and number not in _OUR_END:
-        raise UsageError(f"{path}: {_over(number, limits_of(path))}", hint=hint)
+        raise error_of_ended(path, number, hint)
     if number != signal.SIGKILL:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -14,8 +15,9 @@ from fleetpmap.cli.option_values import Color, Format, View
 from fleetpmap.cli.options import RunningOptions, TalkOptions
 from fleetpmap.cli.outputs import Destination, OutputPlan
 from fleetpmap.cli.pmap_options import is_c_locale
-from fleetpmap.errors import UsageError
+from fleetpmap.errors import FleetpmapError, UsageError
 from fleetpmap.escape import escape, in_ascii
+from fleetpmap.labels import together
 
 if TYPE_CHECKING:
     from fleetpmap.report import Report
@@ -43,11 +45,12 @@ def deliver(report: Report, plan: OutputPlan, color: Color, *, quiet: bool, rows
     Raises:
         UsageError: it cannot be written.
     """
+    report = _labelled(report, plan)
     write = _writer(report, plan.format, human=plan.human, csv_safe=plan.csv_safe)
     if rows_written:
         from fleetpmap.export.as_jsonl import write_last_line
 
-        _to_stdout(lambda file: write_last_line(report, file))
+        to_stdout(lambda file: write_last_line(report, file))
     elif plan.file is not None:
         _to_file(report, plan.file, write, quiet)
     elif plan.format == "table":
@@ -56,9 +59,14 @@ def deliver(report: Report, plan: OutputPlan, color: Color, *, quiet: bool, rows
         screen = console(color.value)
         with screen.capture() as drawn:
             screen.print(table(report, human=plan.human, ascii_only=is_c_locale()))
-        _to_stdout(lambda file: file.write(drawn.get().encode(sys.stdout.encoding, "backslashreplace")))
+        to_stdout(lambda file: file.write(drawn.get().encode(sys.stdout.encoding, "backslashreplace")))
     else:
-        _to_stdout(write)
+        to_stdout(write)
+
+
+def _labelled(report: Report, plan: OutputPlan) -> Report:
+    labels = together(report.run.labels, plan.labels)  # a stored run may have some
+    return replace(report, run=replace(report.run, labels=labels))
 
 
 def rows_to_stdout(plan: OutputPlan) -> Callable[[Snapshot], None]:
@@ -69,9 +77,11 @@ def rows_to_stdout(plan: OutputPlan) -> Callable[[Snapshot], None]:
     def write(part: Snapshot) -> None:
         report = VIEWS[plan.view](part, plan.options)
         try:
-            _to_stdout(lambda file: write_rows(report, file))
-        except SystemExit:
-            end_now(READER_LEFT)
+            to_stdout(lambda file: write_rows(report, file))
+        except SystemExit as end:
+            if end.code == READER_LEFT:
+                end_now(READER_LEFT)
+            raise
 
     return write
 
@@ -84,17 +94,21 @@ def export(report_of: Callable[[View, Format], Report], plan: OutputPlan, *, qui
     """
     succeeded = True
     for to in plan.exports:
-        report = report_of(to.view, to.format)
+        report = _labelled(report_of(to.view, to.format), plan)
         try:
             _to_file(report, to, _writer(report, to.format, human=False, csv_safe=plan.csv_safe), quiet)
         except UsageError as error:
             succeeded = False
-            for line in str(error).splitlines():
-                print_stderr(line)
+            print_error(error)
     return succeeded
 
 
-def _to_stdout(write: Write) -> None:
+def to_stdout(write: Write) -> None:
+    """Write to stdout. If its reader has ended, the program ends too, as by SIGPIPE.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     try:
         # Not sys.stdout.buffer: with PYTHONUNBUFFERED that is the raw file, whose write() may write only a part.
         with open(sys.stdout.fileno(), "wb", closefd=False) as file:
@@ -106,13 +120,15 @@ def _to_stdout(write: Write) -> None:
 
 
 def _to_file(report: Report, to: Destination, write: Write, quiet: bool) -> None:
+    from fleetpmap.export import compressed
+
     coverage_file = files.coverage_path(to.path) if to.has_coverage_file else None
     incomplete = not report.coverage.complete and report.view != "routes"  # it asks no host
     try:
         # Beside an incomplete csv file there must be its coverage at any time: written first, removed last.
         if coverage_file and incomplete:
             files.write(coverage_file, lambda file: _write_coverage(report, file))
-        files.write(to.path, write)
+        files.write(to.path, compressed(write, to.path.name))
         if coverage_file and not incomplete:
             coverage_file.unlink(missing_ok=True)
     except OSError as error:
@@ -242,6 +258,12 @@ def print_stderr(line: str) -> None:
     except OSError:
         # The reader of stderr has ended. The interpreter's last flush must not fail on it and change the exit status.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def print_error(error: FleetpmapError) -> None:
+    """Print an error on stderr, its hint on a line of its own."""
+    for line in str(error).splitlines():
+        print_stderr(line)
 
 
 def exit_status(snapshot: Snapshot, report: Report | None = None) -> int:

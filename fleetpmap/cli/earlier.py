@@ -6,21 +6,28 @@ A file that cannot be read is left out with one note, since the run itself is wh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetpmap.cli.storage import parted
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetpmap.cli.confined import Reader
+    from fleetpmap.cli.past_runs import PastRuns
     from fleetpmap.report.finding import Finding
+    from fleetpmap.report.model import Timeline
     from fleetpmap.snapshot import Snapshot
     from fleetpmap.snapshot_file import Part
     from fleetpmap.snapshot_file.dataset import Entry
 
 MOST_READ = 5
 """Earlier runs that are looked at, the newest first: several selections may be kept in one directory."""
+MOST_DRAWN = 100
+"""Runs that a page draws, this one the last; `fleetpmap history` draws more."""
 
 
 def earlier_in(text: str, snapshot: Snapshot, child: Reader | None = None) -> Earlier | None:
@@ -28,7 +35,7 @@ def earlier_in(text: str, snapshot: Snapshot, child: Reader | None = None) -> Ea
 
     `child`: the process whose limits hold for reading, where the files may be of others.
     """
-    directory = Path(text if Path(text).is_dir() else text.rpartition("@")[0] or text)
+    directory = parted(text)[0]
     return Earlier(directory, snapshot, child) if directory.is_dir() else None
 
 
@@ -47,6 +54,32 @@ class Earlier:
     def notes(self) -> tuple[str, ...]:
         """Notes on files that could not be read, and on why growth is not known."""
         return self._judged[1]
+
+    @cached_property
+    def timeline(self) -> Timeline | None:
+        """The services over the runs up to this one that looked for the same processes; None if there is no other."""
+        from fleetpmap.cli.confined import Reader
+        from fleetpmap.cli.past_runs import PastRuns
+        from fleetpmap.report.grouping import share_metric
+        from fleetpmap.report.views.history import GATHERED, timeline, with_deploys
+        from fleetpmap.snapshot_file import entries
+
+        now = self._snapshot.run.started
+        try:
+            runs = [entry for entry in entries(self._directory) if entry.started <= now]
+        except OSError:
+            return None
+        if len(runs) < 2:
+            return None
+        reading = PastRuns(self._child or Reader(None), GATHERED, share_metric(self._snapshot))
+        try:
+            drawn = timeline(reading.histories(runs[-MOST_DRAWN:], self._snapshot.run.command))
+        except UsageError:  # `notes` names the files that cannot be read
+            return None
+        if drawn is None or len(drawn.times) < 2:
+            return None
+        drawn = with_deploys(drawn, reading.code_at)
+        return replace(drawn, notes=(*drawn.notes, *self._not_drawn(len(runs), reading)))
 
     @cached_property
     def _judged(self) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
@@ -99,6 +132,14 @@ class Earlier:
             with child.reading(str(path), hint):
                 parts.append(load_part(path, ATTRIBUTES, TEXTS, METRIC, KEYS, sealed=True))
         return joined(parts) if entry.shards else parts[0]
+
+    def _not_drawn(self, runs: int, reading: PastRuns) -> Iterator[str]:
+        if runs > MOST_DRAWN:
+            yield f"The last {MOST_DRAWN} of {runs:,} runs: `fleetpmap history {self._directory}` draws more of them."
+        if unread := min(runs, MOST_DRAWN) - len(reading.read) - reading.others:
+            yield f"Runs that could not be read, and are not drawn: {unread}."
+        if reading.others:
+            yield f"Runs that looked for other processes, and are not drawn: {reading.others}."
 
     def _left_out(self, unread: list[str]) -> list[str]:
         if not unread:

@@ -23,15 +23,15 @@ def run(interrupts: Callable[[int, FrameType | None], object] | int | None) -> N
     _fill_closed_streams()
     from fleetpmap.cli import complete
     from fleetpmap.cli.commands import app
-    from fleetpmap.cli.interrupt import INTERRUPTED, TERMINATED, end_now
+    from fleetpmap.cli.interrupt import INTERRUPTED, TERMINATED, end_now, raise_once
 
     complete.prepare()
     try:
         if not complete.is_asked():  # completion keeps the handler that ends the program at once
-            signal.signal(signal.SIGINT, interrupts)
+            signal.signal(signal.SIGINT, raise_once if interrupts is signal.default_int_handler else interrupts)
         app(prog_name="fleetpmap")  # also for `python -m`: typer derives the completion variable from it
     except FleetpmapError as error:
-        sys.exit(_print_error(error))
+        sys.exit(_status_of(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except SystemExit as end:
@@ -45,7 +45,7 @@ def run(interrupts: Callable[[int, FrameType | None], object] | int | None) -> N
         if error.errno != errno.ENOSPC:
             raise
         # Only --help and --version get here: deliver handles a full disk for reports.
-        sys.exit(_print_error(UsageError(f"stdout: {error.strerror}", hint="make room, or write elsewhere")))
+        sys.exit(_status_of(UsageError(f"stdout: {error.strerror}", hint="make room, or write elsewhere")))
     else:
         if _hosts_hang():
             end_now(0)
@@ -69,9 +69,9 @@ def _fill_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
 
 
-def _print_error(error: FleetpmapError) -> int:
-    from fleetpmap.cli.deliver import print_stderr
+def _status_of(error: FleetpmapError) -> int:
+    """Print the error, and return the exit status that it means."""
+    from fleetpmap.cli.deliver import print_error
 
-    for line in str(error).splitlines():
-        print_stderr(line)
+    print_error(error)
     return 2 if isinstance(error, UsageError) else 1

@@ -19,6 +19,7 @@ from typing import BinaryIO
 from fleetpmap.errors import UsageError
 
 _ELSEWHERE = "choose a place you may write to"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def writable(option: str, text: str) -> Path:
@@ -47,7 +48,8 @@ def writable(option: str, text: str) -> Path:
 
 def unwritable(option: str, text: str, error: OSError) -> UsageError:
     """Return the error for a file that the system does not let us write."""
-    return UsageError(f"{option} {text}: {error.strerror}", hint=_ELSEWHERE)
+    hint = "make room there, or choose another place" if error.errno in _FULL else _ELSEWHERE
+    return UsageError(f"{option} {text}: {error.strerror}", hint=hint)
 
 
 def write(path: Path, content: Callable[[BinaryIO], object]) -> None:

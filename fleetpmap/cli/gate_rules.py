@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, cast
 
-from fleetpmap.catalogue import REPORTS, ReportKind, ViewOptions, listed
+from fleetpmap.catalogue import GROWTH, REPORTS, ReportKind, ViewOptions, listed
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from fleetpmap.report.gates import Comparison, Rule
     from fleetpmap.snapshot import Coverage
 
-GROWTH = "growth"
 _COMPARISONS = ("<", "<=", ">", ">=")
 _REPORTS = {report.name: report for report in REPORTS}
 _RULE = re.compile(r"(?P<of>\w+)\s*(?:(?P<comparison>[<>=!]+)\s*(?P<limit>.*))?", re.ASCII | re.DOTALL)
@@ -114,10 +113,9 @@ def _rule(text: str, report: ReportKind, options: ViewOptions, *, rollup: bool) 
     if comparison is None:
         _check_kind(text, report, column, rollup=rollup)
         return Rule(text, of)
-    if comparison not in ("<", "<=", ">", ">="):
-        raise UsageError(
-            f'--fail-if {text}: "{comparison}" is no comparison', hint="the comparisons are <, <=, > and >="
-        )
+    if comparison not in _COMPARISONS:
+        hint = f"the comparisons are {listed(_COMPARISONS)}"
+        raise UsageError(f'--fail-if {text}: "{comparison}" is no comparison', hint=hint)
     if column is None:
         raise _unknown(text, of, report, known)
     kib_or_percent, in_percent = _limit(text, of, column, limit)

@@ -9,9 +9,9 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetpmap.cli.deliver import print_stderr
 from fleetpmap.cli.options import HostOptions, ProcessOptions, RunningOptions
 from fleetpmap.errors import UsageError
 
@@ -39,9 +39,17 @@ def hosts_from(inventory: Inventory | None, options: HostOptions, running: Runni
         groups=options.group,
         limit=options.limit,
         exclude=options.exclude,
-        hosts_from=[line for file in options.hosts_from for line in _lines(file)] if options.hosts_from else None,
+        aliases=lambda: _ssh_names(running),
+        note=(lambda sentence: None) if running.quiet else print_stderr,
+        hosts_from=_listed_hosts(options.hosts_from, quiet=running.quiet) if options.hosts_from else None,
     )
     return tuple(_overridden(host, running) for host in hosts)
+
+
+def _ssh_names(running: RunningOptions) -> Sequence[str]:
+    from fleetpmap.transport.ssh_config import host_names
+
+    return host_names(ssh_options_from(running).ssh_config)
 
 
 def notes_about(inventory: Inventory, fleet: Sequence[Host]) -> Iterator[str]:
@@ -54,12 +62,45 @@ def notes_about(inventory: Inventory, fleet: Sequence[Host]) -> Iterator[str]:
             yield f"{fold(concerned)}: {note}"
 
 
-def _lines(file: str) -> list[str]:
+def _listed_hosts(texts: Sequence[str], *, quiet: bool) -> list[str]:
+    """Return the lines of the files of --hosts-from, and print what is empty in them."""
+    from fleetpmap.inventory.host_lists import read_host_list
+
+    lines: list[str] = []
+    for text in texts:
+        file, where = _file_and_place(text)
+        listed = read_host_list(file, _content(file), where)
+        lines += listed.lines
+        if listed.note and not quiet:
+            print_stderr(listed.note)
+    return lines
+
+
+def _file_and_place(text: str) -> tuple[str, str]:
+    """Split FILE:WHERE at the first colon behind which there is a file; a file's own name may hold colons."""
+    if text == "-" or os.path.exists(text):  # noqa: PTH110 - Path.exists raises for a name that is too long
+        return text, ""
+    parts = text.split(":")
+    for end in range(1, len(parts)):
+        file = ":".join(parts[:end])
+        if file == "-" or os.path.exists(file):  # noqa: PTH110 - see above
+            return file, ":".join(parts[end:])
+    return text, ""
+
+
+def _content(file: str) -> bytes:
+    from fleetpmap.inventory.host_lists import MOST_BYTES
+
     try:
-        return (sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"--hosts-from {file}: {why}", hint="name a text file with one host a line") from error
+        if file == "-":
+            return sys.stdin.buffer.read(MOST_BYTES + 1)
+        with open(file, "rb") as content:  # noqa: PTH123 - may be /dev/fd/63, of <(a command)
+            return content.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(
+            f"--hosts-from {file}: {why}", hint="name a text file with one host a line, csv or json"
+        ) from error
 
 
 def _overridden(host: Host, running: RunningOptions) -> Host:
@@ -99,7 +140,8 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
     """Return the selection that the process options describe.
 
     Raises:
-        UsageError: a malformed pattern, pid or size; or no process option at all where one is `required`.
+        UsageError: a malformed pattern, pid or size; options that exclude each other; or no process option at all
+            where one is `required`.
     """
     from fleetpmap.processes import Selection, compile_match
     from fleetpmap.units import parse_size
@@ -107,13 +149,7 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
     texts = (options.match, options.exe, options.cgroup, options.unit, options.container, options.pod)
     narrowed = options.user or options.pid or options.newest or options.oldest or any(texts)
     if required and not narrowed and not options.all:
-        raise UsageError(
-            "no process option: run reads only the processes you name", hint="add --match NAME, or --all for every one"
-        )
-    if options.newest and options.oldest:
-        raise UsageError("--newest and --oldest exclude each other", hint="leave one of them out")
-    if (options.full or options.exact) and options.match is None:
-        raise UsageError("--full and --exact say how --match is matched", hint="add --match REGEX")
+        raise UsageError("no process option: run reads only the processes you name", hint="add --match NAME, or --all")
     return Selection(
         match=None if options.match is None else compile_match(options.match),
         full=options.full,

@@ -35,6 +35,16 @@ def end_now(status: int) -> NoReturn:
     os._exit(status)
 
 
+def raise_once(number: int, frame: FrameType | None) -> NoReturn:
+    """Raise KeyboardInterrupt at the first ^C. The second ends the program at once: it may come in the midst of an end.
+
+    Raises:
+        KeyboardInterrupt: always.
+    """
+    signal.signal(signal.SIGINT, lambda number, frame: end_now(INTERRUPTED))
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[Event]:
     """Yield an event that the first ^C sets. SIGTERM raises SystemExit, and still does after the block."""

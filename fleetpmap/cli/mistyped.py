@@ -11,21 +11,33 @@ Commands take their processes by options, so a bare word of the command line is 
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from fleetpmap.catalogue import FORMATS
+from fleetpmap.cli.options.panels import RUNNING
 from fleetpmap.errors import UsageError
 from fleetpmap.matching import from_glob
 
+_BOTH = {
+    "REGEX": "write one pattern for all: --match 'nginx|redis'",
+    "KEYS": "separate the keys by commas",
+    "NAMES": "separate the names by commas",
+    "VIEW": "write the other view to a file: --export VIEW=FILE",
+}
+"""What to do for several values of an option that takes one, by the option's metavar."""
+_MANNERS = ("format", "color", "max_rss", "max_rss_sum")
+"""Options of other panels than RUNNING that say how, not what."""
 _MOST_WORDS = 3
 """Bare words that become one suggestion; more of them are a pattern that the shell expanded to the names of files."""
 
 
 class Command(TyperCommand):
-    """A command that refuses bare words and unknown values in one sentence, with what it takes instead."""
+    """A command that refuses bare words, unknown values and options given twice, each in one sentence."""
 
     allow_extra_args = True  # so that typer leaves them to parse_args
 
@@ -33,7 +45,8 @@ class Command(TyperCommand):
         """Parse the words behind the command's name.
 
         Raises:
-            UsageError: a word that is no option, or a value that its option does not have.
+            UsageError: a word that is no option, a value that its option does not have, or two values of an option that
+                takes one.
         """
         typed = [*args]
         try:
@@ -42,7 +55,11 @@ class Command(TyperCommand):
             if unknown := _unknown_value(self, error, typed):
                 raise unknown from error
             raise
-        if rest and not ctx.resilient_parsing:
+        if ctx.resilient_parsing:
+            return rest
+        if twice := _given_twice(self, typed):
+            raise twice
+        if rest:
             meant = _meant(self, typed)
             hint = f"did you mean `{meant}`?" if meant else f"`{ctx.command_path} --help` lists what it takes"
             raise UsageError(f'{ctx.command_path}: "{rest[0]}" is not an option', hint=hint)
@@ -61,6 +78,9 @@ class Program(TyperGroup):
         word = args[0]
         if word in self.commands or word.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
+        if word == "help":  # git and docker have it
+            meant = shlex.join([ctx.command_path, *args[1:2], "--help"])
+            raise UsageError('fleetpmap: there is no command "help"', hint=f"did you mean `{meant}`?")
         from fleetpmap.inventory.names import nearest  # imports the whole inventory, which --help need not
 
         near = nearest(word, self.commands)
@@ -78,7 +98,8 @@ def _meant(command: Any, typed: Sequence[str], *, on_this_machine: bool = False)
 
     `on_this_machine`: a pid without a host is one of this machine.
     """
-    if all(parameter.name != "match" for parameter in command.params):
+    options = {parameter.name for parameter in command.params}
+    if "host" not in options:
         return ""
     # The parser returns the bare words as the objects that it got, which tells them from equal values of options.
     words = [_Word(word) for word in typed]
@@ -86,7 +107,9 @@ def _meant(command: Any, typed: Sequence[str], *, on_this_machine: bool = False)
     given, bare, _ = command.make_parser(context).parse_args([*words])
     if not 0 < len(bare) <= _MOST_WORDS:
         return ""
-    if all(map(_is_pid, bare)):
+    if "match" not in options:
+        selected = ["-H", ",".join(bare)]
+    elif all(map(_is_pid, bare)):
         selected = ["--pid", ",".join(bare)]
     elif "match" not in given:
         selected = ["--match", "|".join((from_glob(word) or (word,))[0] for word in bare)]
@@ -98,6 +121,26 @@ def _meant(command: Any, typed: Sequence[str], *, on_this_machine: bool = False)
     return shlex.join(["fleetpmap", command.name, *others, *selected])
 
 
+def _given_twice(command: Any, typed: Sequence[str]) -> UsageError | None:
+    """Return the error of an option that takes one value, and got another one too; None if there is none.
+
+    The parser takes the last: the hosts of the other inventory, or the processes of the other pattern, would be missing
+    without a word. Of the options for how a run goes and how its report looks the last counts: a script may put its own
+    before its user's.
+    """
+    context = command.context_class(command, resilient_parsing=True)
+    _, _, order = command.make_parser(context).parse_args([*typed])
+    counts = Counter(option for option in order if option.param_type_name == "option")
+    for option, count in counts.items():
+        takes_one = not (option.multiple or option.is_flag or option.count)
+        is_manner = option.rich_help_panel == RUNNING or option.name in _MANNERS
+        if count > 1 and takes_one and not is_manner:
+            name = max(option.opts, key=len)
+            hint = _BOTH.get(option.metavar, "give it once: only one of its values could count")
+            return UsageError(f"{name} is given {count} times, and takes one value", hint=hint)
+    return None
+
+
 def _unknown_value(command: Any, error: typer.BadParameter, typed: Sequence[str]) -> UsageError | None:
     """Return the error of an option that takes one of some words, and got another; None for any other error."""
     from fleetpmap.inventory.names import nearest
@@ -107,9 +150,15 @@ def _unknown_value(command: Any, error: typer.BadParameter, typed: Sequence[str]
     given, _, _ = command.make_parser(command.context_class(command, resilient_parsing=True)).parse_args([*typed])
     if not known or not isinstance(value := given.get(option.name), str):
         return None
-    near, values = nearest(value, known), f"the values are {', '.join(known)}"
+    near, values = _format_of(value, known) or nearest(value, known), f"the values are {', '.join(known)}"
     hint = f"did you mean {near}? {values}" if near else values
     return UsageError(f'{max(option.opts, key=len)}: there is no value "{value}"', hint=hint)
+
+
+def _format_of(suffix: str, known: Sequence[str]) -> str:
+    """Return the format of files that end so, `markdown` for `md`; "" if these are no formats, or none is."""
+    names = (format_.name for format_ in FORMATS if f".{suffix}" in format_.suffixes)
+    return next((name for name in names if name in known), "")
 
 
 def _is_pid(word: str) -> bool:

@@ -34,6 +34,9 @@ def hints(snapshot: Snapshot, selection: Selection) -> Iterator[str]:
                 f"--match is a regular expression, in which x* is any number of x: for the glob {pattern} write "
                 f"{' or '.join(map(shlex.quote, meant))}"
             )
+        if selection.exact:
+            whole = "command line" if selection.full else "name"
+            yield f"--exact: the whole {whole} has to match; without it a part of the {whole} is enough"
         yield from _by_name(near, pattern)
         yield from _by_other_options(near)
         if not selection.full and all(each.full is None for _, each in near):
@@ -41,6 +44,8 @@ def hints(snapshot: Snapshot, selection: Selection) -> Iterator[str]:
                 "names alone were searched: `fleetpmap ps` with the same options for hosts and processes also searches "
                 "command lines, units and containers"
             )
+    else:
+        yield from _by_other_options(near)
     yield from _by_user(near, selection.users)
 
 
@@ -77,11 +82,11 @@ def _by_other_options(near: _Near) -> Iterator[str]:
 def _by_user(near: _Near, users: Iterable[str]) -> Iterator[str]:
     from fleetpmap.inventory.names import nearest
 
-    known = {user for _, each in near for user in each.users}
+    known = sorted({user for _, each in near for user in each.users})  # a set has another order in each process
     for user in users:
         if user not in known and not user.isdigit() and known:
             meant = nearest(user, known)
-            they = f"did you mean {meant}?" if meant else f"they run as {listed(sorted(known)[: 3 * MOST])}"
+            they = f"did you mean {meant}?" if meant else f"they run as {listed(known[: 3 * MOST])}"
             yield f"no process runs as {shlex.quote(user)} there; {they}"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetpmap.catalogue import (
+    FORMATS,
     MERGING_VIEWS,
     ROLLUP_VIEWS,
     VIEWS,
@@ -27,12 +28,16 @@ from fleetpmap.cli.option_values import Format, Per, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
 from fleetpmap.cli.pmap_options import letters_from, letters_in
 from fleetpmap.errors import UsageError
+from fleetpmap.labels import Label, labels_from
 
 if TYPE_CHECKING:
     from fleetpmap.inventory import Host
+    from fleetpmap.report import Shape
     from fleetpmap.snapshot import HostResult
 
 _TEXT_FORMATS = ("table", "plain")
+_OF_ROUNDS = ("since_start", "since_start_kib", "trend")
+"""Columns that no view has, and the lists of watch have."""
 _STDOUT = ("-", "/dev/stdout")
 """Values of -o that mean stdout. Opening it as a file would truncate it, and `>> log` must not."""
 
@@ -68,6 +73,8 @@ class OutputPlan:
     csv_safe: bool
     """True if texts in csv files are quoted so that a spreadsheet does not take them for formulas."""
     exports: tuple[Destination, ...]
+    labels: tuple[Label, ...] = ()
+    """The labels of --label."""
 
     @property
     def is_stream(self) -> bool:
@@ -87,12 +94,18 @@ class OutputPlan:
 
 
 def output_from(
-    show: ShowOptions, shape: ShapeOptions, options: OutputOptions, *, report: str = "", every_process: bool = False
+    show: ShowOptions,
+    shape: ShapeOptions,
+    options: OutputOptions,
+    *,
+    report: str = "",
+    every_process: bool = False,
+    saved: bool = False,
 ) -> OutputPlan:
     """Return the output plan that the options describe.
 
     `report`: name of the command's report if it is not one of the views. `every_process`: no option narrows the
-    processes, so a summary begins with the services.
+    processes, so a summary begins with the services. `saved`: the snapshot is stored, with its labels.
 
     Raises:
         UsageError: options that exclude each other; an unknown view, column or suffix; a file that cannot be written.
@@ -114,6 +127,8 @@ def output_from(
         raise UsageError(
             f"--human applies to table and plain only; {format_} holds whole KiB", hint="leave out --human"
         )
+    if path is not None:
+        _check_compressed(path, format_, "-o")
     file = None if path is None else Destination(view, format_, writable("-o", path), "-o")
     exports = tuple(_export(text, view) for text in show.export)
     _check_apart([*exports, file] if file else exports)
@@ -125,7 +140,31 @@ def output_from(
     view_options = replace(_view_options(view, show, shape, on_terminal), services=every_process)
     _check_row_keys(view, format_, view_options)
     human = shape.human or (format_ == "table" and not shape.kib)
-    return OutputPlan(view, format_, file, view_options, human, options.csv_safe, exports)
+    labels = labels_from(options.label)
+    if labels:
+        _check_labels(labels, [format_, *(to.format for to in exports)], saved=saved)
+    return OutputPlan(view, format_, file, view_options, human, options.csv_safe, exports, labels)
+
+
+def output_of(report: str, options: OutputOptions, shape: ShapeOptions | None = None) -> OutputPlan:
+    """Return the output plan of a command with a report of its own, which is not one of the views.
+
+    Raises:
+        UsageError: as output_from.
+    """
+    sizes = ShapeOptions(human=shape.human, kib=shape.kib) if shape else ShapeOptions()
+    return output_from(ShowOptions(view=View("hosts")), sizes, options, report=report)
+
+
+def shape_from(options: ShapeOptions) -> Shape:
+    """Return the columns and the order of rows that the options describe.
+
+    Raises:
+        UsageError: --columns names none.
+    """
+    from fleetpmap.report import Shape
+
+    return Shape(options.sort, options.top, None if options.columns is None else column_list(options.columns))
 
 
 def _without_json(options: OutputOptions) -> OutputOptions:
@@ -173,7 +212,11 @@ def watch_output(show: ShowOptions, shape: ShapeOptions) -> OutputPlan:
         raise UsageError(
             f"--export {show.export[0]}: watch writes no reports", hint="use --save DIR/ to keep every round"
         )
-    return output_from(show, shape, OutputOptions(format=Format("table")))
+    names = () if shape.columns is None else column_list(shape.columns)
+    of_view = ",".join(name for name in names if name not in _OF_ROUNDS) or None
+    known = replace(shape, sort=None if shape.sort in _OF_ROUNDS else shape.sort, columns=of_view)
+    plan = output_from(show, known, OutputOptions(format=Format("table")))
+    return replace(plan, options=replace(plan.options, sort=shape.sort, columns=names or None))
 
 
 def _check_format(format_: Format, view: str, option: str, *, on_terminal: bool) -> None:
@@ -181,6 +224,21 @@ def _check_format(format_: Format, view: str, option: str, *, on_terminal: bool)
 
     if format_ in EXPORTERS:
         check_format(format_, view, option, on_terminal=on_terminal)
+
+
+def _check_compressed(path: str, format_: Format, option: str) -> None:
+    from fleetpmap.export import check_compressed
+
+    check_compressed(path, format_, option)
+
+
+def _check_labels(labels: Sequence[Label], formats: Sequence[Format], *, saved: bool) -> None:
+    having = [format_.name for format_ in FORMATS if format_.keeps_labels]
+    if not saved and not {*formats} & {*having}:
+        raise UsageError(
+            f"--label {labels[0].key}: {listed([*dict.fromkeys(formats)])} has no place for labels",
+            hint=f"{listed(having)} have one, and what --save keeps",
+        )
 
 
 def _check_row_keys(view: View, format_: Format, options: ViewOptions) -> None:
@@ -269,7 +327,7 @@ def _check_groups(fleet: Sequence[Host] | Sequence[HostResult]) -> None:
     if not any(host.groups for host in fleet):
         raise UsageError(
             "--peers group: none of the hosts is in a group of an inventory",
-            hint="add the groups to the inventory (see docs/reference/inventory.md), or compare by --peers service",
+            hint="add the groups to the inventory ([groups.NAME]), or compare by --peers service",
         )
 
 
@@ -330,14 +388,16 @@ def _format_of_stdout() -> Format:
 
 
 def _format_of(path: str, option: str) -> Format:
-    if path.lower().endswith(".txt"):
-        return Format("plain")
-    from fleetpmap.export import format_of
+    from fleetpmap.export import format_of, parted
 
+    if parted(path)[0].lower().endswith(".txt"):
+        return Format("plain")
     try:
         return Format(format_of(path))
     except UsageError as error:
-        hint = f"{error.hint}, or add --format" if option == "-o" else error.hint
+        hint = error.hint
+        if option == "-o" and hint.startswith("end the name"):
+            hint = f"{hint}, or add --format"
         raise UsageError(f"{option} {error.message}", hint=hint) from error
 
 
@@ -358,6 +418,7 @@ def _export(text: str, default: View) -> Destination:
         raise UsageError(f"--export {text}: the file is missing", hint=f"write --export {name}={name}.csv")
     format_ = _format_of(path, "--export")
     _check_format(format_, name, f"--export {text}", on_terminal=False)
+    _check_compressed(path, format_, "--export")
     return Destination(View(name), format_, writable("--export", path), "--export")
 
 

@@ -28,7 +28,7 @@ _TTY = Path("/dev/tty")
 _FIRST_LINE = "its first line has to be the password"
 _ATTEMPTS = 3
 """Attempts at the passphrase of one key, as ssh has."""
-_THREADS = 8
+THREADS = 8
 """`ssh -G` calls at once, where ssh_config has different settings for different hosts. The run reuses their answers."""
 
 
@@ -112,7 +112,7 @@ def _passphrases(hosts: Sequence[Host], options: SshOptions) -> Mapping[str, Sec
         return {}
     from fleetpmap.transport.ssh.keys import locked_files
 
-    with ThreadPoolExecutor(_THREADS) as threads:
+    with ThreadPoolExecutor(THREADS) as threads:
         ways = [way for of_host in threads.map(lambda host: _ways(host, options), by_ssh) for way in of_host]
     typed = {path: _passphrase(path) for path in locked_files(ways)}
     return {path: passphrase for path, passphrase in typed.items() if passphrase}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cache
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from fleetpmap.cli.deliver import deliver, exit_status, export, print_broken_rules, print_notes, print_stderr
 from fleetpmap.cli.gate_rules import judge_by
@@ -28,6 +28,7 @@ from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetpmap.cli.earlier import Earlier
+    from fleetpmap.cli.progress import Progress
     from fleetpmap.collection.collector import Question
     from fleetpmap.collection.interpret import Keep
     from fleetpmap.inventory import Host
@@ -36,6 +37,17 @@ if TYPE_CHECKING:
     from fleetpmap.report.finding import Finding
     from fleetpmap.report.gates import Rule
     from fleetpmap.snapshot import HostSnapshot, Snapshot
+    from fleetpmap.watch import Rounds
+
+
+class CollectOptions(TypedDict):
+    """Arguments of `collect`, `Rounds` and the shards alike; see `collect`."""
+
+    command: str
+    jobs: int
+    deadline_s: float | None
+    machines_once: bool
+    stop: Event
 
 
 def command_line() -> str:
@@ -57,7 +69,7 @@ def plan_of_run(
     Raises:
         UsageError: options that exclude each other, --rollup and a view of mappings among them.
     """
-    plan = output_from(what, shape, to, every_process=every_process)
+    plan = output_from(what, shape, to, every_process=every_process, saved=keep.save is not None)
     if how.rollup:
         check_rollup(plan, stored=bool(keep.save or keep.capture))
     return plan
@@ -106,6 +118,32 @@ def question_from(
     )
 
 
+def rounds_over(fleet: Sequence[Host], question: Question, how: RunningOptions, stop: Event) -> Rounds:
+    """Return rounds that ask this fleet, which `stop` ends."""
+    from fleetpmap.watch import Rounds
+
+    return Rounds(fleet, question, **collect_options(how, stop))
+
+
+def collect_options(how: RunningOptions, stop: Event) -> CollectOptions:
+    """Return the arguments of `collect` that the options of a run give; `stop` ends it."""
+    return CollectOptions(
+        command=command_line(),
+        jobs=how.jobs,
+        deadline_s=how.deadline,
+        machines_once=how.once_per_machine,
+        stop=stop,
+    )
+
+
+def progress_for(fleet: Sequence[Host], how: RunningOptions, stop: Event, *, prints_rows: bool) -> Progress:
+    """Return the progress line of a run; `prints_rows`: to stdout, as hosts answer."""
+    from fleetpmap.cli.progress import Progress
+
+    # On a terminal the rows would run into the line.
+    return Progress(len(fleet), stop, quiet=how.quiet or (prints_rows and sys.stdout.isatty()))
+
+
 def collect_fleet(
     fleet: Sequence[Host],
     selection: Selection,
@@ -121,7 +159,6 @@ def collect_fleet(
 
     `on_part` gets the snapshot of each host alone, as it replies.
     """
-    from fleetpmap.cli.progress import Progress
     from fleetpmap.collection.collector import collect
 
     question = question_from(fleet, selection, how, smaps=smaps)
@@ -137,22 +174,9 @@ def collect_fleet(
 
             on_part(Snapshot.alone(answer))
 
-    # Rows that are printed as hosts answer would run into the progress line.
-    quiet = how.quiet or (on_part is not None and sys.stdout.isatty())
-    with interruptible() as stop, Progress(len(fleet), stop, quiet=quiet) as progress:
-        snapshot = collect(
-            fleet,
-            question,
-            command=command_line(),
-            jobs=how.jobs,
-            deadline_s=how.deadline,
-            machines_once=how.once_per_machine,
-            stop=stop,
-            sums=sums,
-            on_start=started,
-            on_host=answered,
-            keep=keep,
-        )
+    with interruptible() as stop, progress_for(fleet, how, stop, prints_rows=on_part is not None) as progress:
+        options = collect_options(how, stop)
+        snapshot = collect(fleet, question, **options, sums=sums, on_start=started, on_host=answered, keep=keep)
         return snapshot if how.quiet else _looked_closer(snapshot, fleet, question, how, stop)
 
 
@@ -186,6 +210,7 @@ def print_no_match(snapshot: Snapshot, selection: Selection, how: RunningOptions
 
 def show_snapshot(
     snapshot: Snapshot,
+    selection: Selection,
     plan: OutputPlan,
     to: OutputOptions,
     how: RunningOptions,
@@ -196,8 +221,11 @@ def show_snapshot(
 ) -> int:
     """Write the files of --export, then the main report; return the exit status, 2 if a file could not be written.
 
+    Of a selection that matched nothing, what is near it goes to stderr, and into a page.
+
     `earlier`: the runs before this one, in which growth is looked for.
     """
+    from fleetpmap.cli.no_match import hints
     from fleetpmap.report import VIEWS, page
     from fleetpmap.report.finding import rows_named, told
     from fleetpmap.report.growth import in_order
@@ -214,7 +242,11 @@ def show_snapshot(
     @cache
     def report_of(view: View, options: ViewOptions, format_: Format) -> Report:
         if format_ == "html":
-            return page(VIEWS[view], snapshot, options, judged)
+            return replace(
+                page(VIEWS[view], snapshot, options, judged),
+                timeline=earlier.timeline if earlier else None,
+                hints=tuple(hints(snapshot, selection)),
+            )
         if format_ == "table" and view == "summary":
             options = replace(options, kept=rows_named(told(findings())[0]))
         return judged(VIEWS[view](snapshot, options))
@@ -224,6 +256,7 @@ def show_snapshot(
     exported = export(lambda view, format_: judge(report_of(view, whole, format_)), plan, quiet=how.quiet)
     report = judge(report_of(plan.view, plan.options, plan.format))
     status = show_report(report, snapshot, plan, to, how, rows_written=rows_written)
+    print_no_match(snapshot, selection, how)
     return status if exported else 2
 
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fleetpmap.cli.interrupt import interruptible
 from fleetpmap.cli.options import RunningOptions, SpreadOptions
-from fleetpmap.cli.pipeline import collect_fleet, command_line, question_from
+from fleetpmap.cli.pipeline import collect_fleet, collect_options, progress_for, question_from
 from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
-    from fleetpmap.cli.progress import Progress
     from fleetpmap.collection.interpret import Keep
     from fleetpmap.inventory import Host
     from fleetpmap.processes import Selection
@@ -68,19 +65,11 @@ def collect_spread(
     workers = 1 if keep else workers_for(len(fleet), spread.processes)
     if workers == 1 and not spread.on:
         return collect_fleet(fleet, selection, how, smaps=smaps, sums=sums, on_part=on_part, keep=keep)
-    from fleetpmap.cli.progress import Progress
-
     # The keys of a cluster's workers are their own, so a passphrase typed here would open none of them.
     question = question_from(fleet, selection, how, smaps=smaps, asks=not spread.on)
-    # Rows that are printed as hosts answer would run into the progress line.
-    quiet = how.quiet or (on_part is not None and sys.stdout.isatty())
-    with interruptible() as stop, Progress(len(fleet), stop, quiet=quiet) as progress:
+    with interruptible() as stop, progress_for(fleet, how, stop, prints_rows=on_part is not None) as progress:
         options: dict[str, Any] = {
-            "command": command_line(),
-            "jobs": how.jobs,
-            "deadline_s": how.deadline,
-            "machines_once": how.once_per_machine,
-            "stop": stop,
+            **collect_options(how, stop),
             "sums": sums,
             "on_status": lambda host, status: progress.done(host.name, status),
             "on_part": on_part,
@@ -93,9 +82,6 @@ def collect_spread(
             return collect_on_dask(fleet, question, scheduler=spread.on, on_shard=progress.shard_done, **options)
         from fleetpmap.shards.processes import collect_in_processes
 
-        on_start = partial(_begin, progress)
-        return collect_in_processes(fleet, question, workers=workers, on_start=on_start, **options)
-
-
-def _begin(progress: Progress, host: Host) -> None:
-    progress.started(host.name)
+        return collect_in_processes(
+            fleet, question, workers=workers, on_start=lambda host: progress.started(host.name), **options
+        )

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetpmap.cli import files
-from fleetpmap.cli.deliver import print_stderr
+from fleetpmap.cli.deliver import print_error, print_stderr
 from fleetpmap.cli.inputs import selection_from
 from fleetpmap.cli.options import KeepOptions, ProcessOptions, RunningOptions
 from fleetpmap.errors import UsageError
+from fleetpmap.installation import command_for
 
 if TYPE_CHECKING:
     from fleetpmap.capture import CaptureWriter
@@ -72,8 +73,7 @@ def _succeeds(step: Callable[[], None]) -> bool:
     try:
         step()
     except UsageError as error:
-        for line in str(error).splitlines():
-            print_stderr(line)
+        print_error(error)
         return False
     return True
 
@@ -132,7 +132,7 @@ def needs_polars(what: str) -> None:
         UsageError: it is not; the hint says how to install it.
     """
     if find_spec("polars") is None:
-        raise UsageError(f"{what}: needs polars, not installed here", hint="run `pip install 'fleetpmap[parquet]'`")
+        raise UsageError(f"{what}: needs polars, not installed here", hint=f"run `{command_for('parquet')}`")
 
 
 def _save_as(text: str, path: Path, snapshot: Snapshot) -> None:
@@ -247,7 +247,7 @@ def is_saved(text: str) -> bool:
     from fleetpmap.snapshot_file import entries
 
     try:
-        path, at, _ = _parted(text)
+        path, at, _ = parted(text)
         if path.is_dir():
             return bool(at or entries(path))
         if not stat.S_ISREG(path.stat().st_mode):
@@ -255,7 +255,9 @@ def is_saved(text: str) -> bool:
         with path.open("rb") as file:
             return path.suffix.lower() == _SUFFIX or file.read(len(_MAGIC)) == _MAGIC
     except OSError as error:
-        raise UsageError(f"{text}: {error.strerror}", hint="name a capture, or what --save wrote") from error
+        raise UsageError(
+            f"{text}: {error.strerror}", hint="name a capture, or a file or directory that --save wrote"
+        ) from error
 
 
 def saved_run(text: str) -> Path | Entry:
@@ -267,7 +269,7 @@ def saved_run(text: str) -> Path | Entry:
     from fleetpmap.snapshot_file import entry_at
 
     needs_polars(text)
-    path, at, when = _parted(text)
+    path, at, when = parted(text)
     if path.is_dir():
         return entry_at(path, when or "last")
     if at:
@@ -275,7 +277,37 @@ def saved_run(text: str) -> Path | Entry:
     return path
 
 
-def _parted(text: str) -> tuple[Path, str, str]:
+def two_runs(old: str, new: str | None) -> tuple[str, str]:
+    """Return the names of the runs to compare: those given, or the last two of the directory that is given alone.
+
+    Raises:
+        UsageError: one run alone is named, or the directory has no two.
+    """
+    from fleetpmap.snapshot_file import entries
+
+    if new is not None:
+        return old, new
+    directory = dataset_of(old)
+    if directory is None:
+        raise UsageError(f"diff {old}: compares two runs", hint=f"name the later one too: `fleetpmap diff {old} NEW`")
+    runs = entries(directory)
+    if len(runs) < 2:
+        raise UsageError(f"{directory}: has one run, and diff compares two", hint=f"add one with --save {directory}/")
+    before, last = (f"{directory}@{run.started.isoformat()}" for run in runs[-2:])
+    return before, last
+
+
+def dataset_of(text: str) -> Path | None:
+    """Return the directory if the text names one that --save wrote to, without @WHEN; else None.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    path = Path(text)
+    return path if path.is_dir() and is_saved(text) else None
+
+
+def parted(text: str) -> tuple[Path, str, str]:
     """Split `DIR@WHEN` into path, `@` and time; a path that exists as it is written has no time."""
     before, at, when = text.rpartition("@")
     return (Path(before), at, when) if at and not Path(text).exists() else (Path(text), "", "")

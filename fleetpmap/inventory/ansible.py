@@ -3,12 +3,14 @@
     {"_meta": {"hostvars": {HOST: {VARIABLE: value}}}, GROUP: {"hosts": [], "children": [], "vars": {}}}
 
 `ansible-inventory --list` and dynamic inventory scripts print this JSON. INI, YAML and directories are converted by
-that program. Input: the JSON. Output: Tables, and notes about unused parts, each with the hosts it concerns.
+that program; where it is missing, plain INI is converted by ansible_ini. Input: the JSON. Output: Tables, and notes
+about unused parts, each with the hosts it concerns.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +26,16 @@ _META = ("_meta", "hostvars")
 _ALL = "all"
 _TIMEOUT_S = 120.0
 """Time-out of the program: a dynamic inventory queries a cloud for its machines."""
+
+
+def is_installed() -> bool:
+    """Return whether there is an `ansible-inventory` to run."""
+    return shutil.which(PROGRAM) is not None
+
+
+def hint_without(path: Path) -> str:
+    """Return what to do with an inventory that only Ansible reads."""
+    return f"install ansible-core; or run `{PROGRAM} -i {path} --list > inventory.json` where it is, and use that"
 
 
 def listing(path: Path) -> bytes:
@@ -45,8 +57,7 @@ def listing(path: Path) -> bytes:
             check=False,
         )
     except FileNotFoundError as error:
-        hint = f"install ansible-core; or run `{PROGRAM} -i {path} --list > inventory.json` where it is, and use that"
-        raise _unreadable(path, f"only {PROGRAM} reads this, and it is not installed", hint) from error
+        raise _unreadable(path, f"only {PROGRAM} reads this, and it is not installed", hint_without(path)) from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _unreadable(path, f"{PROGRAM} did not answer: {error}", f"run `{' '.join(argv)}`") from error
     if done.returncode:

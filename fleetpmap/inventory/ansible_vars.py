@@ -41,7 +41,7 @@ _SSH_CONNECTIONS = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh"})
 _WITHOUT_EFFECT = re.compile(r"control(master|path|persist)|serveralive\w+|compression|forwardagent|loglevel")
 """Keywords of ssh_config, in lower case, that make no difference to fleetpmap."""
 _HOSTNAME = re.compile(r"\{\{\s*inventory_hostname(_short)?\s*\}\}")
-_OPTION = re.compile(r"-o\s*(\w+)(?:\s*=\s*|\s+)(.*\S)\s*")
+_OPTION = re.compile(r"-o\s*(\w+)(?:\s*+=\s*+|\s++)(\S.*)")
 _FLAGS = r"((?:\s+(?:-q|-W\s*%h:%p|-p\s*\d+))*)"
 _BASTION = re.compile(rf"ssh{_FLAGS}\s+([^\s-]\S*){_FLAGS}")
 _TEMPLATE = re.compile(r"\{\{|\{%")
@@ -146,7 +146,7 @@ def _ssh_arguments(settings: HostSettings, name: str, value: object, host: str, 
         return
     others = []
     for option in _options(words):
-        match = _OPTION.fullmatch(option)
+        match = _OPTION.fullmatch(option.rstrip())
         keyword, text = (match[1].lower(), match[2]) if match else ("", "")
         jump = _jump_of(text) if keyword == "proxycommand" else text if keyword == "proxyjump" else ""
         if jump:

@@ -39,7 +39,8 @@ class Clash:
 
 def build_inventory(tables: Tables, path: str, mistakes: list[Mistake]) -> Inventory:
     """Build complete hosts, and groups with their children's hosts. Circles and clashes are added to `mistakes`."""
-    mistakes.extend(_circles(tables.groups))
+    children = {group: list(table.children) for group, table in tables.groups.items()}
+    mistakes.extend(_circles(children))
     parents = _parents(tables.groups)
     direct: dict[str, list[str]] = {}
     for group, table in tables.groups.items():
@@ -59,7 +60,7 @@ def build_inventory(tables: Tables, path: str, mistakes: list[Mistake]) -> Inven
     mistakes.extend(clash.mistake(names) for clash, names in clashes.values())
     return Inventory(
         hosts=hosts,
-        groups={group: _hosts_below(group, tables.groups) for group in tables.groups},
+        groups={group: _hosts_below(group, children, tables.groups) for group in tables.groups},
         defaults=_host("", dict(tables.defaults.settings), ()),
         path=path,
     )
@@ -117,16 +118,15 @@ def _generations(groups: list[str], kin: Mapping[str, list[str]]) -> list[list[s
     return generations
 
 
-def _hosts_below(group: str, groups: Mapping[str, GroupTable]) -> tuple[str, ...]:
+def _hosts_below(group: str, children: Mapping[str, list[str]], groups: Mapping[str, GroupTable]) -> tuple[str, ...]:
     """Return the group's own hosts, then its children's, generation by generation; each host once."""
-    children = {name: list(table.children) for name, table in groups.items()}
     below = (name for generation in _generations([group], children) for name in generation)
     return tuple(dict.fromkeys(host for name in below for host in groups[name].hosts))
 
 
-def _circles(groups: Mapping[str, GroupTable]) -> Iterator[Mistake]:
+def _circles(children: Mapping[str, list[str]]) -> Iterator[Mistake]:
     """Yield one mistake for each circle of children."""
-    children = {name: list(table.children) for name, table in groups.items()}
+    children = {name: [*names] for name, names in children.items()}
     while True:
         try:
             TopologicalSorter(children).prepare()

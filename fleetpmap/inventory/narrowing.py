@@ -19,10 +19,8 @@ from fleetpmap.inventory.names import is_ipv6
 from fleetpmap.inventory.patterns import Endpoint, Scope, evaluate, inside, outside
 
 _PIECE = re.compile(r"(?:\[[^\[\]]*\]|[^,\s])+")
-_COLON = re.compile(
-    r":(?!(?:\d+|\[[\d,/-]*\])(?:[:!&^]|$))"  # no port behind it
-    r"(?![^\[]*\])"  # and not between brackets
-)
+_MARK = re.compile(r"[\[\]]|:(?!(?:\d+|\[[\d,/-]*\])(?:[:!&^]|$))")
+"""A bracket, or a colon without a port behind it."""
 _ANSIBLES = re.compile(r"[&!~].")
 
 
@@ -49,8 +47,18 @@ def chosen(text: str, endpoints: Sequence[Endpoint], scope: Scope) -> list[Endpo
 
 
 def _at_colons(piece: str) -> list[str]:
-    name = piece.lstrip("!&").rpartition("@")[2]
-    return [piece] if is_ipv6(name) else _COLON.split(piece)
+    """Split at the colons that are no part of a name: not before a port, and not between brackets. In linear time."""
+    if is_ipv6(piece.lstrip("!&").rpartition("@")[2]):
+        return [piece]
+    parts: list[str] = []
+    end, is_between = len(piece), False
+    for mark in reversed([*_MARK.finditer(piece)]):  # from the end, where the next bracket tells if it is between two
+        if mark[0] != ":":
+            is_between = mark[0] == "]"
+        elif not is_between:
+            parts.append(piece[mark.end() : end])
+            end = mark.start()
+    return [piece[:end], *reversed(parts)]
 
 
 def _matching(part: str, endpoints: Sequence[Endpoint], scope: Scope) -> list[Endpoint]:

@@ -4,8 +4,9 @@
     term  := text and brackets: rack[1-2]-web[01-20,30]     brackets hold numbers, ranges and steps (0-20/5)
 
 Ranges, padding and folding are done by ClusterShell. Two things differ: the order is the order as written
-(`web[03,01]` is web03, web01; ClusterShell sorts), and `@group` is never passed to ClusterShell, which would search the
-configuration of this machine. ClusterShell is imported when a bracket needs it: most runs never do.
+(`web[03,01]` is web03, web01; ClusterShell sorts), and `@group` is not read here (see cluster_groups), since in an
+inventory it would depend on the configuration of this machine. ClusterShell is imported when a bracket needs it: most
+runs never do.
 """
 
 from __future__ import annotations

@@ -1,21 +1,23 @@
 """The language of -H, --limit and --exclude.   selection ─► [patterns] ─► endpoints
 
     pattern := term (op term)*      op: `,` or space union, `!` difference, `&` intersection, `^` symmetric difference
-    term    := @GROUP | [USER@]NAMES[:PORT]
+    term    := @GROUP | @SOURCE:GROUP | [USER@]NAMES[:PORT]
     NAMES   := node set | glob | IPv6 | [IPv6]                    PORT := number or a bracket of numbers
 
 Evaluation is from left to right, without precedence, as in ClusterShell. Brackets with a colon inside are those of an
-IPv6 address, others those of a node set. A glob (`web*`) matches the names in its scope.
+IPv6 address, others those of a node set. A glob (`web*`) matches the names in its scope, or if there is none the Host
+names of ssh_config.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from fleetpmap.errors import UsageError
+from fleetpmap.inventory.cluster_groups import cluster_group
 from fleetpmap.inventory.names import is_ipv6, name_fault, nearest, user_fault
 from fleetpmap.inventory.nodesets import OPERATORS, expand_term, tokens
 
@@ -48,21 +50,31 @@ class Scope:
     """Names for globs, in order."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Host names by the name of a group, for `@group`."""
+    aliases: Callable[[], Sequence[str]] = tuple
+    """Returns the names of ssh_config, for globs that match none of `names`."""
     bare_groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Groups that a name or glob without `@` selects if it matches no host."""
     glob_must_match: bool = False
     """True if a glob without a match is an error."""
 
-    def group(self, name: str) -> Sequence[str]:
-        """Return the hosts of a group.
+    def group(self, name: str) -> list[Endpoint]:
+        """Return the hosts of a group of the inventory, or else of ClusterShell.
 
         Raises:
             UsageError: there is no such group.
         """
         if name in self.groups:
-            return self.groups[name]
+            return [Endpoint(host) for host in self.groups[name]]
+        try:
+            hosts = cluster_group(name)
+        except ValueError as error:
+            raise UsageError(f"{self.option}: {error}", hint=f"run `nodeset -e @{name}` to see why") from error
+        if hosts:
+            return [Endpoint(host.lower(), spelling=host) for host in hosts]
         similar = nearest(name, self.groups)
-        hint = f"the groups are {', '.join(self.groups)}" if self.groups else "groups come from an inventory; see -i"
+        hint = "groups come from an inventory (see -i), or from ClusterShell's groups.conf"
+        if self.groups:
+            hint = f"the groups are {', '.join(self.groups)}"
         raise UsageError(
             f'{self.option}: there is no group "{name}"', hint=f'did you mean "{similar}"?' if similar else hint
         )
@@ -129,7 +141,7 @@ def outside(endpoints: Iterable[Endpoint], patterns: Iterable[Endpoint]) -> list
 
 def _term(term: str, scope: Scope) -> list[Endpoint]:
     if term.startswith("@"):
-        return [Endpoint(name) for name in scope.group(term[1:])]
+        return scope.group(term[1:])
     user, at, rest = term.rpartition("@")
     if at and (fault := user_fault(user)):
         raise ValueError(f'"{user}" cannot be a login name: {fault}')
@@ -156,9 +168,10 @@ def _names(text: str, scope: Scope) -> list[str]:
             matches = [known for known in scope.names if fnmatchcase(known, name.lower())] or [
                 host for group, hosts in scope.bare_groups.items() if fnmatchcase(group, name) for host in hosts
             ]
+            matches = matches or [alias for alias in scope.aliases() if fnmatchcase(alias.lower(), name.lower())]
             if scope.glob_must_match and not matches:
                 raise UsageError(
-                    f'{scope.option}: no host of the inventory matches "{name}"',
+                    f'{scope.option}: no host of the inventory matches "{name}", and no Host of ssh_config',
                     hint="a glob chooses among the hosts of an inventory; `fleetpmap hosts` lists them",
                 )
             names += matches

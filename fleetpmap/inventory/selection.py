@@ -10,12 +10,12 @@ inventory gets its settings from there; a user and port after -H override them. 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory.hosts import LOCAL, Host, Inventory
-from fleetpmap.inventory.names import is_ipv6
+from fleetpmap.inventory.names import is_ipv6, nearest
 from fleetpmap.inventory.narrowing import chosen
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.inventory.patterns import Endpoint, Scope, evaluate
@@ -29,13 +29,17 @@ def select(
     limit: Sequence[str] = (),
     exclude: Sequence[str] = (),
     hosts_from: Sequence[str] | None = None,
+    aliases: Callable[[], Sequence[str]] = tuple,
+    note: Callable[[str], object] = lambda sentence: None,
 ) -> tuple[Host, ...]:
     """Return the hosts that the options select, at least one, each once.
 
     `hosts`, `limit` and `exclude` are patterns (see patterns; the last two also Ansible's, see narrowing). `groups` are
     names or comma-separated names. `hosts_from` has the lines of the files: a pattern each, `#` begins a comment.
     Several --limit are combined by union, as are several --exclude. A name in them that was not selected is ignored,
-    and one without user or port matches any.
+    and one without user or port matches any; `note` gets a sentence for each pattern that matches none of the named
+    hosts. `aliases` returns the names of ssh_config: a glob that matches no host of
+    the inventory chooses among them.
 
     `hosts_from` is None without that option. Lines without a host are an error, since the file was meant to restrict
     the run.
@@ -47,14 +51,14 @@ def select(
         UsageError: a pattern is not valid, a group is unknown, or no host is left.
     """
     fleet = inventory if inventory is not None else Inventory(hosts={})
-    named = _named(fleet, hosts, groups, hosts_from)
+    named = _named(fleet, hosts, groups, hosts_from, aliases)
     if named is None:
         named = _all_hosts(inventory)
     elif not named:
         given = {"-H": hosts, "-g": groups, "--hosts-from": hosts_from is not None}
         options = " and ".join(option for option, is_given in given.items() if is_given)
         raise UsageError(f"no host to ask: none in {options}", hint="`fleetpmap hosts` lists the inventory")
-    return _as_hosts(_narrowed(named, fleet, limit, exclude), fleet)
+    return _as_hosts(_narrowed(named, fleet, limit, exclude, note), fleet)
 
 
 def _all_hosts(inventory: Inventory | None) -> list[Endpoint]:
@@ -67,37 +71,50 @@ def _all_hosts(inventory: Inventory | None) -> list[Endpoint]:
 
 
 def _named(
-    fleet: Inventory, hosts: Sequence[str], groups: Sequence[str], hosts_from: Sequence[str] | None
+    fleet: Inventory,
+    hosts: Sequence[str],
+    groups: Sequence[str],
+    hosts_from: Sequence[str] | None,
+    aliases: Callable[[], Sequence[str]],
 ) -> list[Endpoint] | None:
     """Return the union of -H, -g and --hosts-from; None if none of these options is given."""
     if not hosts and not groups and hosts_from is None:
         return None
-    typed = Scope("-H", tuple(fleet.hosts), fleet.groups, glob_must_match=True)
+    typed = Scope("-H", tuple(fleet.hosts), fleet.groups, aliases, glob_must_match=True)
     listed = replace(typed, option="--hosts-from")
     wanted = replace(typed, option="-g")
     lines = [line.partition("#")[0].strip() for line in hosts_from or ()]
     named = [end for text in hosts for end in evaluate(text, typed)]
-    named += [Endpoint(host) for text in groups for name in text.split(",") for host in wanted.group(name.strip())]
+    named += [end for text in groups for name in text.split(",") for end in wanted.group(name.strip())]
     named += [end for line in lines if line for end in evaluate(line, listed)]
     return list(dict.fromkeys(named))
 
 
-def _narrowed(named: list[Endpoint], fleet: Inventory, limit: Sequence[str], exclude: Sequence[str]) -> list[Endpoint]:
+def _narrowed(
+    named: list[Endpoint],
+    fleet: Inventory,
+    limit: Sequence[str],
+    exclude: Sequence[str],
+    note: Callable[[str], object],
+) -> list[Endpoint]:
     groups = {name: hosts for name, hosts in fleet.groups.items() if name not in fleet.hosts}
+    everyone = tuple(dict.fromkeys(end.name for end in named))
+    left = named
     for option, patterns in (("--limit", limit), ("--exclude", exclude)):
         if not patterns:
             continue
-        names = tuple(dict.fromkeys(end.name for end in named))
-        scope = Scope(option, names, fleet.groups, bare_groups={"all": names} | groups)
-        matched = {end for text in patterns for end in chosen(text, named, scope)}
-        left = [end for end in named if (end in matched) == (option == "--limit")]
+        names = tuple(dict.fromkeys(end.name for end in left))
+        scope = Scope(option, everyone, fleet.groups, bare_groups={"all": everyone} | groups)
+        chosen_by = {text: set(chosen(text, named, scope)) for text in patterns}
+        left = [end for end in left if any(end in ends for ends in chosen_by.values()) == (option == "--limit")]
+        near = {text: nearest(text, [*everyone, *groups]) for text, ends in chosen_by.items() if not ends}
         if not left:
-            raise UsageError(
-                f"no host is left: {option} {' '.join(patterns)} excludes all of {fold(names)}",
-                hint="`fleetpmap hosts` shows what the other options select",
-            )
-        named = left
-    return named
+            similar = next(filter(None, near.values()), "")
+            hint = f'did you mean "{similar}"?' if similar else "`fleetpmap hosts` shows what the other options select"
+            raise UsageError(f"no host is left: {option} {' '.join(patterns)} excludes all of {fold(names)}", hint=hint)
+        for text, similar in near.items():
+            note(f"{option} {text} matches no host" + (f'; did you mean "{similar}"?' if similar else ""))
+    return left
 
 
 def _as_hosts(endpoints: Sequence[Endpoint], fleet: Inventory) -> tuple[Host, ...]:

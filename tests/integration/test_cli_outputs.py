@@ -57,7 +57,9 @@ def test_a_file_name_may_hold_an_equals_sign():
         ("day=1.csv", 'there is no view "day"', "./day=1.csv"),
         ("=x.csv", 'there is no view ""', "summary, merged"),
         ("hosts=", "the file is missing", "--export hosts=hosts.csv"),
-        ("hosts=x.xls", "--export x.xls: its suffix does not name a format", "end the name in .csv, .json"),
+        ("hosts=x.tsv", "--export x.tsv: its suffix does not name a format", "end the name in .csv, .json"),
+        ("hosts=x.xlsx", "--export x.xlsx: its suffix does not name a format", "a spreadsheet opens x.csv"),
+        ("hosts=x.prom.gz", "--export x.prom.gz: node_exporter reads no compressed file", "name the file x.prom"),
         ("hosts=none/x.csv", "there is no directory none", "make it first"),
         ("-", "its suffix does not name a format", ".csv"),
     ],
@@ -132,6 +134,7 @@ def test_a_table_in_a_file_is_plain():
     [
         (Format.json, "x.csv", "csv"),
         (Format.csv, "x.JSON", "json"),
+        (Format.csv, "x.json.gz", "json"),
         (Format.jsonl, "x.json", "json"),
         (Format.table, "x.parquet", "parquet"),
         (Format.plain, "x.md", "markdown"),
@@ -143,7 +146,7 @@ def test_a_format_that_the_name_of_the_file_contradicts(format_: Format, name: s
     assert error.message == f"--format {format_} and -o {name}: the name of the file means {meant}"
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.CSV", "x.txt", "x", "x.log", "/dev/null"])
+@pytest.mark.parametrize("name", ["x.csv", "x.CSV", "x.txt", "x", "x.log", "/dev/null", "x.csv.gz", "x.gz"])
 def test_a_format_that_the_name_of_the_file_does_not_contradict(name: str):
     """The same, any text, or no format at all."""
     assert output_from(ShowOptions(), ShapeOptions(), OutputOptions(format=Format.csv, output=name)).format == "csv"

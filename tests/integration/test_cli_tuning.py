@@ -1,4 +1,4 @@
-"""cli.footprint: what a run over many hosts does without."""
+"""tuning: what a run over many hosts does without."""
 
 import subprocess
 import sys
@@ -32,3 +32,26 @@ def test_paramiko_comes_without_what_nobody_uses():
     """Importing paramiko afterwards does not bring invoke and what that imports."""
     done = subprocess.run([sys.executable, "-c", AFTER], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+GIVEN_BACK = """
+from pathlib import Path
+from fleetpmap.tuning import give_back, trim_footprint
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+trim_footprint()
+blocks = [bytearray(b"x" * 100_000) for _ in range(400)]
+for number in range(0, 400, 2):
+    blocks[number] = b""
+before = resident()
+give_back()
+print(before - resident() > 15_000_000)
+"""
+
+
+def test_free_memory_between_blocks_goes_back():
+    """Twenty megabytes, in blocks of which the neighbours are still in use."""
+    done = subprocess.run([sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "True\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,17 +13,27 @@ from pathlib import Path
 import pytest
 import typer
 
+import deploy
+from fleetpmap import write_snapshot
 from fleetpmap.cli.commands import app
 from fleetpmap.errors import InventoryError
 from fleetpmap.inventory import load
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES
+from planted_runs import keep_planted
 from snippets import blocks, check_consoles, consoles, dead_links, demo_directory, in_terminal
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 NAMES = [str(page.relative_to(DOCS)) for page in PAGES]
-OTHER_PROGRAMS_OPTIONS = {"--check", "--list", "--name", "--nthreads", "--resources"}
-"""generate.py's, ansible-inventory's, and those of `dask worker`."""
+OTHER_PROGRAMS_OPTIONS = {
+    *("--check", "--list", "--name", "--nthreads", "--resources"),  # generate.py's, ansible-inventory's, dask's
+    *("--from", "--upgrade", "--force"),  # uv's and pipx's
+    *("--rm", "--pid", "--cgroupns", "--privileged", "--profile", "--image"),  # docker's, kubectl's
+    *("--output", "--leaks", "--aggregate", "--base", "--text", "--heapsnapshot-signal", "--enable-prof"),  # profilers'
+    *("--system", "--create-home", "--home-dir", "--now", "--failed"),  # useradd's, systemctl's
+    "--release",  # generate.py's
+}
+"""Options in the pages that belong to other programs."""
 
 # Beside the demo's hosts one on which nothing listens, as a fleet has it: tcpmux, which nobody runs, on loopback.
 _REFUSING = """
@@ -53,10 +64,32 @@ def written(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the runs around a deploy, and with runs/, which are hourly."""
+    pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
+    directory = tmp_path_factory.mktemp("stored")
+    (directory / "runs").mkdir()
+    keep_planted(directory / "runs")
+    for name, snapshot in (("before", deploy.before()), ("after", deploy.after())):
+        with (directory / f"{name}.parquet").open("wb") as file:
+            write_snapshot(snapshot, file)
+    return directory
+
+
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_every_console_shows_what_the_program_prints(page: Path, fleet: Path, written: Path):
+def test_every_console_shows_what_the_program_prints(
+    page: Path, fleet: Path, written: Path, request: pytest.FixtureRequest
+):
     """Each command is typed in a terminal; `fleetpmap hosts`, which contacts nobody, reads the guide's inventory."""
-    check_consoles(page, lambda console: written if console.startswith("$ fleetpmap hosts") else fleet)
+
+    def directory_of(console: str) -> Path:
+        command = console.split()[2]
+        if command in ("diff", "history"):
+            return request.getfixturevalue("stored")
+        return written if command == "hosts" else fleet
+
+    check_consoles(page, directory_of)
 
 
 def test_there_are_consoles():
@@ -124,6 +157,29 @@ def test_mistakes_are_told_so(tmp_path: Path):
     with pytest.raises(InventoryError) as caught:
         load(file)
     assert caught.value.message.replace(str(file), "inventory.toml") == shown.rstrip("\n")
+
+
+def test_the_timer_is_one(tmp_path: Path):
+    """systemd finds no fault in the units; the program that they start need not be there."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip(reason="no systemd-analyze on this machine")
+    service, timer = blocks(DOCS / "guides" / "timer.md", "ini")
+    (tmp_path / "fleetpmap.service").write_text(service.replace("/opt/fleetpmap/bin/fleetpmap", "/bin/true"))
+    (tmp_path / "fleetpmap.timer").write_text(timer)
+    argv = ["systemd-analyze", "verify", *sorted(map(str, tmp_path.iterdir()))]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_manual_renders():
+    """groff finds no fault in any page, and the page of a command has its options."""
+    if shutil.which("groff") is None:
+        pytest.skip(reason="no groff on this machine")
+    pages = sorted((DOCS / "man").glob("*.1"))
+    done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", *pages], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(pages) > 10
+    assert "--cgroup GLOB" in re.sub(r".\x08|\x1b\[[0-9;]*m", "", done.stdout)  # without the marks of bold
 
 
 def test_python_reads_the_csv(fleet: Path):

@@ -45,17 +45,17 @@ BOX = Host("box")
 @pytest.mark.parametrize(
     ("stage", "passed", "states"),
     [
-        ("config", "", "F.....-.."),
-        ("dns", "config", "F.....-.."),
-        ("tcp", "dns", "oF....-.."),
-        ("banner", "tcp", "ooF...-.."),
-        ("kex", "tcp", "ooF...-.."),
-        ("host-key", "kex", "oooF..-.."),
-        ("auth", "kex", "ooooF.-.."),
-        ("exec", "auth", "oooooF-.."),
-        ("read", "auth", "oooooF-.."),
-        ("list", "auth", "oooooo-F."),
-        ("read", "list", "oooooo-oF"),
+        ("config", "", "F-.....-.."),
+        ("dns", "config", "F-.....-.."),
+        ("tcp", "dns", "o-F....-.."),
+        ("banner", "tcp", "o-oF...-.."),
+        ("kex", "tcp", "o-oF...-.."),
+        ("host-key", "kex", "o-ooF..-.."),
+        ("auth", "kex", "o-oooF.-.."),
+        ("exec", "auth", "o-ooooF-.."),
+        ("read", "auth", "o-ooooF-.."),
+        ("list", "auth", "o-ooooo-F."),
+        ("read", "list", "o-ooooo-oF"),
     ],
 )
 def test_step_that_failed(stage, passed, states):
@@ -67,30 +67,31 @@ def test_step_that_failed(stage, passed, states):
 def test_sudo_is_a_step_where_it_is_asked_for():
     """Not where the login is root's already."""
     refused = failed("box", "sudo", "no", stage="sudo")
-    assert _states(replace(BOX, sudo=True, user="ops"), refused, _passed("auth")) == "ooooooF.."
-    assert _states(replace(BOX, sudo=True, user="root"), host("box", process(1, "x")), ALL_PASSED) == "oooooo-oo"
+    assert _states(replace(BOX, sudo=True, user="ops"), refused, _passed("auth")) == "o-oooooF.."
+    assert _states(replace(BOX, sudo=True, user="root"), host("box", process(1, "x")), ALL_PASSED) == "o-ooooo-oo"
 
 
 def test_failure_of_a_bastion_is_no_step_of_the_host():
-    """It ended at the bastion's login; of the way to the host behind it nothing was done, and its name is not ours."""
+    """Of the way to the host behind it nothing was done."""
     behind = replace(BOX, proxy_jump="ops@bastion")
-    assert _states(behind, failed("box", "auth", "bastion: no", stage="auth")) == "-F....-.."
+    assert _states(behind, failed("box", "auth", "bastion: no", stage="bastion")) == "-F.....-.."
+    assert _states(replace(behind, transport="openssh"), failed("box", "auth", "no", stage="auth")) == "--oooF.-.."
 
 
 def test_host_that_was_not_asked():
     """Nothing was tried."""
-    assert _states(BOX, failed("box", "not-asked", "interrupted", stage="queue")) == "......-.."
+    assert _states(BOX, failed("box", "not-asked", "interrupted", stage="queue")) == ".-.....-.."
 
 
 def test_this_machine_needs_no_connection():
     """Without SSH there is nothing before the shell."""
-    assert _states(replace(BOX, transport="local"), host("box", process(1, "x"))) == "-----o-oo"
+    assert _states(replace(BOX, transport="local"), host("box", process(1, "x"))) == "------o-oo"
 
 
 def test_denied_process_is_a_failed_step():
     """Logged in, but not allowed to read what matched."""
     answer = host("box", process(1, "x"), process(2, "x", status="denied"))
-    assert _states(BOX, answer, ALL_PASSED) == "oooooo-oF"
+    assert _states(BOX, answer, ALL_PASSED) == "o-ooooo-oF"
 
 
 def test_process_that_has_ended_is_no_failed_step():
@@ -103,7 +104,7 @@ def test_process_that_has_ended_is_no_failed_step():
 def test_system_ssh_tells_no_stages():
     """Its failure's stage is all there is: what comes before it is done."""
     answer = failed("box", "auth", "ssh: Permission denied", stage="auth")
-    assert _states(replace(BOX, transport="openssh"), answer) == "ooooF.-.."
+    assert _states(replace(BOX, transport="openssh"), answer) == "o-oooF.-.."
 
 
 def test_seconds_of_each_step():
@@ -149,6 +150,7 @@ def inventory(sshd_of_fifty, tmp_path) -> Path:
         f'[defaults]\naddress = "127.0.1.2"\nport = {server.port}\nuser = "{server.user}"\n'
         f'identity_file = "{server.identity_file}"\n[hosts.well]\n[hosts.by-ssh]\ntransport = "openssh"\n'
         f'[hosts.behind]\nproxy_jump = "{server.user}@127.0.1.1:{server.port}"\n'
+        f'[hosts.shut]\nproxy_jump = "nobody-here@127.0.1.1:{server.port}"\n'
         f'[hosts.stranger]\nidentity_file = "{server.new_key(f"stranger-{tmp_path.name}")}"\n'
         f'[hosts.refused]\naddress = "127.0.0.1"\nport = {closed}\n'
         '[hosts.nowhere]\naddress = "nowhere.invalid"\n[hosts.local]\n'
@@ -179,13 +181,14 @@ def test_every_step_to_real_hosts(doctor):
     letters = {"ok": "o", "failed": "F", "not-reached": ".", "not-needed": "-"}
     rows = _rows(done.stdout)
     assert {name: "".join(letters[row[step]] for step in STEPS) for name, row in rows.items()} == {
-        "well": "oooooo-oo",
-        "by-ssh": "oooooo-oo",
-        "behind": "-ooooo-oo",
-        "stranger": "ooooF.-..",
-        "refused": "oF....-..",
-        "nowhere": "F.....-..",
-        "local": "-----o-oo",
+        "well": "o-ooooo-oo",
+        "by-ssh": "o-ooooo-oo",
+        "behind": "-oooooo-oo",
+        "shut": "-F.....-..",
+        "stranger": "o-oooF.-..",
+        "refused": "o-F....-..",
+        "nowhere": "F-.....-..",
+        "local": "------o-oo",
     }
     assert done.returncode == 3
     assert {name: (row["transport"], bool(row["via"])) for name, row in rows.items() if row["uid"]} == {
@@ -265,7 +268,7 @@ def test_json_has_the_failures_with_their_stage(doctor):
 def test_summary_in_columns(doctor):
     """A time or a word for each step; sudo only where some host wants it."""
     header, *lines = doctor("well", "refused").stdout.splitlines()
-    assert header.split() == ["host", *(step for step in STEPS if step != "sudo"), "uid", "kernel"]
+    assert header.split() == ["host", *(step for step in STEPS if step not in ("bastion", "sudo")), "uid", "kernel"]
     well, refused = (line.split() for line in lines)
     assert well[0] == "well"
     assert all(time.endswith(("ms", "s")) for time in well[1:4])

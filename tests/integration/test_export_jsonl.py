@@ -19,7 +19,7 @@ from fleetpmap.cli.outputs import OutputPlan, output_from
 from fleetpmap.errors import UsageError
 from fleetpmap.export import EXPORTERS
 from fleetpmap.report import hosts, mappings, processes
-from program import BARE, fleetpmap
+from program import BARE, fleetpmap, waiting
 from snapshots import host, mapping, process, small_fleet, snapshot
 from sshd import Sshd
 
@@ -137,6 +137,22 @@ def test_a_reader_that_has_seen_enough_waits_for_nobody(sshd: Sshd, tmp_path: Pa
     )
     assert (done.stdout, done.stderr) == ("{", "141\n")
     assert time.monotonic() - began < 40  # the host that hangs would take 60 s
+
+
+@pytest.mark.parametrize("how", ["jsonl", "csv"])
+def test_sigterm_ends_a_program_whose_reader_does_not_read(how: str):
+    """As below a pager: the pipe is full, and the status is that of SIGTERM."""
+    words = ("run", "-H", "local", "--all", "--view", "mappings", "--format", how)
+    with subprocess.Popen(
+        [sys.executable, "-m", "fleetpmap", *words], env=BARE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as program:
+        assert program.stdout is not None
+        give_up = time.monotonic() + 60
+        while waiting(program.stdout) < 60_000:  # of the 64 KiB that it holds
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        program.terminate()
+        assert program.wait(20) == 143
 
 
 def test_a_stream_says_the_same_as_a_file(sshd: Sshd, tmp_path: Path):

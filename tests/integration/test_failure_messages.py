@@ -219,6 +219,7 @@ def test_revoked_key_is_never_to_be_accepted(sshd: Sshd, tmp_path: Path) -> None
             "host-key",
             "accept-new for a host that is new",
         ),
+        ("Host key verification failed.", HostKeyError, "host-key", "the key of a bastion on the way"),
         ("channel 0: open failed: connect failed: open failed", RemoteError, "exec", "MaxSessions"),
         ("socket: Too many open files", ExhaustedError, "tcp", "--jobs"),
         (
@@ -236,6 +237,20 @@ def test_complaints_of_ssh(stderr: str, kind: type[HostError], stage: str, hint:
     assert (type(error), error.stage) == (kind, stage)
     assert hint in error.hint
     assert ("accept-new" in error.hint) == ("No ED25519" in stderr)
+
+
+def test_changed_host_key_by_the_systems_ssh(sshd: Sshd, tmp_path: Path) -> None:
+    """The message names the host, the file and the line of the expected key: not the frame of ssh's warning."""
+    known_hosts = tmp_path / "known_hosts"
+    other = sshd.public_key(sshd.new_key(f"other-{tmp_path.name}"))
+    known_hosts.write_text(f"# one line\n[{sshd.addresses[0]}]:{sshd.port} {other}\n")
+    host = sshd.host("web-03", transport="openssh")
+    with pytest.raises(HostKeyError) as caught:
+        run(host, replace(sshd.options, known_hosts=(str(known_hosts),)))
+    assert caught.value.message == (
+        f"ssh: Host key for [{sshd.addresses[0]}]:{sshd.port} has changed and you have requested strict checking. "
+        f"(Offending ED25519 key in {known_hosts}:2)"
+    )
 
 
 def test_out_of_descriptors_is_no_fault_of_the_host(sshd: Sshd) -> None:

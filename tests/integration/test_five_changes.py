@@ -109,9 +109,9 @@ def copy(tmp_path: Path) -> Copy:
 
 
 def test_a_view_is_a_module_and_a_row(copy: Copy) -> None:
-    """--help, Tab, every format, a page's heading and the keys of watch take it from the row."""
+    """--help, Tab, every format and a page's heading take it from the row."""
     copy.add("report/views/users.py", VIEW)
-    row = 'ReportKind("users", "one user", "Users only", columns=("user",), watch_key=6, streams=True),'
+    row = 'ReportKind("users", "one user", "Users only", columns=("user",), streams=True),'
     copy.insert("catalogue.py", row, before=r'ReportKind\("pmap"')
     assert re.search(r"--view .*\busers\b", copy.run("run", "--help"))
     words = ("demo", "--match", "gunicorn", "--view", "users", "--format")
@@ -121,8 +121,6 @@ def test_a_view_is_a_module_and_a_row(copy: Copy) -> None:
     assert "Users only" in copy.run(*words, "html")
     asked = {"_FLEETPMAP_COMPLETE": "complete_bash", "COMP_CWORD": "5"}
     assert copy.run(COMP_WORDS="fleetpmap run --view users --columns u", **asked) == "user\n"
-    code = "from fleetpmap.watch import Showing, pressed; print(pressed(Showing('summary'), '6', ()).view)"
-    assert copy.python("-c", code) == "users\n"
     copy.assert_listed("a view")
 
 

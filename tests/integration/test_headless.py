@@ -106,7 +106,7 @@ def test_smaps_rollup_is_that_of_a_thread_too(headless: int, words: tuple[str, .
 def test_every_round_of_a_watch_has_it(headless: int, sshd: Sshd) -> None:
     """The later ones too, in which both phases come as one."""
     with Rounds([sshd.host()], Question(Selection(pids=(headless,)), ssh=sshd.options)) as rounds:
-        looks = [rounds.look().snapshot for _ in range(3)]
+        looks = [rounds.look() for _ in range(3)]
     sums = [int(one.table.fields["Private_Dirty"].sum()) for one in looks]
     assert sums == [_private_dirty_kib(headless)] * 3
 

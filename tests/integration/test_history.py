@@ -7,52 +7,28 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from fleetpmap.snapshot_file import entries
-from kept_runs import GIB, MIB, Service, keep
+from charged import of
+from fleetpmap.snapshot_file import entries, load_snapshot, save_in
+from kept_runs import MIB
+from page_text import page_text
+from planted_runs import keep_planted
 from program import fleetpmap
+from snapshots import host, mapping, process, snapshot
 
 pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
-RUNS = 300
-RUN = np.arange(RUNS)
-
-
-def _noise(seed: int, scale: float) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, scale, RUNS)
-
-
-def _planted() -> list[Service]:
-    """Six services over 300 hours, each with a heap that does one thing, and a library that does nothing."""
-    daily = frozenset(range(24, RUNS, 24))
-    heaps = {
-        ("web-01", "api"): (200 * MIB + RUN * MIB + _noise(1, MIB), frozenset()),
-        ("web-01", "cart"): (58 * MIB + (RUN >= 180) * 36 * MIB + _noise(2, 300), frozenset({180})),
-        ("web-02", "cache"): (100 * MIB + (RUN % 30) * 3 * MIB + _noise(3, 500), frozenset()),
-        ("web-02", "search"): (300 * MIB + _noise(4, 4 * MIB), frozenset()),
-        ("web-02", "report"): (80 * MIB + (RUN % 24) * MIB + _noise(5, 300), daily),
-        ("web-01", "cron"): (20 * MIB + _noise(6, 4), daily),
-    }
-    return [
-        Service(
-            *(host, name),
-            {"[heap]": np.round(sizes), "/usr/lib/libc.so.6": np.full(RUNS, 900)},
-            restarts,
-            limit_kib=2 * GIB if name == "api" else None,
-            used_kib=600 * MIB,
-        )
-        for (host, name), (sizes, restarts) in heaps.items()
-    ]
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 hourly runs; web-02 is away in three of them."""
     directory = tmp_path_factory.mktemp("runs")
-    keep(directory, _planted(), away=lambda host, run: host == "web-02" and run in (50, 51, 200))
+    keep_planted(directory)
     return directory
 
 
@@ -177,6 +153,50 @@ def test_a_page_with_charts(planted: Path, tmp_path: Path):
     assert text.count('class="mark"') == 13
     assert "src=" not in text
     assert "grows by" in text
+    assert "| 1 (1 deploy)\n" in page_text(text)
+    assert "pss in 240 runs from 2026-11-01 00:00 UTC to 2026-11-13 11:00 UTC. In 3 of them a host was away" in text
+
+
+def test_the_page_of_the_last_run_draws_those_before(planted: Path, tmp_path: Path):
+    """`show DIR/ -o page.html` has the services over the last runs, with a gap where web-02 was away."""
+    page = tmp_path / "page.html"
+    done = fleetpmap("show", f"{planted}/", "-o", str(page))
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert "pss in 100 runs from 2026-11-09 08:00 UTC to 2026-11-13 11:00 UTC. In 1 of them a host was away" in text
+    assert f"The last 100 of 300 runs: <code>fleetpmap history {planted}</code> draws more of them." in text
+    (growth,) = re.findall(r"<tr><th scope=\"row\">api.service<td.*>([+]\S+)<td", text)
+    assert growth.startswith("+9")
+    earlier = tmp_path / "first.html"
+    assert fleetpmap("show", f"{planted}@first", "-o", str(earlier)).returncode == 0
+    assert "Services over time" not in earlier.read_text()
+
+
+def test_a_page_draws_the_runs_that_looked_for_the_same(planted: Path, tmp_path: Path):
+    """Runs of another selection are counted; the only run of its selection has nothing to be drawn beside."""
+    for run in entries(planted)[:4]:
+        (tmp_path / run.path.name).write_bytes(run.path.read_bytes())
+    other = load_snapshot(entries(planted)[4].path)
+    save_in(tmp_path, replace(other, run=replace(other.run, command="fleetpmap run -m api")))
+    page = tmp_path / "page.html"
+    assert fleetpmap("show", f"{tmp_path}/", "-o", str(page)).returncode == 0
+    assert "Services over time" not in page.read_text()
+    same = load_snapshot(entries(planted)[5].path)
+    save_in(tmp_path, same)
+    assert fleetpmap("show", f"{tmp_path}/", "-o", str(page)).returncode == 0
+    assert "pss in 5 runs from 2026-11-01 00:00 UTC to 2026-11-01 05:00 UTC" in page.read_text()
+    assert "Runs that looked for other processes, and are not drawn: 1." in page.read_text()
+
+
+def test_a_page_tells_a_deploy_from_a_restart(tmp_path: Path):
+    """Both replace the process; the program is another build after the second."""
+    for hour, (pid, kib) in enumerate(((1, 400), (2, 400), (3, 408))):
+        code = mapping("/usr/bin/api", size=kib, perms="r-xp", Rss=8, Pss=8)
+        run = snapshot(host("w", of("api", process(pid, "api", code), cgroup="/api")))
+        save_in(tmp_path, replace(run, run=replace(run.run, started=run.run.started + timedelta(hours=hour))))
+    page = tmp_path / "page.html"
+    assert fleetpmap("history", f"{tmp_path}/", "-o", str(page)).returncode == 0
+    assert "| 2 (1 deploy)\n" in page_text(page.read_text(encoding="utf-8"))
 
 
 def test_a_torn_file_is_named_and_the_rest_is_used(planted: Path, tmp_path: Path):
@@ -229,7 +249,8 @@ def test_without_the_extra(planted: Path, tmp_path: Path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['polars'] = None\n")  # as if it were not there
     done = fleetpmap("history", f"{planted}/", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
-    assert done.stderr.endswith("needs polars, not installed here\nhint: run `pip install 'fleetpmap[parquet]'`\n")
+    assert "needs polars, not installed here\nhint: run `" in done.stderr
+    assert done.stderr.endswith("install 'fleetpmap[parquet]'`\n")
 
 
 def test_no_other_command_imports_it():

@@ -71,6 +71,29 @@ def test_first_interrupt_reports_what_came(fleet: tuple[str, ...], tmp_path: Pat
     }
 
 
+def test_many_interrupts_end_without_a_traceback():
+    """Where no host is asked, the second ^C meets a program that is ending: here ten wait for the list of hosts."""
+    argv = [sys.executable, "-m", "fleetpmap", "hosts", "--hosts-from", "-"]
+    with contextlib.ExitStack() as stack:
+        runs = [
+            stack.enter_context(
+                subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BARE)
+            )
+            for _ in range(10)
+        ]
+        for run in runs:
+            while "pipe" not in Path(f"/proc/{run.pid}/wchan").read_text():
+                Event().wait(0.01)
+        for number, run in enumerate(runs):
+            while run.poll() is None:
+                run.send_signal(signal.SIGINT)
+                Event().wait(0.0002 * number)
+        said = [run.stderr.read() for run in runs if run.stderr]
+        assert said == [""] * len(runs)
+        # Python's own end restores what the signal does by itself.
+        assert {run.returncode for run in runs} <= {130, -signal.SIGINT}
+
+
 def test_interrupt_without_a_terminal_says_so(fleet: tuple[str, ...], silent: socket.socket):
     """Where no progress line can tell, ^C is answered by a sentence on stderr."""
     argv = [sys.executable, "-m", "fleetpmap", "run", *fleet, "--jobs", "1", "--limit", "silent"]
@@ -228,6 +251,8 @@ def test_deadline_cuts_the_run(fleet: tuple[str, ...]):
     }
     assert report["coverage"]["hosts"] == {"asked": 4, "ok": 1, "timeout": 1, "not-asked": 2}
     assert report["run"]["elapsed_s"] < 12
+    (advice,) = (failure["hint"] for failure in report["failures"] if failure["host"] == "silent")
+    assert advice.endswith("give it more time with --deadline")
 
 
 def test_deadline_that_is_not_reached_changes_nothing(fleet: tuple[str, ...]):

@@ -203,10 +203,10 @@ def test_json_of_something_else(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("hosts.ini", "[web]\n"), ("hosts.yml", "all:\n"), ("hosts", "[web]\nweb-01 a=b\n")]
+    ("name", "text"), [("hosts.yml", "all:\n"), ("hosts", "---\nall:\n"), ("hosts", "#!/bin/sh\necho\n")]
 )
 def test_without_ansible_inventory(tmp_path, monkeypatch, name, text):
-    """The message names the program that reads INI and YAML, and a way without it."""
+    """The message names the program that reads YAML and runs scripts, and a way without it."""
     monkeypatch.setenv("PATH", str(tmp_path))  # where the program is looked for
     path = tmp_path / name
     path.write_text(text)
@@ -254,6 +254,60 @@ def test_ini_by_ansible_inventory(fleet):
         "lab-01": (None, None),
         "db-01": ("postgres", None),
     }
+
+
+PLAIN = """
+lonely:2222 ansible_host=10.0.0.9   # of no group
+
+[web]
+web[01:03:2].example.com ansible_user="my-ops" other='x y'
+web-[a:c] ansible_port=23
+
+[db]
+DB-01 ansible_become=True ansible_ssh_common_args='-o ProxyJump=bastion'
+db-02 ansible_user=own
+web-b
+
+; the second section of a group adds to it
+[web]
+web-d
+
+[six]
+[::1]:2222
+fe80::1
+
+[prod:children]   # deeper groups win
+db
+inner
+
+[inner:children]
+web
+
+[all:vars]
+ansible_user = ops
+ansible_port = 22
+[prod:vars]
+ansible_user='prod-ops'
+ansible_port=2201
+[web:vars]
+ansible_host={{ inventory_hostname }}.internal
+ansible_ssh_private_key_file = "~/.ssh/web"
+[db:vars]
+ansible_port=2202
+ansible_host=None
+"""
+
+
+@needs_ansible
+def test_plain_ini_is_the_same_without_ansible(tmp_path, monkeypatch):
+    """Hosts, their order, groups and settings."""
+    (tmp_path / "hosts").write_text(PLAIN)
+    by_ansible = load(tmp_path / "hosts")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    alone = load(tmp_path / "hosts")
+    assert [*alone.hosts.values()] == [*by_ansible.hosts.values()]
+    assert [*alone.groups.items()] == [*by_ansible.groups.items()]
+    assert len(alone.hosts) == 11
 
 
 @needs_ansible

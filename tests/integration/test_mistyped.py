@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -55,13 +56,24 @@ def test_many_bare_words_are_no_suggestion():
     assert hint == "`fleetpmap run --help` lists what it takes"
 
 
-def test_a_command_without_process_options_only_refuses_a_bare_word():
-    """It has no option that could take it."""
-    said, hint = _refused("hosts", "web-01")
-    assert (said, hint) == (
+def test_a_command_without_process_options_takes_a_bare_word_for_a_host():
+    """It has no option that could take a process; a command of stored runs has none for a host either."""
+    assert _refused("hosts", "web-01") == (
         'fleetpmap hosts: "web-01" is not an option',
-        "`fleetpmap hosts --help` lists what it takes",
+        "did you mean `fleetpmap hosts -H web-01`?",
     )
+    assert _refused("history", "runs/", "web-01") == (
+        'fleetpmap history: "web-01" is not an option',
+        "`fleetpmap history --help` lists what it takes",
+    )
+
+
+@pytest.mark.parametrize("words", [(), ("run",)])
+def test_help_is_an_option(words: tuple[str, ...]):
+    """Other programs have it as a command; it is no process to look for."""
+    said, hint = _refused("help", *words)
+    assert said == 'fleetpmap: there is no command "help"'
+    assert hint == f"did you mean `{' '.join(['fleetpmap', *words, '--help'])}`?"
 
 
 @pytest.mark.parametrize(
@@ -87,10 +99,37 @@ def test_an_unknown_command_is_answered_with_the_line_that_was_meant(words: tupl
 
 
 @pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (("run", "-m", "nginx", "-m", "redis"), "--match is given 2 times", "write one pattern for all"),
+        (("hosts", "-i", "a.toml", "-i", "b.toml"), "--inventory is given 2 times", "give it once"),
+        (("run", "--all", "-o", "a.csv", "-o", "b.csv", "-o", "c.csv"), "--output is given 3 times", "give it once"),
+        (("run", "--all", "--by", "host", "--by", "service"), "--by is given 2 times", "separate the keys by commas"),
+        (("run", "--all", "--view", "hosts", "--view", "stale"), "--view is given 2 times", "--export VIEW=FILE"),
+    ],
+)
+def test_two_values_of_an_option_that_takes_one(words: tuple[str, ...], said: str, hint: str):
+    """The last one alone would count, and the hosts or processes of the other be missing without a word."""
+    sentence, what_to_do = _refused(*words)
+    assert sentence == f"{said}, and takes one value"
+    assert hint in what_to_do
+
+
+def test_options_that_may_come_twice():
+    """Lists add up. Of the options that say how, the last one counts: a script's own come before its user's."""
+    pids = {1, os.getpid()}
+    words = ("ps", *LOCAL, *LOCAL, *(word for pid in pids for word in ("--pid", str(pid))), "-v", "-v")
+    done = fleetpmap(*words, "--timeout", "0.001", "--timeout", "60", "--format", "csv", "--format", "json")
+    assert done.returncode in (0, 3), done.stderr
+    assert sorted(row["pid"] for row in json.loads(done.stdout)["rows"]) == sorted(pids)
+
+
+@pytest.mark.parametrize(
     ("words", "said", "near", "known"),
     [
         (("run", "--view", "host"), '--view: there is no value "host"', "hosts", "values are summary, merged, hosts"),
         (("run", "--format", "jsn"), '--format: there is no value "jsn"', "json", "values are table, plain, csv"),
+        (("run", "--format", "md"), '--format: there is no value "md"', "markdown", "values are table, plain, csv"),
         (("run", "--metric", "pps"), '--metric: there is no value "pps"', "pss", "values are pss, rss, uss"),
         (("diff", "a", "b", "--metric", "rrs"), '--metric: there is no value "rrs"', "rss", "values are pss, rss"),
         (

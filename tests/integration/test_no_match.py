@@ -56,6 +56,16 @@ def test_a_real_process_with_a_near_name(worker: Path, command: str):
     assert hint == f"no process has a name that matches qzfletworkr; near it: {NAME} on local"
 
 
+@pytest.mark.parametrize(
+    ("words", "whole"),
+    [(("-m", "qzfleetwork"), "name"), (("--full", "-m", "qzreport-job"), "command line")],
+)
+def test_a_part_of_the_whole_that_exact_wants(worker: Path, words: tuple[str, ...], whole: str):
+    """A pattern that would match without --exact is told so."""
+    said = _said("run", "-H", "local", *words, "--exact")
+    assert said[0] == f"--exact: the whole {whole} has to match; without it a part of the {whole} is enough"
+
+
 @pytest.mark.parametrize("command", ["run", "ps"])
 def test_a_real_process_with_the_word_in_its_command_line(worker: Path, command: str):
     """--full would find it, and does."""
@@ -114,6 +124,13 @@ def test_a_stored_run(worker: Path):
     assert _said("show", str(RECORDED / "web-01"), "-m", "shop.wsgi") == [
         "--full would match 2 processes on web-01: it searches the command lines"
     ]
+
+
+def test_a_page_has_the_hints_too(tmp_path: Path):
+    """It may be read without the terminal; --quiet is for the terminal alone."""
+    page = tmp_path / "page.html"
+    assert fleetpmap("show", str(RECORDED / "web-01"), "-m", "shop.wsgi", "-o", str(page), "--quiet").returncode == 5
+    assert "\n--full would match 2 processes on web-01: it searches the command lines.\n" in page.read_text("utf-8")
 
 
 def test_quiet_says_nothing(inventory: str):

@@ -53,7 +53,7 @@ def test_other_machines_are_not_the_same(boot_id, pid_namespace):
     fleet = [_answer("web-01", boot_id, pid_namespace), _answer("web-02")]
     if not (boot_id and pid_namespace):
         fleet.append(_answer("web-03", boot_id, pid_namespace))
-    assert snapshot(*fleet).same_machines() == ()
+    assert snapshot(*fleet).same_machines == ()
     assert (whole := snapshot(*fleet))
     assert counted_once(whole) is whole
 
@@ -61,7 +61,7 @@ def test_other_machines_are_not_the_same(boot_id, pid_namespace):
 def test_name_without_a_match_counts_nothing_twice():
     """A login that sees none of the processes adds nothing to the totals."""
     blind = replace(host("www"), capabilities=_answer("www").capabilities)
-    assert snapshot(_answer("web-01"), blind).same_machines() == ()
+    assert snapshot(_answer("web-01"), blind).same_machines == ()
 
 
 def test_counted_once_keeps_the_first_name():
@@ -75,7 +75,7 @@ def test_counted_once_keeps_the_first_name():
     ]
     assert [one.host for one in fleet.processes] == ["web-01"]
     assert fleet.coverage.asked == 4
-    assert fleet.same_machines() == ()
+    assert fleet.same_machines == ()
     assert coverage_sentence(fleet.coverage) == "3 of 4 hosts answered; 1 did not: 1 dns; 1 of 1 process read"
 
 
@@ -94,7 +94,7 @@ def test_addresses_of_one_real_machine(sshd_of_fifty):
     fleet = [server.host(f"box-{n}", address=f"127.0.1.{n}") for n in (1, 2, 3)]
     with Target("same-machine") as target:
         question = Question(Selection(pids=(target.pid,)), ssh=server.options)
-        assert collect(fleet, question).same_machines() == (("box-1", "box-2", "box-3"),)
+        assert collect(fleet, question).same_machines == (("box-1", "box-2", "box-3"),)
         once = collect(fleet, question, machines_once=True)
     assert [(one.host, one.pid) for one in once.processes] == [("box-1", target.pid)]
     assert [one.status for one in once.hosts] == ["ok", "ok", "ok"]
@@ -114,7 +114,7 @@ def test_container_beside_its_machine_is_another(sshd):
     assert inside
     assert machine.boot_id == inside.boot_id
     assert machine.pid_namespace != inside.pid_namespace
-    assert taken.same_machines() == ()
+    assert taken.same_machines == ()
 
 
 def test_two_recorded_trees_are_two_hosts(tmp_path):
@@ -123,4 +123,4 @@ def test_two_recorded_trees_are_two_hosts(tmp_path):
     fleet = [Host(name, transport="local", proc_root=str(tree)) for name in ("a", "b")]
     taken = collect(fleet, Question(Selection(pids=(1843,)), smaps=False))
     assert [one.host for one in taken.processes] == ["a", "b"]
-    assert taken.same_machines() == ()
+    assert taken.same_machines == ()

@@ -102,10 +102,10 @@ def test_watch_keeps_the_session_of_an_ambiguous_host(fleet: Path, sshd: Sshd):
     tree = fleet.parent / "web-01"
     question = Question(Selection(container="4f9a"), ssh=sshd.options)
     with Rounds([sshd.host("box", proc_root=str(tree))], question) as rounds_:
-        first = rounds_.look().snapshot
+        first = rounds_.look()
         [session] = rounds_._sessions._waiting.values()
         (tree / "1851/cgroup").write_text("0::/\n")
-        second = rounds_.look().snapshot
+        second = rounds_.look()
         assert [*rounds_._sessions._waiting.values()] == [session]
     assert [host.status for host in first.hosts] == ["remote-error"]
     assert [(process.pid, process.status) for process in second.processes] == [(1843, "read")]

@@ -32,6 +32,7 @@ SLOWEST_S = 1.0
 MEMORY = 200 << 20
 LONGEST = 1 << 20
 """Bytes of the longest input: long enough to see a reader whose time grows with the square of its input."""
+_KEPT = tempfile.gettempdir()
 _NUMBERS = (b"0", b"-1", b"1", b"255", b"65536", b"4294967295", b"18446744073709551616", b"9" * 400, b"nan", b"1e999")
 
 
@@ -134,7 +135,7 @@ def _refused(read: Callable[[bytes], object], data: bytes) -> bool:
 
 
 def _kept(data: bytes) -> str:
-    with tempfile.NamedTemporaryFile(prefix="fleetpmap-fuzz-", delete=False) as file:
+    with tempfile.NamedTemporaryFile(prefix="fleetpmap-fuzz-", dir=_KEPT, delete=False) as file:
         file.write(data)
     return f"{len(data)} bytes in {file.name}, {data[:300]!r}"
 
@@ -152,12 +153,14 @@ def _limit_memory() -> None:
 
 def main(name: str, inputs: str = "100000", seed: str = "1") -> int:
     """Fuzz one target and print what it came to."""
-    target = importlib.import_module(f"fuzz_targets.{name}")
-    try:
-        found = fuzz(target, int(inputs), int(seed))
-    except BrokenPromiseError as broken:
-        traceback.print_exception(broken)
-        return 1
+    with tempfile.TemporaryDirectory(prefix="fleetpmap-fuzz-") as place:
+        tempfile.tempdir = place  # for what a target writes
+        target = importlib.import_module(f"fuzz_targets.{name}")
+        try:
+            found = fuzz(target, int(inputs), int(seed))
+        except BrokenPromiseError as broken:
+            traceback.print_exception(broken)
+            return 1
     print(
         f"{name}: {found.inputs:,} inputs, {found.refused:,} refused, "
         f"slowest {found.slowest_s:.3f} s, {found.memory >> 20} MiB"

@@ -1,4 +1,4 @@
-"""SSH servers in this process that do what no sshd does.   [hostile_server] ─► test_hostile_beside_good, test_bounds
+"""SSH servers in this process that do what no sshd does.   [hostile_server] ─► test_hostile_beside_good
 
 Each is paramiko's server side on a port of loopback, whose transport or whose command a test replaces. Whoever logs in
 is let in; the host key is the same for all.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -22,8 +20,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import paramiko
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from fleetpmap.demo.server import Key
+from program import BARE
 
 _LOG = "fleetpmap.tests.hostile"
 logging.getLogger(_LOG).addHandler(logging.NullHandler())
@@ -35,13 +34,7 @@ Behaviour = Callable[[socket.socket], None]
 """What a server does that speaks no SSH."""
 
 
-def _key() -> tuple[str, paramiko.Ed25519Key]:
-    secret = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
-    return secret, paramiko.Ed25519Key.from_private_key(io.StringIO(secret))
-
-
-_, HOST_KEY = _key()
-IDENTITY, _ = _key()
+HOST_KEY, IDENTITY = Key().pkey, Key()
 
 
 class Door(paramiko.ServerInterface):
@@ -123,8 +116,7 @@ class Server:
 def fleet(servers: Mapping[str, Server], directory: Path, settings: str = "") -> Iterator[list[str]]:
     """Words of fleetpmap that ask these servers, while they run."""
     identity = directory / "id"
-    identity.touch(mode=0o600)
-    identity.write_text(IDENTITY)
+    IDENTITY.write(identity)
     key = f"{HOST_KEY.get_name()} {HOST_KEY.get_base64()}"
     known_hosts = directory / "known_hosts"
     known_hosts.write_text("".join(f"[127.0.0.1]:{server.port} {key}\n" for server in servers.values()))
@@ -143,8 +135,7 @@ def fleet(servers: Mapping[str, Server], directory: Path, settings: str = "") ->
 def start(*words: str) -> subprocess.Popen[str]:
     """The program, with what it says going into pipes."""
     argv = [sys.executable, "-m", "fleetpmap", *words]
-    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BARE)
 
 
 class Done(NamedTuple):
@@ -160,10 +151,9 @@ class Done(NamedTuple):
 def measured(*words: str) -> Done:
     """The program, to its end."""
     argv = [sys.executable, "-m", "fleetpmap", *words]
-    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
     peak = 0
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        program = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env)
+        program = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=BARE)
         while program.poll() is None:
             # Not its ru_maxrss, in which the kernel counts what this process had when it forked.
             with contextlib.suppress(OSError, IndexError):

@@ -37,6 +37,8 @@ class Service:
     mappings: Mapping[str, Sequence[int]]
     restarts: frozenset[int] = field(default_factory=frozenset)
     """Runs before which the process was restarted."""
+    deploys: frozenset[int] = field(default_factory=frozenset)
+    """Runs before which its libraries were replaced by another build."""
     limit_kib: int | None = None
     used_kib: int = 0
     """What its cgroup is charged."""
@@ -76,7 +78,7 @@ def _hosts(services: Sequence[Service]) -> list[HostSnapshot]:
                 100 + number,
                 service.name,
                 *(
-                    mapping(path, perms="rw-p", start=0x10000000 * (slot + 1), size=GIB, **_FIELDS)
+                    mapping(path, perms=_perms(path), start=0x10000000 * (slot + 1), size=GIB, **_FIELDS)
                     for slot, path in enumerate(service.mappings)
                 ),
             )
@@ -88,6 +90,10 @@ def _hosts(services: Sequence[Service]) -> list[HostSnapshot]:
         )
         hosts.append(replace(host(name, *processes), memory=HostMemory(8 * GIB, 6 * GIB, 0, 0), cgroups=cgroups))
     return hosts
+
+
+def _perms(path: str) -> str:
+    return "r-xp" if ".so" in path else "rw-p"
 
 
 def _sizes_of(name: str, services: Sequence[Service]) -> np.ndarray:
@@ -112,4 +118,6 @@ def _at(one: HostSnapshot, services: Sequence[Service], sizes: np.ndarray, run: 
             )
         )
     fields = {**one.table.fields, "Pss": sizes.astype(np.int64), "Rss": sizes.astype(np.int64)}
-    return replace(one, processes=tuple(processes), table=replace(one.table, fields=fields))
+    longer = [4096 * sum(deploy <= run for deploy in service.deploys) for service in here for _ in service.mappings]
+    table = replace(one.table, fields=fields, end=one.table.end + np.array(longer, dtype=np.uint64))
+    return replace(one, processes=tuple(processes), table=table)

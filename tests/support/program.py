@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import os
+import struct
 import subprocess
 import sys
+import termios
+from typing import IO
+
+from warm import Starter
 
 BARE = {
     "PATH": os.environ.get("PATH", os.defpath),
@@ -14,10 +21,22 @@ BARE = {
 }
 
 
+def command(*words: str, **environment: str) -> list[str]:
+    """Return what to execute for `fleetpmap WORDS…`, with the environment `BARE | environment`."""
+    if any(name.startswith("COVERAGE_") for name in os.environ):
+        return [sys.executable, "-m", "fleetpmap", *words]
+    return _starter().argv(words, environment)
+
+
+@functools.cache
+def _starter() -> Starter:
+    return Starter(BARE)  # one for each worker of the tests, which ends with it
+
+
 def fleetpmap(*words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `fleetpmap WORDS…` in a bare environment: no inventory, no agent, an empty HOME."""
     return subprocess.run(
-        [sys.executable, "-m", "fleetpmap", *words],
+        command(*words, **environment),
         input=stdin,
         capture_output=True,
         text=True,
@@ -26,3 +45,9 @@ def fleetpmap(*words: str, stdin: str = "", **environment: str) -> subprocess.Co
         start_new_session=True,  # no terminal, so that nothing is asked on the one that runs the tests
         check=False,
     )
+
+
+def waiting(pipe: IO[bytes]) -> int:
+    """Return the bytes that a read would find."""
+    (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+    return int(count)

@@ -10,14 +10,16 @@ import difflib
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from fleetpmap.demo import demo_inventory
+from fleetpmap.demo import demo_fleet, demo_inventory
 from fleetpmap.inventory import Inventory
+from leaking_trees import lay_out_leaking
 from terminal import Terminal
 
 WIDTH = 100
@@ -62,8 +64,18 @@ def demo_directory(directory: Path) -> Iterator[Path]:
         yield directory
 
 
+@contextmanager
+def leaking_directory(directory: Path) -> Iterator[Path]:
+    """Makes `directory` one whose inventory.toml is eight hosts, one of which leaks, as the group web."""
+    with tempfile.TemporaryDirectory() as trees:
+        lay_out_leaking(Path(trees))
+        with demo_fleet(Path(trees)) as inventory:
+            (directory / "inventory.toml").write_text(_as_toml(inventory))
+            yield directory
+
+
 def _as_toml(inventory: Inventory) -> str:
-    tables = ['[groups.web]\nhosts = "web-[01-03]"\n']
+    tables = [f"[groups.web]\nhosts = {list(inventory.hosts)}\n"]
     for host in inventory.hosts.values():
         keys = f'address = "{host.address}"\nport = {host.port}\nuser = "{host.user}"\nproc_root = "{host.proc_root}"\n'
         keys += (
@@ -100,7 +112,7 @@ def in_terminal(command: str, directory: Path, *, colours: bool = False) -> str:
     environment |= {} if colours else {"NO_COLOR": "1"}
     # ssh looks for its files in the home of passwd, not in ours: what they say of all hosts must not show.
     only_ours = (
-        "fleetpmap() { case $1 in show | diff | fields) ;; *) set -- "
+        "fleetpmap() { case $1 in show | diff | history | fields) ;; *) set -- "
         '"$@" --ssh-config none ;; esac; command fleetpmap "$@"; }; '
     )
     with Terminal(["sh", "-c", only_ours + command], environment, columns=WIDTH, cwd=directory) as terminal:

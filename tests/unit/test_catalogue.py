@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleetpmap import catalogue
+from fleetpmap.explore.places import LEVEL_OF
 
 
 def test_every_size_has_a_place_among_the_options():
@@ -10,10 +11,9 @@ def test_every_size_has_a_place_among_the_options():
     assert [size.rank for size in catalogue.BY_RANK] == list(range(1, len(catalogue.SIZES) + 1))
 
 
-def test_the_keys_of_watch_have_no_gap():
-    """The keys are 1, 2, 3 and so on, since the screen names the first and the last of them."""
-    keys = [catalogue.VIEWS[view].watch_key for view in catalogue.WATCHED_VIEWS]
-    assert keys == list(range(1, len(keys) + 1))
+def test_watch_begins_with_the_lists_that_the_screen_has():
+    """And with the summary, which is the screen itself."""
+    assert {*catalogue.WATCHED_VIEWS} == {"summary", *LEVEL_OF}
 
 
 def test_names_are_given_once():

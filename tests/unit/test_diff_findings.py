@@ -181,7 +181,7 @@ def test_growth_of_a_process_names_all_of_it():
     assert (finding.kind, finding.host, finding.service, finding.pid) == ("growth", "a", "app.service", 5)
     assert (finding.mapping, finding.metric) == ("[heap]", "pss_kib")
     assert (finding.value_kib, finding.reference_kib) == (24 * MIB, 4 * MIB)
-    assert finding.next == "fleetpmap run -H a --pid 5 --view mappings"
+    assert finding.next == "fleetpmap run -H a --pid 5 --view mappings --sort pss --top 10"
 
 
 def test_growth_on_several_hosts_names_what_they_share():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fleetpmap.report import diff
+from fleetpmap.report.views.diff.noise import Sides
+from fleetpmap.smaps import NULL
 from snapshots import host, mapping, process, snapshot
 
 
@@ -115,3 +118,8 @@ def test_nothing_but_noise():
         "nothing changed in 1 row, 1 process on 1 host, but for 1 row where no process changed by more than 64K of its"
         " own (+12K in all, in the totals; --all-changes lists them)"
     )
+
+
+def test_what_only_one_run_knows_has_not_grown():
+    """It is no growth of its whole size, and not noise either."""
+    assert Sides(np.array([5, NULL, 5]), np.array([9, 7, NULL])).growth.tolist() == [4, 0, 0]

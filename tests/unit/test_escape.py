@@ -53,7 +53,7 @@ def test_a_cell_shows_every_space(text, shown):
 
 
 @given(st.text(st.characters(codec="utf-8") | st.sampled_from("\\xuU\x1b \udc80\udcff")))
-def test_what_is_shown_can_beunescape(text):
+def test_what_is_shown_can_be_unescaped(text):
     """Different texts stay different: the codes say which text it was."""
     assert unescape(escape(text)) == text
     assert unescape(escape_cell(text)) == text

@@ -59,6 +59,7 @@ def test_a_long_series_is_thinned_to_medians():
     assert len(sizes) == 62 <= BLOCKS
     assert (days[0], sizes[0], sizes[-1]) == (15.5, 15.5, 991.5)
     assert thinned(DAYS, RISING) == (DAYS, RISING)
+    assert len(thinned(np.arange(65.0), np.arange(65.0))[1]) == 32
 
 
 def test_far_points_do_not_move_the_deviation():

@@ -117,6 +117,44 @@ def test_an_odd_host_does_not_touch_the_others(oddity: Any) -> None:
     assert _same(third, _alone(neighbour))
 
 
+@pytest.mark.parametrize(
+    ("text", "is_live", "rest", "status"),
+    [
+        ("below", True, 4096, "cut"),
+        ("empty", True, 4096, "cut"),
+        ("below", True, 0, "read"),
+        ("below", False, 4096, "read"),
+        ("empty", False, 4096, "empty"),
+        ("whole", True, 4096, "read"),
+    ],
+    ids=["exec", "exec at once", "its stack is unmapped", "recorded", "recorded, empty", "it has grown"],
+)
+def test_a_text_that_ends_below_the_stack(text: str, is_live: bool, rest: int, status: str) -> None:
+    """It is a part if a process of this moment has `rest` bytes more than it: the kernel ends it there at exec."""
+    one = _unpacked("web-01")
+    assert one.reading is not None
+    *others, last = one.reading.processes
+    columns, _ = parse_processes(one.text[last.start :], [(0, last.stop - last.start)])
+    kept = {"whole": len(columns.end), "below": int((columns.end <= (last.start_stack or 0)).sum()), "empty": 0}[text]
+    assert last.start_stack
+    assert 0 < (columns.end <= last.start_stack).sum() < len(columns.end)
+    starts = [match.start() for match in re.finditer(rb"(?m)^[0-9a-f]+-[0-9a-f]+ ", one.text[last.start :])]
+    one = _with_text(one, lambda smaps: smaps[: [*starts, len(smaps)][kept]])
+    size = int((columns.end[:kept] - columns.start[:kept]).sum()) + rest
+    last = replace(one.processes[-1], status="empty" if text == "empty" else "read", address_space=size)
+    can = replace(one.listing.capabilities, probe_pid=77 if is_live else None)
+    one = replace(
+        one,
+        listing=replace(one.listing, capabilities=can),
+        reading=replace(one.reading, processes=(*others, last)),
+    )
+    neighbour = _unpacked("web-02")
+    odd, beside = snapshots([one, neighbour], rollups=False)
+    assert {process.pid: process.status for process in odd.processes}[last.pid] == status
+    assert odd.table.mappings[odd.table.process == len(odd.processes) - 1].sum() == (kept if status == "read" else 0)
+    assert _same(beside, _alone(neighbour))
+
+
 def test_sums_stay() -> None:
     """What is summed by process, path and kind has the sums of the mappings, and says of how many."""
     rows, sums = _alone(_unpacked("web-01")).table, _alone(_unpacked("web-01"), sums=("path",)).table

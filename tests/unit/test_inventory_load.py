@@ -514,6 +514,23 @@ def test_toml_syntax_error_has_line_and_column(write: Write) -> None:
     assert caught.value.hint == 'names with brackets or dots need quotes: [hosts."web[01-20]"]'
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('[groups.web]\nhosts = "web-01\n', 'a text needs quotes at both ends; the line is: hosts = "web-01'),
+        ("[hosts.a]\nuser = ops\n", "a text needs quotes at both ends; the line is: user = ops"),
+        ("[hosts.a]\n[hosts.a]\n", "write each table and each key once"),
+        ("[hosts.a]\nport = 1\nport = 2\n", "write each table and each key once"),
+        ('[hosts."a"', 'names with brackets or dots need quotes: [hosts."web[01-20]"]'),
+    ],
+)
+def test_toml_syntax_error_has_the_likely_reason(write: Write, text: str, hint: str) -> None:
+    """By the line, and by what tomllib says of it."""
+    with pytest.raises(InventoryError) as caught:
+        load(write(text))
+    assert caught.value.hint == hint
+
+
 def test_file_that_does_not_exist(tmp_path: Path) -> None:
     """One sentence, and the places that an inventory is named in."""
     with pytest.raises(InventoryError, match="no such file") as caught:
@@ -565,3 +582,15 @@ def test_excess_is_a_mistake_of_the_file(tmp_path: Path, name: str, text: str) -
     with pytest.raises(InventoryError, match="nested too deep, or a number too long, to be read"):
         load(tmp_path / name)
     assert time.process_time() - began < 1.0
+
+
+@pytest.mark.timed
+def test_loading_is_linear(tmp_path: Path) -> None:
+    """Neither many groups, as Ansible makes one for each tag, nor many empty lines of a file with a mistake add up."""
+    (tmp_path / "groups.toml").write_text("".join(f'[groups.tag-{n}]\nhosts = "web-{n}"\n' for n in range(4000)))
+    (tmp_path / "empty.toml").write_text(f"{chr(10) * 100_000}x")
+    began = time.process_time()
+    assert load(tmp_path / "groups.toml").groups["tag-3999"] == ("web-3999",)
+    with pytest.raises(InventoryError, match="not valid TOML"):
+        load(tmp_path / "empty.toml")
+    assert time.process_time() - began < 2.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from fleetpmap.errors import UsageError
@@ -313,6 +315,28 @@ def test_nobody_left(limit: list[str], exclude: list[str], message: str) -> None
     assert caught.value.message == message
 
 
+def test_nobody_left_by_a_misspelling() -> None:
+    """The nearest host or group is named."""
+    with pytest.raises(UsageError, match=r'^no host is left: --limit wbe excludes all of .*\nhint: did you mean "web"'):
+        select(FLEET, limit=["wbe"])
+
+
+@pytest.mark.parametrize(
+    ("options", "notes"),
+    [
+        ({"exclude": ["dbs"]}, ['--exclude dbs matches no host; did you mean "db"?']),
+        ({"limit": ["web", "cache*"]}, ["--limit cache* matches no host"]),
+        ({"limit": ["web"], "exclude": ["db", "web1"]}, ['--exclude web1 matches no host; did you mean "web01"?']),
+        ({"exclude": ["web[02-09]"]}, []),
+    ],
+)
+def test_pattern_that_matches_nothing_is_noted(options: dict[str, list[str]], notes: list[str]) -> None:
+    """Else the hosts that a misspelled --exclude was to spare would be asked. One that --limit dropped is a match."""
+    heard: list[str] = []
+    select(FLEET, **options, note=heard.append)
+    assert heard == notes
+
+
 @pytest.mark.parametrize("option", ["limit", "exclude"])
 def test_narrowing_by_an_unknown_group(option: str) -> None:
     """A misspelled group would leave hosts in that were meant to be out."""
@@ -341,6 +365,9 @@ def test_narrowing_by_an_unknown_group(option: str) -> None:
         (r"~eb01", []),
         ("d?", ["db01"]),
         ("web[01-20]:!web02", ["web01"]),
+        ("web01:22:db", ["db01"]),
+        ("web01:[22-23]:!db", []),
+        ("[fe80::1]:22:web02", ["web02"]),
     ],
 )
 def test_ansible_patterns(text: str, expected: list[str]) -> None:
@@ -350,6 +377,14 @@ def test_ansible_patterns(text: str, expected: list[str]) -> None:
     else:
         with pytest.raises(UsageError, match=r"^no host is left"):
             select(FLEET, limit=[text])
+
+
+def test_narrowing_takes_linear_time() -> None:
+    """Each colon looked ahead to the end of its brackets: for these it took a minute."""
+    began = time.process_time()
+    with pytest.raises(UsageError, match="is not an IPv6 address"):
+        select(FLEET, limit=[f"web*:[{':' * 200_000}]"])
+    assert time.process_time() - began < 5
 
 
 def test_exclude_takes_ansible_patterns_too() -> None:

@@ -90,6 +90,15 @@ def test_full_and_groups_are_counted_as_the_options_would_match():
     assert _near("shop").groups == (("--container", "docker:shop-db", 1),)
 
 
+@pytest.mark.parametrize("wanted", ["we", "WEB", "wbe.service", "wbe"])
+def test_a_unit_is_near_one_with_a_name_like_it(wanted):
+    """Or one that holds its name, as an instance of a template does; the other options narrow it."""
+    near = near_misses(HOST, Selection(unit=wanted, users=("www-data",)))
+    assert near.groups == (("--unit", "web.service", 2),)
+    assert near_misses(HOST, Selection(unit="haproxy")).groups == ()
+    assert _hints(None, _snapshot(a=near), unit=wanted) == ["--unit web.service would match 2 processes on a"]
+
+
 def test_containers_that_a_label_does_not_tell_apart_are_no_hint():
     """--container would refuse it."""
     first, second = (f"/docker/{'4f9a' * 3}{end * 52}" for end in "ab")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shlex
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +17,7 @@ from fleet_of_forty import LEAKING, forty_hosts
 from fleetpmap.export import EXPORTERS
 from fleetpmap.render import table
 from fleetpmap.report import VIEWS, Report, ViewOptions, compare
+from fleetpmap.report.drift import without_version
 from fleetpmap.report.finding import rows_named
 from fleetpmap.report.next_command import next_command
 from fleetpmap.report.standing_out import standing_out, with_findings
@@ -43,7 +45,7 @@ def test_a_leak_is_said_on_the_first_screen():
     first = _screen(_report(forty_hosts(0, LEAK)))[:24]
     said = " ".join(line.strip() for line in first)
     assert f"gunicorn.service on {LEAKING} (pid 8961): [anon] " in said
-    assert f"fleetpmap run -H {LEAKING} --pid 8961 --view mappings" in said
+    assert f"fleetpmap run -H {LEAKING} --pid 8961 --view mappings --sort pss --top 10" in said
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -75,8 +77,8 @@ def test_of_two_hosts_none_is_right():
     """The rule needs three."""
     assert standing_out(snapshot(host("a", _app(50 * MIB)), host("b", _app(900 * MIB)))) == ()
     (finding,) = standing_out(snapshot(*(host(name, _app(50 * MIB)) for name in "ab"), host("c", _app(900 * MIB))))
-    assert finding.text == "app on c (pid 1): [heap] 850.0M above the median of 3 hosts (900.0M, 50.0M)"
-    assert finding.next == "fleetpmap run -H c --pid 1 --view mappings"
+    assert finding.text == "app on c (pid 1): [heap] 900.0M, 850.0M above the median of 3 hosts"
+    assert finding.next == "fleetpmap run -H c --pid 1 --view mappings --sort pss --top 10"
 
 
 def test_numbers_of_processes_do_not_hide_a_leak():
@@ -87,7 +89,7 @@ def test_numbers_of_processes_do_not_hide_a_leak():
     assert standing_out(snapshot(*few, *many)) == ()
     (finding,) = standing_out(snapshot(*few, *many, leaky))
     assert finding.text == (
-        "app on w8 (pid 2): [heap] 400.0M above the median of 9 hosts (500.0M, 100.0M), "
+        "app on w8 (pid 2): [heap] 500.0M, 400.0M above the median of 9 hosts, "
         "250.0M in each of 2 processes, where the median is 50.0M"
     )
 
@@ -160,6 +162,21 @@ def test_stale_files_and_drift_are_one_finding_for_a_service():
         "app on w[1-2]: 2 processes map the old /usr/lib/a.so and 1 more, deleted or replaced, until restarted"
     )
     assert stale.next == "fleetpmap run -H 'w[1-2]' -m app --exact --view stale"
+
+
+def test_two_hosts_can_drift_apart():
+    """No median tells which of them is right, and the libraries differ all the same."""
+    (drift,) = standing_out(snapshot(*(host(f"w{n}", _app(8, _code(f"/usr/lib/a.so.{n}"))) for n in (1, 2))))
+    assert drift.text == "app: a.so.1 on w1, a.so.2 on w2"
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize("name", ["a" + "1" * 200_000 + "x", "1." * 100_000 + "x", "-" * 200_000 + ".so"])
+def test_a_long_name_takes_no_time(name: str):
+    """A host can send a name of any length, and the version in it is looked for in all names."""
+    began = time.process_time()
+    without_version(name)
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.parametrize(
@@ -248,11 +265,12 @@ def test_compare_folds_like_hosts_where_a_terminal_lacks_room(width: int):
 @pytest.mark.parametrize(
     ("command", "local", "expected"),
     [
-        ("fleetpmap run --all", False, "fleetpmap run -H 'a[1-2]' --pid 7 --view mappings"),
+        ("fleetpmap run --all", False, "fleetpmap run -H 'a[1-2]' --pid 7 --view mappings --sort pss --top 10"),
         ("fleetpmap run -i 'my fleet.toml' --all", False, "fleetpmap run -i 'my fleet.toml' -H 'a[1-2]' --pid 7"),
         ("fleetpmap run --inventory=x.toml", True, "fleetpmap run -i x.toml -H 'a[1-2]' --pid 7"),
-        ("fleetpmap run --all", True, "fleetpmap run --pid 7 --view mappings"),
-        ("no ' shell", True, "fleetpmap run --pid 7 --view mappings"),
+        ("fleetpmap run -ix.toml --all", True, "fleetpmap run -i x.toml -H 'a[1-2]' --pid 7"),
+        ("fleetpmap run --all", True, "fleetpmap run --pid 7 --view mappings --sort pss --top 10"),
+        ("no ' shell", True, "fleetpmap run --pid 7 --view mappings --sort pss --top 10"),
     ],
 )
 def test_the_next_command_reaches_the_same_hosts(command: str, local: bool, expected: str):
@@ -266,9 +284,11 @@ def test_names_of_processes_are_no_patterns():
     """The next command selects that name and no other."""
     fleet = snapshot(*(host(f"w{n}", replace_name(_app((9 if n else 900) * MIB), "a.b[c]")) for n in range(3)))
     below = snapshot(*(host(f"w{n}", replace_name(_app((900 if n else 9) * MIB), "a.b[c]")) for n in range(6)))
-    assert [one.next for one in standing_out(fleet)] == ["fleetpmap run -H w0 --pid 1 --view mappings"]
+    assert [one.next for one in standing_out(fleet)] == [
+        "fleetpmap run -H w0 --pid 1 --view mappings --sort pss --top 10"
+    ]
     (finding,) = standing_out(below)
-    assert finding.text == "a.b[c] on w0: [heap] 891.0M below the median of 6 hosts (9.0M, 900.0M)"
+    assert finding.text == "a.b[c] on w0: [heap] 9.0M, 891.0M below the median of 6 hosts"
     assert shlex.split(finding.next)[4:7] == ["-m", r"a\.b\[c\]", "--exact"]
     assert finding.pid is None
 

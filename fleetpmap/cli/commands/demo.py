@@ -43,8 +43,9 @@ def demo(
         print_stderr(f"demo: {len(fleet)} SSH servers on 127.0.0.1, each with the recorded /proc of another host")
         # The servers and their keys are made for this run: nothing of the user's own ssh set-up may take part.
         snapshot = collect_fleet(fleet, selection, replace(how, ssh_config="none"), keep=storage.keep)
+        snapshot = replace(snapshot, run=replace(snapshot.run, labels=plan.labels))
         stored = storage.finish(snapshot, how)
-        status = show_snapshot(snapshot, plan, to, how, rules=rules)
+        status = show_snapshot(snapshot, selection, plan, to, how, rules=rules)
     if status:
         print_stderr(f"demo: `fleetpmap run` would exit with status {status} here, to tell scripts so")
     return 0 if stored else 2

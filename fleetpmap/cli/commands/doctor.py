@@ -5,17 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fleetpmap.cli.inputs import selection_from, ssh_options_from
-from fleetpmap.cli.option_values import View
-from fleetpmap.cli.options import (
-    HostArguments,
-    HostOptions,
-    OutputOptions,
-    ProcessOptions,
-    RunningOptions,
-    ShapeOptions,
-    ShowOptions,
-)
-from fleetpmap.cli.outputs import output_from
+from fleetpmap.cli.options import HostArguments, HostOptions, OutputOptions, ProcessOptions, RunningOptions
+from fleetpmap.cli.outputs import output_of
 from fleetpmap.cli.pipeline import collect_fleet, fleet_from, refuse_rollup, show_report
 
 
@@ -26,7 +17,7 @@ def doctor(
     from fleetpmap.doctor import Stopwatch
     from fleetpmap.doctor import doctor as doctor_report
 
-    plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(), to, report="doctor")
+    plan = output_of("doctor", to)
     selection = selection_from(matching, required=False)
     reads_memory = matching.all or selection != selection_from(ProcessOptions(), required=False)
     if not reads_memory:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from fleetpmap.cli.deliver import deliver
 from fleetpmap.cli.inputs import ssh_options_from
-from fleetpmap.cli.option_values import View
-from fleetpmap.cli.options import HostOptions, OutputOptions, RunningOptions, ShapeOptions, ShowOptions
-from fleetpmap.cli.outputs import output_from
+from fleetpmap.cli.options import HostOptions, OutputOptions, RunningOptions
+from fleetpmap.cli.outputs import output_of
 from fleetpmap.cli.pipeline import command_line, fleet_from, refuse_rollup
 from fleetpmap.errors import HostError
 
@@ -22,14 +21,12 @@ if TYPE_CHECKING:
     from fleetpmap.transport import SshOptions
 
 _COLUMNS = ("host", "transport", "address", "port", "user", "via", "sudo", "groups", "note")
-_THREADS = 8
-"""`ssh -G` calls at once, where ssh_config has different settings for different hosts."""
 
 
 def hosts(which: HostOptions, to: OutputOptions, how: RunningOptions) -> int:
     """List the hosts that the options select, and how each would be reached, without contacting any."""
     refuse_rollup(how, "hosts")
-    plan = output_from(ShowOptions(view=View("hosts")), ShapeOptions(), to, report="routes")
+    plan = output_of("routes", to)
     report = routes(fleet_from(which, how), ssh_options_from(how), command_line())
     deliver(report, plan, to.color, quiet=how.quiet)
     return 0
@@ -43,10 +40,11 @@ def routes(hosts: Sequence[Host], options: SshOptions, command: str) -> Report:
     """
     from concurrent.futures import ThreadPoolExecutor
 
+    from fleetpmap.cli.passwords import THREADS
     from fleetpmap.report import Column, Report, Table
     from fleetpmap.snapshot import Coverage, Run
 
-    with ThreadPoolExecutor(_THREADS) as threads:
+    with ThreadPoolExecutor(THREADS) as threads:
         rows = list(threads.map(_row, hosts, repeat(options)))
     columns = (
         Column(name, "number" if name == "port" else "flag" if name == "sudo" else "text", cells)

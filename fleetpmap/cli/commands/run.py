@@ -27,7 +27,6 @@ from fleetpmap.cli.pipeline import (
     command_line,
     fleet_from,
     plan_of_run,
-    print_no_match,
     show_snapshot,
 )
 from fleetpmap.cli.spread import check_spread, collect_spread
@@ -76,11 +75,10 @@ def run(
     with open_storage(keep) as storage:
         sums = None if keep.save else plan.sums
         snapshot = collect_spread(fleet, selection, how, spread, sums=sums, on_part=on_part, keep=storage.keep)
-        snapshot = replace(snapshot, run=replace(snapshot.run, shard=shard))
+        snapshot = replace(snapshot, run=replace(snapshot.run, shard=shard, labels=plan.labels))
         stored = storage.finish(snapshot, how)
     earlier = None if keep.save is None else earlier_in(keep.save, snapshot)
-    status = show_snapshot(snapshot, plan, to, how, rules=rules, earlier=earlier, rows_written=is_stream)
-    print_no_match(snapshot, selection, how)
+    status = show_snapshot(snapshot, selection, plan, to, how, rules=rules, earlier=earlier, rows_written=is_stream)
     return status if stored else 2
 
 
@@ -88,7 +86,7 @@ def _shard_of(fleet: Sequence[Host], part: ShardOptions, *, quiet: bool) -> tupl
     """Return the hosts of this machine's shard, and the shard; without --shard the whole fleet, and None."""
     if part.shard is None:
         return fleet, None
-    from fleetpmap.cli.commands.diff import selection_of_command
+    from fleetpmap.cli.selections import selection_of_command
     from fleetpmap.shards.division import divided
     from fleetpmap.snapshot import FleetShard
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fleetpmap.cli.commands.diff import EVERY_PROCESS, selection_of_command
 from fleetpmap.cli.earlier import earlier_in
 from fleetpmap.cli.gate_rules import rules_from
 from fleetpmap.cli.inputs import selection_from
@@ -17,7 +16,8 @@ from fleetpmap.cli.options import (
     TalkOptions,
 )
 from fleetpmap.cli.outputs import check_hosts, output_from, with_services
-from fleetpmap.cli.pipeline import command_line, print_no_match, show_snapshot
+from fleetpmap.cli.pipeline import command_line, show_snapshot
+from fleetpmap.cli.selections import EVERY_PROCESS, selection_of_command
 
 
 def show(
@@ -43,9 +43,7 @@ def show(
     rules = rules_from(gate.fail_if, plan.view, plan.options)
     earlier = earlier_in(stored.paths[0], snapshot, child) if len(stored.paths) == 1 else None
     how = RunningOptions(verbose=talk.verbose, quiet=talk.quiet)
-    status = show_snapshot(snapshot, plan, to, how, rules=rules, earlier=earlier)
-    print_no_match(snapshot, selection, how)
-    return status
+    return show_snapshot(snapshot, selection, plan, to, how, rules=rules, earlier=earlier)
 
 
 def _is_of_every_process(command: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fleetpmap.catalogue import ROLLUP_VIEWS, listed
 from fleetpmap.cli.option_values import HostKey, TransportChoice, seconds, whole_number
 from fleetpmap.cli.options.panels import RUNNING, option
+from fleetpmap.defaults import JOBS
 
 _running = partial(option, RUNNING)
 
@@ -37,7 +38,7 @@ class TalkOptions:
 class RunningOptions:
     """Options of commands that ask hosts."""
 
-    jobs: Annotated[int, _running("-j --jobs N", "Hosts at once.", parser=whole_number(1))] = 32
+    jobs: Annotated[int, _running("-j --jobs N", "Hosts at once.", parser=whole_number(1))] = JOBS
     connect_timeout: Annotated[
         float | None,
         _running(
@@ -53,7 +54,7 @@ class RunningOptions:
         int | None,
         _running(
             "--retries N",
-            "Retries of what fails before the login and may pass: a host that hangs up or resets. Default: 1.",
+            "Try a host again N times if it hangs up or resets the connection before the login. Default: 1.",
             parser=whole_number(0),
         ),
     ] = None

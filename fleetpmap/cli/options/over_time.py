@@ -52,7 +52,12 @@ class TwoArguments:
     old: Annotated[
         str, typer.Argument(metavar="OLD", help="FILE.parquet, a capture, or DIR@first, DIR@TIME of --save DIR/.")
     ]
-    new: Annotated[str, typer.Argument(metavar="NEW", help="The same of a later run; DIR alone is its last.")]
+    new: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NEW]", help="The same of a later run; DIR is its last. Without it: the last two runs of DIR."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

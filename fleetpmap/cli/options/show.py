@@ -113,5 +113,9 @@ class ShapeOptions:
         int | None,
         _show("--top N", "Only the first rows; one row sums up the others. 0: all rows.", parser=whole_number(0)),
     ] = None
-    human: Annotated[bool, _show("--human", "Sizes as 1.2G in plain; a table has them so.")] = False
-    kib: Annotated[bool, _show("--kib", "Sizes in whole KiB in a table; all other formats have them so.")] = False
+    human: Annotated[bool, _show("--human", "Sizes with units, 1.2G, in plain text; tables have units without it.")] = (
+        False
+    )
+    kib: Annotated[
+        bool, _show("--kib", "Sizes in KiB, as digits, in tables; other formats have digits without it.")
+    ] = False

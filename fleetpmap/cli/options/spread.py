@@ -18,8 +18,8 @@ class SpreadOptions:
         option(
             RUNNING,
             "--workers N",
-            "Processes of this machine that ask hosts, each with its share of --jobs; auto: as many as pay, which is "
-            "one below some hundred hosts.",
+            "Ask the hosts from N processes of this machine, each with its share of --jobs. auto: one for each core, "
+            "at most one for each 200 hosts.",
             parser=workers,
         ),
     ] = "1"
@@ -28,8 +28,8 @@ class SpreadOptions:
         option(
             RUNNING,
             "--on dask://HOST:PORT",
-            "Ask from the workers of a Dask cluster, with their own keys and known_hosts; a host with a zone in the "
-            'inventory from those with that resource (`dask worker --resources "eu=1"`).',
+            "Ask the hosts from the workers of a Dask cluster, with the workers' own keys and known_hosts. Workers "
+            'that offer a zone as a resource (`dask worker --resources "eu=1"`) ask the hosts of that zone.',
         ),
     ] = None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
-from fleetpmap.catalogue import FORMATS
+from fleetpmap.catalogue import FORMATS, listed
 from fleetpmap.cli import complete
 from fleetpmap.cli.option_values import Color, Format
 from fleetpmap.cli.options.panels import OUTPUT, option
@@ -33,6 +33,14 @@ class OutputOptions:
             "--csv-safe", "In csv, put ' before a text that a spreadsheet would take for a formula (after = + - or @)."
         ),
     ] = False
+    label: Annotated[
+        list[str],
+        _output(
+            "--label KEY=VALUE",
+            f"Give the run a label, in {listed([format_.name for format_ in FORMATS if format_.keeps_labels])}, and "
+            "with --save: service=shop.",
+        ),
+    ] = field(default_factory=list)
     color: Annotated[Color, _output("--color WHEN", f"Colour in tables: {', '.join(Color)}.")] = Color.auto
 
 

@@ -11,6 +11,7 @@ import typer
 from fleetpmap.cli import complete
 from fleetpmap.cli.option_values import ShardNumber, shard_number
 from fleetpmap.cli.options.panels import HOSTS, PROCESSES, option
+from fleetpmap.defaults import MAX_RSS, MAX_RSS_SUM
 
 _hosts = partial(option, HOSTS)
 _processes = partial(option, PROCESSES)
@@ -24,14 +25,15 @@ class HostOptions:
         str | None,
         _hosts(
             "-i --inventory FILE",
-            "TOML, or Ansible's. Default: $FLEETPMAP_INVENTORY, ./inventory.toml, then the XDG config directory.",
+            "An inventory: TOML or Ansible's. Default: $FLEETPMAP_INVENTORY, ./inventory.toml, then the XDG config "
+            "directory.",
         ),
     ] = None
     host: Annotated[
         list[str],
         _hosts(
             "-H --host NODESET",
-            "Hosts by name, node set (web[01-20]), glob, user@name:port or [IPv6]:port; local is this machine.",
+            "Hosts by name, node set (web[01-20]), glob, @group, user@name:port or [IPv6]:port; local is this machine.",
             autocompletion=complete.hosts,
         ),
     ] = field(default_factory=list)
@@ -54,9 +56,13 @@ class HostOptions:
             autocompletion=complete.hosts,
         ),
     ] = field(default_factory=list)
-    hosts_from: Annotated[list[str], _hosts("--hosts-from FILE", "Add hosts from a file, one a line; - is stdin.")] = (
-        field(default_factory=list)
-    )
+    hosts_from: Annotated[
+        list[str],
+        _hosts(
+            "--hosts-from FILE[:WHERE]",
+            "Add hosts from a file; - is stdin. One a line, or of csv a column, of json a path: aws.json:items[].name.",
+        ),
+    ] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +135,11 @@ class ProcessOptions:
             "--max-rss SIZE",
             "Skip a process whose RSS is above this: reading stalls it for 20 ms per GiB. none: no limit.",
         ),
-    ] = "64G"
+    ] = MAX_RSS
     max_rss_sum: Annotated[
         str,
         _processes(
             "--max-rss-sum SIZE",
-            "Read a host's processes, smallest first, until their RSS passes this. none: no limit.",
+            "Read a host's processes, smallest first, while the sum of their RSS is below this. none: no limit.",
         ),
-    ] = "256G"
+    ] = MAX_RSS_SUM

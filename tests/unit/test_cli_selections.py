@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetpmap.cli.commands.diff import selection_of_command
+from fleetpmap.cli.selections import selection_of_command
 
 
 @pytest.mark.parametrize(
