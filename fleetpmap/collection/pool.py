@@ -129,7 +129,9 @@ class Pool:
     ) -> None:
         for future in self._places:
             future.cancel()
-            self._room.release()  # no reply is taken any more, so no thread may wait for room
+        # No reply is taken any more, so no thread may wait for room. One that is free asks the next host that is left.
+        for _ in self._places:
+            self._room.release()
         if self._is_own and self._threads is not None:
             # SystemExit: the program is to end, whichever host is still being asked.
             self._threads.shutdown(wait=not (self._has_given_up or isinstance(error, SystemExit)))
