@@ -77,21 +77,20 @@ def _parsed(batch: Sequence[HostReply], check: Callable[[], None]) -> tuple[Smap
         for process in reply.processes
     ]
     columns, torn = parse_processes(text, spans, check)
-    early = _ending_early(columns, batch)
-    if early.keys() <= torn.keys():
+    execs = _of_execs(columns, batch)
+    if execs.keys() <= torn.keys():
         return columns, torn
-    pieces = [b"" if slot in early else text[start:stop] for slot, (start, stop) in enumerate(spans)]
+    pieces = [b"" if slot in execs else text[start:stop] for slot, (start, stop) in enumerate(spans)]
     columns, _ = parse_processes(b"".join(pieces), list(pairwise(accumulate(map(len, pieces), initial=0))), check)
-    return columns, early | torn
+    return columns, execs | torn
 
 
-def _ending_early(columns: SmapsColumns, batch: Sequence[HostReply]) -> dict[int, SmapsError]:
-    """Return an error for each text that a call of exec ended, by slot.
+def _of_execs(columns: SmapsColumns, batch: Sequence[HostReply]) -> dict[int, SmapsError]:
+    """Return an error for each text of a process that called exec before its stat was read, by slot.
 
-    The kernel prints the mappings in the order of their addresses. It stops, without an error, when the process calls
-    exec; the process lives on, with another stack and another address space. So the text ends below the stack. That of
-    a process that has unmapped its stack does too, but it has the whole address space. No process of a recorded tree
-    calls exec.
+    The kernel ends the text there, without an error, and the process lives on, with another stack and another address
+    space. So no mapping of the text holds its stack. That is true of a process that has unmapped its stack, too, but
+    its text has the whole address space. No process of a recorded tree calls exec.
     """
     processes = [
         (reply.listing.capabilities.probe_pid is not None, process) for reply in batch for process in reply.processes
@@ -100,16 +99,17 @@ def _ending_early(columns: SmapsColumns, batch: Sequence[HostReply]) -> dict[int
         [process.start_stack or 0 if live and process.status in _READABLE else 0 for live, process in processes],
         dtype=np.uint64,
     )
-    ends = np.zeros(len(processes), dtype=np.uint64)
-    ends[columns.process] = columns.end  # that of each process's last mapping stays
-    early = {}
-    for slot in np.flatnonzero((stacks > 0) & (ends <= stacks)).tolist():
+    stack = stacks[columns.process]  # of the process of each mapping
+    has_other_stack = stacks > 0
+    has_other_stack[columns.process[(columns.start <= stack) & (stack <= columns.end)]] = False
+    execs = {}
+    for slot in np.flatnonzero(has_other_stack).tolist():
         of_process = slice(*np.searchsorted(columns.process, (slot, slot + 1)))
         _, process = processes[slot]
         if int((columns.end[of_process] - columns.start[of_process]).sum()) != process.address_space:
-            message = "its mappings end below its stack: it called exec while it was read"
-            early[slot] = SmapsError(message, offset=process.stop - process.start)
-    return early
+            message = "no mapping holds its stack: it called exec while it was read"
+            execs[slot] = SmapsError(message, offset=process.stop - process.start)
+    return execs
 
 
 def _alike(columns: SmapsColumns) -> bool:

@@ -555,7 +555,7 @@ def test_a_process_that_calls_exec_while_its_mappings_are_read(child: Callable[.
     snapshot = host_snapshot(HostReply(Host("here"), probe.listing(), choice, reading=reading), rollups=False)
     of_text = f"(byte {reading.processes[0].stop} of its smaps)"
     assert {process.pid: (process.status, process.reason) for process in snapshot.processes} == {
-        execs.pid: ("cut", f"its mappings end below its stack: it called exec while it was read {of_text}"),
+        execs.pid: ("cut", f"no mapping holds its stack: it called exec while it was read {of_text}"),
         other.pid: ("read", ""),
     }
     assert snapshot.table.mappings.sum() == len(mappings(Path(f"/proc/{other.pid}/smaps").read_bytes()))

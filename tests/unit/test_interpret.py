@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -126,22 +126,38 @@ def test_an_odd_host_does_not_touch_the_others(oddity: Any) -> None:
         ("below", False, 4096, "read"),
         ("empty", False, 4096, "empty"),
         ("whole", True, 4096, "read"),
+        ("before", True, 4096, "cut"),
+        ("before", True, 0, "read"),
     ],
-    ids=["exec", "exec at once", "its stack is unmapped", "recorded", "recorded, empty", "it has grown"],
+    ids=[
+        "exec",
+        "exec at once",
+        "its stack is unmapped",
+        "recorded",
+        "recorded, empty",
+        "it has grown",
+        "exec at the end",
+        "its stack is elsewhere",
+    ],
 )
-def test_a_text_that_ends_below_the_stack(text: str, is_live: bool, rest: int, status: str) -> None:
-    """It is a part if a process of this moment has `rest` bytes more than it: the kernel ends it there at exec."""
+def test_a_text_without_the_stack(text: str, is_live: bool, rest: int, status: str) -> None:
+    """It is of another program if a process of this moment has `rest` bytes more than it: exec changes both.
+
+    The text ends below the stack, or is whole, with the stack before its first mapping.
+    """
     one = _unpacked("web-01")
     assert one.reading is not None
     *others, last = one.reading.processes
     columns, _ = parse_processes(one.text[last.start :], [(0, last.stop - last.start)])
-    kept = {"whole": len(columns.end), "below": int((columns.end <= (last.start_stack or 0)).sum()), "empty": 0}[text]
     assert last.start_stack
+    kept = {"below": int((columns.end <= last.start_stack).sum()), "empty": 0}.get(text, len(columns.end))
     assert 0 < (columns.end <= last.start_stack).sum() < len(columns.end)
     starts = [match.start() for match in re.finditer(rb"(?m)^[0-9a-f]+-[0-9a-f]+ ", one.text[last.start :])]
     one = _with_text(one, lambda smaps: smaps[: [*starts, len(smaps)][kept]])
     size = int((columns.end[:kept] - columns.start[:kept]).sum()) + rest
-    last = replace(one.processes[-1], status="empty" if text == "empty" else "read", address_space=size)
+    stack = int(columns.start[0]) - 1 if text == "before" else last.start_stack
+    status_sent: Literal["empty", "read"] = "empty" if text == "empty" else "read"
+    last = replace(one.processes[-1], status=status_sent, address_space=size, start_stack=stack)
     can = replace(one.listing.capabilities, probe_pid=77 if is_live else None)
     one = replace(
         one,
