@@ -189,7 +189,7 @@ def watch_output(show: ShowOptions, shape: ShapeOptions) -> OutputPlan:
 
 
 def check_hosts(plan: OutputPlan, fleet: Sequence[Host] | Sequence[HostResult]) -> None:
-    """Check that the hosts in the options of compare, its baseline and its columns, are asked, and groups for --peers.
+    """Check that the hosts that --baseline and --columns name are asked, and that --peers group has groups.
 
     Raises:
         UsageError: one of them is not asked; or --peers group, and the groups are not known, or there are none.
