@@ -80,7 +80,7 @@ class Judgement:
         return replace(self, out=self.out & apart, split=self.split & apart.any(axis=1), far=self.far & apart)
 
     def and_per_process(self, each: Judgement) -> Judgement:
-        """Return this judgement, of sums over different numbers of processes, corrected by that of the sizes per process.
+        """Return this judgement, of sums over different numbers of processes, corrected by that of sizes per process.
 
         An outlier is beyond the limits in both, and an outlier in one of them. So a host with larger processes is found
         even where the sums are split because the numbers of processes are, and the other way round.
