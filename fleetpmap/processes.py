@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
-from typing import NamedTuple
 
+from fleetpmap.cgroup_globs import is_in_cgroup, notes_on_instances, unit_of
 from fleetpmap.containers import members
 from fleetpmap.defaults import MAX_RSS, MAX_RSS_SUM
 from fleetpmap.errors import UsageError
@@ -24,15 +23,9 @@ from fleetpmap.wire import ListedProcess, Listing, Processes, ProcessReading, Re
 
 COMM_LENGTH = 15
 """Bytes of a process name that the kernel keeps (TASK_COMM_LEN without its NUL)."""
-_PATH_LENGTH = 4096
-"""Characters in the path of a cgroup at most (PATH_MAX)."""
 _NAME_MAX = 255
 """Bytes of a file's name at most; a longer word is not the name of a program."""
 
-_UNIT_SUFFIXES = (".service", ".scope", ".slice", ".socket", ".mount", ".swap")
-"""Units that can have processes."""
-_MOST_NAMED = 5
-"""Units that a note names; the rest is counted."""
 _POSIX_CLASS = re.compile(r"\[[:.=]\w+[:.=]\]")
 
 
@@ -179,7 +172,7 @@ def choose(listing: Listing, selection: Selection, own: OwnProcesses | None = No
     if matched and (selection.newest or selection.oldest):
         pick = max if selection.newest else min
         matched = [pick(matched, key=lambda process: (process.start_ticks, process.pid))]
-    notes = _notes_on_instances(matched, selection.unit)
+    notes = notes_on_instances(matched, selection.unit)
     if inside and inside.is_unnamed and not matched and listing.capabilities.uid != 0:
         notes = (*notes, "only root can read the names of its containers and pods: select by id, or with --sudo")
     return replace(_guard(matched, selection, unread_exes, undecided), notes=notes)
@@ -283,9 +276,9 @@ def _is_eligible(process: ListedProcess, selection: Selection, users: dict[int, 
         return False
     if selection.users and not _belongs_to(process, selection.users, users):
         return False
-    if selection.cgroup is not None and not _in_cgroup(process, selection.cgroup):
+    if selection.cgroup is not None and not is_in_cgroup(process, selection.cgroup):
         return False
-    return selection.unit is None or _unit_of(process, selection.unit) is not None
+    return selection.unit is None or unit_of(process, selection.unit) is not None
 
 
 def _belongs_to(process: ListedProcess, wanted: Sequence[str], users: dict[int, str]) -> bool:
@@ -297,77 +290,6 @@ def _has_exe(process: ListedProcess, glob: str) -> bool:
         return False
     path = process.exe.removesuffix(" (deleted)")
     return fnmatchcase(path if "/" in glob else path.rpartition("/")[2], glob)
-
-
-def _in_cgroup(process: ListedProcess, glob: str) -> bool:
-    if "/" not in glob:
-        return any(fnmatchcase(part, glob) for path in _short_paths(process) for part in path.split("/") if part)
-    return any(
-        fnmatchcase(path, glob)
-        or any(fnmatchcase(path[: slash.start()] or "/", glob) for slash in re.finditer("/", path))
-        for path in _short_paths(process)
-    )
-
-
-class _UnitGlobs(NamedTuple):
-    """Globs for the parts of a cgroup's path that --unit means."""
-
-    manager: str
-    """A part that has to be above; empty for none: `user@1000.service` of `user@1000/foo`."""
-    own: str
-    instance: str
-    """The instances of a unit that is no template itself: `foo@*.service` of `foo`."""
-
-
-@lru_cache(16)
-def _globs(unit: str) -> _UnitGlobs:
-    manager, _, name = unit.rpartition("/")
-    # systemd names a cgroup after its unit. No unit's name holds a glob's characters. `getty@` is every instance of the
-    # template, and a cgroup must not be called like a file of the kernel's: such names have a _ in front (cg_escape in
-    # systemd's cgroup-util.c).
-    own = _with_suffix(name).removeprefix("_").replace("@.", "@*.")
-    stem, dot, suffix = own.rpartition(".")
-    return _UnitGlobs(_with_suffix(manager) if manager else "", own, f"{stem}@*{dot}{suffix}" if "@" not in own else "")
-
-
-def _with_suffix(name: str) -> str:
-    return name if name.endswith(_UNIT_SUFFIXES) else f"{name}.service"
-
-
-def _unit_of(process: ListedProcess, unit: str) -> str | None:
-    """Return the unit that --unit means and that the process is in; None for none. An instance comes last."""
-    globs = _globs(unit)
-    instance = None
-    for path in _short_paths(process):
-        parts = [part.removeprefix("_") for part in path.split("/") if part.endswith(_UNIT_SUFFIXES)]
-        if globs.manager:
-            above = next((place for place, part in enumerate(parts) if fnmatchcase(part, globs.manager)), len(parts))
-            parts = parts[above + 1 :]
-        for part in parts:
-            if fnmatchcase(part, globs.own):
-                return part
-            if globs.instance and instance is None and fnmatchcase(part, globs.instance):
-                instance = part
-    return instance
-
-
-def _notes_on_instances(processes: Iterable[ListedProcess], unit: str | None) -> tuple[str, ...]:
-    """Return a note if --unit selected instances of the unit that it names, since their names are longer."""
-    if unit is None:
-        return ()
-    globs = _globs(unit)
-    units = {found for process in processes if (found := _unit_of(process, unit))}
-    instances = sorted(each for each in units if not fnmatchcase(each, globs.own))
-    if not instances:
-        return ()
-    more = f" and {len(instances) - _MOST_NAMED} more" if len(instances) > _MOST_NAMED else ""
-    named = ", ".join(instances[:_MOST_NAMED]) + more
-    return (f"--unit {unit}: also its instance{'s' if len(instances) > 1 else ''} {named}",)
-
-
-def _short_paths(process: ListedProcess) -> Iterator[str]:
-    """Yield the paths of its cgroups, without those that no kernel has: a glob would take long on an endless path."""
-    return (path for path in process.cgroups or () if len(path) <= _PATH_LENGTH)
 
 
 def _guard(

@@ -63,7 +63,7 @@ def limits_of(path: str) -> Limits:
 
 
 class Reader:
-    """The child process, as the code in it uses it."""
+    """The limits of the child process, for the code that reads files in it."""
 
     def __init__(self, note: mmap.mmap | None) -> None:
         self._note = note

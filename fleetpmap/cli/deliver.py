@@ -10,10 +10,11 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO
 
 from fleetpmap.cli import files
+from fleetpmap.cli.destinations import Destination
 from fleetpmap.cli.interrupt import INTERRUPTED, end_now
 from fleetpmap.cli.option_values import Color, Format, View
 from fleetpmap.cli.options import RunningOptions, TalkOptions
-from fleetpmap.cli.outputs import Destination, OutputPlan
+from fleetpmap.cli.outputs import OutputPlan
 from fleetpmap.cli.pmap_options import is_c_locale
 from fleetpmap.errors import FleetpmapError, UsageError
 from fleetpmap.escape import escape, in_ascii

@@ -23,7 +23,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def writable(option: str, text: str) -> Path:
-    """Return the path, checked before the run: it can be written, as far as this can be found out without writing.
+    """Return the path of a file to write, after the checks that are possible without writing.
 
     Raises:
         UsageError: it cannot be written; the message begins with `option` and the path.

@@ -29,6 +29,7 @@ _LINE_GONE = b"\r\x1b[K\x1b[?25h"
 
 def end_now(status: int) -> NoReturn:
     """End the program at once. An orderly exit would wait for the threads, and these for their hosts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a further ^C must not begin this again in its midst
     if sys.stderr.isatty():
         os.write(2, _LINE_GONE)
     _end_children()

@@ -1,4 +1,4 @@
-"""Destinations and shapes of the reports.   options ─► [outputs] ─► OutputPlan
+"""Plan of the reports that a command writes.   options ─► [outputs] ─► OutputPlan ─► deliver
 
 The main report goes to stdout or -o FILE, shaped by --columns, --sort, --top, --human and --kib. The files of --export
 are for programs: whole, in full precision. Every mistake in either is found here, before any host is asked.
@@ -9,12 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetpmap.catalogue import (
-    FORMATS,
-    MERGING_VIEWS,
     ROLLUP_VIEWS,
     VIEWS,
     WATCHED_VIEWS,
@@ -23,9 +20,10 @@ from fleetpmap.catalogue import (
     merge_keys,
     sums_for,
 )
-from fleetpmap.cli.files import coverage_path, is_regular, writable
+from fleetpmap.cli.destinations import Destination, check_apart, destination_of, export_from, format_of_main
 from fleetpmap.cli.option_values import Format, Per, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
+from fleetpmap.cli.output_checks import check_by, check_compare, check_labels, check_pmap, check_row_keys, check_sizes
 from fleetpmap.cli.pmap_options import letters_from, letters_in
 from fleetpmap.errors import UsageError
 from fleetpmap.labels import Label, labels_from
@@ -35,27 +33,10 @@ if TYPE_CHECKING:
     from fleetpmap.report import Shape
     from fleetpmap.snapshot import HostResult
 
-_TEXT_FORMATS = ("table", "plain")
 _OF_ROUNDS = ("since_start", "since_start_kib", "trend")
 """Columns that no view has, and the lists of watch have."""
 _STDOUT = ("-", "/dev/stdout")
 """Values of -o that mean stdout. Opening it as a file would truncate it, and `>> log` must not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """One report in one file."""
-
-    view: View
-    format: Format
-    path: Path
-    option: str
-    """The option that names the file, -o or --export, for messages."""
-
-    @property
-    def has_coverage_file(self) -> bool:
-        """True if the coverage goes into a file beside it, since csv has no place for it."""
-        return self.format == "csv" and is_regular(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,38 +92,26 @@ def output_from(
         UsageError: options that exclude each other; an unknown view, column or suffix; a file that cannot be written.
     """
     view = show.view or View("pmap" if letters_in(show) else "summary")
-    path = None if options.output in _STDOUT else options.output
     options = _without_json(options)
-    format_ = options.format or (_format_of_stdout() if path is None else _format_of(path, "-o"))
-    if options.format and path is not None:
-        _check_suffix(path, options.format)
-    if path is not None and format_ == "table":
-        format_ = Format("plain")  # a table is drawn for a terminal
-    option = "--format" if options.format else f"-o {path}"
-    _check_format(format_, report or view, option, on_terminal=path is None and sys.stdout.isatty())
-    _check_pmap(view, show, shape, format_)
-    if shape.human and shape.kib:
-        raise UsageError("--human and --kib exclude each other", hint="leave one of them out")
-    if shape.human and format_ not in _TEXT_FORMATS:
-        raise UsageError(
-            f"--human applies to table and plain only; {format_} holds whole KiB", hint="leave out --human"
-        )
-    if path is not None:
-        _check_compressed(path, format_, "-o")
-    file = None if path is None else Destination(view, format_, writable("-o", path), "-o")
-    exports = tuple(_export(text, view) for text in show.export)
-    _check_apart([*exports, file] if file else exports)
-    _check_by(view, show, exports)
-    _check_compare(view, show, exports)
-    if options.csv_safe and "csv" not in (format_, *(export.format for export in exports)):
+    path = None if options.output in _STDOUT else options.output
+    format_ = format_of_main(options, path, report or view)
+    check_pmap(view, show, shape, format_)
+    check_sizes(shape, format_)
+    file = None if path is None else destination_of(view, format_, path, "-o")
+    exports = tuple(export_from(text, view) for text in show.export)
+    check_apart([*exports, file] if file else exports)
+    views = [view, *(export.view for export in exports)]
+    formats = [format_, *(export.format for export in exports)]
+    check_by(show, views)
+    check_compare(show, views)
+    if options.csv_safe and "csv" not in formats:
         raise UsageError("--csv-safe is for csv, and nothing is written as csv", hint="add --format csv")
     on_terminal = file is None and (format_ == "table" or sys.stdout.isatty())
     view_options = replace(_view_options(view, show, shape, on_terminal), services=every_process)
-    _check_row_keys(view, format_, view_options)
-    human = shape.human or (format_ == "table" and not shape.kib)
+    check_row_keys(view, format_, view_options)
     labels = labels_from(options.label)
-    if labels:
-        _check_labels(labels, [format_, *(to.format for to in exports)], saved=saved)
+    check_labels(labels, formats, saved=saved)
+    human = shape.human or (format_ == "table" and not shape.kib)
     return OutputPlan(view, format_, file, view_options, human, options.csv_safe, exports, labels)
 
 
@@ -219,80 +188,8 @@ def watch_output(show: ShowOptions, shape: ShapeOptions) -> OutputPlan:
     return replace(plan, options=replace(plan.options, sort=shape.sort, columns=names or None))
 
 
-def _check_format(format_: Format, view: str, option: str, *, on_terminal: bool) -> None:
-    from fleetpmap.export import EXPORTERS, check_format
-
-    if format_ in EXPORTERS:
-        check_format(format_, view, option, on_terminal=on_terminal)
-
-
-def _check_compressed(path: str, format_: Format, option: str) -> None:
-    from fleetpmap.export import check_compressed
-
-    check_compressed(path, format_, option)
-
-
-def _check_labels(labels: Sequence[Label], formats: Sequence[Format], *, saved: bool) -> None:
-    having = [format_.name for format_ in FORMATS if format_.keeps_labels]
-    if not saved and not {*formats} & {*having}:
-        raise UsageError(
-            f"--label {labels[0].key}: {listed([*dict.fromkeys(formats)])} has no place for labels",
-            hint=f"{listed(having)} have one, and what --save keeps",
-        )
-
-
-def _check_row_keys(view: View, format_: Format, options: ViewOptions) -> None:
-    from fleetpmap.export import EXPORTERS
-
-    keys = EXPORTERS[format_].keys(view, options.by) if format_ in EXPORTERS else ()
-    if lacking := [key for key in keys if key not in (options.columns or keys)]:
-        raise UsageError(
-            f"--columns: without {', '.join(lacking)} {format_} cannot tell the rows apart",
-            hint=f"add {', '.join(lacking)} to --columns",
-        )
-
-
-def _check_pmap(view: View, show: ShowOptions, shape: ShapeOptions, format_: Format) -> None:
-    option = next(iter(letters_in(show)), None)
-    if option and view != "pmap":
-        raise UsageError(f"{option} is an option of --view pmap, not of --view {view}", hint="leave one of them out")
-    if option and format_ not in _TEXT_FORMATS:
-        raise UsageError(
-            f"{option} is pmap's own text, which --format {format_} cannot hold",
-            hint=f"use --view mappings --format {format_}",
-        )
-    if view == "pmap" and (shape.columns is not None or shape.sort or shape.top is not None or shape.human):
-        raise UsageError(
-            "--columns, --sort, --top and --human are for tables, and --view pmap is pmap's own text",
-            hint="use --view mappings",
-        )
-
-
-def _check_by(view: View, show: ShowOptions, exports: tuple[Destination, ...]) -> None:
-    if show.by is None:
-        return
-    if not {view, *(export.view for export in exports)} & {*MERGING_VIEWS}:
-        raise UsageError(f"--by is for --view merged, not for --view {view}", hint="leave one of them out")
-    if VIEWS[view].keys and not VIEWS[view].takes(merge_keys(show.by)):
-        raise UsageError(
-            f"--by {show.by}: the rows of --view {view} are services, or services on each host",
-            hint="add --by host,service, or use --view merged",
-        )
-
-
-def _check_compare(view: View, show: ShowOptions, exports: tuple[Destination, ...]) -> None:
-    views = {view, *(export.view for export in exports)}
-    of_compare = {"--metric": show.metric, "--per": show.per, "--baseline": show.baseline}
-    for option, value in of_compare.items():
-        if value is not None and "compare" not in views:
-            raise UsageError(f"{option} is for --view compare, not for --view {view}", hint="add --view compare")
-    for option, is_given in (("--all-deleted", show.all_deleted), ("--file", show.file is not None)):
-        if is_given and "stale" not in views:
-            raise UsageError(f"{option} is for --view stale, not for --view {view}", hint="add --view stale")
-
-
 def check_hosts(plan: OutputPlan, fleet: Sequence[Host] | Sequence[HostResult]) -> None:
-    """Check that the hosts in the options of compare, its baseline and its columns, are asked, and groups for --peers.
+    """Check that the hosts that --baseline and --columns name are asked, and that --peers group has groups.
 
     Raises:
         UsageError: one of them is not asked; or --peers group, and the groups are not known, or there are none.
@@ -362,72 +259,3 @@ def column_list(text: str) -> tuple[str, ...]:
     if not names:
         raise UsageError(f'--columns: "{text}" names no column', hint="write names: --columns host,pss_kib")
     return names
-
-
-def _check_suffix(path: str, format_: Format) -> None:
-    """Check that the suffix of a file does not contradict --format; `.txt` may hold any text.
-
-    Raises:
-        UsageError: the suffix means another format.
-    """
-    from fleetpmap.export import format_of
-
-    try:
-        meant = format_of(path)
-    except UsageError:  # its suffix names no format
-        return
-    if meant != format_:
-        raise UsageError(
-            f"--format {format_} and -o {path}: the name of the file means {meant}",
-            hint=f"leave out --format for {meant}, or give the file another name",
-        )
-
-
-def _format_of_stdout() -> Format:
-    return Format("table" if sys.stdout.isatty() else "plain")
-
-
-def _format_of(path: str, option: str) -> Format:
-    from fleetpmap.export import format_of, parted
-
-    if parted(path)[0].lower().endswith(".txt"):
-        return Format("plain")
-    try:
-        return Format(format_of(path))
-    except UsageError as error:
-        hint = error.hint
-        if option == "-o" and hint.startswith("end the name"):
-            hint = f"{hint}, or add --format"
-        raise UsageError(f"{option} {error.message}", hint=hint) from error
-
-
-def _export(text: str, default: View) -> Destination:
-    """Return the destination of `[VIEW=]FILE`. The text before the first = is a view unless it holds a slash."""
-    name, equals, path = text.partition("=")
-    if not equals or "/" in name:
-        name, path = default, text
-    if name not in VIEWS:
-        from fleetpmap.inventory.names import nearest
-
-        near = nearest(name, VIEWS)
-        hint = f"the views are {', '.join(VIEWS)}; a file whose name holds = is written ./{text}"
-        raise UsageError(
-            f'--export {text}: there is no view "{name}"', hint=f"did you mean {near}? {hint}" if near else hint
-        )
-    if not path:
-        raise UsageError(f"--export {text}: the file is missing", hint=f"write --export {name}={name}.csv")
-    format_ = _format_of(path, "--export")
-    _check_format(format_, name, f"--export {text}", on_terminal=False)
-    _check_compressed(path, format_, "--export")
-    return Destination(View(name), format_, writable("--export", path), "--export")
-
-
-def _check_apart(destinations: tuple[Destination, ...] | list[Destination]) -> None:
-    taken: set[Path] = set()
-    for destination in destinations:
-        path = destination.path.resolve()
-        if path in taken:
-            raise UsageError(
-                f"{destination.option} {destination.path}: another report goes there too", hint="name another file"
-            )
-        taken |= {path, coverage_path(path)} if destination.has_coverage_file else {path}

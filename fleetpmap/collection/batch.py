@@ -35,7 +35,7 @@ def snapshots(
     sums: Collection[str] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> list[HostSnapshot]:
-    """Return each reply's snapshot, in order; the same as if it were alone.
+    """Return a snapshot for each reply, in order: the one that the reply has in a batch of its own.
 
     `rollups`: smaps_rollup was read too. `sums`: None for a row per mapping (see interpret). `check` is called now and
     then, and may raise.

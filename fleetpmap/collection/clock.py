@@ -61,7 +61,7 @@ class RunClock:
         return self.deadline.sooner(host.timeout_s) if self.deadline else Deadline.after(host.timeout_s)
 
     def refusal(self, host: Host) -> NotAskedError | None:
-        """Return the error of a host that has its turn too late; None: it can be asked."""
+        """Return the error of a host whose turn comes too late; None if it can be asked."""
         if self.is_stopped:
             why, hint = "the run was interrupted before its turn", "run it again"
         elif self.deadline is not None and self.deadline.remaining() == 0:
@@ -72,7 +72,7 @@ class RunClock:
         return NotAskedError(why, host=host.name, stage="queue", hint=hint)
 
     def turn(self, replies: Sequence[HostReply]) -> Callable[[], None]:
-        """Begin with these replies.
+        """Start the time of these replies.
 
         Return a function that raises DeadlineError, in the name of the first host, once their time is over.
         """

@@ -43,7 +43,7 @@ def interpret(
     sums: Collection[str] | None = None,
     keep: Keep | None = None,
 ) -> list[HostSnapshot | HostError]:
-    """Return each reply's snapshot, in order; an error stays, and takes the place of a reply that breaks the format.
+    """Return a snapshot for each reply, in order. An error is passed through; a reply of a wrong format becomes one.
 
     `clock` bounds the time that each reply may take; those under a megabyte come first, so that no huge one holds them
     up. `sums`: None for a row per mapping; else the sums by process and these columns suffice (see table.summed).

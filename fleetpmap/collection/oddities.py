@@ -1,4 +1,4 @@
-"""Notes about numbers of a host that mean something else than usual.   batch ─► [oddities] ─► notes
+"""Notes about a host whose numbers do not mean what they usually mean.   batch ─► [oddities] ─► notes
 
     shared address space   a child made by vfork, or by clone with CLONE_VM alone, has the memory of its parent: the
                            kernel prints all of it for either, as if each had it to itself
@@ -24,7 +24,7 @@ _VDSO = "[vdso]"
 
 
 def oddities(reply: HostReply, columns: SmapsColumns, first: int) -> Iterator[str]:
-    """Yield notes about one host, whose processes have the numbers from `first` on in `columns.process`."""
+    """Yield the notes about one host. Its processes are numbered from `first` on in `columns.process`."""
     # columns.process [0 0 0 1 1] gives the edges [0 3 5], and the rows 0:3 and 3:5.
     edges = np.searchsorted(columns.process, range(first, first + len(reply.processes) + 1)).tolist()
     rows = [slice(start, stop) for start, stop in pairwise(edges)]

@@ -174,7 +174,7 @@ class ProbeSession(Closing):
         return choice.skipping(self._stuck_since, "cut", reason)
 
     def near_misses(self, listing: Listing, question: Question) -> NearMisses:
-        """Return what is near the selection, of which `choose` found nothing."""
+        """Return what is near the selection, after `choose` found no process."""
         return near_misses(listing, question.selection, self._own, closely=not question.smaps)
 
     def read(self, processes: Sequence[ListedProcess]) -> PackedReading:
@@ -268,7 +268,7 @@ class ProbeSession(Closing):
             raise
 
     def pause(self) -> None:
-        """Wait without a deadline until the next round, and keep nothing of this one."""
+        """Lift the deadline until the next round, and drop the replies of this one."""
         self._decoder.begin_again()  # else it would keep the list, half a megabyte for 1,100 processes
         self.resume(Deadline.after(math.inf))
 

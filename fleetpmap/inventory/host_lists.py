@@ -43,7 +43,7 @@ _MOST_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class HostList:
-    """The lines of one file, for `select`, and a note about what is none."""
+    """The lines of one file, for `select`, and a note about entries that are not hosts."""
 
     lines: tuple[str, ...]
     note: str = ""

@@ -85,12 +85,8 @@ def run(
         raise UsageError(
             "no process: run reads only the processes you name", hint='add match="NAME", or every_process=True'
         )
-    ssh, known = ssh or SshOptions(), _inventory(inventory)
-    where = {"hosts": hosts, "groups": groups, "limit": limit, "exclude": exclude}
-    named = {option: _several(names) for option, names in where.items()}
-    # A list that a program computed and that came out empty must not mean every host.
-    if (hosts is not None or groups is not None) and not named["hosts"] + named["groups"]:
-        raise UsageError("no host: hosts and groups are empty", hint="leave both out to ask the whole inventory")
+    known, named = _inventory(inventory), _named(hosts=hosts, groups=groups, limit=limit, exclude=exclude)
+    ssh = ssh or SshOptions()
     fleet = select(
         known,
         hosts=named["hosts"],
@@ -103,6 +99,19 @@ def run(
         fleet = tuple(replace(host, sudo=sudo) for host in fleet)
     question, command = Question(selection, ssh=ssh), _command(known, named, selection)
     return collect(fleet, question, command=command, jobs=jobs, deadline_s=deadline_s, stop=stop, on_host=on_host)
+
+
+def _named(**given: str | Iterable[str] | None) -> dict[str, tuple[str, ...]]:
+    """Return the names that each of the arguments on hosts has.
+
+    Raises:
+        UsageError: `hosts` and `groups` are empty. A list that a program computed must not mean every host then.
+    """
+    named = {argument: _several(names) for argument, names in given.items()}
+    is_given = given["hosts"] is not None or given["groups"] is not None
+    if is_given and not named["hosts"] + named["groups"]:
+        raise UsageError("no host: hosts and groups are empty", hint="leave both out to ask the whole inventory")
+    return named
 
 
 def _several(names: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ class Cgroups:
         }
 
     def charge(self, places: Collection[Place], *, whole: bool) -> Charge:
-        """Add up these cgroups. `whole`: they are those of all processes in question."""
+        """Add up these cgroups. `whole`: every process in question is in one of them."""
         limit = self._nearest_limit(places)
         return Charge(
             current_kib=_added(self.topmost(places, lambda cgroup: cgroup.current_kib).values()),

@@ -72,5 +72,5 @@ def columns_named(findings: Iterable[Finding]) -> frozenset[str]:
 
 
 def of_kind(kind: FindingKind, texts: Iterable[str]) -> tuple[Finding, ...]:
-    """Make findings of sentences alone."""
+    """Return findings that have a sentence and nothing else."""
     return tuple(Finding(kind, text) for text in texts)

@@ -93,7 +93,7 @@ class Gathered:
 
 
 def gathered(texts: Iterable[str | None], process: NDArray[np.signedinteger]) -> Coded:
-    """Return one text for each row of one for each process; `process`: the index of each row's process."""
+    """Return a text for each row, given one for each process; `process`: the index of each row's process."""
     column = coded(texts)
     return Coded(Gathered(column.codes, process), column.names)  # type: ignore[arg-type]  # an array to all that reads it
 
@@ -252,7 +252,7 @@ def size_columns(snapshot: Snapshot, values: Mapping[str, IntArray]) -> tuple[Co
 
 
 def known_total(values: IntArray, snapshot: Snapshot) -> int | None:
-    """Return the sum of `values`; without values 0 if the memory of any host is known, else None."""
+    """Return the sum of `values`. If there are none, it is 0 where the memory of any host is known, else None."""
     is_known = len(snapshot.table) > 0 or any(host.status in WHOLE for host in snapshot.hosts)
     return 0 if is_known and not len(values) else total(values)
 

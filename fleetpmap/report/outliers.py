@@ -80,10 +80,10 @@ class Judgement:
         return replace(self, out=self.out & apart, split=self.split & apart.any(axis=1), far=self.far & apart)
 
     def and_per_process(self, each: Judgement) -> Judgement:
-        """Return the judgement of sums over different numbers of processes, with that of the shares of a process.
+        """Return this judgement, of sums over different numbers of processes, corrected by that of sizes per process.
 
-        An outlier is beyond the limits in both, and an outlier in one of them: sums that are split, since the numbers
-        are, do not hide a host whose processes are larger, nor the other way round.
+        An outlier is beyond the limits in both, and an outlier in one of them. So a host with larger processes is found
+        even where the sums are split because the numbers of processes are, and the other way round.
         """
         out = (self.out & each.far) | (each.out & self.far)
         return replace(self, out=out, split=self.split & each.split & ~out.any(axis=1), far=self.far & each.far)

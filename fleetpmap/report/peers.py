@@ -243,7 +243,7 @@ class Judged:
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """What a process has, as outliers.stand_alone compares it: the largest one of few hosts, else the mean.
+        """Size per process for outliers.stand_alone: of few hosts that of the largest process, of many the mean.
 
         Below 1 MiB, a mapping counts as one: factors between a few pages say nothing.
         """

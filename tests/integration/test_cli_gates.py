@@ -412,9 +412,20 @@ def test_4_before_6(program: Program, inventory: Path):
 
 def test_124_before_6(run: Program, inventory: Path):
     """What came until the deadline is judged, and what breaks a rule is named."""
-    with socket.create_server(("127.0.0.1", 0)) as silent, within(20):
+    with socket.create_server(("127.0.0.1", 0)) as silent, within(60):
         _with(inventory, "db-01", silent.getsockname()[1])
-        done = run("--ssh-config", "none", "--deadline", "2", "--view", "hosts", "--fail-if", "pss>23M")
+        done = run(
+            "--ssh-config",
+            "none",
+            "--connect-timeout",
+            "60",
+            "--deadline",
+            "8",
+            "--view",
+            "hosts",
+            "--fail-if",
+            "pss>23M",
+        )
     assert done.status == 124
     assert "--fail-if pss>23M: pss of web-03 is 23.3M\n" in done.stderr
 

@@ -17,6 +17,7 @@ from fleetpmap.collection.collector import Question
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
 from fleetpmap.watch import Rounds
+from ports import free_port
 from relay import Relay
 from sshd import Sshd
 from targets import Target
@@ -76,7 +77,7 @@ def test_a_host_that_hangs_in_a_later_round(sshd: Sshd, tmp_path: Path):
     stat = next(root.glob("[0-9]*/stat"))
     content = stat.read_bytes()
     hosts = [
-        sshd.host("hanging", proc_root=str(root), timeout_s=3),
+        sshd.host("hanging", proc_root=str(root), timeout_s=6),
         sshd.host("other", proc_root=str(FAKE_PROC / "web-01")),
     ]
     statuses = []
@@ -105,7 +106,7 @@ def test_a_connection_that_broke_between_rounds_is_opened_anew(sshd: Sshd, optio
 def test_a_host_that_goes_and_comes_back(sshd: Sshd, options):
     """While it is away it is a failure of its round; then it answers again."""
     question = Question(Selection(pids=(os.getpid(),)), ssh=options)
-    relay = Relay(("127.0.0.1", sshd.port), delay_s=0)
+    relay = Relay(("127.0.0.1", sshd.port), delay_s=0, port=free_port("127.0.0.1"))
     with Rounds([sshd.host(port=relay.port)], question) as rounds:
         statuses = [rounds.look().hosts[0].status]
         relay.close()
@@ -132,5 +133,5 @@ def test_the_probe_ends_with_the_rounds():
     with Rounds([host], Question(Selection())) as rounds:
         rounds.look()
         assert set(psutil.Process().children(recursive=True)) - before
-    _, alive = psutil.wait_procs(set(psutil.Process().children(recursive=True)) - before, timeout=10)
+    _, alive = psutil.wait_procs(set(psutil.Process().children(recursive=True)) - before, timeout=60)
     assert not alive

@@ -35,14 +35,14 @@ from fleetpmap.transport.ssh.certificate import validity
 from passwords import server_for, set_authentication, set_password
 from sshd import Sshd
 
-SECONDS = 10
-"""How long a failure may take to be told, where the host is given 20 s."""
+SECONDS = 30
+"""How long a failure may take to be told, where the host is given 60 s."""
 
 
 def run(host: Host, options: SshOptions) -> None:
     """Run a command there, whatever comes of it."""
     with (
-        open_transport(host, deadline=Deadline.after(20), options=options) as transport,
+        open_transport(host, deadline=Deadline.after(60), options=options) as transport,
         transport.run("true") as channel,
     ):
         channel.receive()
@@ -169,7 +169,7 @@ def test_nothing_in_common(serve: Callable[[str], Sshd], settings: str, theirs: 
 def test_newer_algorithm_is_not_called_old(serve: Callable[[str], Sshd], settings: str) -> None:
     """Where only the system's ssh has what the server wants, the note does not say which of them is the older."""
     server = serve(settings)
-    with open_transport(server.host(), deadline=Deadline.after(20), options=server.options) as transport:
+    with open_transport(server.host(), deadline=Deadline.after(60), options=server.options) as transport:
         assert transport.notes[0].startswith("goes by the system's ssh, which knows other algorithms: no common ground")
 
 
@@ -300,10 +300,10 @@ def test_open_connection_of_ssh_is_used_where_we_cannot_log_in(account: Callable
         argv += ["-i", server.identity_file, "-p", str(server.port), "-l", user, "-N", "127.0.0.1"]
         environment = {"SSH_ASKPASS": str(program), "SSH_ASKPASS_REQUIRE": "force", "PATH": os.environ["PATH"]}
         with subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as master:
-            until = time.monotonic() + 10
+            until = time.monotonic() + 60
             while not any(Path(short).iterdir()) and master.poll() is None and time.monotonic() < until:
                 time.sleep(0.02)
-            with open_transport(host, deadline=Deadline.after(20), options=options) as transport:
+            with open_transport(host, deadline=Deadline.after(60), options=options) as transport:
                 assert transport.notes[0].startswith(
                     "goes by the system's ssh, which has a connection open (ControlPath)"
                 )

@@ -25,6 +25,7 @@ from fleetpmap.collection.collector import Question, collect
 from fleetpmap.processes import Selection, compile_match
 from fleetpmap.snapshot import Process, Snapshot
 from fleetpmap.table import without_unreadable
+from ports import refused_port
 from program import fleetpmap
 from sshd import Sshd
 from tapped import tapped
@@ -83,14 +84,6 @@ def silent_server() -> Iterator[int]:
     """A port that accepts and says nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=5) as server:
         yield server.getsockname()[1]
-
-
-@contextlib.contextmanager
-def refused_port() -> Iterator[int]:
-    """A port on which nothing listens, and nothing will while it is held."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 @pytest.fixture
@@ -278,7 +271,7 @@ def left_there(root: Path) -> list[str]:
 
 @pytest.mark.parametrize("transport", ["ssh", "openssh", "local"])
 def test_nothing_is_left_after_a_deadline(sshd: Sshd, blocking_tree: Path, transport: str):
-    """A slow host is cut at its deadline: nothing is left here, and no process of ours there two seconds later."""
+    """A slow host is cut at its deadline: nothing is left here, and soon no process of ours there."""
     host = sshd.host(proc_root=str(blocking_tree), timeout_s=6, transport=transport)  # a busy machine logs in slowly
     threads, files, children = threads_files_children()
     seen: list[str] = []
@@ -288,13 +281,13 @@ def test_nothing_is_left_after_a_deadline(sshd: Sshd, blocking_tree: Path, trans
             seen.extend(left_there(blocking_tree))
 
     snapshot = collect([host], Question(ssh=sshd.options), transport_for=tapped("box", look_while_it_lists))
-    cut_at = time.monotonic()
     assert snapshot.hosts[0].status == "timeout"
     assert snapshot.hosts[0].failure is not None
     assert (snapshot.hosts[0].failure.stage, exit_status(snapshot)) == ("read", 4)
     assert threads_files_children() == (threads, files, children)
     assert seen, "the probe was never seen at work, so its absence later would prove nothing"
-    while left_there(blocking_tree) and time.monotonic() < cut_at + 2:
+    give_up = time.monotonic() + 30
+    while left_there(blocking_tree) and time.monotonic() < give_up:
         time.sleep(0.05)
     assert left_there(blocking_tree) == []
 

@@ -88,14 +88,14 @@ def test_a_hostile_tar_is_refused(tmp_path: Path, case: str):
 
 
 def test_members_that_lie_apart_are_found_in_linear_time(tmp_path: Path):
-    """Twice 10,000 hosts, the second round after all of the first, take well below a second."""
+    """Twice 10,000 hosts, the second round after all of the first, take well below a second where nothing else runs."""
     path = tmp_path / "apart.tar"
     blocks = [_header(f"h{number}/{pid}/stat") for pid in (1, 2) for number in range(10_000)]
     path.write_bytes(b"".join(blocks) + _END)
     began = time.process_time()
     with pytest.raises(UsageError, match="the files of h0 do not lie together"):
         load(path, Selection())
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 8
 
 
 def test_a_pax_header_names_the_member(tmp_path: Path):
@@ -349,7 +349,7 @@ def test_signals_reach_the_child(tmp_path: Path, number: signal.Signals, code: i
     while archive not in _opened_by(children[0]):
         time.sleep(0.02)
     show.send_signal(number)
-    assert show.wait(10) == code
+    assert show.wait(60) == code
     with pytest.raises(ProcessLookupError):
         os.killpg(show.pid, 0)
 

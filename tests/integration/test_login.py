@@ -178,7 +178,7 @@ def test_host_that_asks_nothing_lets_us_in(sshd: Sshd, tmp_path: Path, method: s
     with _serving(granting) as port:
         host = Host("box", address="127.0.0.1", port=port, user="ops", identity_file=(sshd.identity_file,))
         options = SshOptions(host_key="accept-new", known_hosts=(str(tmp_path / "new"),), ssh_config="none")
-        open_transport(host, deadline=Deadline.after(10), options=options).close()
+        open_transport(host, deadline=Deadline.after(30), options=options).close()
     assert granting.asked == asked
 
 
@@ -229,7 +229,7 @@ def test_key_that_can_sign_by_nothing_the_host_takes(
         host = Host("box", address="127.0.0.1", port=port, user="ops", identity_file=(key,))
         options = SshOptions(host_key="accept-new", known_hosts=(str(tmp_path / "new"),), ssh_config="none")
         with pytest.raises(AuthError) as caught:
-            open_transport(host, deadline=Deadline.after(10), options=options)
+            open_transport(host, deadline=Deadline.after(30), options=options)
     assert f"(there was no key to try; not: {key}: the host takes {why};" in caught.value.message
 
 

@@ -7,11 +7,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -25,7 +24,8 @@ from fleetpmap.snapshot import Snapshot
 from fleetpmap.transport import SshOptions
 from program import BARE, fleetpmap
 from sshd import Sshd
-from test_workers import FAKE_PROC, all_processes, recorded, run
+from stuck_host import FAKE_PROC, kill_askers, login_count, stuck, wait_until
+from test_workers import all_processes, recorded, run
 
 inventory = test_workers.inventory
 
@@ -114,7 +114,7 @@ UNFIT: dict[str, tuple[str, str]] = {
     "no-numpy": (without("numpy"), r"worker no-numpy cannot run fleetpmap [^;]*No module named 'numpy'[^;]*"),
     "wrong-clock": (
         "import time\nright = time.time\ntime.time = lambda: right() + 100\n",
-        r"worker wrong-clock has a clock that is \+(99|100) s off, by which it would keep the deadline",
+        r"worker wrong-clock has a clock that is \+(9\d|10\d) s off, by which it would keep the deadline",
     ),
     "another-python": (
         "import fleetpmap.shards.shard_task as task\ntask.sys = type('Sys', (), {'version_info': (3, 10, 0)})\n",
@@ -182,47 +182,24 @@ def breakable(tmp_path_factory) -> Iterator[Callable[[int], DaskCluster]]:
         yield have
 
 
-def stuck(server: Sshd, directory: Path, *, times: int) -> Host:
-    """A host that hangs the first times that it is asked, with a line in `logins` for each time."""
-    logins = directory / "logins"
-    script = f"""
-echo >> {logins}
-[ "$(wc -l < {logins})" -gt {times} ] || exec sleep 600
-exec sh -c "$SSH_ORIGINAL_COMMAND"
-"""
-    host = server.forced(f"stuck-{directory.name}", "/bin/sh", script)
-    return server.host(
-        "stuck", identity_file=host.identity_file, proc_root=str(FAKE_PROC / "web-01"), address=server.addresses[-1]
-    )
-
-
-def login_count(directory: Path) -> int:
-    logins = directory / "logins"
-    return logins.read_text().count("\n") if logins.exists() else 0
-
-
-def wait_until(is_so, seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.1)
-
-
-def kill_holder(cluster: DaskCluster, server: Sshd, directory: Path, times: int) -> None:
-    """Kill the worker whose host hangs, once the others have nothing to do."""
-    for number in range(1, times + 1):
-        wait_until(lambda number=number: login_count(directory) == number)
-        wait_until(lambda: len(cluster.connected_to(server.port)) == 1)
-        [name] = cluster.connected_to(server.port)
-        cluster.workers[name].send_signal(signal.SIGKILL)
-        cluster.workers[name].wait()
-
-
 def run_and_kill(cluster: DaskCluster, server: Sshd, directory: Path, times: int, hosts: Sequence[Host]) -> Snapshot:
-    killer = Thread(target=kill_holder, args=(cluster, server, directory, times))
+    """Ask the hosts; kill the worker whose host hangs, so many times, after the other shard has come back."""
+    has_come = Event()
+
+    def kill() -> None:
+        assert has_come.wait(60)
+        kill_askers(directory, times, lambda: [cluster.workers[name].pid for name in cluster.connected_to(server.port)])
+
+    killer = Thread(target=kill)
     killer.start()
-    with within(60):
-        snapshot = library.collect_on_dask(hosts, all_processes(server), scheduler=cluster.address, jobs=5)
+    with within(120):
+        snapshot = library.collect_on_dask(
+            hosts,
+            all_processes(server),
+            scheduler=cluster.address,
+            jobs=5,
+            on_shard=lambda done, of: has_come.set() if done else None,
+        )
     killer.join()
     return snapshot
 
@@ -300,7 +277,7 @@ class Program:
 
     def ended(self) -> tuple[int, dict[str, str], str]:
         """Wait for its end; return its status, the status of each host, and its stderr."""
-        said, told = self.process.communicate(timeout=30)
+        said, told = self.process.communicate(timeout=120)
         rows = [json.loads(line) for line in said.splitlines()]
         statuses = {row["host"]: row["status"] for row in (*self.rows, *rows) if "host" in row}
         assert len(statuses) == sum("host" in row for row in (*self.rows, *rows))
@@ -323,7 +300,7 @@ def test_lost_scheduler_ends_the_run_within_seconds(breakable, sshd_of_fifty, tm
     cluster = breakable(2)
     program = Program(cluster, sshd_of_fifty, tmp_path)
     cluster.scheduler.kill()
-    with within(15):
+    with within(40):
         status, statuses, told = program.ended()
     assert status == 3
     assert [name for name, one in statuses.items() if one == "error"] == SECOND_SHARD
@@ -331,21 +308,21 @@ def test_lost_scheduler_ends_the_run_within_seconds(breakable, sshd_of_fifty, tm
     assert f"the scheduler {cluster.address} was lost before its shard was done" in told
     assert "Traceback" not in told
     assert "distributed" not in told
-    wait_until(lambda: is_free_of_sessions(cluster, sshd_of_fifty), 20)
-    wait_until(lambda: all(worker.poll() is not None for worker in cluster.workers.values()), 60)
+    wait_until(lambda: is_free_of_sessions(cluster, sshd_of_fifty))
+    wait_until(lambda: all(worker.poll() is not None for worker in cluster.workers.values()))
 
 
 def test_interrupted_run_reports_and_leaves_nothing(quiet_cluster, sshd_of_fifty, tmp_path):
     """^C: status 130, each host one status, and no worker has a session a few seconds later."""
     program = Program(quiet_cluster, sshd_of_fifty, tmp_path)
     program.process.send_signal(signal.SIGINT)
-    with within(10):
+    with within(40):
         status, statuses, _ = program.ended()
     assert status == 130
     assert len(statuses) == 10
     assert statuses["stuck"] == "not-asked"
     assert [*statuses.values()].count("partial") == 9
-    wait_until(lambda: is_free_of_sessions(quiet_cluster, sshd_of_fifty), 5)
+    wait_until(lambda: is_free_of_sessions(quiet_cluster, sshd_of_fifty))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -353,21 +330,21 @@ def test_ended_program_leaves_nothing(quiet_cluster, sshd_of_fifty, tmp_path, nu
     """Whichever way the program ends, the workers hang up."""
     program = Program(quiet_cluster, sshd_of_fifty, tmp_path)
     program.process.send_signal(number)
-    with within(15):
+    with within(40):
         status, _, _ = program.ended()
     assert status == {signal.SIGTERM: 143}.get(number, -number)
-    wait_until(lambda: is_free_of_sessions(quiet_cluster, sshd_of_fifty), 10)
+    wait_until(lambda: is_free_of_sessions(quiet_cluster, sshd_of_fifty))
 
 
 def test_deadline_ends_the_run(quiet_cluster, sshd_of_fifty, tmp_path):
     """The host that hangs is `timeout`, and is hung up."""
     hosts = ten_hosts(sshd_of_fifty, tmp_path, times=9)
     question = all_processes(sshd_of_fifty)
-    with within(25):
+    with within(60):
         snapshot = library.collect_on_dask(hosts, question, scheduler=quiet_cluster.address, jobs=5, deadline_s=6)
     assert snapshot.run.ended == "deadline"
     assert snapshot.coverage.hosts == {"partial": 9, "timeout": 1}
-    wait_until(lambda: is_free_of_sessions(quiet_cluster, sshd_of_fifty), 5)
+    wait_until(lambda: is_free_of_sessions(quiet_cluster, sshd_of_fifty))
 
 
 def test_cluster_without_workers_is_told(breakable, inventory):

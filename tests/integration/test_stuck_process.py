@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from bounded import within
 from fleetpmap.collection.collector import Question, collect
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
@@ -25,8 +25,8 @@ from test_probe import SHELLS, Conversation, Tree, _until
 
 _SMAPS = "00400000-00401000 r-xp 00000000 fe:00 7 /srv/app\nRss: {} kB\n"
 _PIDS = (41, 42, 43)
-_WITHIN_S = 15
-"""Of the 4 s that each host has here it takes 2; the rest is for a busy machine."""
+_WITHIN_S = 40
+"""Of the 8 s that each host has here it takes 4; the rest is for a busy machine."""
 
 
 def _tree(root: Path, *stuck: str) -> Tree:
@@ -44,8 +44,8 @@ def _tree(root: Path, *stuck: str) -> Tree:
     return tree
 
 
-def _host(tree: Tree, name: str) -> Host:
-    return Host(name, transport="local", proc_root=str(tree.root), timeout_s=8)
+def _host(tree: Tree, name: str, timeout_s: float = 8) -> Host:
+    return Host(name, transport="local", proc_root=str(tree.root), timeout_s=timeout_s)
 
 
 @dataclass
@@ -76,10 +76,8 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """All the cases, each a host, at once."""
     root = tmp_path_factory.mktemp("stuck")
     hosts = [_host(_tree(root / name, *case.stuck), name) for name, case in CASES.items()]
-    began = time.monotonic()
-    snapshot = collect(hosts, Question(Selection(match=re.compile("app"))))
-    assert time.monotonic() - began < _WITHIN_S
-    return snapshot
+    with within(_WITHIN_S):
+        return collect(hosts, Question(Selection(match=re.compile("app"))))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -106,9 +104,8 @@ def test_words_and_rollups_that_do_not_come(tmp_path: Path, words: tuple[str, ..
     tree = _tree(tmp_path / "box", "42/cmdline", "42/smaps_rollup")
     inventory = tmp_path / "inventory.toml"
     inventory.write_text(f'[hosts.box]\ntransport = "local"\nproc_root = "{tree.root}"\n')
-    began = time.monotonic()
-    done = fleetpmap("run", "-i", str(inventory), *words, "--timeout", "8")
-    assert time.monotonic() - began < _WITHIN_S
+    with within(_WITHIN_S):
+        done = fleetpmap("run", "-i", str(inventory), *words, "--timeout", "8")
     if "--full" in words:
         assert (
             "the command line of process 42 did not come back, so only the name could match"
@@ -138,7 +135,7 @@ def test_each_shell_gives_the_phase_up(tmp_path: Path, shell: str, tools: str) -
         assert [one.status for one in reading.processes] == ["read", "read"]
         probe.send(probe.script.quit_line())
         probe.rest()
-        assert probe.process.wait(10) == 0
+        assert probe.process.wait(60) == 0
         assert probe.left() == []
 
 
@@ -218,14 +215,13 @@ def test_a_look_that_comes_too_late(tmp_path: Path) -> None:
 def test_rounds_of_a_watch(tmp_path: Path) -> None:
     """One that stops answering is cut from that round on, and the next rounds do not wait for it again."""
     tree = _tree(tmp_path / "box")
-    with Rounds([_host(tree, "box")], Question(Selection(match=re.compile("app")))) as rounds:
+    with Rounds([_host(tree, "box", timeout_s=20)], Question(Selection(match=re.compile("app")))) as rounds:
         looks = [rounds.look() for _ in range(2)]
         (tree.root / "41/smaps").unlink()
         os.mkfifo(tree.root / "41/smaps")
         looks.append(rounds.look())
-        began = time.monotonic()
-        looks.append(rounds.look())
-        assert time.monotonic() - began < 2.5
+        with within(4.5):  # of silence a host is given a quarter of its time
+            looks.append(rounds.look())
     assert [[one.status for one in look.processes] for look in looks] == [
         ["read", "read", "read"],
         ["read", "read", "read"],

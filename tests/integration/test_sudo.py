@@ -147,7 +147,7 @@ def test_sh_that_may_start_nothing(ask: Ask, allow: Callable[..., None]):
     with pytest.raises(SudoError) as caught:
         ask()
     assert caught.value.message == "sudo: `sh` may start no other program there (NOEXEC in sudoers)"
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 40
 
 
 def test_password_that_has_expired(ask: Ask, allow: Callable[..., None], user: str):
@@ -161,7 +161,7 @@ def test_password_that_has_expired(ask: Ask, allow: Callable[..., None], user: s
     finally:
         subprocess.run(["chage", "-d", "-1", user], check=True)
     assert caught.value.message == "sudo: the password has expired"
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 40
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,9 @@ def test_sudo_that_goes_on_to_wait(
     waiting = _SUDO_RS.replace("for attempt in", f"{{ {talk}; }} >&2\nIFS= read -r answer || exit 1\nfor attempt in")
     started = time.monotonic()
     with only(sudo=waiting) as server, pytest.raises(kind) as caught:
-        ask(PASSWORD, server=server, seconds=2.5)
+        ask(PASSWORD, server=server, seconds=6)
     assert message in caught.value.message
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 40
 
 
 def test_user_who_is_not_in_sudoers(ask: Ask):

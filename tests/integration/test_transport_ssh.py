@@ -213,7 +213,7 @@ def test_agent_that_does_not_answer_costs_no_more_than_the_deadline(connect, ssh
         monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
         options = SshOptions(known_hosts=(sshd.known_hosts,), ssh_config="none")
         with pytest.raises(DeadlineError) as caught:
-            connect(options, identity_file=(), connect_timeout_s=1.5)
+            connect(options, identity_file=(), connect_timeout_s=4.0)
     assert caught.value.stage == "auth"
     assert f"the agent at {tmp_path}/agent did not tell its keys: it did not answer in time" in caught.value.message
 
@@ -256,7 +256,7 @@ def test_fifty_new_hosts_at_once_are_all_written_down(sshd_of_fifty, tmp_path):
 
 def test_frozen_host_ends_with_the_deadline(sshd):
     """A host whose sshd is stopped, so that TCP takes no more, delays a run no longer than the deadline."""
-    deadline = Deadline.after(3)
+    deadline = Deadline.after(6)
     transport = open_transport(sshd.host(), deadline=deadline, options=sshd.options)
     with transport, transport.run("sh -s") as channel:
         channel.send(b"echo $$; cat >/dev/null\n")

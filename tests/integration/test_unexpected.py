@@ -218,7 +218,7 @@ def test_unknown_ssh_message_concerns_one_host_only(odd_server: tuple[int, str],
     words += ("--known-hosts", str(tmp_path / "known_hosts"), "--ssh-config", "none", "--columns", "host,status")
     began = time.monotonic()
     done = fleetpmap(*words)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert (done.returncode, done.stdout.split()) == (3, ["host,status", "odd,auth", "good,partial"])
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import signal
+import socket
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from multiprocessing import active_children
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
+import psutil
 import pytest
 
 from bounded import within
@@ -21,8 +23,8 @@ from fleetpmap.shards.processes import collect_in_processes
 from fleetpmap.snapshot import Snapshot
 from program import BARE, fleetpmap
 from sshd import Sshd
+from stuck_host import FAKE_PROC, kill_askers, stuck, wait_until
 
-FAKE_PROC = Path(__file__).parents[1] / "fake_proc"
 FAULTS = {
     "refused": "port = 1",
     "far": 'proxy_jump = "127.0.0.1:1"',
@@ -91,53 +93,51 @@ def small_shards(monkeypatch):
     monkeypatch.setattr("fleetpmap.shards.processes.MOST_HOSTS", 5)
 
 
-def end_a_worker(number: int) -> None:
-    children = [child for child in active_children() if child.name == "fleetpmap worker"]
-    os.kill(children[0].pid, number)
+def askers(server: Sshd) -> list[int]:
+    """The pids of our workers that are connected to the server, one for each connection."""
+    found: list[int] = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it has ended
+            found += [child.pid for one in child.net_connections("tcp") if one.raddr and one.raddr.port == server.port]
+    return found
+
+
+def run_and_kill(
+    server: Sshd, directory: Path, times: int, hosts: list[Host], on_status: Callable[[Host, str], None]
+) -> Snapshot:
+    """Ask the hosts, and kill the worker whose host hangs, so many times."""
+    killer = Thread(target=kill_askers, args=(directory, times, lambda: askers(server)))
+    killer.start()
+    with within(120):
+        snapshot = collect_in_processes(hosts, all_processes(server), workers=2, jobs=2, on_status=on_status)
+    killer.join()
+    assert active_children() == []
+    return snapshot
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_killed_worker_is_replaced_once(sshd_of_fifty):
+def test_killed_worker_is_replaced_once(sshd_of_fifty, tmp_path):
     """Its unfinished shards are asked again, which a note says; every host has one status, and no process is left."""
-    hosts, question = recorded(sshd_of_fifty, 20), all_processes(sshd_of_fifty)
-    told: list[str] = []
-
-    def on_status(host: Host, status: str) -> None:
-        told.append(host.name)
-        if len(told) == 5:
-            end_a_worker(signal.SIGKILL)
-
-    with within(60):
-        snapshot = collect_in_processes(hosts, question, workers=2, jobs=2, on_status=on_status)
-    assert active_children() == []
+    hosts = [*recorded(sshd_of_fifty, 19), stuck(sshd_of_fifty, tmp_path, times=1)]
+    told: set[str] = set()
+    snapshot = run_and_kill(sshd_of_fifty, tmp_path, 1, hosts, lambda host, status: told.add(host.name))
     assert [host.name for host in snapshot.hosts] == [host.name for host in hosts]
     assert snapshot.coverage.hosts == {"partial": 20}
-    assert {*told} == {host.name for host in hosts}
+    assert told == {host.name for host in hosts}
     notes = {host.name: host.notes for host in snapshot.hosts if host.notes}
-    assert len(notes) in (5, 10)
+    assert [*notes] == [host.name for host in hosts[15:]]
     why = "was asked again, since the process that asked it first was killed by signal 9"
     assert {*notes.values()} == {(why,)}
-    again, once = (report.merged(one).tables[0].rows() for one in (snapshot, collect(hosts, question)))
-    assert again == once
+    once = collect(hosts, all_processes(sshd_of_fifty))
+    assert report.merged(snapshot).tables[0].rows() == report.merged(once).tables[0].rows()
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_worker_killed_twice_is_a_failure_of_its_hosts(sshd_of_fifty):
+def test_worker_killed_twice_is_a_failure_of_its_hosts(sshd_of_fifty, tmp_path):
     """What the other worker asked stays; the rest has a status of its own, with the reason."""
-    killed: list[int] = []
-
-    def on_start(host: Host) -> None:
-        # The newest worker has web-06; killed, it is replaced by one that is newer still.
-        if host.name == "web-06" and len(killed) < 2:
-            newest = max(active_children(), key=lambda child: child.pid or 0)
-            killed.append(newest.pid or 0)
-            os.kill(killed[-1], signal.SIGKILL)
-
-    hosts, question = recorded(sshd_of_fifty, 20), all_processes(sshd_of_fifty)
-    with within(60):
-        snapshot = collect_in_processes(hosts, question, workers=2, jobs=2, on_start=on_start)
-    assert active_children() == []
-    assert snapshot.coverage.hosts == {"partial": 10, "error": 10}
+    hosts = [*recorded(sshd_of_fifty, 19), stuck(sshd_of_fifty, tmp_path, times=9)]
+    snapshot = run_and_kill(sshd_of_fifty, tmp_path, 2, hosts, lambda host, status: None)
+    assert snapshot.coverage.hosts == {"partial": 15, "error": 5}
     failure = next(one for one in snapshot.coverage.failures)
     assert failure.message == "the process that asked it was killed by signal 9, twice"
     assert "--workers 1" in failure.hint
@@ -171,23 +171,25 @@ def test_deadline_is_that_of_the_run(sshd_of_fifty):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_worker_outlives_the_program(inventory, number):
+def test_no_worker_outlives_the_program(inventory, tmp_path, number):
     """Whichever way the program ends, its workers and their probes end too."""
-    words = [sys.executable, "-m", "fleetpmap", "run", "-i", str(inventory), "--ssh-config", "none", "--workers", "2"]
-    program = subprocess.Popen(
-        [*words, "--all", "-j", "2"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=BARE,
-        start_new_session=True,
-    )
-    workers = children_of(program.pid, 2)
-    program.send_signal(number)
-    with within(15):
-        assert program.wait(15) == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
-        until = time.monotonic() + 15
-        while any(map(is_running, workers)) and time.monotonic() < until:
-            time.sleep(0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        file = tmp_path / "inventory.toml"
+        port = silent.getsockname()[1]
+        one = f'[hosts.silent]\naddress = "127.0.0.1"\nport = {port}\nconnect_timeout_s = 200\ntimeout_s = 200\n'
+        file.write_text(inventory.read_text() + one)
+        words = ["-i", str(file), "--ssh-config", "none", "--all", "--workers", "2"]
+        program = subprocess.Popen(
+            [sys.executable, "-m", "fleetpmap", "run", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=BARE,
+            start_new_session=True,
+        )
+        workers = children_of(program.pid, 2)
+        program.send_signal(number)
+        assert program.wait(60) == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
+        wait_until(lambda: not any(map(is_running, workers)))
 
 
 def is_running(pid: int) -> bool:
@@ -200,13 +202,17 @@ def is_running(pid: int) -> bool:
 
 def children_of(pid: int, least: int) -> set[int]:
     """Wait for the worker processes of a program."""
-    for _ in range(400):
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        asking = {int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
-        if len(asking) >= least:
-            return asking
-        time.sleep(0.02)
-    raise AssertionError("no worker was started")
+    asking: set[int] = set()
+
+    def are_there() -> bool:
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(FileNotFoundError):  # it has ended
+                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    asking.add(int(child))
+        return len(asking) >= least
+
+    wait_until(are_there)
+    return asking
 
 
 def test_program_is_its_own_process_in_a_worker(inventory):

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from fleetpmap.snapshot_file import entries
+from ports import free_port
 from program import fleetpmap
 from relay import Relay
 from snapshots import expected
@@ -188,14 +189,13 @@ def test_rounds_are_counted_and_saved(inventory: Path, tmp_path):
 
 def test_what_goes_wrong_leaves_the_terminal_as_it_was(inventory: Path, tmp_path):
     """A round that cannot be saved ends the watch, with the reason on a terminal in order."""
+    (tmp_path / "there").mkdir()
     gone = tmp_path / "rounds"
-    gone.mkdir()
+    gone.symlink_to("there")  # so that it can be replaced between two rounds, whenever they come
     with Tmux(_watch(inventory, "--interval", "0.5", "--save", f"{gone}/"), tmp_path) as terminal:
         terminal.wait_for("gunicorn.service ")
-        for file in gone.iterdir():
-            file.unlink()
-        gone.rmdir()
-        gone.write_text("in the way")
+        (tmp_path / "file").write_text("in the way")
+        (tmp_path / "file").replace(gone)
         assert "--save" in terminal.wait_for("exit status 2\nicanon\necho")
 
 
@@ -226,7 +226,7 @@ def test_sums_alone(inventory: Path, tmp_path):
 def test_a_host_that_is_lost_and_found(sshd: Sshd, tmp_path):
     """Its row says so in the round in which it is gone, and its trend has a gap; the other's has none."""
     with Relay(("127.0.0.1", sshd.port), delay_s=0) as there:
-        relay = Relay(("127.0.0.1", sshd.port), delay_s=0)
+        relay = Relay(("127.0.0.1", sshd.port), delay_s=0, port=free_port("127.0.0.1"))
         keys = [sshd.public_key(path) for path in sshd.host_keys.values()]
         ports = f"[127.0.0.1]:{relay.port},[127.0.0.1]:{there.port}"
         known_hosts = tmp_path / "known_hosts"
@@ -241,7 +241,7 @@ def test_a_host_that_is_lost_and_found(sshd: Sshd, tmp_path):
         with Tmux(_watch(inventory, *how), tmp_path, columns=120) as terminal:
             terminal.wait_for("2 of 2 hosts answered")
             relay.close()
-            lost = terminal.wait_for("1 of 2 hosts answered")
+            lost = terminal.wait_for("1 of 2 hosts answered", " refused ")
             with Relay(("127.0.0.1", sshd.port), delay_s=0, port=relay.port):
                 found = terminal.wait_for("2 of 2 hosts answered", "·▁")
                 terminal.keys("q")

@@ -89,7 +89,7 @@ class Explored:
         self._runner.run(self._pilot.resize_terminal(width, height))
         self.settle()
 
-    def settle(self, *, seconds: float = 20.0) -> None:
+    def settle(self, *, seconds: float = 60.0) -> None:
         """Wait until no thread is at work and everything is drawn, the last line with the keys too; or for the end."""
         give_up = time.monotonic() + seconds
         before: list[str] = []

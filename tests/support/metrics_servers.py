@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,6 +14,8 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from ports import free_port
 
 PROGRAMS = ("prometheus", "promtool", "prometheus-node-exporter")
 REASON = "needs Debian's packages prometheus and prometheus-node-exporter"
@@ -68,7 +69,7 @@ def prometheus(directory: Path) -> Iterator[Server]:
         yield server
 
 
-def until(holds, *, seconds: float = 20.0) -> None:
+def until(holds, *, seconds: float = 60.0) -> None:
     """Wait until it holds."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -78,14 +79,15 @@ def until(holds, *, seconds: float = 20.0) -> None:
 
 @contextlib.contextmanager
 def _running(words: list[str], ready: str, directory: Path) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = Server(port, directory / f"{words[0]}.log")
+    server = Server(free_port("127.0.0.1"), directory / f"{words[0]}.log")
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(directory)}
     with server.log_file.open("w") as log:
         process = subprocess.Popen(
-            [*words, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log, env=environment, cwd=directory
+            [*words, f"--web.listen-address=127.0.0.1:{server.port}"],
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=directory,
         )
     try:
         until(lambda: process.poll() is not None or _answers(server, ready))

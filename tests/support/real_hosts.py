@@ -120,7 +120,7 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([PATH, *map(str, reversed(versions))]))
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Wait for it; a RuntimeError after these seconds."""
     give_up = time.monotonic() + seconds
     while not holds():

@@ -18,6 +18,7 @@ from typing import Any
 
 from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport.base import SshOptions
+from ports import free_port
 
 _ADDRESSES_EACH = 16
 """sshd listens on this many addresses at most (MAX_LISTEN_SOCKS): for more, more sshds with the same keys."""
@@ -53,7 +54,7 @@ class Sshd:
         self.authorize(self.user, self.identity_file)
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's own requirement as root
-        self.port = _free_port(self.addresses)
+        self.port = free_port(*self.addresses)
         self._processes = [
             self._start(self.addresses[first : first + _ADDRESSES_EACH], settings)
             for first in range(0, len(self.addresses), _ADDRESSES_EACH)
@@ -128,7 +129,7 @@ class Sshd:
         for process in self._processes:
             process.terminate()
         for process in self._processes:
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
     def config_for(self, addresses: Sequence[str], settings: str = "") -> Path:
         """A configuration by which an sshd listens there with our keys; `settings` come before ours."""
@@ -171,27 +172,8 @@ class Sshd:
         return path
 
 
-def _free_port(addresses: Sequence[str]) -> int:
-    """A port that is free on all these addresses."""
-    for _ in range(50):
-        sockets = [socket.socket() for _ in addresses]
-        try:
-            port = 0
-            for sock, address in zip(sockets, addresses, strict=True):
-                sock.bind((address, port))
-                port = sock.getsockname()[1]
-        except OSError:
-            continue
-        else:
-            return port
-        finally:
-            for sock in sockets:
-                sock.close()
-    raise RuntimeError("no port is free on all of these addresses")
-
-
 def _wait_for(address: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
         if process.poll() is not None:
             raise RuntimeError(f"sshd ended: {log.read_text(errors='replace')}")

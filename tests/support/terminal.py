@@ -44,7 +44,7 @@ class Terminal:
         """Everything that was printed so far, escape sequences and all."""
         return self._shown.decode(errors="replace").replace("\r\n", "\n")
 
-    def wait_for(self, text: str, seconds: float = 20.0, *, times: int = 1) -> None:
+    def wait_for(self, text: str, seconds: float = 60.0, *, times: int = 1) -> None:
         """Until `text` was printed, that often."""
         give_up = time.monotonic() + seconds
         while self.shown.count(text) < times:
@@ -62,6 +62,11 @@ class Terminal:
     def terminate(self) -> None:
         """What kill does."""
         self._child.terminate()
+
+    @property
+    def has_ended(self) -> bool:
+        """True once the child has ended."""
+        return self._child.poll() is not None
 
     def status(self, seconds: float = 60.0) -> int:
         """The exit status, once it has ended."""

@@ -67,7 +67,7 @@ class Tmux:
             {*re.findall(r"\x1b\[((?:[34]8;|3[0-7]|4[0-7]|9[0-7])[\d;]*)m", self._run("capture-pane", "-pe"))}
         )
 
-    def wait_for(self, *texts: str, seconds: float = 30.0) -> str:
+    def wait_for(self, *texts: str, seconds: float = 60.0) -> str:
         """The screen, once all of these are on it and it has been drawn to its end."""
         give_up = time.monotonic() + seconds
         before, screen = "", self.screen

@@ -269,7 +269,7 @@ def test_accepting_many_new_hosts_takes_linear_time(tmp_path):
         assert known_hosts.load((path,)).check(f"web-{number}", 22, ONE).status == "unknown"
         known_hosts.append(path, f"web-{number}", 22, "ssh-ed25519", ONE)
     assert _verdict(known_hosts.load((path,)), "web-1999") == ("known", "2000")
-    assert time.process_time() - began < 2.0
+    assert time.process_time() - began < 4
 
 
 def test_append_makes_the_file_and_its_directory_private(tmp_path):
@@ -313,9 +313,9 @@ def test_fingerprint_is_ssh_keygens():
 def test_ten_thousand_lines_are_quick(load):
     """A fleet's file is no reason to wait (a guard against the quadratic way; it takes some 40 ms)."""
     lines = [f"host-{number}.example,10.0.{number // 256}.{number % 256} {ED_ONE}" for number in range(10_000)]
-    started = time.monotonic()
+    began = time.process_time()
     hosts = load(*lines)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - began < 4
     assert _verdict(hosts, "host-9999.example") == ("known", "10000")
 
 
@@ -330,4 +330,4 @@ def test_patterns_are_matched_in_linear_time(names):
     began = time.process_time()
     known = known_hosts.parse(f"{names} {ED_ONE}\n", "known_hosts")
     assert known.check("a" * 250, 22, ONE).status == "unknown"
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 4

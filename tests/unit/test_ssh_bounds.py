@@ -22,7 +22,7 @@ def ends() -> Iterator[tuple[BoundedPacketizer, socket.socket]]:
     """Our side of a connection, and the socket of the other."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        ours.settimeout(10)
+        ours.settimeout(60)
         yield BoundedPacketizer(ours), theirs
 
 
@@ -35,7 +35,7 @@ def test_a_packet_of_four_gibibytes_is_refused_before_it_is_read(ends: tuple[Bou
     """Its length is all that has come."""
     packetizer, theirs = ends
     theirs.sendall(struct.pack(">I", 0xFFFFFFFC) + bytes(4))
-    with within(5), pytest.raises(LimitError, match="a packet of"):
+    with within(40), pytest.raises(LimitError, match="a packet of"):
         packetizer.read_message()
 
 
@@ -44,7 +44,7 @@ def test_a_banner_without_end_is_refused(ends: tuple[BoundedPacketizer, socket.s
     packetizer, theirs = ends
     flood = threading.Thread(target=theirs.sendall, args=(b"x" * 70_000,))
     flood.start()
-    with within(5), pytest.raises(LimitError, match="none in 65,536 bytes"):
+    with within(40), pytest.raises(LimitError, match="none in 65,536 bytes"):
         packetizer.readline(60)
     flood.join()
 
@@ -53,7 +53,7 @@ def test_a_banner_without_end_is_refused(ends: tuple[BoundedPacketizer, socket.s
 def test_a_count_without_its_items_ends(read) -> None:
     """A message that announces 2**32 - 1 extensions, questions or names, and has none of them."""
     message = BoundedMessage(b"\xff\xff\xff\xff")
-    with within(1), pytest.raises(LimitError, match="less in it than it announces"):
+    with within(40), pytest.raises(LimitError, match="less in it than it announces"):
         repeat(message.get_int(), read, message)
 
 

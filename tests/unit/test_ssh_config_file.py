@@ -201,7 +201,7 @@ def test_a_line_is_read_in_linear_time(line):
     began = time.process_time()
     with contextlib.suppress(HostError, UsageError):
         ssh_config_file.parse("a" * 200, line, "config")
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 4
 
 
 @pytest.mark.parametrize("line", ["BindInterface eth1", "CanonicalizeHostname yes", "Match exec true"])

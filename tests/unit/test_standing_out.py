@@ -176,7 +176,7 @@ def test_a_long_name_takes_no_time(name: str):
     """A host can send a name of any length, and the version in it is looked for in all names."""
     began = time.process_time()
     without_version(name)
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 4
 
 
 @pytest.mark.parametrize(

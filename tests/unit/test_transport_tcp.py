@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from fleetpmap.transport import tcp
 from fleetpmap.transport.base import Deadline
+from ports import refused_port
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -45,13 +45,13 @@ def _black_hole() -> Iterator[tcp.Address]:
             filler = held.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(server.getsockname())
-        time.sleep(0.05)
         yield V4, server.getsockname()
 
 
-def _refusing() -> tcp.Address:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return V4, server.getsockname()
+@pytest.fixture
+def refusing() -> Iterator[tcp.Address]:
+    with refused_port() as port:
+        yield V4, ("127.0.0.1", port)
 
 
 def _descriptors() -> list[str]:
@@ -113,9 +113,9 @@ def test_resolver_that_fails():
         tcp.resolve("web", 22, "any", Deadline.after(5), look_up=look_up)
 
 
-def test_refused_address_falls_back_to_the_next_at_once(listener):
+def test_refused_address_falls_back_to_the_next_at_once(listener, refusing):
     """The second address is not kept waiting."""
-    addresses = [_refusing(), (V4, listener.getsockname())]
+    addresses = [refusing, (V4, listener.getsockname())]
     with tcp.connect(addresses, Deadline.after(20), stagger_s=60) as sock:
         assert sock.getpeername() == listener.getsockname()
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
@@ -145,10 +145,10 @@ def test_silent_address_ends_with_the_deadline():
         assert _descriptors() == before
 
 
-def test_refusal_is_more_telling_than_silence():
+def test_refusal_is_more_telling_than_silence(refusing):
     """Of several failures the most telling one is raised."""
     with _black_hole() as silent, pytest.raises(ConnectionRefusedError):
-        tcp.connect([silent, _refusing()], Deadline.after(0.4), stagger_s=0.01)
+        tcp.connect([silent, refusing], Deadline.after(0.4), stagger_s=0.01)
 
 
 def test_our_end_is_bound(listener):
@@ -158,10 +158,10 @@ def test_our_end_is_bound(listener):
         assert sock.getsockname()[0] == "127.0.0.9"
 
 
-def test_our_end_of_another_family():
+def test_our_end_of_another_family(refusing):
     """An IPv6 address of ours reaches no IPv4 address."""
     with pytest.raises(OSError, match="of another family"):
-        tcp.connect([_refusing()], Deadline.after(5), bind_to=[(V6, ("::1", 0, 0, 0))])
+        tcp.connect([refusing], Deadline.after(5), bind_to=[(V6, ("::1", 0, 0, 0))])
 
 
 def test_descriptors_beyond_1024(listener):

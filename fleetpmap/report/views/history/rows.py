@@ -43,7 +43,7 @@ class Row:
 
     @cached_property
     def days_left(self) -> tuple[float, float, float] | None:
-        """Days until a leak reaches its limit, by its slope, and the fewest and the most by the interval of it."""
+        """Days until a leak reaches its limit: by its slope, and by the upper and lower end of the slope's interval."""
         line = self.judgement.trend
         if self.judgement.kind != "leak" or line is None or self.limit is None or not self.is_there:
             return None

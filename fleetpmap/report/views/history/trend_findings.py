@@ -36,7 +36,7 @@ class TrendFindings(NamedTuple):
     """Where the runs are stored; empty if unknown."""
 
     def of(self, rows: Sequence[Row]) -> Iterator[Finding]:
-        """Yield the findings on `rows`, which are ranked; what is not there any more has none."""
+        """Yield the findings on `rows`, which are ranked. A series that has ended has none."""
         past = self.past
         there = [row for row in rows if row.is_there]
         leaks = _grouped([row for row in there if row.judgement.kind == "leak"], _but_host)
