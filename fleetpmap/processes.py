@@ -53,7 +53,8 @@ class Selection:
     """A glob for the path of one of its cgroups, or of one that holds it; without a slash, for one part of the path."""
     unit: str | None = None
     """A systemd unit that it runs in, or an instance of it, also in cgroups below: `nginx` or `nginx.service`, globs
-    allowed. User units, with or without their manager (`user@1000/foo`), scopes and slices too."""
+    allowed. User units, with or without their manager (`user@1000/foo`), scopes and slices too. In this and the next
+    two, commas separate several, one of which is enough; no name holds a comma."""
     container: str | None = None
     """The name of a container, or the beginning of its id, with or without `RUNTIME:` (see containers)."""
     pod: str | None = None
@@ -179,7 +180,8 @@ def choose(listing: Listing, selection: Selection, own: OwnProcesses | None = No
     if matched and (selection.newest or selection.oldest):
         pick = max if selection.newest else min
         matched = [pick(matched, key=lambda process: (process.start_ticks, process.pid))]
-    notes = _notes_on_instances(matched, selection.unit)
+    units = selection.unit.split(",") if selection.unit else ()
+    notes = tuple(note for unit in units if (note := _note_on_instances(matched, unit)))
     if inside and inside.is_unnamed and not matched and listing.capabilities.uid != 0:
         notes = (*notes, "only root can read the names of its containers and pods: select by id, or with --sudo")
     return replace(_guard(matched, selection, unread_exes, undecided), notes=notes)
@@ -285,7 +287,7 @@ def _is_eligible(process: ListedProcess, selection: Selection, users: dict[int, 
         return False
     if selection.cgroup is not None and not _in_cgroup(process, selection.cgroup):
         return False
-    return selection.unit is None or _unit_of(process, selection.unit) is not None
+    return selection.unit is None or any(_unit_of(process, unit) for unit in selection.unit.split(","))
 
 
 def _belongs_to(process: ListedProcess, wanted: Sequence[str], users: dict[int, str]) -> bool:
@@ -351,18 +353,16 @@ def _unit_of(process: ListedProcess, unit: str) -> str | None:
     return instance
 
 
-def _notes_on_instances(processes: Iterable[ListedProcess], unit: str | None) -> tuple[str, ...]:
-    """Return a note if --unit selected instances of the unit that it names, since their names are longer."""
-    if unit is None:
-        return ()
+def _note_on_instances(processes: Iterable[ListedProcess], unit: str) -> str:
+    """Return a note if --unit selected instances of this unit, since their names are longer; else an empty text."""
     globs = _globs(unit)
     units = {found for process in processes if (found := _unit_of(process, unit))}
     instances = sorted(each for each in units if not fnmatchcase(each, globs.own))
     if not instances:
-        return ()
+        return ""
     more = f" and {len(instances) - _MOST_NAMED} more" if len(instances) > _MOST_NAMED else ""
     named = ", ".join(instances[:_MOST_NAMED]) + more
-    return (f"--unit {unit}: also its instance{'s' if len(instances) > 1 else ''} {named}",)
+    return f"--unit {unit}: also its instance{'s' if len(instances) > 1 else ''} {named}"
 
 
 def _short_paths(process: ListedProcess) -> Iterator[str]:
