@@ -38,9 +38,9 @@ class Members:
 
 
 def members(listing: Listing, container: str | None, pod: str | None, host: str) -> Members:
-    """Return the processes in the container and in the pod; None for either: it does not matter.
+    """Return the processes in one of the containers and in one of the pods; None for either: it does not matter.
 
-    `host` is the name in the errors.
+    Commas separate several. `host` is the name in the errors.
 
     Raises:
         AmbiguousError: the text is the beginning of two ids.
@@ -49,11 +49,11 @@ def members(listing: Listing, container: str | None, pod: str | None, host: str)
     belonging = {process.pid: membership(process.cgroups) for process in listing.processes if process.cgroups}
     pids = set(belonging)
     if container is not None:
-        in_container = _container_test(container, belonging.values(), names, host)
-        pids = {pid for pid in pids if in_container(belonging[pid])}
+        in_containers = [_container_test(each, belonging.values(), names, host) for each in container.split(",")]
+        pids = {pid for pid in pids if any(is_in(belonging[pid]) for is_in in in_containers)}
     if pod is not None:
-        in_pod = _pod_test(pod, belonging.values(), names, host)
-        pids = {pid for pid in pids if in_pod(belonging[pid])}
+        in_pods = [_pod_test(each, belonging.values(), names, host) for each in pod.split(",")]
+        pids = {pid for pid in pids if any(is_in(belonging[pid]) for is_in in in_pods)}
     is_unnamed = any(each.container and not _name(each.container, names) for each in belonging.values())
     return Members(frozenset(pids), is_unnamed)
 

@@ -41,6 +41,10 @@ class FleetpmapError(Exception):
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
 
+_MOST_MISTAKES = 10
+"""Mistakes of a file that a message names."""
+
+
 class UsageError(FleetpmapError):
     """The command or the call is wrong: exit status 2."""
 
@@ -57,10 +61,15 @@ class Mistake:
 
 
 class InventoryError(UsageError):
-    """An inventory that cannot be used; `mistakes` holds all of them, in the file's order."""
+    """An inventory that cannot be used; `mistakes` holds all of them, in the file's order.
+
+    The message names the first ones, and counts the others.
+    """
 
     def __init__(self, path: str, mistakes: tuple[Mistake, ...], *, hint: str = "") -> None:
-        super().__init__("\n".join(f"{path}: {mistake}" for mistake in mistakes), hint=hint)
+        lines = [f"{path}: {mistake}" for mistake in mistakes[:_MOST_MISTAKES]]
+        lines += [f"{path}: {more} more like these"] if (more := len(mistakes) - _MOST_MISTAKES) > 0 else []
+        super().__init__("\n".join(lines), hint=hint)
         self.path = path
         self.mistakes = mistakes
 

@@ -139,14 +139,14 @@ def _groups(listing: Listing, selection: Selection, own: OwnProcesses) -> Iterat
 
 
 def _near_units(listing: Listing, selection: Selection, own: OwnProcesses) -> Iterator[tuple[str, str, int]]:
-    """Yield the units with a name that holds the one of --unit or is like it, the nearest first."""
+    """Yield the units with a name that holds one of --unit or is like it, the nearest first."""
     if selection.unit is None:
         return
-    wanted = selection.unit.removesuffix(".service").lower()
+    wanted = [unit.removesuffix(".service").lower() for unit in selection.unit.split(",")]
     paths = {process.cgroups for process in listing.processes if process.cgroups}
     units = {name for each in paths for option, name in _groups_of(each, listing) if option == "--unit"}
     nearness = {
-        name: 1.0 if wanted in name.lower() else likeness(name.removesuffix(".service"), [wanted])
+        name: 1.0 if any(unit in name.lower() for unit in wanted) else likeness(name.removesuffix(".service"), wanted)
         for name in islice(sorted(filter(_is_shown, units)), _COMPARED)
     }
     near = [name for name, value in nearness.items() if value >= _ALIKE]

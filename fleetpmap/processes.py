@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from fleetpmap.cgroup_globs import is_in_cgroup, notes_on_instances, unit_of
+from fleetpmap.cgroup_globs import is_in_cgroup, note_on_instances, unit_of
 from fleetpmap.containers import members
 from fleetpmap.defaults import MAX_RSS, MAX_RSS_SUM
 from fleetpmap.errors import UsageError
@@ -46,7 +46,8 @@ class Selection:
     """A glob for the path of one of its cgroups, or of one that holds it; without a slash, for one part of the path."""
     unit: str | None = None
     """A systemd unit that it runs in, or an instance of it, also in cgroups below: `nginx` or `nginx.service`, globs
-    allowed. User units, with or without their manager (`user@1000/foo`), scopes and slices too."""
+    allowed. User units, with or without their manager (`user@1000/foo`), scopes and slices too. In this and the next
+    two, commas separate several, one of which is enough; no name holds a comma."""
     container: str | None = None
     """The name of a container, or the beginning of its id, with or without `RUNTIME:` (see containers)."""
     pod: str | None = None
@@ -172,7 +173,8 @@ def choose(listing: Listing, selection: Selection, own: OwnProcesses | None = No
     if matched and (selection.newest or selection.oldest):
         pick = max if selection.newest else min
         matched = [pick(matched, key=lambda process: (process.start_ticks, process.pid))]
-    notes = notes_on_instances(matched, selection.unit)
+    units = selection.unit.split(",") if selection.unit else ()
+    notes = tuple(note for unit in units if (note := note_on_instances(matched, unit)))
     if inside and inside.is_unnamed and not matched and listing.capabilities.uid != 0:
         notes = (*notes, "only root can read the names of its containers and pods: select by id, or with --sudo")
     return replace(_guard(matched, selection, unread_exes, undecided), notes=notes)
@@ -278,7 +280,7 @@ def _is_eligible(process: ListedProcess, selection: Selection, users: dict[int, 
         return False
     if selection.cgroup is not None and not is_in_cgroup(process, selection.cgroup):
         return False
-    return selection.unit is None or unit_of(process, selection.unit) is not None
+    return selection.unit is None or any(unit_of(process, unit) for unit in selection.unit.split(","))
 
 
 def _belongs_to(process: ListedProcess, wanted: Sequence[str], users: dict[int, str]) -> bool:

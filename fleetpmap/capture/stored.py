@@ -12,11 +12,12 @@ from pathlib import Path
 
 from fleetpmap.capture.stored_archive import StoredArchive
 from fleetpmap.capture.stored_directory import StoredDirectory
-from fleetpmap.capture.tar import KindError, TarError
+from fleetpmap.capture.tar import KindError, NoTarError, TarError
 from fleetpmap.capture.tree import DISTRUST, refused
 from fleetpmap.errors import UsageError
 
 Stored = StoredDirectory | StoredArchive
+_NO_REPORT = "name what --save or --capture wrote; a report, such as csv, json or html, cannot be shown again"
 
 
 @contextlib.contextmanager
@@ -33,6 +34,8 @@ def opened(path: Path) -> Iterator[Stored]:
             yield StoredArchive(path)
     except KindError as error:
         raise refused(path, str(error), hint=DISTRUST) from error
+    except NoTarError as error:
+        raise refused(path, "neither a saved run nor a capture", hint=_NO_REPORT) from error
     except TarError as error:
         raise refused(path, f"not an archive that tar can read ({error})") from error
     except (EOFError, zlib.error) as error:

@@ -34,6 +34,10 @@ class TarError(Exception):
     """A stream that is not a tar, or a damaged one."""
 
 
+class NoTarError(TarError):
+    """A stream that does not begin as a tar does."""
+
+
 class KindError(Exception):
     """A member of a kind that no capture has."""
 
@@ -108,16 +112,16 @@ class Tar:
         header = self._stream.read(BLOCK)
         if not header:
             if self.offset == 0:
-                raise TarError("empty file")
+                raise NoTarError("empty file")
             return b""
         if header == _END:
             return b""
-        if len(header) < BLOCK:
-            raise TarError("truncated header")
-        # The checksum counts its own field as spaces; some programs summed signed bytes.
-        summed, checksum = header[:148] + b" " * 8 + header[156:], _number(header[148:156])
-        if checksum != sum(summed) and checksum != sum(memoryview(summed).cast("b")):
-            raise TarError("bad checksum")
+        try:
+            _check(header)
+        except TarError as error:
+            if self.offset == 0:
+                raise NoTarError(str(error)) from error
+            raise
         self.offset += BLOCK
         return header
 
@@ -143,6 +147,15 @@ class Tar:
             left -= len(piece)
         self.offset += size
         return b"".join(pieces)
+
+
+def _check(header: bytes) -> None:
+    if len(header) < BLOCK:
+        raise TarError("truncated header")
+    # The checksum counts its own field as spaces; some programs summed signed bytes.
+    summed, checksum = header[:148] + b" " * 8 + header[156:], _number(header[148:156])
+    if checksum != sum(summed) and checksum != sum(memoryview(summed).cast("b")):
+        raise TarError("bad checksum")
 
 
 def _member(header: bytes, kind: bytes, size: int, extra: dict[bytes, bytes]) -> Member:

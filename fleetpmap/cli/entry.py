@@ -23,6 +23,7 @@ def run(interrupts: Callable[[int, FrameType | None], object] | int | None) -> N
     _fill_closed_streams()
     from fleetpmap.cli import complete
     from fleetpmap.cli.commands import app
+    from fleetpmap.cli.deliver import READER_LEFT
     from fleetpmap.cli.interrupt import INTERRUPTED, TERMINATED, end_now, raise_once
 
     complete.prepare()
@@ -36,6 +37,8 @@ def run(interrupts: Callable[[int, FrameType | None], object] | int | None) -> N
         sys.exit(INTERRUPTED)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 0
+        if isinstance(end.__context__, BrokenPipeError):  # typer, whose reader left during --help, exits with 1
+            sys.exit(READER_LEFT)
         if status == TERMINATED or _hosts_hang():  # files are complete: an orderly exit would wait for the hosts
             with contextlib.suppress(OSError, ValueError):  # a reader that left, or a stream that is closed
                 sys.stdout.flush()

@@ -146,8 +146,8 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
     from fleetpmap.processes import Selection, compile_match
     from fleetpmap.units import parse_size
 
-    texts = (options.match, options.exe, options.cgroup, options.unit, options.container, options.pod)
-    narrowed = options.user or options.pid or options.newest or options.oldest or any(texts)
+    lists = (options.user, options.pid, options.unit, options.container, options.pod)
+    narrowed = any((*lists, options.match, options.exe, options.cgroup, options.newest, options.oldest))
     if required and not narrowed and not options.all:
         raise UsageError("no process option: run reads only the processes you name", hint="add --match NAME, or --all")
     return Selection(
@@ -158,9 +158,9 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
         pids=tuple(map(_pid, _listed("--pid", options.pid))),
         exe=options.exe,
         cgroup=options.cgroup,
-        unit=options.unit,
-        container=options.container,
-        pod=options.pod,
+        unit=",".join(_listed("--unit", options.unit)) or None,
+        container=",".join(_listed("--container", options.container)) or None,
+        pod=",".join(_listed("--pod", options.pod)) or None,
         newest=options.newest,
         oldest=options.oldest,
         max_rss_kib=parse_size(options.max_rss, "--max-rss"),

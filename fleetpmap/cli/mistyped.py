@@ -2,7 +2,9 @@
 
     fleetpmap run nginx            fleetpmap run --match nginx
     fleetpmap 8960 -x              fleetpmap run -x -H local --pid 8960
+    fleetpmap run web-01 nginx     fleetpmap run -H web-01 --match nginx
     fleetpmap rnu                  fleetpmap run
+    fleetpmap run --mach nginx     --match
     fleetpmap run --view host      hosts
 
 Commands take their processes by options, so a bare word of the command line is none of them; pmap and pgrep take it.
@@ -10,9 +12,10 @@ Commands take their processes by options, so a bare word of the command line is 
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -20,9 +23,11 @@ from typer.core import TyperCommand, TyperGroup
 
 from fleetpmap.catalogue import FORMATS
 from fleetpmap.cli.options.panels import RUNNING
-from fleetpmap.errors import UsageError
+from fleetpmap.errors import FleetpmapError, UsageError
 from fleetpmap.matching import from_glob
 
+_Refused: type[Exception] = typer.BadParameter.__bases__[0]
+"""click's UsageError, of which typer gives out this one subclass alone: no such option, no value, a wrong value."""
 _BOTH = {
     "REGEX": "write one pattern for all: --match 'nginx|redis'",
     "KEYS": "separate the keys by commas",
@@ -32,12 +37,14 @@ _BOTH = {
 """What to do for several values of an option that takes one, by the option's metavar."""
 _MANNERS = ("format", "color", "max_rss", "max_rss_sum")
 """Options of other panels than RUNNING that say how, not what."""
+_SELECTING = {"match", "user", "pid", "exe", "cgroup", "unit", "container", "pod", "all"}
+"""Process options of which a run needs one."""
 _MOST_WORDS = 3
 """Bare words that become one suggestion; more of them are a pattern that the shell expanded to the names of files."""
 
 
 class Command(TyperCommand):
-    """A command that refuses bare words, unknown values and options given twice, each in one sentence."""
+    """A command that refuses what it cannot take in one sentence: options, values, bare words, options given twice."""
 
     allow_extra_args = True  # so that typer leaves them to parse_args
 
@@ -45,16 +52,14 @@ class Command(TyperCommand):
         """Parse the words behind the command's name.
 
         Raises:
-            UsageError: a word that is no option, a value that its option does not have, or two values of an option that
-                takes one.
+            UsageError: an option that it does not have, a word that is no option, a value that its option does not
+                take, or two values of an option that takes one.
         """
         typed = [*args]
         try:
             rest: list[str] = super().parse_args(ctx, args)
-        except typer.BadParameter as error:
-            if unknown := _unknown_value(self, error, typed):
-                raise unknown from error
-            raise
+        except _Refused as error:
+            raise _unknown_value(self, error, typed) or _refusal(self, error, ctx) from error
         if ctx.resilient_parsing:
             return rest
         if twice := _given_twice(self, typed):
@@ -69,6 +74,32 @@ class Command(TyperCommand):
 class Program(TyperGroup):
     """The program, to which a pid or a process name in the place of a command says what was meant."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words before the command's name.
+
+        Raises:
+            UsageError: an option that the program does not have.
+        """
+        typed = [*args]
+        try:
+            rest: list[str] = super().parse_args(ctx, args)
+        except _Refused as error:
+            if not hasattr(error, "option_name"):  # without any words typer prints the help in this way
+                raise
+            raise self._early(error.option_name, typed) or _refusal(self, error, ctx) from error
+        return rest
+
+    def _early(self, option: str, typed: Sequence[str]) -> UsageError | None:
+        """Return the error of a command's option that comes before the command; None if no command has it."""
+        if not any(option in each.opts for command in self.commands.values() for each in command.params):
+            return None
+        if command := next((word for word in typed if word in self.commands), ""):
+            meant = shlex.join(["fleetpmap", command, *(word for word in typed if word != command)])
+        else:
+            meant = _meant(self.commands["run"], typed, on_this_machine=any(map(_is_pid, typed)))
+        hint = f"did you mean `{meant}`?" if meant else f"write `fleetpmap run {option}`"
+        return UsageError(f"fleetpmap: {option} is an option of a command, and comes after it", hint=hint)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the first word names.
 
@@ -78,9 +109,9 @@ class Program(TyperGroup):
         word = args[0]
         if word in self.commands or word.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        if word == "help":  # git and docker have it
-            meant = shlex.join([ctx.command_path, *args[1:2], "--help"])
-            raise UsageError('fleetpmap: there is no command "help"', hint=f"did you mean `{meant}`?")
+        if word in ("help", "version"):  # git, docker and kubectl have them
+            meant = shlex.join([ctx.command_path, *(args[1:2] if word == "help" else ()), f"--{word}"])
+            raise UsageError(f'fleetpmap: there is no command "{word}"', hint=f"did you mean `{meant}`?")
         from fleetpmap.inventory.names import nearest  # imports the whole inventory, which --help need not
 
         near = nearest(word, self.commands)
@@ -109,16 +140,41 @@ def _meant(command: Any, typed: Sequence[str], *, on_this_machine: bool = False)
         return ""
     if "match" not in options:
         selected = ["-H", ",".join(bare)]
-    elif all(map(_is_pid, bare)):
-        selected = ["--pid", ",".join(bare)]
-    elif "match" not in given:
-        selected = ["--match", "|".join((from_glob(word) or (word,))[0] for word in bare)]
     else:
-        selected = ["-H", ",".join(bare)]
+        selected = _selected(bare, given, needs_processes=command.name != "ps")
     others: list[str] = [word for word in words if word != "--" and all(word is not each for each in bare)]
     if on_this_machine and not given.keys() & {"host", "group", "hosts_from"}:
         others += ["-H", "local"]
     return shlex.join(["fleetpmap", command.name, *others, *selected])
+
+
+def _selected(bare: Sequence[str], given: Mapping[str, Any], *, needs_processes: bool) -> list[str]:
+    """Return the options for bare words that are hosts and groups of the inventory, pids, or names of processes."""
+    hosts, groups = _known(bare, given)
+    selected = ["-H", ",".join(hosts)] if hosts else []
+    selected += ["-g", ",".join(groups)] if groups else []
+    if not (others := [word for word in bare if word not in (*hosts, *groups)]):
+        return selected if given.keys() & _SELECTING or not needs_processes else [*selected, "--all"]
+    if all(map(_is_pid, others)):
+        return [*selected, "--pid", ",".join(others)]
+    if "match" in given:
+        return [*selected, "-H", ",".join(others)]
+    return [*selected, "--match", "|".join((from_glob(word) or (word,))[0] for word in others)]
+
+
+def _known(words: Sequence[str], given: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the words that are hosts of the inventory, and those that are groups of it."""
+    from fleetpmap.inventory import find_inventory, load
+
+    try:
+        path = find_inventory(given.get("inventory"), os.environ)
+        inventory = load(path) if path else None
+    except (FleetpmapError, OSError):  # the words are the mistake to speak of
+        inventory = None
+    if inventory is None:
+        return [], []
+    hosts = [word for word in words if word in inventory.hosts]
+    return hosts, [word for word in words if word in inventory.groups and word not in hosts]
 
 
 def _given_twice(command: Any, typed: Sequence[str]) -> UsageError | None:
@@ -141,11 +197,31 @@ def _given_twice(command: Any, typed: Sequence[str]) -> UsageError | None:
     return None
 
 
-def _unknown_value(command: Any, error: typer.BadParameter, typed: Sequence[str]) -> UsageError | None:
+def _refusal(command: Any, error: Any, ctx: Any) -> UsageError:
+    """Return the error of click as ours: an option that is not there or has no value, a missing or wrong value."""
+    from fleetpmap.inventory.names import nearest
+
+    hint = f"`{ctx.command_path} --help` lists what it takes"
+    if hasattr(error, "possibilities"):
+        options = [name for option in command.params for name in option.opts if name.startswith("--")]
+        near = {"-V": "--version"}.get(error.option_name) or nearest(error.option_name, options)
+        hint = f"did you mean {near}? {hint}" if near else hint
+        return UsageError(f"{ctx.command_path}: there is no option {error.option_name}", hint=hint)
+    if option := getattr(error, "option_name", ""):
+        what = "takes no value" if "not take" in error.message else "needs a value"
+        return UsageError(f"{ctx.command_path}: {option} {what}", hint=hint)
+    name = max(error.param.opts, key=len) if error.param.param_type_name == "option" else error.param.metavar
+    if not error.message:
+        return UsageError(f"{ctx.command_path}: {name} is missing", hint=hint)
+    what, _, do = error.message.partition(": ")
+    return UsageError(f"{name}: {what}", hint=do or hint)
+
+
+def _unknown_value(command: Any, error: Any, typed: Sequence[str]) -> UsageError | None:
     """Return the error of an option that takes one of some words, and got another; None for any other error."""
     from fleetpmap.inventory.names import nearest
 
-    option: Any = error.param
+    option: Any = getattr(error, "param", None)
     known = [str(choice) for choice in getattr(getattr(option, "type", None), "choices", ())]
     given, _, _ = command.make_parser(command.context_class(command, resilient_parsing=True)).parse_args([*typed])
     if not known or not isinstance(value := given.get(option.name), str):

@@ -83,9 +83,9 @@ def shard_number(text: str) -> ShardNumber:
     number, _, of = text.partition("/")
     digits = [word for word in (number, of) if word.isascii() and word.isdigit() and len(word) <= len(str(MOST_SHARDS))]
     if len(digits) < 2 or int(of) == 0:
-        raise typer.BadParameter(f"'{text}' is not I/N: write 3/10 for the third of ten, of {MOST_SHARDS} at most")
+        raise typer.BadParameter(f'"{text}" is not I/N: write 3/10 for the third of ten, of {MOST_SHARDS} at most')
     if not 1 <= int(number) <= int(of):
-        raise typer.BadParameter(f"'{text}': the shards of {int(of)} are numbered from 1 to {int(of)}")
+        raise typer.BadParameter(f'"{text}" is none of {int(of)} shards: they are numbered from 1 to {int(of)}')
     return ShardNumber(int(number), int(of))
 
 
@@ -100,7 +100,7 @@ def seconds(text: str | float) -> float:
     except ValueError:
         number = 0.0
     if not 0.001 <= number <= 10_000_000:  # false for nan and inf, too
-        raise typer.BadParameter(f"'{text}' is not a number of seconds: write 0.5, 10 or 600")
+        raise typer.BadParameter(f'"{text}" is not a number of seconds: write 0.5, 10 or 600')
     return number
 
 
@@ -110,7 +110,7 @@ def whole_number(least: int) -> Callable[[str | int], int]:
     def parse(text: str | int) -> int:
         digits = str(text)
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 9 and int(digits) >= least):
-            raise typer.BadParameter(f"'{text}' is not a whole number from {least}")
+            raise typer.BadParameter(f'"{text}" is not a whole number from {least} on')
         return int(digits)
 
     return parse
@@ -123,5 +123,5 @@ def workers(text: str) -> str:
         BadParameter: it is neither.
     """
     if text != "auto" and not (text.isascii() and text.isdigit() and int(text[:4]) >= 1 and len(text) <= 3):
-        raise typer.BadParameter(f"'{text}' is not auto or a number from 1 to 999")
+        raise typer.BadParameter(f'"{text}" is not auto or a number from 1 to 999')
     return text

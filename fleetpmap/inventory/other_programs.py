@@ -21,6 +21,21 @@ _TABLE_HEADS = {
     ),
 }
 """First lines of tables for people: the command, the one that prints json instead, and the path in that."""
+_OTHER_FILES = {
+    re.compile(r"(host|match)[ \t]+[^=]+", re.IGNORECASE): (
+        "an ssh_config",
+        "ssh's own is read by itself, and another one with --ssh-config FILE: choose among its hosts by -H 'web-*'",
+    ),
+    re.compile(r"(@\S+ )?\S+ ((sk-)?(ssh|ecdsa)-\S+) AAAA\S+.*"): (
+        "a file of host keys",
+        "ssh's own is read by itself, and another one with --known-hosts FILE; name the hosts to ask by -H",
+    ),
+    re.compile(r"(\d+\.\d+\.\d+\.\d+|[\da-fA-F:]*:[\da-fA-F:]*:[\da-fA-F:.]*)([ \t]+[A-Za-z][\w.-]*)+"): (
+        "a file such as /etc/hosts",
+        "name the hosts to ask by -H: their addresses are found there",
+    ),
+}
+"""Lines of files that concern hosts and list none to ask: what the files are, and what to do."""
 _SECTION = re.compile(r"\[[A-Za-z_][^\]]*\]")
 _KUBECTL_NAME = re.compile(r"(node|pod)s?/[a-z0-9.-]+")
 _NAME = re.compile(r"(?:[\w@*?]|\[[0-9A-Fa-f:.]+\])[\w.:@\[\],*?-]*")
@@ -48,7 +63,10 @@ def path_in(document: object) -> tuple[str, str]:
 
 
 def table_of(text: str) -> tuple[str, str]:
-    """Recognise a table for people: return what it is, as half a sentence, and what to do; else two empty texts."""
+    """Recognise a table for people, or another file about hosts: return what it is, as a clause, and what to do.
+
+    Two empty texts for any other.
+    """
     first = next((line for line in _lines(text) if line and not line.startswith("#")), "")
     for head, (command, instead, path) in _TABLE_HEADS.items():
         if head.match(first):
@@ -56,6 +74,10 @@ def table_of(text: str) -> tuple[str, str]:
     if _KUBECTL_NAME.fullmatch(first):
         hint = "run `kubectl get nodes -o json > hosts.json`, and --hosts-from 'hosts.json:items[].metadata.name'"
         return "what `kubectl get -o name` prints", hint
+    if not has_sections(text):
+        for line, file in _OTHER_FILES.items():
+            if any(map(line.fullmatch, _lines(text))):
+                return file
     return "", ""
 
 

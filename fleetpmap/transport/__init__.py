@@ -110,7 +110,13 @@ def open_transport(
     if taken.settings is None:
         return LocalTransport(host, deadline=deadline)
     by_openssh = partial(
-        OpensshTransport, host, taken.settings, deadline=deadline, options=options, turn=_turn(taken.way, bastions)
+        OpensshTransport,
+        host,
+        taken.settings,
+        deadline=deadline,
+        options=options,
+        hops=taken.way.hops,
+        turn=_turn(taken.way, bastions),
     )
     if taken.transport == "openssh":
         return by_openssh(notes=(taken.note,) if taken.note else ())

@@ -9,6 +9,7 @@ error here.
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from fleetpmap.errors import (
 )
 from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport.base import Channel, Deadline, SshOptions, Transport, printable
-from fleetpmap.transport.bastions import Turn
+from fleetpmap.transport.bastions import Hop, Turn
 from fleetpmap.transport.pipes import PipeChannel
 from fleetpmap.transport.retry import FEWER_AT_ONCE, hung_up_early, jittered
 from fleetpmap.transport.ssh_config import SshSettings
@@ -50,6 +51,7 @@ class OpensshTransport(Transport):
         *,
         deadline: Deadline,
         options: SshOptions,
+        hops: tuple[Hop, ...] = (),
         notes: tuple[str, ...] = (),
         instead_of: HostError | None = None,
         turn: Callable[[Deadline], Turn] = lambda _: Turn(),
@@ -58,6 +60,7 @@ class OpensshTransport(Transport):
         self._settings = settings
         self._deadline = deadline
         self._options = options
+        self._hops = hops
         self._notes = notes
         self._instead_of = instead_of
         self._turn = turn
@@ -82,7 +85,7 @@ class OpensshTransport(Transport):
 
         def start(deadline: Deadline) -> _SshChannel:
             turn = self._turn(deadline)
-            argv = [*arguments(self._host, self._settings, self._options, deadline), command]
+            argv = [*arguments(self._host, self._settings, self._options, deadline, self._hops), command]
             try:
                 channel = _SshChannel(argv, host=self._host.name, deadline=deadline)
             except BaseException:
@@ -105,8 +108,10 @@ class OpensshTransport(Transport):
             channel.close()
 
 
-def arguments(host: Host, settings: SshSettings, options: SshOptions, deadline: Deadline) -> list[str]:
-    """Return the ssh command line up to and including the host's name."""
+def arguments(
+    host: Host, settings: SshSettings, options: SshOptions, deadline: Deadline, hops: tuple[Hop, ...] = ()
+) -> list[str]:
+    """Return the ssh command line up to and including the host's name; `hops` are the bastions, nearest to us first."""
     seconds = min(host.connect_timeout_s or settings.connect_timeout_s, deadline.remaining())
     given = {
         "BatchMode": "yes",
@@ -116,15 +121,42 @@ def arguments(host: Host, settings: SshSettings, options: SshOptions, deadline: 
         "ClearAllForwardings": "yes",  # a port forwarding of the user's would be refused a second time
         "RemoteCommand": "none",
         "PermitLocalCommand": "no",
-        "StrictHostKeyChecking": "accept-new" if settings.accepts_new_keys else "yes",
+        **_host_key_options(settings, options.known_hosts or host.known_hosts),
     }
-    if known_hosts := options.known_hosts or host.known_hosts:
-        given["UserKnownHostsFile"] = " ".join(f'"{_path(path)}"' for path in known_hosts)
-        given["GlobalKnownHostsFile"] = "none"
     if host.identity_file:
         given["IdentitiesOnly"] = "yes"
-    if host.proxy_jump:
+    if hops and (options.known_hosts or options.host_key):
+        given["ProxyCommand"] = _through(hops, options)
+    elif host.proxy_jump:
         given["ProxyJump"] = host.proxy_jump
+    return _ssh(host, given, options)
+
+
+def _host_key_options(settings: SshSettings, known_hosts: tuple[str, ...]) -> dict[str, str]:
+    given = {"StrictHostKeyChecking": "accept-new" if settings.accepts_new_keys else "yes"}
+    if known_hosts:
+        given["UserKnownHostsFile"] = " ".join(f'"{_path(path)}"' for path in known_hosts)
+        given["GlobalKnownHostsFile"] = "none"
+    return given
+
+
+def _through(hops: tuple[Hop, ...], options: SshOptions) -> str:
+    """Return a ProxyCommand that goes through these bastions with the same options for host keys.
+
+    ssh goes through a ProxyJump by a command like this one, but passes on none of its own options but -F.
+    """
+    command = ""
+    for hop in hops:
+        given = {"BatchMode": "yes", "LogLevel": "ERROR"} | _host_key_options(hop.settings, options.known_hosts)
+        if command:
+            given["ProxyCommand"] = command
+        # The ssh that runs the command replaces the tokens of its target, and turns `%%` into `%`.
+        words = [word.replace("%", "%%") for word in _ssh(hop.host, given, options)]
+        command = shlex.join([words[0], "-W", "[%h]:%p", *words[1:]])
+    return command
+
+
+def _ssh(host: Host, given: dict[str, str], options: SshOptions) -> list[str]:
     argv = ["ssh", "-T", "-a", "-x"]
     argv += ["-F", options.ssh_config] if options.ssh_config else []
     argv += [word for name, value in given.items() for word in ("-o", f"{name}={value}")]
@@ -315,7 +347,7 @@ _COMPLAINTS = (
         "host-key",
         "compare the host's key with known_hosts, or use --host-key accept-new for a host that is new",
     ),
-    _Complaint(  # alone, it is that of a bastion: our options reach only the ssh to the host
+    _Complaint(  # alone, it is that of a bastion: LogLevel reaches only the ssh to the host
         "Host key verification failed",
         HostKeyError,
         "host-key",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pickle
 import socket
 import tempfile
@@ -207,6 +208,31 @@ def test_host_behind_bastions(site, jump, kind):
     assert _says(site.host(proxy_jump=jump, transport=kind, known_hosts=(site.inner.known_hosts,)), site.options()) == (
         b"here\n"
     )
+
+
+@pytest.mark.parametrize("kind", ["ssh", "openssh"])
+@pytest.mark.parametrize("jump", ["gate-2", "gate-1,gate-2"])
+def test_known_hosts_and_host_key_hold_for_bastions_too(site, tmp_path, jump, kind):
+    """The keys of two hops and of the host are written to that file alone, and then suffice for a strict run."""
+    new = tmp_path / "100% new"
+    host = site.host(proxy_jump=jump, transport=kind)
+    options = site.options("UserKnownHostsFile /dev/null", known_hosts=(str(new),), host_key="accept-new")
+    assert _says(host, options) == b"here\n"
+    of = [site.gate.addresses[0], site.inner.addresses[0], host.address]
+    assert {line.split()[0].split("]")[0].lstrip("[") for line in new.read_text().splitlines()} == set(of)
+    assert _says(host, dataclasses.replace(options, host_key="strict")) == b"here\n"
+
+
+@pytest.mark.parametrize("wrong", ["127.0.0.1", "127.0.1.1"], ids=["hop 1", "hop 2"])
+def test_wrong_key_of_a_bastion_is_refused_by_the_systems_ssh(site, tmp_path, wrong):
+    """The file of --known-hosts counts, and not ssh_config's, which has the right keys."""
+    site.options()
+    right = (tmp_path / "known_hosts").rename(tmp_path / "right")
+    given = (str(tmp_path / "known_hosts"),)
+    options = site.options(f"UserKnownHostsFile {right}", wrong=wrong, known_hosts=given)
+    error = _fails(site.host(proxy_jump="gate-2", transport="openssh"), options)
+    assert (type(error), error.stage) == (HostKeyError, "host-key")
+    assert f"[{wrong}]:" in error.message
 
 
 def test_jump_host_of_ssh_config(site):

@@ -267,8 +267,8 @@ ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
     "two in one": (lambda path: path.write_bytes(path.read_bytes() * 2), "(something follows on its end)"),
     "a bad header in the middle": (_bad_header, "not an archive that tar can read (bad checksum)"),
     "a bad checksum of gzip's": (_bad_gzip_checksum, "the archive is cut or damaged (CRC check failed"),
-    "not a tar": (lambda path: path.write_bytes(b"hello\n" * 1000), "not an archive that tar can read"),
-    "empty": (lambda path: path.write_bytes(b""), "not an archive that tar can read"),
+    "not a tar": (lambda path: path.write_bytes(b"hello\n" * 1000), "neither a saved run nor a capture"),
+    "empty": (lambda path: path.write_bytes(b""), "neither a saved run nor a capture"),
     "half a gzip": (
         lambda path: path.write_bytes(gzip.compress(path.read_bytes())[:5000]),
         "the archive is cut or damaged",
@@ -306,6 +306,16 @@ def test_a_damaged_zst_is_refused(good: Path, tmp_path: Path, place: int):
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"the archive is cut or damaged|not an archive that tar can read"):
         load(path, Selection())
+
+
+def test_a_report_is_told_from_a_run(tmp_path: Path):
+    """Taking it anew would not help: the file was never a run."""
+    report = tmp_path / "report.json"
+    report.write_text('{"fleetpmap": {"version": "0.1.0", "format": 1}, "rows": []}')
+    with pytest.raises(UsageError) as refusal:
+        load(report, Selection())
+    assert refusal.value.message == f"{report}: neither a saved run nor a capture"
+    assert refusal.value.hint.startswith("name what --save or --capture wrote; a report, such as csv, json")
 
 
 def test_the_archive_itself_is_good(good: Path):

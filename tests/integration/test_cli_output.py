@@ -172,6 +172,16 @@ def test_a_reader_that_has_seen_enough(format_: str, unbuffered: str):
     assert done.stderr == "141\n"
 
 
+def test_a_reader_that_has_seen_enough_of_the_help():
+    """The same of --help, which typer prints."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [sys.executable, "-m", "fleetpmap", "run", "--help"]
+    done = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, text=True, env=BARE, timeout=120, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_stdout_is_appended_to(tmp_path: Path):
     """`-o /dev/stdout >> log` leaves what the log holds."""
     log = tmp_path / "log"

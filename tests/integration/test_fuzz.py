@@ -16,7 +16,7 @@ INPUTS = os.environ.get("FLEETPMAP_FUZZ_INPUTS", "100000")
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_damaged_input_never_gets_out_of_hand(target: str) -> None:
-    """Nothing outside the error tree, nothing over six seconds of CPU, nothing over 200 MB."""
+    """Nothing outside the error tree, nothing over three seconds of CPU, nothing over 200 MB."""
     run = subprocess.run(
         [sys.executable, str(SUPPORT / "fuzzing.py"), target, INPUTS], capture_output=True, text=True, check=False
     )

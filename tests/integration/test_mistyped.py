@@ -49,6 +49,60 @@ def test_a_bare_word_is_answered_with_the_option_that_takes_it(words: tuple[str,
     assert hint == f"did you mean `{meant}`?"
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("run", "web-01", "nginx"), "run -H web-01 --match nginx"),
+        (("run", "web-02", "1843", "web-01"), "run -H web-02,web-01 --pid 1843"),
+        (("run", "front", "nginx"), "run -g front --match nginx"),
+        (("run", "web-01"), "run -H web-01 --all"),
+        (("run", "web-01", "-u", "app"), "run -u app -H web-01"),
+        (("ps", "web-01"), "ps -H web-01"),
+        (("web-01", "nginx"), "run -H web-01 --match nginx"),
+    ],
+)
+def test_a_bare_word_that_the_inventory_has_is_a_host_or_a_group(tmp_path: Path, words: tuple[str, ...], meant: str):
+    """As ssh and kubectl take them: the host first, then what runs there."""
+    inventory = tmp_path / "inventory.toml"
+    inventory.write_text('[groups.front]\nhosts = "web-[01-02]"\n')
+    _, hint = _refused(*words, FLEETPMAP_INVENTORY=str(inventory))
+    assert hint.startswith(f"did you mean `fleetpmap {meant}`?")
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (("run", "--mach", "x"), "fleetpmap run: there is no option --mach", "did you mean --match? "),
+        (("run", "-Z"), "fleetpmap run: there is no option -Z", "`fleetpmap run --help` lists"),
+        (("run", "-g"), "fleetpmap run: -g needs a value", "`fleetpmap run --help` lists"),
+        (("run", "--all=1"), "fleetpmap run: --all takes no value", "`fleetpmap run --help` lists"),
+        (("run", "--timeout", "1m"), '--timeout: "1m" is not a number of seconds', "write 0.5, 10 or 600"),
+        (("show",), "fleetpmap show: PATH... is missing", "`fleetpmap show --help` lists"),
+        (("-V",), "fleetpmap: there is no option -V", "did you mean --version? "),
+        (("version",), 'fleetpmap: there is no command "version"', "did you mean `fleetpmap --version`?"),
+    ],
+)
+def test_what_the_parser_refuses_is_one_sentence(words: tuple[str, ...], said: str, hint: str):
+    """No usage, no frame: the mistake, and what to do."""
+    sentence, what_to_do = _refused(*words)
+    assert sentence == said
+    assert what_to_do.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("-g", "web", "run", "--all"), "fleetpmap run -g web --all"),
+        (("-x", "8960"), "fleetpmap run -x -H local --pid 8960"),
+    ],
+)
+def test_an_option_before_its_command(words: tuple[str, ...], meant: str):
+    """kubectl takes it there, and pmap has no command."""
+    said, hint = _refused(*words)
+    assert said == f"fleetpmap: {words[0]} is an option of a command, and comes after it"
+    assert hint == f"did you mean `{meant}`?"
+
+
 def test_many_bare_words_are_no_suggestion():
     """The shell has put the names of files in the place of a pattern without quotes."""
     said, hint = _refused("run", "a.txt", "b.txt", "c.txt", "d.txt")

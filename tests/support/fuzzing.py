@@ -8,8 +8,8 @@ A target is a module of `fuzz_targets` with
     WORDS           (optional) what the format is made of: keywords, separators, numbers at the edge
     read(data)      reads one input; it may return anything and raise a FleetpmapError, and nothing else
 
-Each input is a seed after one to six random changes. Every call is held to six seconds of CPU, and the whole process to
-200 MB more than it had before the first input. The first input that breaks a promise is printed, and kept in a file.
+Each input is a seed after one to six random changes. Every call is held to three seconds of CPU, and the whole process
+to 200 MB more than it had before the first input. The first input that breaks a promise is printed, and kept in a file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from fleetpmap.errors import FleetpmapError
 
-SLOWEST_S = 6.0
+SLOWEST_S = 3.0
 MEMORY = 200 << 20
 LONGEST = 1 << 20
 """Bytes of the longest input: long enough to see a reader whose time grows with the square of its input."""

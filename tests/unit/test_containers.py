@@ -222,6 +222,14 @@ def test_container_of_a_pod():
     assert pids(choose(IN_PODS, Selection(container="api", pod="9e07"))) == [23]
 
 
+def test_several_containers_or_pods():
+    """One of them is enough; of two options both have to hold."""
+    fleet = listing(listed(5, f"/docker/{DB}"), listed(6, f"/docker/{'7' * 64}"), listed(7, f"/docker/{'8' * 64}"))
+    assert pids(choose(fleet, Selection(container="4f9a,777"))) == [5, 6]
+    assert pids(choose(IN_PODS, Selection(pod="shop/api-7d9,9e07"))) == [20, 21, 22, 23]
+    assert pids(choose(IN_PODS, Selection(container="api", pod="shop/api-7d9,9e07"))) == [20, 23]
+
+
 def test_container_beside_other_options():
     """All options have to hold."""
     fleet = listing(listed(5, f"/docker/{DB}", name="postgres"), listed(6, f"/docker/{DB}", name="sh"), listed(7, "/"))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.errors import InventoryError
+from fleetpmap.errors import InventoryError, UsageError
 from fleetpmap.inventory import load, reader
+from fleetpmap.inventory.host_lists import read_host_list
 
 AWS = {"Reservations": [{"Instances": [{"PrivateDnsName": "ip-1"}]}]}
 NODES = {"apiVersion": "v1", "kind": "List", "items": [{"kind": "Node", "metadata": {"name": "n1"}}]}
@@ -74,6 +75,39 @@ def test_tables_for_people(tmp_path: Path, name: str):
     )
     assert what == "the table of `kubectl get nodes`, not an inventory"
     assert hint == "run `kubectl get nodes -o json > hosts.json`, and --hosts-from 'hosts.json:items[].metadata.name'"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what", "do"),
+    [
+        ("config", "User ops\nHost web-01 web-02\n  HostName 10.0.0.1\n", "an ssh_config", "by -H 'web-*'"),
+        ("known_hosts", "[10.0.0.1]:22 ssh-ed25519 AAAAC3Nza\n", "a file of host keys", "--known-hosts FILE"),
+        ("known_hosts", "@revoked * ecdsa-sha2-nistp256 AAAAC3Nza x\n", "a file of host keys", "--known-hosts FILE"),
+        ("hosts", "# ours\n127.0.0.1\tlocalhost\n::1 localhost ip6-localhost\n", "a file such as /etc/hosts", "by -H"),
+    ],
+)
+def test_files_that_ssh_reads(tmp_path: Path, name: str, text: str, what: str, do: str):
+    """One sentence for the file, and not one for each of its lines; as an inventory and as a list."""
+    said, hint = _refused(tmp_path / name, text)
+    assert said == f"{what}, not an inventory"
+    assert do in hint
+    with pytest.raises(UsageError, match=f"{what}, not a list of hosts"):
+        read_host_list(name, text.encode())
+
+
+@pytest.mark.parametrize("line", ["host ansible_host=10.0.0.1", "10.0.0.1 ansible_user=ops", "match"])
+def test_hosts_of_ansible_are_no_such_file(tmp_path: Path, line: str):
+    """A host may be called `host`, and its name may be an address."""
+    path = tmp_path / "hosts"
+    path.write_text(f"{line}\n")
+    assert [*load(path).hosts] == [line.split()[0]]
+
+
+def test_a_file_of_other_lines_is_told_once(tmp_path: Path):
+    """Ten of the mistakes stand for all."""
+    said, _ = _refused(tmp_path / "notes.ini", "one two\n" * 40)
+    assert len(said.splitlines()) == 11
+    assert said.splitlines()[-1].endswith("notes.ini: 30 more like these")
 
 
 @pytest.mark.parametrize("text", ["[groups.web]\nhosts = web\n", "x = \n", "[[\n", "a b c\n"])

@@ -143,10 +143,12 @@ def test_cgroup_is_a_glob_on_a_path_or_one_above_it(glob, found):
         ("system.slice", [5, 7]),
         ("*", [5, 6, 7]),
         ("pool", []),
+        ("nginx,web", [5, 6]),
+        ("pool,getty@tty1,", [7]),
     ],
 )
 def test_unit_is_a_systemd_unit_in_the_path(unit, found):
-    """A service by its name alone; templates by one instance or all; user units, scopes and slices."""
+    """A service by its name alone; templates by one instance or all; user units, scopes and slices; several."""
     assert pids(choose(IN_CGROUPS, Selection(unit=unit))) == found
 
 

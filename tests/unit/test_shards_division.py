@@ -46,8 +46,8 @@ def test_a_shard(text: str, number: int, of: int):
     [
         *((text, "is not I/N: write 3/10") for text in ("3", "", "/", "3/", "-1/10", "1/2/3", "1/10000", "1/0")),
         ("٣/١٠", "is not I/N"),
-        ("0/10", "'0/10': the shards of 10 are numbered from 1 to 10"),
-        ("11/10", "'11/10': the shards of 10 are numbered from 1 to 10"),
+        ("0/10", '"0/10" is none of 10 shards: they are numbered from 1 to 10'),
+        ("11/10", '"11/10" is none of 10 shards: they are numbered from 1 to 10'),
     ],
 )
 def test_what_is_no_shard(text: str, why: str):

@@ -102,10 +102,11 @@ class ProcessOptions:
     ] = None
     full: Annotated[bool, _processes("-f --full", "Match the whole command line.")] = False
     exact: Annotated[bool, _processes("--exact", "The whole name (or command line) must match.")] = False
-    user: Annotated[list[str], _processes("-u --user USER", "Effective user, name or uid.")] = field(
-        default_factory=list
-    )
-    pid: Annotated[list[str], _processes("--pid PID", "Process ids.")] = field(default_factory=list)
+    user: Annotated[
+        list[str],
+        _processes("-u --user USERS", "Effective users: names or uids. Commas separate several, here and below."),
+    ] = field(default_factory=list)
+    pid: Annotated[list[str], _processes("--pid PIDS", "Process ids.")] = field(default_factory=list)
     exe: Annotated[
         str | None,
         _processes("--exe GLOB", "Processes that run this program: a path, or without a slash its last part."),
@@ -115,17 +116,17 @@ class ProcessOptions:
         _processes("--cgroup GLOB", "Processes in this cgroup or below it: a path, or without a slash one part of it."),
     ] = None
     unit: Annotated[
-        str | None,
-        _processes("--unit NAME", "Processes of this systemd unit and its instances: nginx, user@*, user@1000/web."),
-    ] = None
+        list[str],
+        _processes("--unit NAMES", "Processes of systemd units and their instances: nginx, user@*, user@1000/web."),
+    ] = field(default_factory=list)
     container: Annotated[
-        str | None,
-        _processes("--container ID|NAME", "Processes of a container: its name, or the first digits of its id."),
-    ] = None
+        list[str],
+        _processes("--container IDS|NAMES", "Processes of containers: a name, or the first digits of an id."),
+    ] = field(default_factory=list)
     pod: Annotated[
-        str | None,
-        _processes("--pod NAME|UID", "Processes of a pod: NAMESPACE/NAME, NAME, or the beginning of its uid."),
-    ] = None
+        list[str],
+        _processes("--pod NAMES|UIDS", "Processes of pods: NAMESPACE/NAME, NAME, or the beginning of a uid."),
+    ] = field(default_factory=list)
     newest: Annotated[bool, _processes("--newest", "Only the newest match of each host.")] = False
     oldest: Annotated[bool, _processes("--oldest", "Only the oldest match of each host.")] = False
     all: Annotated[bool, _processes("--all", "Every process.")] = False
