@@ -61,20 +61,6 @@ class Coverage:
     memory: Mapping[str, HostMemory] = field(default_factory=dict)
     """The memory of each host itself; only hosts that tell it."""
 
-    @classmethod
-    def of(cls, hosts: Sequence[HostResult], processes: Sequence[Process]) -> Coverage:
-        """Count the statuses of these hosts and processes."""
-        timed = (process for process in processes if process.read_s is not None)
-        return cls(
-            hosts=Counter(host.status for host in hosts),
-            processes=Counter(process.status for process in processes),
-            failures=tuple(host.failure for host in hosts if host.failure),
-            checked=Checked.of(processes),
-            read_s={host.name: host.read_s for host in hosts if host.read_s is not None},
-            slowest=tuple(nlargest(_SLOWEST, timed, key=lambda process: process.read_s or 0.0)),
-            memory={host.name: host.memory for host in hosts if host.memory is not None},
-        )
-
     @property
     def asked(self) -> int:
         """Number of hosts asked."""
@@ -101,3 +87,17 @@ class Coverage:
     def complete(self) -> bool:
         """True if every host gave a reply and no process's memory is missing."""
         return self.answered == self.asked and not any(self.processes[status] for status in INCOMPLETE)
+
+
+def coverage_of(hosts: Sequence[HostResult], processes: Sequence[Process]) -> Coverage:
+    """Count the statuses of these hosts and processes."""
+    timed = (process for process in processes if process.read_s is not None)
+    return Coverage(
+        hosts=Counter(host.status for host in hosts),
+        processes=Counter(process.status for process in processes),
+        failures=tuple(host.failure for host in hosts if host.failure),
+        checked=Checked.of(processes),
+        read_s={host.name: host.read_s for host in hosts if host.read_s is not None},
+        slowest=tuple(nlargest(_SLOWEST, timed, key=lambda process: process.read_s or 0.0)),
+        memory={host.name: host.memory for host in hosts if host.memory is not None},
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetpmap.evidence import JUDGED, Evidence, evidence_of, joined
-from fleetpmap.snapshot.coverage import Coverage
+from fleetpmap.snapshot.coverage import Coverage, coverage_of
 from fleetpmap.snapshot.host_result import HostResult, HostSnapshot
 from fleetpmap.snapshot.matched_process import Process, service_of
 from fleetpmap.snapshot.run_record import Run
@@ -103,7 +103,7 @@ class Snapshot(Tabular):
     @cached_property
     def coverage(self) -> Coverage:
         """Counts of the statuses of hosts and processes."""
-        return Coverage.of(self.hosts, self.processes)
+        return coverage_of(self.hosts, self.processes)
 
     @cached_property
     def host_of_processes(self) -> NDArray[np.int32]:
