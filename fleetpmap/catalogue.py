@@ -15,17 +15,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from fleetpmap.errors import UsageError
+from fleetpmap.pmap_letters import Letters
 
-PmapFormat = Literal["plain", "extended", "device", "wide", "widest"]
-"""pmap without an option, -x, -d, -X and -XX."""
 PeersBy = Literal["service", "group", "all"]
 """Values of --peers: the hosts with which a host is compared."""
 FindingKind = Literal["outlier", "split", "drift", "stale", "growth", "leak", "step", "limit"]
 GROWTH: Final = "growth"
 OF_A_RUN: tuple[FindingKind, ...] = ("outlier", "limit", GROWTH, "stale", "drift")
 """The kinds that a run tells unasked, in order (see report.standing_out)."""
-HIGHEST = 2**64 - 1
-"""The highest address, and the end of an open range."""
 MOST_SHARDS = 9999
 """The most shards of a run: each is a machine, and the name of a file has room for four digits."""
 
@@ -343,27 +340,6 @@ FORMATS = (
     ),
 )
 """The formats, in the order of the help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Letters:
-    """pmap's own options, and two facts about the output that pmap finds out by itself."""
-
-    format: PmapFormat = "plain"
-    quiet: bool = False
-    """-q: no header, no footer; the line of each process stays."""
-    show_path: bool = False
-    """-p: the whole path instead of its last part."""
-    kernel_names: bool = False
-    """-k, of procps-ng 4.0.6: `[heap]`, `[vdso]` and the like instead of `[ anon ]`."""
-    low: int = 0
-    """-A: the first address of the range; a mapping that reaches into the range is in it."""
-    high: int = HIGHEST
-    """-A: the last address of the range."""
-    utf8: bool = True
-    """True in a UTF-8 locale; in another, pmap shows the command line in ASCII."""
-    terminal: bool = False
-    """True if a terminal shows the text: control characters become `?`, as always in a text from another machine."""
 
 
 def merge_keys(text: str) -> tuple[str, ...]:

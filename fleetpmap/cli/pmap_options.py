@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from fleetpmap.catalogue import HIGHEST, Letters, PmapFormat
 from fleetpmap.cli.options import ShowOptions
 from fleetpmap.errors import UsageError
+from fleetpmap.pmap_letters import HIGHEST, Letters, PmapFormat
 
 _BY_COUNT: tuple[PmapFormat, ...] = ("plain", "wide", "widest")
 """Formats by the number of -X: none, one, two or more."""

@@ -21,7 +21,8 @@ from importlib import import_module
 from types import MappingProxyType
 
 from fleetpmap import catalogue
-from fleetpmap.catalogue import Letters, PmapFormat, ViewOptions, merge_keys, sums_for
+from fleetpmap.catalogue import ViewOptions, merge_keys, sums_for
+from fleetpmap.pmap_letters import Letters, PmapFormat
 from fleetpmap.report.failures import FoldedFailure, folded
 from fleetpmap.report.model import Cell, Column, Report, Table
 from fleetpmap.report.notes import check_sentences, coverage_sentence

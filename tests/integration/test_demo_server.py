@@ -9,8 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import paramiko
 import psutil
 import pytest
 
+from bounded import is_running, wait_until
 from fleetpmap.collection.collector import Question, collect
 from fleetpmap.demo import demo_inventory, lay_out, trees
 from fleetpmap.demo.server import ADDRESS, USER, DemoServer, Key
@@ -71,14 +71,6 @@ def output_of(channel: paramiko.Channel) -> tuple[bytes, bytes]:
     stdout = channel.makefile("rb").read()
     reader.join(HANG_S)
     return stdout, stderr[0]
-
-
-def until(holds: Callable[[], bool]) -> bool:
-    """Return whether the condition becomes true before the time limit."""
-    end = time.monotonic() + HANG_S
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.01)
-    return holds()
 
 
 def wait_for(channel: paramiko.Channel, line: bytes) -> None:
@@ -223,8 +215,8 @@ def test_a_client_that_leaves_takes_its_command_along(server, key):
     channel.shutdown_write()
     sleeper = int(channel.recv(64))
     client.close()
-    assert until(lambda: set(psutil.Process().children()) <= before)
-    assert until(lambda: not psutil.pid_exists(sleeper) or psutil.Process(sleeper).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: set(psutil.Process().children()) <= before)
+    wait_until(lambda: not is_running(sleeper))
 
 
 def test_a_closed_channel_ends_its_command(client):
@@ -234,7 +226,7 @@ def test_a_closed_channel_ends_its_command(client):
     channel.sendall(b"echo here; exec sleep 1000\n")
     wait_for(channel, b"here\n")
     channel.close()
-    assert until(lambda: set(psutil.Process().children()) <= before)
+    wait_until(lambda: set(psutil.Process().children()) <= before)
     assert start(client, "true").recv_exit_status() == 0
 
 
@@ -243,7 +235,7 @@ def test_what_a_command_leaves_behind_is_ended(client):
     channel = start(client, "sh -s")
     channel.sendall(b"sleep 1000 &\necho $!; exit 0\n")
     sleeper = int(output_of(channel)[0])
-    assert until(lambda: not psutil.pid_exists(sleeper) or psutil.Process(sleeper).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not is_running(sleeper))
 
 
 def test_closing_leaves_nothing(key):
@@ -259,7 +251,7 @@ def test_closing_leaves_nothing(key):
     for end in (idle, client, silent):
         end.close()
     assert set(psutil.Process().children()) <= children
-    assert until(lambda: set(threading.enumerate()) <= threads), threading.enumerate()
+    wait_until(lambda: set(threading.enumerate()) <= threads)
     del idle, client, busy
     assert open_descriptors() == descriptors
     with pytest.raises(ConnectionRefusedError):

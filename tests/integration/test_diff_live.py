@@ -12,12 +12,12 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bounded import wait_until
 from program import BARE, fleetpmap
 
 pytest.importorskip("polars", reason="polars is the extra [parquet], and in the dev group")
@@ -85,10 +85,7 @@ def _watch(directory: Path) -> subprocess.Popen[str]:
 
 def _rounds(directory: Path, count: int) -> None:
     """Wait until so many rounds are kept."""
-    until = time.monotonic() + 120
-    while len([*directory.glob("*.parquet")]) < count:
-        assert time.monotonic() < until, f"no round {count} within a minute"
-        time.sleep(0.1)
+    wait_until(lambda: len([*directory.glob("*.parquet")]) >= count)
 
 
 def test_two_leaks_and_a_restart(tmp_path: Path):

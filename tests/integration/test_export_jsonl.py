@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bounded import wait_until
 from fleetpmap.cli.option_values import Format, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
 from fleetpmap.cli.outputs import OutputPlan, output_from
@@ -147,12 +148,9 @@ def test_sigterm_ends_a_program_whose_reader_does_not_read(how: str):
         [sys.executable, "-m", "fleetpmap", *words], env=BARE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as program:
         assert program.stdout is not None
-        give_up = time.monotonic() + 60
-        while waiting(program.stdout) < 60_000:  # of the 64 KiB that it holds
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+        wait_until(lambda: waiting(program.stdout) >= 60_000)  # of the 64 KiB that it holds
         program.terminate()
-        assert program.wait(20) == 143
+        assert program.wait(60) == 143
 
 
 def test_a_stream_says_the_same_as_a_file(sshd: Sshd, tmp_path: Path):

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -20,6 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bounded import wait_until
 from fleetpmap.cli.deliver import exit_status
 from fleetpmap.collection.collector import Question, collect
 from fleetpmap.processes import Selection, compile_match
@@ -286,10 +286,7 @@ def test_nothing_is_left_after_a_deadline(sshd: Sshd, blocking_tree: Path, trans
     assert (snapshot.hosts[0].failure.stage, exit_status(snapshot)) == ("read", 4)
     assert threads_files_children() == (threads, files, children)
     assert seen, "the probe was never seen at work, so its absence later would prove nothing"
-    give_up = time.monotonic() + 30
-    while left_there(blocking_tree) and time.monotonic() < give_up:
-        time.sleep(0.05)
-    assert left_there(blocking_tree) == []
+    wait_until(lambda: left_there(blocking_tree) == [])
 
 
 def threads_files_children() -> tuple[int, int, list[str]]:

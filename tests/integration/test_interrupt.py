@@ -12,14 +12,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
 import psutil
 import pytest
 
-from bounded import within
+from bounded import wait_until, within
 from fleetpmap.cli.progress import Progress
 from fleetpmap.snapshot_file import entries, load_snapshot
 from program import BARE, fleetpmap
@@ -81,9 +81,9 @@ def test_many_interrupts_end_without_a_traceback():
             )
             for _ in range(10)
         ]
-        assert _wait_until(lambda: all("pipe" in Path(f"/proc/{run.pid}/wchan").read_text() for run in runs))
+        wait_until(lambda: all("pipe" in Path(f"/proc/{run.pid}/wchan").read_text() for run in runs))
         for number, run in enumerate(runs):
-            assert _wait_until(lambda run=run: _ends_by_interrupt(run), every_s=0.0002 * number)
+            wait_until(lambda run=run: _ends_by_interrupt(run), every_s=0.0002 * number)
         said = [run.stderr.read() for run in runs if run.stderr]
         assert said == [""] * len(runs)
         # Python's own end restores what the signal does by itself.
@@ -136,7 +136,7 @@ def test_second_interrupt_aborts_at_once(fleet: tuple[str, ...]):
     with Terminal(argv, BARE | {"TERM": "xterm"}) as run:
         run.wait_for("waiting for silent")
         # A wait for what the first one shows can take the half second that the run has before its report.
-        assert _wait_until(lambda: run.interrupt() or run.has_ended, every_s=0.01)
+        wait_until(lambda: run.interrupt() or run.has_ended, every_s=0.01)
         assert run.status() == 130
         assert "host" not in run.shown.rpartition("waiting for silent")[2]
         assert run.shown.rindex("\x1b[?25h") > run.shown.rindex("\x1b[?25l")
@@ -172,7 +172,7 @@ def test_sigterm_leaves_no_child(hanging: tuple[str, ...], silent: socket.socket
         children = _children(program.pid, "ssh", "sleep")
         program.terminate()
         assert (*program.communicate(timeout=30), program.returncode) == ("", "", 143)
-    assert _wait_until(lambda: not any(map(_lives, children)))
+    wait_until(lambda: not any(map(_lives, children)))
 
 
 def test_second_interrupt_leaves_no_child(hanging: tuple[str, ...], silent: socket.socket):
@@ -184,7 +184,7 @@ def test_second_interrupt_leaves_no_child(hanging: tuple[str, ...], silent: sock
         program.stderr.readline()
         program.send_signal(signal.SIGINT)
         assert program.wait(30) == 130
-    assert _wait_until(lambda: not any(map(_lives, children)))
+    wait_until(lambda: not any(map(_lives, children)))
 
 
 @pytest.mark.parametrize(("end", "status"), [("q", 0), ("SIGTERM", 143)])
@@ -196,7 +196,7 @@ def test_screen_leaves_no_child(hanging: tuple[str, ...], silent: socket.socket,
         children = _children(watch.pid, "ssh", "sleep")
         terminal.keys("q") if end == "q" else watch.terminate()
         terminal.wait_for(f"exit status {status}\nicanon\necho")
-    assert _wait_until(lambda: not any(map(_lives, children)))
+    wait_until(lambda: not any(map(_lives, children)))
 
 
 def test_sigterm_removes_a_capture_that_was_begun(hanging: tuple[str, ...], tmp_path: Path):
@@ -204,7 +204,7 @@ def test_sigterm_removes_a_capture_that_was_begun(hanging: tuple[str, ...], tmp_
     kept = tmp_path / "kept"
     kept.mkdir()
     with _started("run", *hanging, "--capture", str(kept / "capture")) as program:
-        assert _wait_until(lambda: any(kept.glob(".*.part/answers/*/smaps")))
+        wait_until(lambda: any(kept.glob(".*.part/answers/*/smaps")))
         program.terminate()
         assert program.wait(30) == 143
     assert list(kept.iterdir()) == []
@@ -215,7 +215,7 @@ def test_sigterm_leaves_whole_rounds(tmp_path: Path):
     rounds = tmp_path / "rounds"
     words = ("-H", "local", "--pid", str(os.getpid()), "--interval", "0.001", "--save", f"{rounds}/")
     with _started("watch", *words) as program:
-        assert _wait_until(lambda: rounds.is_dir() and len(entries(rounds)) > 2)
+        wait_until(lambda: rounds.is_dir() and len(entries(rounds)) > 2)
         program.terminate()
         assert program.communicate(timeout=30)[1] == ""
     assert program.returncode == 143
@@ -303,7 +303,7 @@ def _children(pid: int, *names: str) -> list[psutil.Process]:
             return {*names} <= {child.name() for child in children}
         return False
 
-    assert _wait_until(are_there)
+    wait_until(are_there)
     return children
 
 
@@ -318,13 +318,3 @@ def _lives(process: psutil.Process) -> bool:
 def _ends_by_interrupt(program: subprocess.Popen[str]) -> bool:
     program.send_signal(signal.SIGINT)
     return program.poll() is not None
-
-
-def _wait_until(happens: Callable[[], bool], *, every_s: float = 0.02) -> bool:
-    """Whether it does, within a minute."""
-    give_up = time.monotonic() + 60
-    while not happens():
-        if time.monotonic() > give_up:
-            return False
-        time.sleep(every_s)
-    return True

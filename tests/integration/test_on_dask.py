@@ -16,7 +16,7 @@ import pytest
 
 import fleetpmap as library
 import test_workers
-from bounded import within
+from bounded import wait_until, within
 from dask_cluster import DaskCluster
 from fleetpmap import Question, UsageError
 from fleetpmap.inventory import Host
@@ -24,7 +24,7 @@ from fleetpmap.snapshot import Snapshot
 from fleetpmap.transport import SshOptions
 from program import BARE, fleetpmap
 from sshd import Sshd
-from stuck_host import FAKE_PROC, kill_askers, login_count, stuck, wait_until
+from stuck_host import FAKE_PROC, kill_askers, login_count, stuck
 from test_workers import all_processes, recorded, run
 
 inventory = test_workers.inventory

@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.resources import files
@@ -20,6 +19,7 @@ from typing import Self
 
 import pytest
 
+from bounded import wait_until
 from fleetpmap.collection.interpret import host_snapshot
 from fleetpmap.collection.reply import HostReply
 from fleetpmap.errors import ProtocolError, RemoteError
@@ -546,7 +546,7 @@ def test_a_process_that_calls_exec_while_its_mappings_are_read(child: Callable[.
         probe.listing()
         probe.send(probe.script.read_line([(execs.pid, other.pid)]))
         # The pipe holds 64 KiB and nobody reads it. This text is longer, so tail waits within it.
-        _until(lambda: waiting(probe.process.stdout) > 60_000)
+        wait_until(lambda: waiting(probe.process.stdout) > 60_000)
         execs.stdin.write(b"\n")
         execs.stdin.flush()
         execs.stdout.readline()  # it runs sh now
@@ -612,10 +612,10 @@ def test_nothing_is_left_when_the_connection_is_cut(shell: list[str], tree: Tree
         if blocked == "smaps":
             probe.listing()
             probe.send(probe.script.read_line([(41, 42)]))
-        _until(lambda: any(re.search(r" \((grep|awk|tail)\) ", stat) for stat in probe.left()))
+        wait_until(lambda: any(re.search(r" \((grep|awk|tail)\) ", stat) for stat in probe.left()))
         probe.process.stdin.close()
         probe.process.stdout.close()
-        _until(lambda: probe.left() == [])
+        wait_until(lambda: probe.left() == [])
 
 
 def test_nothing_is_left_when_the_connection_is_cut_before_a_command(shell: list[str]) -> None:
@@ -624,7 +624,7 @@ def test_nothing_is_left_when_the_connection_is_cut_before_a_command(shell: list
         probe.listing()
         probe.process.stdin.close()
         assert probe.process.wait(HANG_S) == 0
-        _until(lambda: probe.left() == [])
+        wait_until(lambda: probe.left() == [])
 
 
 def test_nothing_is_left_under_sudo(tree: Tree) -> None:
@@ -637,18 +637,10 @@ def test_nothing_is_left_under_sudo(tree: Tree) -> None:
     with Conversation(render(Request(sudo=True)).command.split(), tree.request()) as probe:
         assert probe.listing().capabilities.uid == 0
         probe.send(probe.script.read_line([(42,)]))
-        _until(lambda: any(" (tail) " in stat for stat in probe.left()))
+        wait_until(lambda: any(" (tail) " in stat for stat in probe.left()))
         probe.process.stdin.close()
         probe.process.stdout.close()
-        _until(lambda: probe.left() == [])
-
-
-def _until(true: Callable[[], bool]) -> None:
-    """Wait for it. What a cut connection left behind would stay for ever, and on a busy machine it goes late."""
-    end = time.monotonic() + HANG_S
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
+        wait_until(lambda: probe.left() == [])
 
 
 @pytest.fixture
@@ -719,7 +711,7 @@ def test_a_process_that_exits_while_the_shell_reads_it(
     request = tree.request(words=True, compress=False)
     with Conversation(shell, request, env=tools("grep", "exit 2")) as probe:
         # The pipe holds 64 KiB and nobody reads it. These words are longer, so the shell waits within them.
-        _until(lambda: waiting(probe.process.stdout) > 60_000)
+        wait_until(lambda: waiting(probe.process.stdout) > 60_000)
         exits.kill()
         exits.wait()
         before, cut, after = probe.listing().processes

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bounded import within
+from bounded import wait_until, within
 from fleetpmap.errors import AuthError, ConfigError, DeadlineError, HostError, UnreachableError
 from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport import Bastions, Transport, open_transport
@@ -267,23 +267,19 @@ def test_nothing_is_left_of_the_command(sshd, options, netcat, tmp_path):
     for command in (
         f"sleep 1000 & echo $! >{number}; {netcat}",
         f"nohup sleep 1000 >/dev/null & echo $! >{number}; {netcat}",
-        f"trap : HUP; echo $$ >{number}; sleep 9; sleep 9",
+        f"trap : HUP; echo $$ >{number}; sleep 1000; sleep 1000",
     ):
         with contextlib.suppress(DeadlineError):
             _says(sshd.host(connect_timeout_s=1.0), options(f"sh -c '{command}'"))
-        assert _has_ended(int(number.read_text()))
+        wait_until(lambda: _has_ended(int(number.read_text())))
     assert _belongings() == before
 
 
 def _has_ended(pid: int) -> bool:
-    """Within a few seconds. A child of another process may stay a zombie, and its number may be reused by then."""
-    for _ in range(500):
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            if "sleep" in " ".join(psutil.Process(pid).cmdline()):
-                time.sleep(0.01)
-                continue
-        return True
-    return False
+    """A child of another process may stay a zombie, and its number may be reused by then."""
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        return "sleep" not in " ".join(psutil.Process(pid).cmdline())
+    return True
 
 
 def _belongings() -> tuple[int, int, list[psutil.Process]]:

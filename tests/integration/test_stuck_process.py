@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from bounded import within
+from bounded import wait_until, within
 from fleetpmap.collection.collector import Question, collect
 from fleetpmap.inventory import Host
 from fleetpmap.processes import Selection
 from fleetpmap.snapshot import Snapshot
 from fleetpmap.watch import Rounds
 from program import fleetpmap
-from test_probe import SHELLS, Conversation, Tree, _until
+from test_probe import SHELLS, Conversation, Tree
 
 _SMAPS = "00400000-00401000 r-xp 00000000 fe:00 7 /srv/app\nRss: {} kB\n"
 _PIDS = (41, 42, 43)
@@ -171,7 +171,7 @@ def test_a_look_at_a_host_that_is_only_slow(tmp_path: Path, tools: Callable[[str
         while probe.decoder.reading is None:
             assert probe._take()
         assert [one.status for one in probe.decoder.reading.unpack().processes] == ["read"] * 3
-        _until(lambda: len(probe.left()) == 1)
+        wait_until(lambda: len(probe.left()) == 1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a pid namespace of its own takes root")
@@ -194,7 +194,7 @@ def test_a_look_spares_a_process_that_got_the_pid_of_a_reader(
     with Conversation([*namespace, *SHELLS[shell], "-s"], tree.request(), env=env) as probe:
         probe.listing()
         probe.send(probe.script.read_line([_PIDS]))
-        _until(started.exists)
+        wait_until(started.exists)
         probe.send(probe.script.look_line(1))
         while probe.decoder.reading is None:
             assert probe._take()

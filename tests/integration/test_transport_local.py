@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
+from bounded import is_running, wait_until
 from fleetpmap.inventory.hosts import Host
 from fleetpmap.transport.base import Deadline
 from fleetpmap.transport.local import LocalTransport
@@ -36,10 +34,7 @@ def test_close_ends_what_the_command_started():
     with _local() as transport, transport.run("sh -s") as channel:
         channel.send(b"sleep 300 & echo $!; wait\n")
         grandchild = int(channel.receive())
-    give_up = time.monotonic() + 10
-    while _runs(grandchild) and time.monotonic() < give_up:
-        time.sleep(0.01)
-    assert not _runs(grandchild)
+    wait_until(lambda: not is_running(grandchild))
 
 
 def test_finish_does_not_wait_for_what_was_left_behind():
@@ -48,13 +43,6 @@ def test_finish_does_not_wait_for_what_was_left_behind():
         channel.send(b"sleep 300 >/dev/null & exit 5\n")
         assert _everything(channel) == b""
         assert channel.finish() == 5
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_status_is_there_without_reading_everything():

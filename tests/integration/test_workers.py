@@ -16,14 +16,14 @@ from threading import Event, Thread
 import psutil
 import pytest
 
-from bounded import within
+from bounded import is_running, wait_until, within
 from fleetpmap import Question, Selection, collect, report
 from fleetpmap.inventory import Host
 from fleetpmap.shards.processes import collect_in_processes
 from fleetpmap.snapshot import Snapshot
 from program import BARE, fleetpmap
 from sshd import Sshd
-from stuck_host import FAKE_PROC, kill_askers, stuck, wait_until
+from stuck_host import FAKE_PROC, kill_askers, stuck
 
 FAULTS = {
     "refused": "port = 1",
@@ -190,14 +190,6 @@ def test_no_worker_outlives_the_program(inventory, tmp_path, number):
         program.send_signal(number)
         assert program.wait(60) == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
         wait_until(lambda: not any(map(is_running, workers)))
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process runs; one that ended and is not waited for yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1] != b"Z"
-    except FileNotFoundError:
-        return False
 
 
 def children_of(pid: int, least: int) -> set[int]:

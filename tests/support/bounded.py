@@ -1,10 +1,15 @@
-"""A bound on how long a block of a test may take."""
+"""Bounds on time in tests: of a block, and of a wait.   [bounded] ─► tests
+
+The machine that decides may be five times slower than a developer's, and busy with other tests. So a bound tells a hang
+from an answer, and no more.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -14,3 +19,19 @@ def within(seconds: float) -> Iterator[None]:
     yield
     took_s = time.monotonic() - began
     assert took_s < seconds, f"it took {took_s:.1f} s, and {seconds:g} s are allowed"
+
+
+def wait_until(holds: Callable[[], object], *, every_s: float = 0.02) -> None:
+    """Wait until it holds; fail a test in which it does not within a minute."""
+    give_up = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < give_up, "it did not come about within a minute"
+        time.sleep(every_s)
+
+
+def is_running(pid: int) -> bool:
+    """True if the process runs; one that has ended and is not waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1] != b"Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bounded import wait_until
 from ports import free_port
 
 PROGRAMS = ("prometheus", "promtool", "prometheus-node-exporter")
@@ -69,14 +69,6 @@ def prometheus(directory: Path) -> Iterator[Server]:
         yield server
 
 
-def until(holds, *, seconds: float = 60.0) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)
-
-
 @contextlib.contextmanager
 def _running(words: list[str], ready: str, directory: Path) -> Iterator[Server]:
     server = Server(free_port("127.0.0.1"), directory / f"{words[0]}.log")
@@ -90,7 +82,7 @@ def _running(words: list[str], ready: str, directory: Path) -> Iterator[Server]:
             cwd=directory,
         )
     try:
-        until(lambda: process.poll() is not None or _answers(server, ready))
+        wait_until(lambda: process.poll() is not None or _answers(server, ready))
         assert process.poll() is None, server.log
         yield server
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import functools
 import os
@@ -30,7 +31,9 @@ def command(*words: str, **environment: str) -> list[str]:
 
 @functools.cache
 def _starter() -> Starter:
-    return Starter(BARE)  # one for each worker of the tests, which ends with it
+    starter = Starter(BARE)  # one for each worker of the tests
+    atexit.register(starter.end)
+    return starter
 
 
 def fleetpmap(*words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bounded import wait_until
 from fleetpmap.inventory import Host
 from sshd import Sshd
 
@@ -42,10 +42,3 @@ def kill_askers(directory: Path, times: int, askers: Callable[[], list[int]]) ->
         wait_until(lambda number=number: login_count(directory) == number)
         wait_until(lambda: len(askers()) == 1)
         os.kill(askers()[0], signal.SIGKILL)
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.1)

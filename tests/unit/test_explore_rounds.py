@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bounded import wait_until
 from explored import Explored
 from fleetpmap.errors import FleetpmapError, UsageError
 from fleetpmap.explore.places import LISTS
@@ -144,11 +145,7 @@ def test_the_next_round_keeps_cursor_filter_and_columns():
 
 
 def _until(screen: Explored, is_so: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if is_so():
-            return
-        screen.pause()
-    raise AssertionError("it did not come")
+    wait_until(lambda: screen.pause() or is_so(), every_s=0)
 
 
 def test_a_round_comes_while_help_is_read_and_a_filter_typed():

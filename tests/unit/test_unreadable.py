@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from fleetpmap.catalogue import Letters, ViewOptions
+from fleetpmap.catalogue import ViewOptions
 from fleetpmap.cli.outputs import sums_for
 from fleetpmap.collection.batch import snapshots
 from fleetpmap.export.as_html.page_sections import page_of
 from fleetpmap.export.as_json import write_json
 from fleetpmap.export.as_jsonl import write_jsonl
 from fleetpmap.export.as_openmetrics import write_openmetrics
+from fleetpmap.pmap_letters import Letters
 from fleetpmap.report import VIEWS, Report, compare, diff, hosts, mappings, merged, page, pmap, processes, stale
 from fleetpmap.report.grouping import share_metric
 from fleetpmap.report.notes import notes_on_listed

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.catalogue import Letters, PmapFormat
+from fleetpmap.pmap_letters import Letters, PmapFormat
 from fleetpmap.report.grouping import HexTexts
 from fleetpmap.report.views.pmap.mapping_names import mode, wide_name
 from fleetpmap.smaps import NULL, Coded

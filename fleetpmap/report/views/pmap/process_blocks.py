@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.catalogue import Letters, ViewOptions
+from fleetpmap.catalogue import ViewOptions
+from fleetpmap.pmap_letters import Letters
 from fleetpmap.report.grouping import HexTexts, by_process, known_total, mapped, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import notes_on
