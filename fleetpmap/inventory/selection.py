@@ -52,6 +52,8 @@ def select(
     """
     fleet = inventory if inventory is not None else Inventory(hosts={})
     named = _named(fleet, hosts, groups, hosts_from, aliases)
+    for name in {end.name for end in named or () if end.name in fleet.groups and end.name not in fleet.hosts}:
+        note(f"{name} is asked as a host, which the inventory does not have; its group of that name is @{name}")
     if named is None:
         named = _all_hosts(inventory)
     elif not named:
