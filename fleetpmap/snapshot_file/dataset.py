@@ -131,7 +131,8 @@ def entry_at(directory: Path, when: str) -> Entry:
     before = [run for run in runs if run.started <= moment]
     if not before:
         first = runs[0].started.astimezone(moment.tzinfo).isoformat(" ", "seconds")
-        raise UsageError(f"{directory}: has no run by {when}", hint=f"the first one started at {first}")
+        by = f"{when} ago" if _AGO.fullmatch(when) else when
+        raise UsageError(f"{directory}: has no run by {by}", hint=f"the first one started at {first}")
     return before[-1]
 
 

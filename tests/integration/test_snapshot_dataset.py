@@ -101,7 +101,7 @@ def test_by_age(tmp_path: Path):
     oldest, middle, newest = entries(tmp_path)
     assert [entry_at(tmp_path, when) for when in ("2d", "24h", "90m", "0m")] == [oldest, middle, middle, newest]
     assert entries_between(tmp_path, since="1d") == [newest]
-    with pytest.raises(UsageError, match="has no run by 1w"):
+    with pytest.raises(UsageError, match="has no run by 1w ago"):
         entry_at(tmp_path, "1w")
 
 
