@@ -69,7 +69,7 @@ class DiffOptions:
         str,
         _show(
             "--by KEYS",
-            f"Merge by {', '.join(KEYS)}; comma-separated. Default: mapping.",
+            f"Merge by {', '.join(KEYS)}; comma-separated.",
             autocompletion=complete.by_keys,
         ),
     ] = "mapping"
