@@ -113,6 +113,8 @@ def _narrowed(
         if not left:
             similar = next(filter(None, near.values()), "")
             hint = f'did you mean "{similar}"?' if similar else "`fleetpmap hosts` shows what the other options select"
+            if elsewhere := [text for text in patterns if option == "--limit" and text in fleet.hosts]:
+                hint = f"{elsewhere[0]} is in the inventory, but not among the hosts that -H, -g or --hosts-from name"
             raise UsageError(f"no host is left: {option} {' '.join(patterns)} excludes all of {fold(names)}", hint=hint)
         for text, similar in near.items():
             note(f"{option} {text} matches no host" + (f'; did you mean "{similar}"?' if similar else ""))

@@ -31,7 +31,7 @@ OURSELVES = (*LOCAL, "--pid", str(os.getpid()))
 @pytest.mark.parametrize(
     ("words", "sentence", "hint"),
     [
-        (("run", *LOCAL), "no process option: run reads only the processes you name", "--match NAME, or --all"),
+        (("run", *LOCAL), "no process option: only the processes that you name are read", "--match NAME, or --all"),
         (("run", *LOCAL, "-m", ""), "--match is empty", "leave it out"),
         (("run", *LOCAL, "--unit", ""), "--unit is empty", "leave it out"),
         (("run", *LOCAL, "--container", ""), "--container is empty", "leave it out"),

@@ -437,3 +437,10 @@ def test_a_group_given_as_a_host_is_told():
         "web-01",
     ]
     assert notes == ["web is asked as a host, which the inventory does not have; its group of that name is @web"]
+
+
+def test_a_limit_to_a_host_of_another_group():
+    """Its name is right, so no other one is guessed."""
+    fleet = Inventory(hosts={name: Host(name) for name in ("web-01", "db-01")}, groups={"web": ("web-01",)})
+    with pytest.raises(UsageError, match=r"excludes all of web-01\nhint: db-01 is in the inventory, but not among"):
+        select(fleet, groups=["web"], limit=["db-01"])
