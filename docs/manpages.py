@@ -16,6 +16,7 @@ import typer
 from command_line import all_commands, is_option, is_shown, option_row, panel_of, sentence
 
 from fleetpmap.cli.commands import app
+from fleetpmap.cli.examples import examples_of
 from fleetpmap.version import __version__
 
 DOCS = Path(__file__).parent
@@ -26,21 +27,6 @@ _ENVIRONMENT = {
     "NO_COLOR": "Turns colour off, if it is not empty.",
     "XDG_CONFIG_HOME": "Directory in which fleetpmap/inventory.toml is looked for; without it ~/.config.",
 }
-_EXAMPLES = {
-    "fleetpmap": ("run -g web --match gunicorn", "ps -H 'web-[01-20]' --match nginx", "explore -g web --all"),
-    "run": ("-g web --match gunicorn", "-g web --all --view services", "-H db-01 --unit postgresql -o page.html"),
-    "show": ("before.tar.gz --view compare", "/var/lib/fleetpmap@first --view hosts"),
-    "explore": ("-g web --all", "before.parquet"),
-    "watch": ("-g web --match gunicorn --interval 10",),
-    "diff": ("before.parquet after.parquet", "/var/lib/fleetpmap@first /var/lib/fleetpmap@last --by service,host"),
-    "history": ("/var/lib/fleetpmap/ --top 20", "/var/lib/fleetpmap/ --fail-if leak"),
-    "ps": ("-g web --match gunicorn",),
-    "hosts": ("-g web --limit 'web-0*'",),
-    "doctor": ("web-01 db-01",),
-    "fields": ("--format markdown",),
-    "demo": ("--view compare",),
-}
-"""Arguments of the examples, by page."""
 
 
 def pages() -> Mapping[Path, str]:
@@ -71,7 +57,7 @@ def _of_program(program: Any, commands: Mapping[str, Any]) -> Iterator[str]:
     yield from (".SH FILES", ".TP", r"\fB./inventory.toml\fR, \fB~/.config/fleetpmap/inventory.toml\fR")
     yield _plain("The hosts, their groups, and how each is reached.")
     yield from _exit_statuses()
-    yield from _examples("fleetpmap", "fleetpmap")
+    yield from _examples("")
     yield from (".SH SEE ALSO", r"\fBpmap\fR(1), \fBssh\fR(1), \fBssh_config\fR(5), \fBproc\fR(5)")
 
 
@@ -85,7 +71,7 @@ def _of_command(name: str, command: Any) -> Iterator[str]:
     yield ".SH OPTIONS"
     yield from _options(command, name)
     yield from _exit_statuses()
-    yield from _examples(name, f"fleetpmap {name}")
+    yield from _examples(name)
     yield from (".SH SEE ALSO", r"\fBfleetpmap\fR(1)")
 
 
@@ -126,9 +112,9 @@ def _exit_statuses() -> Iterator[str]:
         yield from (".TP", rf"\fB{status}\fR", _plain(_LINK.sub(r"\1", meaning)))
 
 
-def _examples(name: str, command: str) -> Iterator[str]:
+def _examples(name: str) -> Iterator[str]:
     yield from (".SH EXAMPLES", ".nf")
-    yield from (_plain(f"{command} {arguments}") for arguments in _EXAMPLES[name])
+    yield from map(_plain, examples_of(name))
     yield ".fi"
 
 

@@ -3,6 +3,7 @@
     -m ngnix           processes called nginx
     -m worker          processes with worker in the command line, which --full would match; the unit worker.service
     --unit postgres    the unit postgresql@15-main.service
+    --container shop   the container docker:shop-db
     -m app -u wwwdata  users that processes run as, www-data among them
 
 Computed from the listing of a host on which nothing matched, without another question to it. Each count is that of
@@ -74,7 +75,7 @@ def near_misses(
     own = own or find_own(listing)
     users = _kept({*selection.users}, listing.users.values()) if selection.users else ()
     if selection.match is None:
-        return NearMisses(groups=tuple(_near_units(listing, selection, own)), users=users)
+        return NearMisses(groups=tuple(_near_groups(listing, selection, own)), users=users)
     by_name = Selection(match=selection.match, exact=selection.exact)
     others = 0 if selection.full or selection == by_name else _count(listing, by_name, own)
     near = NearMisses(
@@ -138,21 +139,28 @@ def _groups(listing: Listing, selection: Selection, own: OwnProcesses) -> Iterat
                 yield option, value, count
 
 
-def _near_units(listing: Listing, selection: Selection, own: OwnProcesses) -> Iterator[tuple[str, str, int]]:
-    """Yield the units with a name that holds one of --unit or is like it, the nearest first."""
-    if selection.unit is None:
-        return
-    wanted = [unit.removesuffix(".service").lower() for unit in selection.unit.split(",")]
+def _near_groups(listing: Listing, selection: Selection, own: OwnProcesses) -> Iterator[tuple[str, str, int]]:
+    """Yield the units with a name that holds one of --unit or is like it, the nearest first; containers likewise."""
     paths = {process.cgroups for process in listing.processes if process.cgroups}
-    units = {name for each in paths for option, name in _groups_of(each, listing) if option == "--unit"}
-    nearness = {
-        name: 1.0 if any(unit in name.lower() for unit in wanted) else likeness(name.removesuffix(".service"), wanted)
-        for name in islice(sorted(filter(_is_shown, units)), _COMPARED)
-    }
-    near = [name for name, value in nearness.items() if value >= _ALIKE]
-    for name in sorted(near, key=lambda name: (-nearness[name], name))[:MOST]:
-        if count := _count(listing, replace(selection, unit=name), own):
-            yield "--unit", name, count
+    groups = {group for each in paths for group in _groups_of(each, listing)}
+    for option, text in (("--unit", selection.unit), ("--container", selection.container)):
+        wanted = [_plain(name) for name in text.split(",")] if text else []
+        names = sorted(name for of, name in groups if of == option and wanted and _is_shown(name))
+        nearness = {
+            name: 1.0 if any(word in name.lower() for word in wanted) else likeness(_plain(name), wanted)
+            for name in names[:_COMPARED]
+        }
+        near = [name for name, value in nearness.items() if value >= _ALIKE]
+        for name in sorted(near, key=lambda name: (-nearness[name], name))[:MOST]:
+            narrowed = replace(selection, unit=name) if option == "--unit" else replace(selection, container=name)
+            with contextlib.suppress(AmbiguousError):
+                if count := _count(listing, narrowed, own):
+                    yield option, name, count
+
+
+def _plain(name: str) -> str:
+    """Return the name of a unit without its suffix, or of a container without its runtime, in lower case."""
+    return name.lower().removesuffix(".service").rpartition(":")[2]
 
 
 def _groups_of(cgroups: tuple[str, ...], listing: Listing) -> Iterator[tuple[str, str]]:

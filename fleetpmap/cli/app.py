@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fleetpmap.cli import complete
+from fleetpmap.cli.examples import epilog
 from fleetpmap.cli.mistyped import Program
 from fleetpmap.cli.option_values import Shell
 from fleetpmap.version import __version__
@@ -14,6 +15,7 @@ from fleetpmap.version import __version__
 app = typer.Typer(
     name="fleetpmap",
     cls=Program,
+    epilog=epilog(""),
     help="Where is this service's memory, on all our hosts? pmap for a fleet, over SSH.",
     no_args_is_help=True,
     add_completion=False,  # typer's own option detects the shell we run in, but the user may want another one

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
@@ -25,7 +26,10 @@ def run(interrupts: Callable[[int, FrameType | None], object] | int | None) -> N
     from fleetpmap.cli.commands import app
     from fleetpmap.cli.deliver import READER_LEFT
     from fleetpmap.cli.interrupt import INTERRUPTED, TERMINATED, end_now, raise_once
+    from fleetpmap.cli.pmap_options import is_c_locale
 
+    if is_c_locale() and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="ascii", errors="backslashreplace")  # for the frames of --help
     complete.prepare()
     try:
         if not complete.is_asked():  # completion keeps the handler that ends the program at once

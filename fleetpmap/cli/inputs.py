@@ -149,7 +149,9 @@ def selection_from(options: ProcessOptions, *, required: bool) -> Selection:
     lists = (options.user, options.pid, options.unit, options.container, options.pod)
     narrowed = any((*lists, options.match, options.exe, options.cgroup, options.newest, options.oldest))
     if required and not narrowed and not options.all:
-        raise UsageError("no process option: run reads only the processes you name", hint="add --match NAME, or --all")
+        raise UsageError(
+            "no process option: only the processes that you name are read", hint="add --match NAME, or --all"
+        )
     return Selection(
         match=None if options.match is None else compile_match(options.match),
         full=options.full,

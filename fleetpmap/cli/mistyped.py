@@ -204,9 +204,10 @@ def _refusal(command: Any, error: Any, ctx: Any) -> UsageError:
     hint = f"`{ctx.command_path} --help` lists what it takes"
     if hasattr(error, "possibilities"):
         options = [name for option in command.params for name in option.opts if name.startswith("--")]
-        near = {"-V": "--version"}.get(error.option_name) or nearest(error.option_name, options)
+        option = error.option_name
+        near = nearest(option, options) if option.startswith("--") else "--version" if option == "-V" else ""
         hint = f"did you mean {near}? {hint}" if near else hint
-        return UsageError(f"{ctx.command_path}: there is no option {error.option_name}", hint=hint)
+        return UsageError(f"{ctx.command_path}: there is no option {option}", hint=hint)
     if option := getattr(error, "option_name", ""):
         what = "takes no value" if "not take" in error.message else "needs a value"
         return UsageError(f"{ctx.command_path}: {option} {what}", hint=hint)

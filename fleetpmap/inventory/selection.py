@@ -52,6 +52,8 @@ def select(
     """
     fleet = inventory if inventory is not None else Inventory(hosts={})
     named = _named(fleet, hosts, groups, hosts_from, aliases)
+    for name in {end.name for end in named or () if end.name in fleet.groups and end.name not in fleet.hosts}:
+        note(f"{name} is asked as a host, which the inventory does not have; its group of that name is @{name}")
     if named is None:
         named = _all_hosts(inventory)
     elif not named:
@@ -111,6 +113,8 @@ def _narrowed(
         if not left:
             similar = next(filter(None, near.values()), "")
             hint = f'did you mean "{similar}"?' if similar else "`fleetpmap hosts` shows what the other options select"
+            if elsewhere := [text for text in patterns if option == "--limit" and text in fleet.hosts]:
+                hint = f"{elsewhere[0]} is in the inventory, but not among the hosts that -H, -g or --hosts-from name"
             raise UsageError(f"no host is left: {option} {' '.join(patterns)} excludes all of {fold(names)}", hint=hint)
         for text, similar in near.items():
             note(f"{option} {text} matches no host" + (f'; did you mean "{similar}"?' if similar else ""))

@@ -66,11 +66,9 @@ def total_text(column: Column, *, human_sizes: bool = False) -> str:
 
 
 def label_slot(columns: Sequence[Column]) -> int | None:
-    """Return the index of the column with the label `total`: the first, or the last if numbers come first (pmap)."""
-    for slot in (0, len(columns) - 1):
-        if columns[slot].unit == "text":
-            return slot
-    return None
+    """Return the index of the column with the label `total`: the first; if that has numbers, the last (pmap), or else
+    the first with texts."""
+    return next((slot for slot in (0, len(columns) - 1, *range(len(columns))) if columns[slot].unit == "text"), None)
 
 
 def _human(cell: Cell) -> str:

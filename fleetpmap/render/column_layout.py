@@ -25,8 +25,8 @@ _TELLING = (
     *("mapping", "outliers", "median_kib", "spread_kib", "growth_kib", "host", "name", "process", "path", "user"),
     *("on_hosts", "perms", "kind", "status", "pid", "absent"),
     *("class", "service", "slope_kib_per_day", "pss_kib", "since_start_kib", "since_mark_kib", "trend", "rss_kib"),
-    *("limit_share", "hugetlb_kib", "uss_kib", "share", "cgroup_current_kib", "limit_kib", "drift", "oom_kills"),
-    *("command",),
+    *("limit_share", "hugetlb_kib", "uss_kib", "share", "command", "cgroup_current_kib", "limit_kib", "drift"),
+    *("oom_kills",),
     *("processes", "swap_kib", "limit_in_days", "last_kib", "low", "high", "first_kib"),
     *("ram_share", "dirty_kib", "size_kib", "growth_each_kib", "new_kib", "old_kib", "growth_kib_per_hour", "old_pid"),
     *("hosts", "pss_per_process_kib", "mappings", "swap_pss_kib", "started"),
@@ -92,17 +92,37 @@ def fit(columns: Sequence[LaidOutColumn], width: int) -> tuple[list[list[LaidOut
     """
     if width >= UNLIMITED:
         return [[column.unfolded() for column in columns]], []
+    telling = _telling(columns)
+    kept = _kept(columns, width, telling)
+    if all(column.name != "command" for column in kept):  # what had to make room for it may be back
+        kept = _kept(columns, width, [name for name in telling if name != "command"])
+    bands = [_shrunk(band, width) for band in _bands(kept, width)]
+    return bands, [column.header for column in columns if column not in kept]
+
+
+def _telling(columns: Sequence[LaidOutColumn]) -> Sequence[str]:
+    """Return the columns by importance, as these rows have it."""
+    same = {column.name: len({*column.cells}) == 1 < len(column.cells) for column in columns}
+    if "start" in same:
+        return _TELLING_OF_MAPPINGS
+    telling = [*_TELLING]
+    if "pid" in same and same.get("service"):  # it says no more than the selection
+        telling.remove("service")
+    if same.get("name") and not same.get("command", True):  # the command alone tells the processes apart
+        telling.remove("command")
+        telling.insert(telling.index("share"), "command")
+    return telling
+
+
+def _kept(columns: Sequence[LaidOutColumn], width: int, telling: Sequence[str]) -> list[LaidOutColumn]:
+    """Return the columns without the least important ones, for which there is no room."""
     kept = list(columns)
-    telling = _TELLING_OF_MAPPINGS if any(column.name == "start" for column in columns) else _TELLING
-    left_out: set[str] = set()
     while len(kept) > 1 and _total_width(column.least(width) for column in kept) > width:
         others = [slot for slot, column in enumerate(kept) if not column.keep]
         if len(others) == 1 < len(kept):  # the column that names the rows
             break
-        worst = max(others, key=lambda slot: _expendable(kept[slot], slot, telling))
-        left_out.add(kept.pop(worst).header)
-    bands = [_shrunk(band, width) for band in _bands(kept, width)]
-    return bands, [column.header for column in columns if column.header in left_out]
+        kept.pop(max(others, key=lambda slot: _expendable(kept[slot], slot, telling)))
+    return kept
 
 
 def _bands(columns: Sequence[LaidOutColumn], width: int) -> list[list[LaidOutColumn]]:
@@ -139,7 +159,8 @@ def _total_width(widths: Iterable[int]) -> int:
 
 
 def _expendable(column: LaidOutColumn, slot: int, telling: Sequence[str]) -> tuple[bool, int, int]:
-    empty = column.numeric and {*column.cells} <= {"0", "0K", "?"}
+    values = {*column.cells}
+    empty = values <= {"-", ""} or (column.numeric and values <= {"0", "0K", "?", "-"})
     rank = telling.index(column.name) if column.name in telling else len(telling)
     if empty and column.name == "hugetlb_kib":  # important only if there are huge pages: no other column counts them
         rank = len(telling)

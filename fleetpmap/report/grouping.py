@@ -42,8 +42,8 @@ from fleetpmap.units import time_text as time_text  # the views take it from her
 
 WHOLE = frozenset({"ok", "no-match"})
 """Statuses of hosts that were read completely: a mapping missing there does not exist there."""
-_MAY_BE_NONE = frozenset({"unit", "container", "pod"})
-"""Columns in which a null means none."""
+NULL_AS_NONE = frozenset({"unit", "container", "pod", "slice"})
+"""Columns and keys in which a null means none."""
 
 
 class HexTexts(Sequence[str]):
@@ -143,7 +143,7 @@ def membership_columns(
             name,
             "text",
             coded(each) if rows is None else gathered(each, rows),
-            null="-" if name in _MAY_BE_NONE else "?",
+            null="-" if name in NULL_AS_NONE else "?",
         )
         for name, each in texts.items()
     )
@@ -187,6 +187,11 @@ def key_of_rows(snapshot: Snapshot, key: str) -> Coded:
             return table.kind
         case _:
             return table.mapping
+
+
+def key_column(key: str, texts: Coded) -> Column:
+    """Return the column of a key of --by."""
+    return Column(key, "text", texts, null="-" if key in NULL_AS_NONE else "?")
 
 
 def grouped(keys: Sequence[Coded]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

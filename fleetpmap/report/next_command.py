@@ -16,10 +16,13 @@ _ORDER = {"mappings": ("--sort", "pss", "--top", "10")}
 
 def next_command(snapshot: Snapshot, hosts: Sequence[str], which: Sequence[str], view: str) -> str:
     """Return the command that reads the chosen processes on these hosts and shows them in a view."""
+    shown = [*which, "--view", view, *_ORDER.get(view, ())]
+    if snapshot.run.command.startswith("fleetpmap demo"):  # its hosts are there as long as it runs
+        return shlex.join(["fleetpmap", "demo", *shown])
     inventory = _inventory_of(snapshot.run.command)
     # Without an inventory and without -H, a run is of this machine.
     asked = [] if not inventory and {*hosts} <= snapshot.here else ["-H", fold(hosts)]
-    return shlex.join(["fleetpmap", "run", *inventory, *asked, *which, "--view", view, *_ORDER.get(view, ())])
+    return shlex.join(["fleetpmap", "run", *inventory, *asked, *shown])
 
 
 def of_service(process: Process) -> list[str]:

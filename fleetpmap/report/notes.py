@@ -59,7 +59,7 @@ def coverage_sentence(coverage: Coverage, *, listed_only: bool = False) -> str:
     if not coverage.asked:
         return ""
     if coverage.hosts["not-asked"] == coverage.asked:
-        return f"{counted(coverage.asked, 'host')}, none of them asked"
+        return f"{counted(coverage.asked, 'host')}, {'not' if coverage.asked == 1 else 'none of them'} asked"
     sentence = f"{coverage.answered} of {counted(coverage.asked, 'host')} answered"
     if without := coverage.hosts["no-match"]:
         sentence += f", {without} without a match"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetpmap.catalogue import ViewOptions
+from fleetpmap.catalogue import KEYS, VIEWS, ViewOptions
 from fleetpmap.errors import UsageError
 from fleetpmap.inventory.names import nearest
 from fleetpmap.naming import alike
@@ -114,10 +114,12 @@ def column_named(table: Table, name: str, option: str) -> str:
         if name == without_unit(known):
             return known
     near = nearest(name, [*names, *map(without_unit, names)])
-    listed = f"the columns are {', '.join(names)}"
-    raise UsageError(
-        f'{option}: there is no column "{name}" in this view', hint=f"did you mean {near}? {listed}" if near else listed
-    )
+    hint = f"the columns are {', '.join(names)}"
+    others = [view.name for view in VIEWS.values() if name in (*view.columns, *map(without_unit, view.columns))]
+    if others and (not near or name in KEYS):
+        hint = f"--view {', '.join(others)} {'have' if len(others) > 1 else 'has'} it; {hint}"
+    hint = f"did you mean {near}? {hint}" if near else hint
+    raise UsageError(f'{option}: there is no column "{name}" in this view', hint=hint)
 
 
 def _order(table: Table, shape: Shape) -> Rows | None:

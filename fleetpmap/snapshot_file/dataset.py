@@ -15,7 +15,7 @@ import re
 import secrets
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +32,8 @@ _NAME = re.compile(
     r"(?P<looked_for>[0-9a-f]{8})-(?P<fleet>[0-9a-f]{8})-)?"
     r"[0-9a-f]{8}\.parquet"
 )
+_AGO = re.compile(r"(?P<number>[0-9]{1,5})(?P<unit>[mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _PART = ".part"
 _SWEPT_AFTER_S = 24 * 3600
 
@@ -117,7 +119,7 @@ def _time_of(stamp: str) -> datetime | None:
 def entry_at(directory: Path, when: str) -> Entry:
     """Return a run by `when`: `first`, `last`, or a time in ISO 8601 for the last run that started by then.
 
-    A time without a zone is in this machine's zone.
+    A time without a zone is in this machine's zone. `90m`, `24h`, `7d` and `2w` are so long ago.
 
     Raises:
         UsageError: the directory has no runs, or none by then; or `when` is not a time.
@@ -129,7 +131,8 @@ def entry_at(directory: Path, when: str) -> Entry:
     before = [run for run in runs if run.started <= moment]
     if not before:
         first = runs[0].started.astimezone(moment.tzinfo).isoformat(" ", "seconds")
-        raise UsageError(f"{directory}: has no run by {when}", hint=f"the first one started at {first}")
+        by = f"{when} ago" if _AGO.fullmatch(when) else when
+        raise UsageError(f"{directory}: has no run by {by}", hint=f"the first one started at {first}")
     return before[-1]
 
 
@@ -168,9 +171,11 @@ def _some_entries(directory: Path) -> list[Entry]:
 
 def _moment(directory: Path, when: str) -> datetime:
     try:
+        if ago := _AGO.fullmatch(when):
+            return datetime.now().astimezone() - timedelta(**{_UNITS[ago["unit"]]: int(ago["number"])})
         return datetime.fromisoformat(when).astimezone()
     except (ValueError, OverflowError) as error:
-        hint = "write first, last or a time such as 2026-11-23T05:00"
+        hint = "write first, last, a time such as 2026-11-23T05:00, or how long ago: 90m, 24h, 7d"
         raise UsageError(f'{directory}: "{when}" is not a time', hint=hint) from error
 
 

@@ -351,7 +351,8 @@ _COMPLAINTS = (
         "Host key verification failed",
         HostKeyError,
         "host-key",
-        "run ssh to it by hand: the key of a bastion on the way is unknown, or has changed",
+        "the key of a bastion on the way is unknown, or has changed: run ssh to it by hand, or give --known-hosts or "
+        "--host-key, which hold for bastions too",
     ),
     _Complaint(
         r"Permission denied \(.*(password|keyboard-interactive)",

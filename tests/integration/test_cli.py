@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from rich.markup import render
 
 from fleetpmap import report
 from fleetpmap.cli.commands import app
+from fleetpmap.cli.examples import EXAMPLES, examples_of
 from fleetpmap.cli.option_values import Format, View
 from fleetpmap.export import EXPORTERS
 from fleetpmap.snapshot import Run, Snapshot
@@ -29,7 +31,7 @@ OURSELVES = (*LOCAL, "--pid", str(os.getpid()))
 @pytest.mark.parametrize(
     ("words", "sentence", "hint"),
     [
-        (("run", *LOCAL), "no process option: run reads only the processes you name", "--match NAME, or --all"),
+        (("run", *LOCAL), "no process option: only the processes that you name are read", "--match NAME, or --all"),
         (("run", *LOCAL, "-m", ""), "--match is empty", "leave it out"),
         (("run", *LOCAL, "--unit", ""), "--unit is empty", "leave it out"),
         (("run", *LOCAL, "--container", ""), "--container is empty", "leave it out"),
@@ -142,6 +144,19 @@ def test_every_view_and_format_of_the_options_has_its_module():
     reports = [report.VIEWS[view.value](empty, report.ViewOptions()).view for view in View]
     assert reports == [view.value for view in View]
     assert [format_.value for format_ in Format] == ["table", "plain", *EXPORTERS]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_a_command_line(name: str):
+    """Every command has one, whose options it has; --help ends with them."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # an app with commands is a group
+    assert {*EXAMPLES} == {"", *commands}
+    for line in examples_of(name):
+        program, called, *words = shlex.split(line)
+        assert (program, called in commands) == ("fleetpmap", True)
+        context = commands[called].context_class(commands[called])
+        assert commands[called].make_parser(context).parse_args(words)
+        assert line in (commands[name].epilog if name else app.info.epilog)
 
 
 def test_help_is_called_by_its_name():

@@ -221,6 +221,14 @@ def test_a_locale_that_knows_ascii_only(environment: dict[str, str]):
     assert "\\" not in done.stdout
 
 
+def test_the_help_in_a_locale_that_knows_ascii_only():
+    """Its frames are lines of ASCII, and its text is whole."""
+    done = fleetpmap("run", "--help", COLUMNS="80", LC_ALL="C")
+    assert done.stdout.isascii()
+    assert "+- Which hosts ---" in done.stdout
+    assert "\\" not in done.stdout
+
+
 def test_a_locale_that_knows_more():
     """The signs as they are; the C locale too, where the user names an encoding."""
     for environment in ({}, {"LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}):

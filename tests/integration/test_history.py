@@ -122,7 +122,7 @@ def test_too_few_runs_are_unknown_not_nothing(planted: Path):
     """Nine runs have sizes, and neither slope nor class."""
     document = _history(planted, "--until", "2026-11-01T08:00Z")
     assert {(row["class"], row["slope_kib_per_day"]) for row in document["rows"]} == {(None, None)}
-    assert document["notes"][-1].startswith("12 rows with fewer than 10 runs, or 10 minutes from the first to the last")
+    assert document["notes"][-1].startswith("no trend and no class for 12 rows: these take at least 10 runs")
 
 
 def test_top_keeps_the_order_of_the_view(planted: Path):

@@ -53,6 +53,16 @@ def test_one_call_finds_the_inventory_as_the_command_does(fleet: Path, monkeypat
     )
 
 
+def test_one_call_takes_several_units(fleet: Path):
+    """As a list, or as the option takes them."""
+    snapshots = [
+        fleetpmap.run("web-01", inventory=fleet / "inventory.toml", unit=unit)
+        for unit in (["gunicorn", "x"], "gunicorn,x")
+    ]
+    assert [len(snapshot.processes) for snapshot in snapshots] == [2, 2]
+    assert {snapshot.run.command.partition(" --unit ")[2] for snapshot in snapshots} == {"gunicorn,x"}
+
+
 def test_one_call_reads_this_machine_without_an_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """As the command does where it finds none."""
     monkeypatch.chdir(tmp_path)

@@ -73,7 +73,7 @@ def test_a_bare_word_that_the_inventory_has_is_a_host_or_a_group(tmp_path: Path,
     ("words", "said", "hint"),
     [
         (("run", "--mach", "x"), "fleetpmap run: there is no option --mach", "did you mean --match? "),
-        (("run", "-Z"), "fleetpmap run: there is no option -Z", "`fleetpmap run --help` lists"),
+        (("run", "-n"), "fleetpmap run: there is no option -n", "`fleetpmap run --help` lists"),
         (("run", "-g"), "fleetpmap run: -g needs a value", "`fleetpmap run --help` lists"),
         (("run", "--all=1"), "fleetpmap run: --all takes no value", "`fleetpmap run --help` lists"),
         (("run", "--timeout", "1m"), '--timeout: "1m" is not a number of seconds', "write 0.5, 10 or 600"),

@@ -7,14 +7,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from fleetpmap.errors import UsageError
 from fleetpmap.snapshot import Run
-from fleetpmap.snapshot_file import entries, entry_at, load_snapshot, save_in
+from fleetpmap.snapshot_file import entries, entries_between, entry_at, load_snapshot, save_in
 from program import BARE
 from snapshots import small_fleet
 
@@ -91,6 +91,18 @@ def test_the_directory_is_made(tmp_path: Path):
 def test_by_time(runs: Path, when: str, hour: int):
     """The last run that had started by then."""
     assert entry_at(runs, when).started.hour == hour
+
+
+def test_by_age(tmp_path: Path):
+    """`24h` is the run of a day ago, `7d` of a week ago: no shell has to compute the time."""
+    for hours in (50, 26, 1):
+        run = Run(datetime.now(UTC) - timedelta(hours=hours), 1.5, "fleetpmap run --match app")
+        save_in(tmp_path, replace(small_fleet(), run=run))
+    oldest, middle, newest = entries(tmp_path)
+    assert [entry_at(tmp_path, when) for when in ("2d", "24h", "90m", "0m")] == [oldest, middle, middle, newest]
+    assert entries_between(tmp_path, since="1d") == [newest]
+    with pytest.raises(UsageError, match="has no run by 1w ago"):
+        entry_at(tmp_path, "1w")
 
 
 @pytest.mark.parametrize(

@@ -425,3 +425,22 @@ def test_place_in_a_group_is_refused() -> None:
     """Ansible's web[0:2] would be another thing than the node set web[0-2]."""
     with pytest.raises(UsageError, match="cannot be a host's name"):
         select(FLEET, limit=["web[0:2]:!db"])
+
+
+def test_a_group_given_as_a_host_is_told():
+    """A host may be called like a group, so it is asked; but as a rule the group was meant."""
+    fleet = Inventory(hosts={"web-01": Host("web-01"), "db": Host("db")}, groups={"web": ("web-01",), "db": ("db",)})
+    notes: list[str] = []
+    assert [host.name for host in select(fleet, hosts=["web", "db", "web-01"], note=notes.append)] == [
+        "web",
+        "db",
+        "web-01",
+    ]
+    assert notes == ["web is asked as a host, which the inventory does not have; its group of that name is @web"]
+
+
+def test_a_limit_to_a_host_of_another_group():
+    """Its name is right, so no other one is guessed."""
+    fleet = Inventory(hosts={name: Host(name) for name in ("web-01", "db-01")}, groups={"web": ("web-01",)})
+    with pytest.raises(UsageError, match=r"excludes all of web-01\nhint: db-01 is in the inventory, but not among"):
+        select(fleet, groups=["web"], limit=["db-01"])

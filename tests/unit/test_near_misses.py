@@ -98,6 +98,14 @@ def test_a_unit_is_near_one_with_a_name_like_it(wanted):
     assert _hints(None, _snapshot(a=near), unit=wanted) == ["--unit web.service would match 2 processes on a"]
 
 
+@pytest.mark.parametrize("wanted", ["shop", "shop-bd", "docker:SHOP-DB", "nginx,shop-d"])
+def test_a_container_is_near_one_with_a_name_like_it(wanted):
+    """Its name has to be given whole."""
+    near = near_misses(HOST, Selection(container=wanted))
+    assert near.groups == (("--container", "docker:shop-db", 1),)
+    assert near_misses(HOST, Selection(container="haproxy")).groups == ()
+
+
 def test_containers_that_a_label_does_not_tell_apart_are_no_hint():
     """--container would refuse it."""
     first, second = (f"/docker/{'4f9a' * 3}{end * 52}" for end in "ab")

@@ -44,6 +44,12 @@ def test_rows_rule_and_total_have_the_fields_of_the_header():
     assert [len(line.split()) for line in lines] == [17, 16, 16, 17, 17]
 
 
+def test_a_total_is_called_so_between_numbers_too():
+    """As `--columns pid,name,rss` has it."""
+    text = plain(processes(snapshot(host("a", process(7, "x", mapping(Rss=3)))), Shape(columns=("pid", "name", "rss"))))
+    assert text.splitlines()[-1].split() == ["-", "total", "3"]
+
+
 def test_nothing_is_cut():
     """A long path is printed whole."""
     path = "/srv/" + "long/" * 100 + "name"

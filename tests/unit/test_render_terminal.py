@@ -9,7 +9,7 @@ from rich.console import Console
 
 from fleetpmap import render
 from fleetpmap.render import plain
-from fleetpmap.render.column_layout import UNLIMITED
+from fleetpmap.render.column_layout import UNLIMITED, LaidOutColumn, fit
 from fleetpmap.report import Shape, compare, hosts, mappings, merged, pmap, processes, ps, stale, summary
 from snapshots import expected, failed, host, mapping, process, sizes, small_fleet, snapshot, unreadable
 
@@ -66,6 +66,32 @@ def test_columns_of_which_nothing_is_known_are_named():
     assert "?" not in text
     assert _shown(hosts(fleet, Shape(columns=("host", "pss")))).startswith("host      pss\na           ?\n")
     assert "absent  size  rss" in _shown(hosts(snapshot(host("a", process(1, "x", status="denied")))))
+
+
+def _laid(numeric: bool = False, **columns: list[str]) -> list[LaidOutColumn]:
+    return [LaidOutColumn.natural(name, name, cells, "", numeric=numeric) for name, cells in columns.items()]
+
+
+def _fitting(columns: list[LaidOutColumn], width: int) -> list[str]:
+    (band,), _ = fit(columns, width)
+    return [column.name for column in band]
+
+
+def test_processes_of_one_name_are_told_apart_by_their_commands():
+    """As those of PostgreSQL: bars and the service of all give way to the command, if that is enough."""
+    columns = _laid(pid=["13", "16"], name=["postgres"] * 2, share=["90.0% ##########", "10.0% #"])
+    columns += _laid(service=["postgresql@15-main.service"] * 2, command=["postgres: checkpointer", "postgres: wal"])
+    assert _fitting(columns, 100) == ["pid", "name", "share", "service", "command"]
+    assert _fitting(columns, 65) == ["pid", "name", "share", "command"]
+    assert _fitting(columns, 40) == ["pid", "name", "command"]
+    assert _fitting(columns, 35) == ["pid", "name", "share"]
+
+
+def test_columns_without_a_value_give_way_first():
+    """`-` is no limit, and no container."""
+    columns = _laid(host=["web-01", "web-02"], container=["-", "-"], user=["root", "app"])
+    columns += _laid(numeric=True, limit_share=["-", "-"], dirty_kib=["7M", "9M"])
+    assert _fitting(columns, 30) == ["host", "user", "dirty_kib"]
 
 
 def test_mappings_keep_their_sizes():

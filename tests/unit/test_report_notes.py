@@ -175,6 +175,7 @@ def test_coverage_when_nobody_was_asked():
     """`fleetpmap hosts` queries no host, and does not report them as failed."""
     not_asked = (failed(name, "not-asked", "") for name in ("a", "b"))
     assert _sentence(*not_asked) == "2 hosts, none of them asked"
+    assert _sentence(failed("a", "not-asked", "")) == "1 host, not asked"
 
 
 def test_coverage_of_nobody():

@@ -270,11 +270,12 @@ def test_compare_folds_like_hosts_where_a_terminal_lacks_room(width: int):
         ("fleetpmap run --inventory=x.toml", True, "fleetpmap run -i x.toml -H 'a[1-2]' --pid 7"),
         ("fleetpmap run -ix.toml --all", True, "fleetpmap run -i x.toml -H 'a[1-2]' --pid 7"),
         ("fleetpmap run --all", True, "fleetpmap run --pid 7 --view mappings --sort pss --top 10"),
+        ("fleetpmap demo --all", False, "fleetpmap demo --pid 7 --view mappings --sort pss --top 10"),
         ("no ' shell", True, "fleetpmap run --pid 7 --view mappings --sort pss --top 10"),
     ],
 )
 def test_the_next_command_reaches_the_same_hosts(command: str, local: bool, expected: str):
-    """By the same inventory; without one, this machine needs no name."""
+    """By the same inventory; without one, this machine needs no name. The demo's hosts end with it."""
     fleet = snapshot(*(host(name, _app(8), local=local) for name in ("a1", "a2")))
     fleet = replace(fleet, run=replace(fleet.run, command=command))
     assert next_command(fleet, ["a1", "a2"], ["--pid", "7"], "mappings").startswith(expected)

@@ -36,20 +36,6 @@ if TYPE_CHECKING:
     from fleetpmap.inventory import Host
     from fleetpmap.snapshot import FleetShard
 
-EXAMPLES = """\
-Examples:
-
-fleetpmap run --match nginx
-
-fleetpmap run -g web --match gunicorn --view hosts --sort pss
-
-fleetpmap run -H 'web[01-20]' --unit app --export hosts=hosts.csv
-
-Exit status: 0 all is there, 2 usage, 3 a host failed or a process could not be read, 4 no host answered, \
-5 nothing matched, 6 a rule of --fail-if is broken, 124 deadline, 130 interrupted.
-"""
-"""The end of `fleetpmap run --help`."""
-
 
 def run(
     which: HostOptions,

@@ -50,7 +50,8 @@ class TwoArguments:
     """The two stored runs of diff."""
 
     old: Annotated[
-        str, typer.Argument(metavar="OLD", help="FILE.parquet, a capture, or DIR@first, DIR@TIME of --save DIR/.")
+        str,
+        typer.Argument(metavar="OLD", help="FILE.parquet, a capture; of --save DIR/: DIR@first, DIR@24h, DIR@TIME."),
     ]
     new: Annotated[
         str | None,
@@ -68,7 +69,7 @@ class DiffOptions:
         str,
         _show(
             "--by KEYS",
-            f"Merge by {', '.join(KEYS)}; comma-separated. Default: mapping.",
+            f"Merge by {', '.join(KEYS)}; comma-separated.",
             autocompletion=complete.by_keys,
         ),
     ] = "mapping"
@@ -102,7 +103,7 @@ class HistoryOptions:
     metric: Annotated[
         Metric, _show("--metric METRIC", f"The size to follow: {', '.join(size.name for size in BY_RANK)}.")
     ] = "pss"
-    since: Annotated[str, _show("--since TIME", "Only runs from this time on: 2026-11-23T05:00.")] = "first"
+    since: Annotated[str, _show("--since TIME", "Only runs from this time on: 2026-11-23T05:00, or 7d ago.")] = "first"
     until: Annotated[str, _show("--until TIME", "Only runs up to this time.")] = "last"
 
 

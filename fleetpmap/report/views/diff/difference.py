@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fleetpmap.catalogue import merge_keys_of
 from fleetpmap.inventory.nodesets import fold
 from fleetpmap.report.finding import Finding, rows_named, told
-from fleetpmap.report.grouping import coded, mapped, rule_over
+from fleetpmap.report.grouping import coded, key_column, mapped, rule_over
 from fleetpmap.report.model import Column, Report, Table
 from fleetpmap.report.notes import counted, notes_on
 from fleetpmap.report.shape import AS_IT_IS, Rows, Shape, rows_of, shaped
@@ -119,7 +119,7 @@ class _Difference:
         `brief`: without columns that say nothing, unless the shape asks for columns.
         """
         columns = [*self._counts(), *self._sizes(), *self._pids()]
-        columns += [Column(key, "text", column) for key, column in self._cells.keys.items()]
+        columns += [key_column(key, texts) for key, texts in self._cells.keys.items()]
         columns.append(Column("status", "text", coded(self._statuses())))
         whole = Table("rows", tuple(columns), last=self._by[-1], measure=("growth_kib",))
         table = self._with_unknown_hosts(rows_of(whole, self._order))

@@ -30,8 +30,8 @@ def history_notes(past: History, rows: Sequence[Row]) -> Iterator[str]:
     if past.lacking:
         yield f"{fold(past.lacking)}: the kernel does not print this size of all mappings, and the sizes leave them out"
     if short := sum(row.judgement.kind is None for row in rows):
-        least = f"{LEAST_RUNS} runs, or {round(LEAST_DAYS * 1440)} minutes from the first to the last"
-        yield f"{counted(short, 'row')} with fewer than {least}: too few for a trend and a class"
+        least = f"{LEAST_RUNS} runs, and {round(LEAST_DAYS * 1440)} minutes from the first to the last"
+        yield f"no trend and no class for {counted(short, 'row')}: these take at least {least}"
     if gone := sum(not row.is_there for row in rows):
         yield f"{counted(gone, 'row')} with what was not there any more in the last run"
 

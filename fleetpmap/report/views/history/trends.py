@@ -14,7 +14,7 @@ from typing import overload
 import numpy as np
 
 from fleetpmap.history import History
-from fleetpmap.report.grouping import coded
+from fleetpmap.report.grouping import coded, key_column
 from fleetpmap.report.model import Cell, Column, Report, Table, Timeline
 from fleetpmap.report.shape import AS_IT_IS, Shape, shaped
 from fleetpmap.report.views.history.charts import charts
@@ -27,8 +27,6 @@ from fleetpmap.snapshot import Run, Snapshot
 
 MOST_ROWS = 20
 """Rows on a terminal, unless --top gives another number."""
-NULL_AS_NONE = frozenset({"unit", "container", "pod", "slice"})
-"""Keys that a process may not have, so that null means none and not unknown."""
 
 
 def history(
@@ -69,9 +67,7 @@ def history(
 
 
 def _table(by: Sequence[str], rows: Sequence[Row]) -> Table:
-    keys = (
-        Column(key, "text", coded(row.key[key] for row in rows), null="-" if key in NULL_AS_NONE else "?") for key in by
-    )
+    keys = (key_column(key, coded(row.key[key] for row in rows)) for key in by)
     lines = [row.judgement.trend for row in rows]
     return Table(
         "rows",
