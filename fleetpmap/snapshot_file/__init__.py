@@ -3,6 +3,7 @@
     metadata   everything but the mappings ⇄ JSON, checked against the types when it is loaded
     frame      the mappings ⇄ a flat table, like that of --view mappings
     parquet    both in one file: the table as its rows, the JSON as its metadata
+    seal       the checksum of a file
     part       a few columns of a run, for reports over many
     dataset    a directory of such files, one per run, looked up by time
     rounds     the files of a run in shards, which is one run
