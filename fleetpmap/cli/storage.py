@@ -243,22 +243,23 @@ def load_run(run: Entry, reader: Reader, *, quiet: bool) -> Snapshot:
         UsageError: it cannot be read; of a run in shards, none of them.
     """
     from fleetpmap.shards.merging import merged
-    from fleetpmap.snapshot_file import load_snapshot
+    from fleetpmap.snapshot_file import OtherVersionError, load_snapshot
 
     directory = run.path.parent
     hint = f"the other runs of {directory} are as they were: show one with {directory}@TIME"
     for note in () if quiet else run.notes:
         print_stderr(note)
     loaded: list[Snapshot] = []
-    unread: dict[int, str] = {}
+    unread: dict[int, UsageError] = {}
     for place, path in enumerate(run.paths):
         try:
             with reader.reading(str(path), hint):
                 loaded.append(load_snapshot(path))
         except UsageError as error:
             if place == len(run.paths) - 1 and not loaded:
+                hint = error.hint if isinstance(error, OtherVersionError) else hint
                 raise UsageError(error.message, hint=hint) from error
-            unread[run.shards[place].number] = error.message
+            unread[run.shards[place].number] = error
     if not run.shards:
         return loaded[0]
     try:

@@ -12,12 +12,15 @@ Needs the extra [parquet], which is imported on first use.
 """
 
 from fleetpmap.snapshot_file.dataset import Entry, entries, entries_between, entry_at, save_in
-from fleetpmap.snapshot_file.parquet import load_part, load_snapshot, write_snapshot
+from fleetpmap.snapshot_file.parquet import OtherVersionError, load_part, load_snapshot, write_snapshot
 from fleetpmap.snapshot_file.part import Part, joined
+from fleetpmap.snapshot_file.rounds import are_of_one_run
 
 __all__ = [
     "Entry",
+    "OtherVersionError",
     "Part",
+    "are_of_one_run",
     "entries",
     "entries_between",
     "entry_at",

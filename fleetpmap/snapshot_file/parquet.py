@@ -68,6 +68,11 @@ _MOST_UNPACKED = 1 << 30
 _HOLES_FROM = 64 << 20
 """Bytes from which on a file may have no holes: a sparse file takes no room on disk and could fill the memory."""
 _NOT_OURS = "name a file that --save wrote"
+_ONE_VERSION = "install one version of fleetpmap here and there"
+
+
+class OtherVersionError(UsageError):
+    """A file that another version of fleetpmap wrote, and this one cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ def snapshot_of(
         table = to_table(frame(needed(columns)), columns, [entry.mappings for entry in rows])
         return Snapshot(hosts, processes, with_unreadable(table, sizes_by_status(processes)), run)
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error) as error:
-        raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
+        raise _unfit(path, metadata, error) from error
 
 
 def _of_shard(shard: FleetShard | None) -> dict[str, str]:
@@ -277,7 +282,20 @@ def load_part(
     except (PolarsError, PanicException) as error:
         raise UsageError(f"{path}: is torn, or not parquet ({_first_line(error)})", hint=_NOT_OURS) from error
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error, AttributeError) as error:
-        raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
+        raise _unfit(path, metadata, error) from error
+
+
+def _unfit(path: str | Path, metadata: Mapping[str, str], error: Exception) -> UsageError:
+    """Return the error for a file whose parts do not fit together, or hold what this version does not know."""
+    why = _first_line(error)
+    try:
+        version = str(json.loads(metadata[SNAPSHOT])["version"])
+    except (LookupError, TypeError, ValueError, RecursionError):
+        version = __version__
+    if version == __version__:
+        return UsageError(f"{path}: is not a whole snapshot ({why})", hint=_NOT_OURS)
+    message = f"{path}: was written by fleetpmap {version}, and this is {__version__}, which cannot read it ({why})"
+    return OtherVersionError(message, hint=_ONE_VERSION)
 
 
 def _whole(path: str | Path) -> BytesIO:
@@ -320,10 +338,10 @@ def _check_format(path: str | Path, about: Mapping[str, Any]) -> None:
     if not isinstance(about["format"], int) or about["format"] < 1:
         raise ValueError(f"there is no format {about['format']}")
     if about["format"] > FORMAT:
-        raise UsageError(
+        raise OtherVersionError(
             f"{path}: is of format {about['format']}, written by fleetpmap {about['version']}; "
             f"this is {__version__}, which reads up to {FORMAT}",
-            hint="upgrade fleetpmap",
+            hint=_ONE_VERSION,
         )
 
 
