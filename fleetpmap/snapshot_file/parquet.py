@@ -68,7 +68,7 @@ _MOST_UNPACKED = 1 << 30
 _HOLES_FROM = 64 << 20
 """Bytes from which on a file may have no holes: a sparse file takes no room on disk and could fill the memory."""
 _NOT_OURS = "name a file that --save wrote"
-_ONE_VERSION = "install one version of fleetpmap here and there"
+_ONE_VERSION = "use the same version of fleetpmap on both machines"
 
 
 class OtherVersionError(UsageError):
@@ -139,16 +139,14 @@ def _metadata(snapshot: Snapshot, columns: Mapping[str, str]) -> dict[str, str]:
     """Return the file's metadata, with zeros in place of the checksum; `columns` as there."""
     counts = mappings_of(snapshot.processes, snapshot.table)
     processes = (_Rows(process, count) for process, count in zip(snapshot.processes, counts, strict=True))
-    about = {
-        "format": FORMAT,
-        "version": __version__,
-        "run": to_json(replace(snapshot.run, shard=None)),
-        "hosts": to_json(tuple(replace(host, cgroups=(), near=None, groups=None) for host in snapshot.hosts)),
-        "columns": columns,
-    }
+    run = to_json(replace(snapshot.run, shard=None))
+    about = json.dumps({"format": FORMAT, "version": __version__, "run": run, "columns": columns})
+    # As text one by one: the dictionaries of a large fleet take more memory than all else that is written.
+    bare = (replace(host, cgroups=(), near=None, groups=None) for host in snapshot.hosts)
+    hosts = ", ".join(json.dumps(to_json(host)) for host in bare)
     return {
         KIND: "snapshot",
-        SNAPSHOT: json.dumps(about),
+        SNAPSHOT: f'{about[:-1]}, "hosts": [{hosts}]}}',
         PROCESSES: _packed(processes),
         CGROUPS: _packed(_Groups(host.cgroups) for host in snapshot.hosts),
         GROUPS: json.dumps([host.groups for host in snapshot.hosts]),

@@ -138,14 +138,14 @@ def test_a_gateway_with_a_version_that_cannot_be_read(
     why = why.format(ours=__version__)
     failures = {one.failure for one in _loaded(tmp_path).hosts if one.status == "not-asked" and one.failure}
     assert {(one.message, one.hint) for one in failures} == {
-        (f"shard 2 of 3 cannot be read: {files[2]}: {why}", "install one version of fleetpmap here and there")
+        (f"shard 2 of 3 cannot be read: {files[2]}: {why}", "use the same version of fleetpmap on both machines")
     }
     assert {one.host for one in failures} == {*NAMES[8:16]}
     files[1].unlink()
     files[3].unlink()
     with pytest.raises(UsageError) as refused:
         _loaded(tmp_path)
-    assert str(refused.value) == f"{files[2]}: {why}\nhint: install one version of fleetpmap here and there"
+    assert str(refused.value) == f"{files[2]}: {why}\nhint: use the same version of fleetpmap on both machines"
 
 
 def test_a_host_is_never_counted_twice(replies: Sequence[HostSnapshot], tmp_path: Path):
