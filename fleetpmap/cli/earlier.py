@@ -131,7 +131,7 @@ class Earlier:
         for path in entry.paths:
             with child.reading(str(path), hint):
                 parts.append(load_part(path, ATTRIBUTES, TEXTS, METRIC, KEYS, sealed=True))
-        return joined(parts) if entry.shards else parts[0]
+        return joined(parts, entry.path) if entry.shards else parts[0]
 
     def _not_drawn(self, runs: int, reading: PastRuns) -> Iterator[str]:
         if runs > MOST_DRAWN:

@@ -103,7 +103,11 @@ class PastRuns:
                     parts.append(load(path))
             except UsageError as error:
                 self.unread.append(error.message)
-        return joined(parts) if run.shards and parts else next(iter(parts), None)
+        try:
+            return joined(parts, run.path) if run.shards and parts else next(iter(parts), None)
+        except UsageError as error:
+            self.unread.append(error.message)
+            return None
 
     def _nothing(self, runs: Sequence[Entry]) -> UsageError:
         why = f"can be read; {self.unread[0]}" if self.unread else "looked for the same processes"

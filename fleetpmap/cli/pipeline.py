@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fleetpmap.cli.progress import Progress
     from fleetpmap.collection.collector import Question
     from fleetpmap.collection.interpret import Keep
+    from fleetpmap.collection.parts import OnRows
     from fleetpmap.inventory import Host
     from fleetpmap.processes import Selection
     from fleetpmap.report import Report, ViewOptions
@@ -153,6 +154,7 @@ def collect_fleet(
     sums: Collection[str] | None = None,
     on_start: Callable[[Host], None] = lambda host: None,
     on_part: Callable[[Snapshot], None] | None = None,
+    on_rows: OnRows | None = None,
     keep: Keep | None = None,
 ) -> Snapshot:
     """Ask every host, with a progress line and ^C handled; the arguments are those of `collect`.
@@ -176,7 +178,16 @@ def collect_fleet(
 
     with interruptible() as stop, progress_for(fleet, how, stop, prints_rows=on_part is not None) as progress:
         options = collect_options(how, stop)
-        snapshot = collect(fleet, question, **options, sums=sums, on_start=started, on_host=answered, keep=keep)
+        snapshot = collect(
+            fleet,
+            question,
+            **options,
+            sums=sums,
+            on_start=started,
+            on_host=answered,
+            on_rows=on_rows,
+            keep=keep,
+        )
         return snapshot if how.quiet else _looked_closer(snapshot, fleet, question, how, stop)
 
 

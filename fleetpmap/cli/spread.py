@@ -14,6 +14,7 @@ from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetpmap.collection.interpret import Keep
+    from fleetpmap.collection.parts import OnRows
     from fleetpmap.inventory import Host
     from fleetpmap.processes import Selection
     from fleetpmap.snapshot import Snapshot
@@ -54,6 +55,7 @@ def collect_spread(
     smaps: bool = True,
     sums: Collection[str] | None = None,
     on_part: Callable[[Snapshot], None] | None = None,
+    on_rows: OnRows | None = None,
     keep: Keep | None = None,
 ) -> Snapshot:
     """Ask every host from as many processes as the options say; the other arguments are those of `collect_fleet`.
@@ -64,7 +66,7 @@ def collect_spread(
 
     workers = 1 if keep else workers_for(len(fleet), spread.processes)
     if workers == 1 and not spread.on:
-        return collect_fleet(fleet, selection, how, smaps=smaps, sums=sums, on_part=on_part, keep=keep)
+        return collect_fleet(fleet, selection, how, smaps=smaps, sums=sums, on_part=on_part, on_rows=on_rows, keep=keep)
     # The keys of a cluster's workers are their own, so a passphrase typed here would open none of them.
     question = question_from(fleet, selection, how, smaps=smaps, asks=not spread.on)
     with interruptible() as stop, progress_for(fleet, how, stop, prints_rows=on_part is not None) as progress:
@@ -73,6 +75,7 @@ def collect_spread(
             "sums": sums,
             "on_status": lambda host, status: progress.done(host.name, status),
             "on_part": on_part,
+            "on_rows": on_rows,
         }
         if spread.on:
             from fleetpmap.shards.on_dask import collect_on_dask

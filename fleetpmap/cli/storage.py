@@ -13,12 +13,12 @@ import errno
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fleetpmap.cli import files
 from fleetpmap.cli.deliver import print_error, print_stderr
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from fleetpmap.capture import CaptureWriter
     from fleetpmap.cli.confined import Reader
     from fleetpmap.collection.interpret import Keep
+    from fleetpmap.collection.parts import OnRows
+    from fleetpmap.collection.rows import Rows
     from fleetpmap.processes import Selection
     from fleetpmap.snapshot import FleetShard, Snapshot
     from fleetpmap.snapshot_file import Entry
@@ -38,8 +40,13 @@ if TYPE_CHECKING:
 _SUFFIX = ".parquet"
 _MAGIC = b"PAR1"
 """The first bytes of a parquet file."""
-Save = Callable[["Snapshot"], None]
-"""Writes a snapshot; raises UsageError if that fails."""
+
+
+class Save(Protocol):
+    """Writes a snapshot, and its rows if it has only sums; raises UsageError if that fails."""
+
+    def __call__(self, snapshot: Snapshot, rows: Rows | None = None) -> None:
+        """See the class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +55,20 @@ class RunStorage:
 
     capture: CaptureWriter | None
     save: Save | None
+    sums: Collection[str] | None
+    """Keys that `collect` may sum by; None if it has to keep every row."""
+    rows: Rows | None
+    """Where the rows go meanwhile if they are to be saved, and the snapshot has sums; else None."""
 
     @property
     def keep(self) -> Keep | None:
         """The `keep` of `collect`: called for every host that answers; None without --capture."""
         return self.capture.keep if self.capture else None
+
+    @property
+    def on_rows(self) -> OnRows | None:
+        """The `on_rows` of `collect`; None if the snapshot has the rows, or nothing is saved."""
+        return self.rows.add if self.rows else None
 
     def finish(self, snapshot: Snapshot, how: RunningOptions) -> bool:
         """Write what --capture and --save asked for. Returns False if any of it failed.
@@ -64,7 +80,7 @@ class RunStorage:
             once = how.once_per_machine
             steps.append(partial(self.capture.finish, snapshot, rollups=how.verbose > 1, machines_once=once))
         if self.save is not None:
-            steps.append(partial(self.save, snapshot))
+            steps.append(partial(self.save, snapshot, self.rows))
         succeeded = [_succeeds(step) for step in steps]
         return all(succeeded)
 
@@ -79,20 +95,41 @@ def _succeeds(step: Callable[[], None]) -> bool:
 
 
 @contextlib.contextmanager
-def open_storage(options: KeepOptions) -> Iterator[RunStorage]:
+def open_storage(options: KeepOptions, sums: Collection[str] | None = None) -> Iterator[RunStorage]:
     """Open the files that the options name, before any host is asked; an unfinished capture is removed at the end.
+
+    `sums`: the keys by which the reports of the run may be summed; None if they need every row.
 
     Raises:
         UsageError: one of them cannot be written.
     """
-    save = save_to(options.save)
-    if options.capture is None:
-        yield RunStorage(None, save)
-        return
-    from fleetpmap.capture import CaptureWriter
+    with contextlib.ExitStack() as stack:
+        save, rows = save_to(options.save), None
+        if options.save is not None and sums is not None:
+            path = Path(options.save)
+            if rows := _rows_for(path):
+                stack.enter_context(contextlib.closing(rows))
+                sums = {*sums, "path"} if path.is_dir() else sums  # for growth since an earlier run there
+            else:
+                sums = None
+        capture = None
+        if options.capture is not None:
+            from fleetpmap.capture import CaptureWriter
 
-    with CaptureWriter(Path(options.capture)) as capture:
-        yield RunStorage(capture, save)
+            capture = stack.enter_context(CaptureWriter(Path(options.capture)))
+        yield RunStorage(capture, save, sums, rows)
+
+
+def _rows_for(path: Path) -> Rows | None:
+    """Return a place for the rows of a run beside the file that will have them; None where there is none.
+
+    Such a place is a file in the same directory, which a file that is replaced as it stands need not allow.
+    """
+    from fleetpmap.collection.rows import Rows
+
+    with contextlib.suppress(OSError):
+        return Rows(path if path.is_dir() else path.resolve().parent)
+    return None
 
 
 def save_to(text: str | None) -> Save | None:
@@ -135,20 +172,20 @@ def needs_polars(what: str) -> None:
         raise UsageError(f"{what}: needs polars, not installed here", hint=f"run `{command_for('parquet')}`")
 
 
-def _save_as(text: str, path: Path, snapshot: Snapshot) -> None:
+def _save_as(text: str, path: Path, snapshot: Snapshot, rows: Rows | None = None) -> None:
     from fleetpmap.snapshot_file import write_snapshot
 
     try:
-        files.write(path, partial(write_snapshot, snapshot))
+        files.write(path, lambda file: write_snapshot(snapshot, file, rows))
     except OSError as error:
         raise files.unwritable("--save", text, error) from error
 
 
-def _save_in(text: str, directory: Path, snapshot: Snapshot) -> None:
+def _save_in(text: str, directory: Path, snapshot: Snapshot, rows: Rows | None = None) -> None:
     from fleetpmap.snapshot_file import save_in
 
     try:
-        save_in(directory, snapshot)
+        save_in(directory, snapshot, rows)
     except OSError as error:
         raise files.unwritable("--save", text, error) from error
 
@@ -206,22 +243,23 @@ def load_run(run: Entry, reader: Reader, *, quiet: bool) -> Snapshot:
         UsageError: it cannot be read; of a run in shards, none of them.
     """
     from fleetpmap.shards.merging import merged
-    from fleetpmap.snapshot_file import load_snapshot
+    from fleetpmap.snapshot_file import OtherVersionError, load_snapshot
 
     directory = run.path.parent
     hint = f"the other runs of {directory} are as they were: show one with {directory}@TIME"
     for note in () if quiet else run.notes:
         print_stderr(note)
     loaded: list[Snapshot] = []
-    unread: dict[int, str] = {}
+    unread: dict[int, UsageError] = {}
     for place, path in enumerate(run.paths):
         try:
             with reader.reading(str(path), hint):
                 loaded.append(load_snapshot(path))
         except UsageError as error:
             if place == len(run.paths) - 1 and not loaded:
+                hint = error.hint if isinstance(error, OtherVersionError) else hint
                 raise UsageError(error.message, hint=hint) from error
-            unread[run.shards[place].number] = error.message
+            unread[run.shards[place].number] = error
     if not run.shards:
         return loaded[0]
     try:

@@ -8,6 +8,7 @@ pool        threads that ask hosts, and yield the replies in batches
 interpret   replies to host snapshots; batch parses several at once, outcomes gives each process its status
 redaction   the run's secrets removed from a reply
 parts       the snapshots of hosts, or of many hosts, put together as they come
+rows        the rows of a run that is saved, put aside while hosts are asked
 oddities    notes about numbers that mean something else than usual
 clock       the bounds of a run, and of each reply's interpretation
 question    the input of a run

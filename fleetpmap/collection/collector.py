@@ -33,7 +33,7 @@ from fleetpmap.transport import Bastions, Deadline, get_ready, open_transport
 
 if TYPE_CHECKING:
     from fleetpmap.collection.interpret import Keep
-    from fleetpmap.collection.parts import HostParts
+    from fleetpmap.collection.parts import HostParts, OnRows
     from fleetpmap.snapshot import HostSnapshot, Snapshot
 
 Interpret = Callable[[Sequence[HostReply | HostError]], list["HostSnapshot"]]
@@ -55,6 +55,7 @@ def collect(
     sums: Collection[str] | None = None,
     on_start: Callable[[Host], None] | None = None,
     on_host: Callable[[HostSnapshot], None] | None = None,
+    on_rows: OnRows | None = None,
     keep: Keep | None = None,
 ) -> Snapshot:
     """Ask every host, at most `jobs` at once, and return one Snapshot in the order of `hosts`.
@@ -73,6 +74,7 @@ def collect(
 
     `sums`: the sums by process and these columns suffice, and the snapshot need not have a row for each mapping, which
     on a thousand hosts saves some hundred megabytes; see table.summed, and report.sums_for for each view's columns.
+    With them `on_rows` gets the rows that the snapshot lacks: those of some hosts at a time, as the last has replied.
     """
     clock = RunClock(None if deadline_s is None else Deadline.after(deadline_s, "--deadline"), stop)
     parts: HostParts | None = None
@@ -82,7 +84,7 @@ def collect(
         if parts is None:
             from fleetpmap.collection.parts import HostParts  # takes numpy with it, as interpret has by now
 
-            parts = HostParts(len(hosts))
+            parts = HostParts(len(hosts), sums, on_rows)
         parts.add(place, snapshot, clock.finished("", ()))
         if on_host is not None:
             on_host(snapshot)
@@ -96,7 +98,7 @@ def collect(
         executor=executor,
         transport_for=transport_for,
         sessions=sessions,
-        sums=sums,
+        sums=None if on_rows else sums,
         on_start=on_start,
         keep=keep,
     )

@@ -7,21 +7,28 @@ parts are left to be joined, and little time passes between the last reply and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
-from fleetpmap.snapshot import HostSnapshot, Run, Snapshot
+from fleetpmap.snapshot import HostSnapshot, Run, Snapshot, sizes_by_status
+from fleetpmap.table import summed, with_unreadable, without_unreadable
 
 _STRETCH = 250
 """Hosts that follow each other and are put together."""
 _JOINED = 8
 """Neighbours that are joined: eight parts, then eight such eights, and so on."""
+OnRows = Callable[[int, Snapshot], None]
+"""Takes some hosts that follow each other, with a row for each mapping, and their number, which gives their order."""
 
 
 class Parts:
-    """The snapshots of a run's shards, by the number of the shard, which gives their order."""
+    """The snapshots of a run's shards, by the number of the shard, which gives their order.
 
-    def __init__(self) -> None:
+    With `on_rows` the shards have a row for each mapping, which it is given, and only their sums by `sums` are kept.
+    """
+
+    def __init__(self, sums: Collection[str] | None = None, on_rows: OnRows | None = None) -> None:
+        self._sums, self._on_rows = sums, on_rows
         self.statuses: set[str] = set()
         """The statuses of all hosts."""
         self._added: set[int] = set()
@@ -35,6 +42,9 @@ class Parts:
         """Add the snapshot of a shard."""
         self._added.add(number)
         self.statuses |= {host.status for host in part.hosts}
+        if self._on_rows is not None and self._sums is not None:
+            self._on_rows(number, part)
+            part = _summed(part, self._sums)
         for level in self._blocks:
             level[number] = part
             number, first = number // _JOINED, number - number % _JOINED
@@ -58,9 +68,9 @@ class Parts:
 class HostParts:
     """The snapshots of a run's hosts, by their places in the fleet."""
 
-    def __init__(self, hosts: int) -> None:
+    def __init__(self, hosts: int, sums: Collection[str] | None = None, on_rows: OnRows | None = None) -> None:
         self._hosts = hosts
-        self._parts = Parts()
+        self._parts = Parts(sums, on_rows)
         self._waiting: dict[int, dict[int, HostSnapshot]] = {}
         """The snapshots of each stretch of which others are still to come."""
 
@@ -82,3 +92,9 @@ class HostParts:
     def joined(self, run: Run) -> Snapshot:
         """Return the snapshot of all hosts in order; each was added."""
         return self._parts.joined(run)
+
+
+def _summed(part: Snapshot, by: Collection[str]) -> Snapshot:
+    """Return a part with the sums and the evidence that `ask_all` would have made of its rows."""
+    sums = summed(without_unreadable(part.table), by)
+    return replace(part, table=with_unreadable(sums, sizes_by_status(part.processes)), evidence=part.evidence_by())

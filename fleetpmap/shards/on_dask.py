@@ -18,7 +18,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from fleetpmap.collection.clock import RunClock
-from fleetpmap.collection.parts import Parts
+from fleetpmap.collection.parts import OnRows, Parts
 from fleetpmap.collection.question import Question
 from fleetpmap.collection.sessions import TransportFor
 from fleetpmap.defaults import JOBS
@@ -60,6 +60,7 @@ def collect_on_dask(
     on_status: Callable[[Host, str], None] = lambda host, status: None,
     on_part: Callable[[Snapshot], None] | None = None,
     on_shard: Callable[[int, int], None] = lambda done, of: None,
+    on_rows: OnRows | None = None,
 ) -> Snapshot:
     """Ask every host from the workers of a Dask cluster, and return one Snapshot in the order of `hosts`.
 
@@ -85,14 +86,14 @@ def collect_on_dask(
             question=question,
             jobs=jobs,
             deadline=None if clock.deadline is None else time.time() + clock.deadline.remaining(),
-            sums=None if sums is None else frozenset(sums),
+            sums=None if sums is None or on_rows else frozenset(sums),
             workers=at_once,
             transport_for=transport_for,
         )
         # Two shards for each thread, so that a slow one holds up no more than half of its time, but none so small
         # that it leaves `jobs` unused. No worker is counted for a fleet without hosts, as an empty --shard is.
         size = min(MOST_HOSTS, max(jobs, -(-len(hosts) // (2 * at_once or 1))))
-        work = _Work(client, scheduler, clock, task, divided(hosts, size))
+        work = _Work(client, scheduler, clock, task, divided(hosts, size), Parts(sums, on_rows))
         on_shard(0, len(work.shards))
         for part, snapshot in work.done():
             for host, result in zip(part.hosts, snapshot.hosts, strict=True):
@@ -177,11 +178,16 @@ class _Work:
     """The shards of a run on a cluster, and which of them are done."""
 
     def __init__(
-        self, client: Client, scheduler: str, clock: RunClock, task: ShardTask, shards: Sequence[Sequence[Shard]]
+        self,
+        client: Client,
+        scheduler: str,
+        clock: RunClock,
+        task: ShardTask,
+        shards: Sequence[Sequence[Shard]],
+        parts: Parts,
     ) -> None:
         self._client, self._scheduler, self._clock, self._task = client, scheduler, clock, task
-        self.shards = shards
-        self.parts = Parts()
+        self.shards, self.parts = shards, parts
         self.count = 0
         """Number of shards that are done."""
         self._zones = [shard[0].hosts[0].zone for shard in shards]

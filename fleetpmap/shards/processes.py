@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fleetpmap.collection.clock import RunClock
-from fleetpmap.collection.parts import Parts
+from fleetpmap.collection.parts import OnRows, Parts
 from fleetpmap.collection.question import Question
 from fleetpmap.collection.sessions import TransportFor
 from fleetpmap.defaults import JOBS
@@ -56,6 +56,7 @@ def collect_in_processes(
     on_start: Callable[[Host], None] = lambda host: None,
     on_status: Callable[[Host, str], None] = lambda host, status: None,
     on_part: Callable[[Snapshot], None] | None = None,
+    on_rows: OnRows | None = None,
 ) -> Snapshot:
     """Ask every host, from so many processes, and return one Snapshot in the order of `hosts`; see `collect`.
 
@@ -72,11 +73,11 @@ def collect_in_processes(
         question=question,
         jobs=max(1, -(-jobs // workers)),
         deadline_s=deadline_s,
-        sums=None if sums is None else frozenset(sums),
+        sums=None if sums is None or on_rows else frozenset(sums),
         workers=workers,
         transport_for=transport_for,
     )
-    work = _Work(shards_of(hosts, size), task, clock)
+    work = _Work(shards_of(hosts, size), task, clock, Parts(sums, on_rows))
     with _Workers(workers) as started:
         for message in work.done_by(started):
             match message:
@@ -157,9 +158,8 @@ class _Workers:
 class _Work:
     """The shards of a run, and which of them are done."""
 
-    def __init__(self, shards: Sequence[Shard], task: Task, clock: RunClock) -> None:
-        self._shards, self._task, self._clock = shards, task, clock
-        self.parts = Parts()
+    def __init__(self, shards: Sequence[Shard], task: Task, clock: RunClock, parts: Parts) -> None:
+        self._shards, self._task, self._clock, self.parts = shards, task, clock, parts
         self._lost: dict[int, str] = {}
         """Why the worker of a shard ended early, for the shards that are asked again, by their numbers."""
         self._tracebacks: dict[int, str] = {}

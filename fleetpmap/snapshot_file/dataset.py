@@ -20,6 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from fleetpmap.collection.rows import Rows
 from fleetpmap.errors import UsageError
 from fleetpmap.snapshot import FleetShard, Snapshot
 from fleetpmap.snapshot_file.parquet import write_snapshot
@@ -55,8 +56,8 @@ class Entry(NamedTuple):
         return tuple(file.path for file in self.shards) or (self.path,)
 
 
-def save_in(directory: Path, snapshot: Snapshot) -> Path:
-    """Add the snapshot to the dataset, which is created if needed, and return its file.
+def save_in(directory: Path, snapshot: Snapshot, rows: Rows | None = None) -> Path:
+    """Add the snapshot to the dataset, which is created if needed, and return its file; `rows` as in write_snapshot.
 
     Raises:
         OSError: it cannot be written; the dataset is unchanged.
@@ -68,7 +69,7 @@ def save_in(directory: Path, snapshot: Snapshot) -> Path:
     aside = directory / f".{target.stem}{_PART}"
     try:
         with aside.open("xb") as file:
-            write_snapshot(snapshot, file)
+            write_snapshot(snapshot, file, rows)
             file.flush()
             os.fsync(file.fileno())
         aside.rename(target)

@@ -11,21 +11,22 @@ computed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.collection.rows import AT_ONCE
 from fleetpmap.escape import escape, unescape
 from fleetpmap.naming import DELETED
 from fleetpmap.smaps import NULL, Coded
-from fleetpmap.smaps.fields import column_name, field_columns
+from fleetpmap.smaps.fields import column_name
 from fleetpmap.smaps.grammar import SIZE_MAX
 from fleetpmap.smaps.header_parser import PERMS
-from fleetpmap.snapshot import Process, Snapshot
-from fleetpmap.table import IntArray, MappingTable, concatenate
+from fleetpmap.snapshot import Process
+from fleetpmap.table import IntArray, MappingTable, concatenate, count, without_unreadable
 from fleetpmap.units import KIB, time_text
 
 if TYPE_CHECKING:
@@ -35,11 +36,26 @@ _FLAGS = column_name("VmFlags")
 _OF_A_MAPPING = ("start", "end", "perms", "offset", "device", "inode", "mapping", "path", "deleted", "kind", _FLAGS)
 
 
-def to_frame(snapshot: Snapshot) -> polars.DataFrame:
-    """Return a data frame with a row per mapping, in the order of the table."""
+def to_frames(
+    processes: Sequence[Process], tables: Iterable[MappingTable], columns: Mapping[str, str]
+) -> Iterator[polars.DataFrame]:
+    """Yield data frames with a row per mapping, in the order of the tables; none has more than AT_ONCE rows.
+
+    The tables' rows for processes that could not be read are left out. `columns` maps every kernel key to its column.
+    """
+    for whole in tables:
+        for start in range(0, len(whole), AT_ONCE):
+            table = without_unreadable(whole.take(np.arange(start, min(start + AT_ONCE, len(whole)))))
+            if len(table):
+                first, last = (int(table.process[row]) for row in (0, -1))
+                table = replace(table, process=table.process - np.int32(first))
+                yield to_frame(processes[first : last + 1], table, columns)
+
+
+def to_frame(processes: Sequence[Process], table: MappingTable, columns: Mapping[str, str]) -> polars.DataFrame:
+    """Return a data frame with a row per mapping; `columns` as in `to_frames`."""
     import polars
 
-    table, processes = snapshot.table, snapshot.processes
     unknown = np.broadcast_to(np.int64(NULL), len(table))
     return polars.DataFrame(
         [
@@ -65,7 +81,7 @@ def to_frame(snapshot: Snapshot) -> polars.DataFrame:
             texts("path", Coded(table.path.codes, tuple(path.removesuffix(DELETED) for path in table.path.names))),
             polars.Series("deleted", table.deleted),
             texts("kind", table.kind),
-            *(numbers(name, table.fields.get(key, unknown)) for key, name in field_columns(table.fields).items()),
+            *(numbers(name, table.fields.get(key, unknown)) for key, name in columns.items()),
             texts(_FLAGS, table.flags),
         ]
     )
@@ -207,6 +223,6 @@ def _with_mark(paths: Coded, deleted: NDArray[np.bool_]) -> Coded:
 
 
 def mappings_of(processes: Sequence[Process], table: MappingTable) -> list[int]:
-    """Return the number of rows of each process, in the order of the processes."""
-    counts: list[int] = np.bincount(table.process, minlength=len(processes)).tolist()
+    """Return the number of mappings of each process, in the order of the processes; `table` may have sums of them."""
+    counts: list[int] = count(table.mappings, table.process, len(processes)).tolist()
     return counts

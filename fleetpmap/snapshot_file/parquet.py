@@ -18,13 +18,12 @@ The rows are the mappings (see frame). The file's key-value metadata hold the re
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from io import BytesIO
@@ -33,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fleetpmap.catalogue import MOST_SHARDS
+from fleetpmap.collection.rows import Rows
 from fleetpmap.errors import UsageError
 from fleetpmap.smaps.fields import field_columns
 from fleetpmap.snapshot import (
@@ -45,10 +45,11 @@ from fleetpmap.snapshot import (
     Snapshot,
     sizes_by_status,
 )
-from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_table
+from fleetpmap.snapshot_file.frame import mappings_of, needed, to_frame, to_frames, to_table
 from fleetpmap.snapshot_file.metadata import from_json, to_json
 from fleetpmap.snapshot_file.part import Part, part_of
-from fleetpmap.table import KERNEL_KEYS, with_unreadable, without_unreadable
+from fleetpmap.snapshot_file.seal import SEAL, SHA256, UNSEALED, Sealing, checksum_of
+from fleetpmap.table import KERNEL_KEYS, concatenate, with_unreadable
 from fleetpmap.units import KIB
 from fleetpmap.version import __version__
 from fleetpmap.wire import CgroupMemory, HostMemory, Pressure, Resident
@@ -60,11 +61,6 @@ if TYPE_CHECKING:
 KIND, SNAPSHOT, PROCESSES = "fleetpmap_kind", "fleetpmap_snapshot", "fleetpmap_processes"
 CGROUPS, GROUPS = "fleetpmap_cgroups", "fleetpmap_groups"
 SHARD, FLEET = "fleetpmap_shard", "fleetpmap_fleet"
-SHA256 = "fleetpmap_sha256"
-_UNSEALED = "0" * 64
-_SEAL = SHA256.encode() + b"\x18\x40"
-"""Bytes before the checksum in the file: its key and, in Thrift's compact protocol, the type and length of a text of 64
-bytes. No text of a host can contain them, since all are escaped."""
 FORMAT = 1
 """Version of the format; a change that older programs cannot read adds one."""
 _MOST_UNPACKED = 1 << 30
@@ -72,6 +68,11 @@ _MOST_UNPACKED = 1 << 30
 _HOLES_FROM = 64 << 20
 """Bytes from which on a file may have no holes: a sparse file takes no room on disk and could fill the memory."""
 _NOT_OURS = "name a file that --save wrote"
+_ONE_VERSION = "use the same version of fleetpmap on both machines"
+
+
+class OtherVersionError(UsageError):
+    """A file that another version of fleetpmap wrote, and this one cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,34 +104,55 @@ class _Fleet:
     names: tuple[str, ...]
 
 
-def write_snapshot(snapshot: Snapshot, file: BinaryIO) -> None:
+def write_snapshot(snapshot: Snapshot, file: BinaryIO, rows: Rows | None = None) -> None:
     """Write the snapshot to an open binary file.
 
+    `rows`: those of the run, if the snapshot has only sums of them.
+
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or the rows could not be put aside.
     """
-    mappings = replace(snapshot, table=without_unreadable(snapshot.table))  # those rows follow from the processes
-    counts = mappings_of(snapshot.processes, mappings.table)
-    rows = tuple(_Rows(process, count) for process, count in zip(snapshot.processes, counts, strict=True))
-    columns = field_columns(snapshot.table.fields)
-    about = {
-        "format": FORMAT,
-        "version": __version__,
-        "run": to_json(replace(snapshot.run, shard=None)),
-        "hosts": to_json(tuple(replace(host, cgroups=(), near=None, groups=None) for host in snapshot.hosts)),
-        "columns": {key: columns[key] for key in snapshot.table.fields},
+    from polars.exceptions import PolarsError
+    from polars.io.plugins import register_io_source
+
+    if not file.seekable():  # the checksum is written last, and not at the end
+        whole = BytesIO()
+        write_snapshot(snapshot, whole, rows)
+        file.write(whole.getbuffer())
+        return
+    keys = [*dict.fromkeys(key for host in snapshot.hosts for key in host.keys)] if rows else [*snapshot.table.fields]
+    columns = field_columns(keys)
+    metadata = _metadata(snapshot, {key: columns[key] for key in keys})
+    tables = rows.tables() if rows else [snapshot.table]
+    frames = to_frames(snapshot.processes, tables, columns)
+    schema = to_frame((), concatenate([]), columns).schema
+    sealing = Sealing(file)
+    try:
+        source = register_io_source(lambda *_: frames, schema=schema)
+        source.sink_parquet(sealing, metadata=metadata)  # type: ignore[call-overload]  # it only calls write and flush
+    except PolarsError as error:
+        raise sealing.error or error from error
+    sealing.seal()
+
+
+def _metadata(snapshot: Snapshot, columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the file's metadata, with zeros in place of the checksum; `columns` as there."""
+    counts = mappings_of(snapshot.processes, snapshot.table)
+    processes = (_Rows(process, count) for process, count in zip(snapshot.processes, counts, strict=True))
+    run = to_json(replace(snapshot.run, shard=None))
+    about = json.dumps({"format": FORMAT, "version": __version__, "run": run, "columns": columns})
+    # As text one by one: the dictionaries of a large fleet take more memory than all else that is written.
+    bare = (replace(host, cgroups=(), near=None, groups=None) for host in snapshot.hosts)
+    hosts = ", ".join(json.dumps(to_json(host)) for host in bare)
+    return {
+        KIND: "snapshot",
+        SNAPSHOT: f'{about[:-1]}, "hosts": [{hosts}]}}',
+        PROCESSES: _packed(processes),
+        CGROUPS: _packed(_Groups(host.cgroups) for host in snapshot.hosts),
+        GROUPS: json.dumps([host.groups for host in snapshot.hosts]),
+        **_of_shard(snapshot.run.shard),
+        SHA256: UNSEALED,
     }
-    whole = BytesIO()  # so that an error of the file itself is an OSError, and not one of polars
-    groups = _packed(to_json(tuple(_Groups(host.cgroups) for host in snapshot.hosts)))
-    metadata = {KIND: "snapshot", SNAPSHOT: json.dumps(about), PROCESSES: _packed(to_json(rows)), CGROUPS: groups}
-    metadata[GROUPS] = json.dumps([host.groups for host in snapshot.hosts])
-    metadata |= _of_shard(snapshot.run.shard)
-    metadata[SHA256] = _UNSEALED
-    to_frame(mappings).write_parquet(whole, metadata=metadata)
-    place, checksum = _checksum(whole.getvalue())
-    whole.seek(place)
-    whole.write(checksum)
-    file.write(whole.getbuffer())
 
 
 def load_snapshot(path: str | Path) -> Snapshot:
@@ -178,7 +200,7 @@ def snapshot_of(
         table = to_table(frame(needed(columns)), columns, [entry.mappings for entry in rows])
         return Snapshot(hosts, processes, with_unreadable(table, sizes_by_status(processes)), run)
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error) as error:
-        raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
+        raise _unfit(path, metadata, error) from error
 
 
 def _of_shard(shard: FleetShard | None) -> dict[str, str]:
@@ -186,7 +208,7 @@ def _of_shard(shard: FleetShard | None) -> dict[str, str]:
     if shard is None:
         return {}
     about = to_json(replace(shard, fleet=()))
-    return {SHARD: json.dumps(about), FLEET: _packed(to_json(shard.fleet))}
+    return {SHARD: json.dumps(about), FLEET: _packed(shard.fleet)}
 
 
 def _shard(metadata: Mapping[str, str]) -> FleetShard | None:
@@ -241,7 +263,7 @@ def load_part(
     from polars.exceptions import PanicException, PolarsError
 
     source = _whole(path)
-    if sealed and _SEAL not in source.getvalue():
+    if sealed and SEAL not in source.getvalue():
         raise UsageError(f"{path}: has no checksum", hint=_NOT_OURS)
     try:
         metadata = polars.read_parquet_metadata(source)
@@ -258,27 +280,28 @@ def load_part(
     except (PolarsError, PanicException) as error:
         raise UsageError(f"{path}: is torn, or not parquet ({_first_line(error)})", hint=_NOT_OURS) from error
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, zlib.error, AttributeError) as error:
-        raise UsageError(f"{path}: is not a whole snapshot ({_first_line(error)})", hint=_NOT_OURS) from error
+        raise _unfit(path, metadata, error) from error
+
+
+def _unfit(path: str | Path, metadata: Mapping[str, str], error: Exception) -> UsageError:
+    """Return the error for a file whose parts do not fit together, or hold what this version does not know."""
+    why = _first_line(error)
+    try:
+        version = str(json.loads(metadata[SNAPSHOT])["version"])
+    except (LookupError, TypeError, ValueError, RecursionError):
+        version = __version__
+    if version == __version__:
+        return UsageError(f"{path}: is not a whole snapshot ({why})", hint=_NOT_OURS)
+    message = f"{path}: was written by fleetpmap {version}, and this is {__version__}, which cannot read it ({why})"
+    return OtherVersionError(message, hint=_ONE_VERSION)
 
 
 def _whole(path: str | Path) -> BytesIO:
     content = _read(Path(path))
-    place, checksum = _checksum(content)
+    place, checksum = checksum_of(content)
     if content[place : place + len(checksum)] != checksum:
         raise UsageError(f"{path}: is damaged: its checksum is wrong", hint="fetch it again from where it was saved")
     return BytesIO(content)
-
-
-def _checksum(content: bytes) -> tuple[int, bytes]:
-    """Return the offset of a file's checksum and its expected value; (0, b"") if the file has none."""
-    at = content.rfind(_SEAL)
-    if at < 0:
-        return 0, b""
-    start = at + len(_SEAL)
-    digest = hashlib.sha256(memoryview(content)[:start])
-    digest.update(_UNSEALED.encode())
-    digest.update(memoryview(content)[start + len(_UNSEALED) :])
-    return start, digest.hexdigest().encode()
 
 
 def _read(path: Path) -> bytes:
@@ -313,10 +336,10 @@ def _check_format(path: str | Path, about: Mapping[str, Any]) -> None:
     if not isinstance(about["format"], int) or about["format"] < 1:
         raise ValueError(f"there is no format {about['format']}")
     if about["format"] > FORMAT:
-        raise UsageError(
+        raise OtherVersionError(
             f"{path}: is of format {about['format']}, written by fleetpmap {about['version']}; "
             f"this is {__version__}, which reads up to {FORMAT}",
-            hint="upgrade fleetpmap",
+            hint=_ONE_VERSION,
         )
 
 
@@ -366,14 +389,21 @@ def _numbers(*measured: HostMemory | CgroupMemory | Resident | Pressure | None) 
                 yield value
 
 
-def _packed(value: object) -> str:
-    text = json.dumps(value, separators=(",", ":")).encode()
-    if len(text) > _MOST_UNPACKED:
+def _packed(values: Iterable[object]) -> str:
+    """Pack a list; its JSON is never there as a whole."""
+    packer = zlib.compressobj()
+    packed, size, before = [], 0, b"["
+    for value in values:
+        text = before + json.dumps(to_json(value), separators=(",", ":")).encode()
+        packed.append(packer.compress(text))
+        size, before = size + len(text), b","
+    if size > _MOST_UNPACKED:
         raise UsageError(
             "--save: more processes than a snapshot holds",
             hint="select fewer processes, or save each group of hosts by itself",
         )
-    return b64encode(zlib.compress(text)).decode()
+    packed += [packer.compress(b"]" if size else b"[]"), packer.flush()]
+    return b64encode(b"".join(packed)).decode()
 
 
 def _unpacked(text: str) -> list[Any]:

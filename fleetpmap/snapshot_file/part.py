@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetpmap.errors import UsageError
 from fleetpmap.escape import is_from_bytes
 from fleetpmap.smaps import NULL, Coded
 from fleetpmap.snapshot import HOST_STATUSES, PROCESS_STATUSES, Process, Run
 from fleetpmap.snapshot_file.frame import to_part
 from fleetpmap.snapshot_file.metadata import from_json
+from fleetpmap.snapshot_file.rounds import are_of_one_run
 from fleetpmap.table import MappingTable, concatenate
 
 if TYPE_CHECKING:
@@ -93,9 +96,19 @@ def _values_of(column: Coded | NDArray[Any]) -> NDArray[Any]:
     return column.codes if isinstance(column, Coded) else column
 
 
-def joined(parts: Sequence[Part]) -> Part:
-    """Join the parts of the shards of one run. A host of the fleet that none of them asked is `not-asked`."""
+def joined(parts: Sequence[Part], path: Path) -> Part:
+    """Join the parts of the shards of one run. A host of the fleet that none of them asked is `not-asked`.
+
+    Raises:
+        UsageError: they are not the shards of one run, each once, or have a host in common; `path` is named for it.
+    """
     first = parts[0]
+    hosts_once = len({name for part in parts for name in part.hosts}) == sum(len(part.hosts) for part in parts)
+    if not hosts_once or not are_of_one_run([part.run.shard for part in parts]):
+        raise UsageError(
+            f"{path}: is not a shard of the run that its name tells",
+            hint=f"move it away: the other runs of {path.parent} are as they were",
+        )
     run = replace(first.run, started=min(part.run.started for part in parts))
     hosts = {name: status for part in parts for name, status in part.hosts.items()}
     asked = dict.fromkeys(run.shard.fleet if run.shard else (), "not-asked") | hosts

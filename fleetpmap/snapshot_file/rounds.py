@@ -22,6 +22,8 @@ from pathlib import Path
 from statistics import median_high
 from typing import NamedTuple
 
+from fleetpmap.snapshot import FleetShard
+
 UNKNOWN_INTERVAL = timedelta(hours=1)
 """The interval until there are two runs."""
 
@@ -66,6 +68,13 @@ class Round(NamedTuple):
                 newer = taken[file.number]
                 later_s = (newer.started - file.started).total_seconds()
                 yield f"{name}, which came again {later_s:.0f} s later: {newer.path.name} is taken"
+
+
+def are_of_one_run(shards: Sequence[FleetShard | None]) -> bool:
+    """Return whether files, by what they hold, are shards of one run, each once: a name can be wrong."""
+    of_run = [shard for shard in shards if shard]
+    alike = {(shard.of, shard.fleet, shard.looked_for) for shard in of_run}
+    return len({shard.number for shard in of_run}) == len(shards) and len(alike) == 1
 
 
 def rounds(files: Iterable[ShardFile]) -> list[Round]:

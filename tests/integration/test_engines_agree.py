@@ -38,15 +38,22 @@ def exports(inventory, tmp_path_factory):
         for count in (2, 4):
             cluster.have(count)
             export(f"dask-{count}", *asked, "--on", cluster.address, "-j", "10")
-    assert said[1:] == said[:1] * 3
-    saved = f"{inventory.parent}/saved/"
+        saved = {"saved-by-dask": ("--on", cluster.address), "saved-by-workers": ("--workers", "2"), "saved-by-one": ()}
+        for name, words in saved.items():
+            kept = f"{inventory.parent}/{name}.parquet"
+            assert run(inventory, "--all", "--save", kept, *words).returncode == 3
+            export(name, "show", kept)
+    assert said[1:] == said[:1] * 6
+    directory = f"{inventory.parent}/saved/"
     for number in (3, 1, 2):
-        assert run(inventory, "--all", "--shard", f"{number}/3", "--save", saved).returncode == 3
-    export("shards", "show", saved)
+        assert run(inventory, "--all", "--shard", f"{number}/3", "--save", directory).returncode == 3
+    export("shards", "show", directory)
     return by_engine
 
 
-@pytest.mark.parametrize("engine", ["workers-3", "dask-2", "dask-4", "shards"])
+@pytest.mark.parametrize(
+    "engine", ["workers-3", "dask-2", "dask-4", "saved-by-one", "saved-by-workers", "saved-by-dask", "shards"]
+)
 @pytest.mark.parametrize("view", VIEWS)
 def test_reports_do_not_show_which_engine_asked(exports, view, engine):
     """Sixty hosts, ten of them with faults: byte for byte the report of one process."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zlib
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +19,8 @@ from fleetpmap.errors import UsageError
 from fleetpmap.shards.merging import merged, without_shard
 from fleetpmap.snapshot import FleetShard, HostSnapshot, Run, Snapshot
 from fleetpmap.snapshot_file import entries, entry_at, joined, load_part, load_snapshot, save_in
-from fleetpmap.snapshot_file.parquet import FLEET, SHA256, SHARD, _packed
+from fleetpmap.snapshot_file.parquet import FLEET, SHA256, SHARD, SNAPSHOT, _packed
+from fleetpmap.version import __version__
 from gateways import BROKEN, NAMES, NOON, asked, recorded_fleet, run_of, save_shards
 from same_reports import assert_same
 from snapshots import failed, host, mapping, process
@@ -99,6 +102,67 @@ def test_a_shard_that_cannot_be_read(replies: Sequence[HostSnapshot], tmp_path: 
         _loaded(tmp_path)
 
 
+def _by_version(path: Path, version: str, **about: object) -> None:
+    """Make a file one of another version, with other facts about its run."""
+    metadata = pl.read_parquet_metadata(path)
+    whole = json.loads(metadata[SNAPSHOT]) | {"version": version} | about
+    kept = {key: text for key, text in metadata.items() if key not in (SHA256, "ARROW:schema")}
+    pl.read_parquet(path).write_parquet(path, metadata=kept | {SNAPSHOT: json.dumps(whole)})
+
+
+def test_a_gateway_with_another_version(replies: Sequence[HostSnapshot], tmp_path: Path):
+    """Its shard is in the run, since the format of the files is the same."""
+    files = save_shards(tmp_path, replies, 3)
+    _by_version(files[2], "9.9.9")
+    assert_same(run_of(replies), _loaded(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("about", "why"),
+    [
+        ({"format": 2}, "is of format 2, written by fleetpmap 9.9.9; this is {ours}, which reads up to 1"),
+        (
+            {"hosts": [{"name": "web-06", "status": "ok", "weather": "fine"}]},
+            "was written by fleetpmap 9.9.9, and this is {ours}, which cannot read it "
+            "(HostResult: \"['weather']\" is no HostResult)",
+        ),
+    ],
+    ids=["another format", "more than this version knows"],
+)
+def test_a_gateway_with_a_version_that_cannot_be_read(
+    about: dict[str, object], why: str, replies: Sequence[HostSnapshot], tmp_path: Path
+):
+    """Its hosts are not asked; the reason names the file and both versions, and the hint says what to install."""
+    files = save_shards(tmp_path, replies, 3)
+    _by_version(files[2], "9.9.9", **about)
+    why = why.format(ours=__version__)
+    failures = {one.failure for one in _loaded(tmp_path).hosts if one.status == "not-asked" and one.failure}
+    assert {(one.message, one.hint) for one in failures} == {
+        (f"shard 2 of 3 cannot be read: {files[2]}: {why}", "use the same version of fleetpmap on both machines")
+    }
+    assert {one.host for one in failures} == {*NAMES[8:16]}
+    files[1].unlink()
+    files[3].unlink()
+    with pytest.raises(UsageError) as refused:
+        _loaded(tmp_path)
+    assert str(refused.value) == f"{files[2]}: {why}\nhint: use the same version of fleetpmap on both machines"
+
+
+def test_a_host_is_never_counted_twice(replies: Sequence[HostSnapshot], tmp_path: Path):
+    """Gateways with other inventories are not one run; nor are two files of one shard, also for history."""
+    mine, theirs = (
+        save_shards(tmp_path, some, 2, without=[one]) for some, one in ((replies[:4], 2), (replies[2:6], 1))
+    )
+    [run] = entries(tmp_path)
+    assert run.paths == (theirs[2],)
+    assert [note.partition(":")[0] for note in run.notes] == [mine[1].name]
+    assert [one.status for one in _loaded(tmp_path).hosts][:2] == ["not-asked"] * 2
+    parts = [load_part(path, ("host",), (), "pss_kib") for path in (mine[1], mine[1])]
+    for twice in (parts, [parts[0], load_part(theirs[2], ("host",), (), "pss_kib")]):
+        with pytest.raises(UsageError, match="is not a shard of the run that its name tells"):
+            joined(twice, mine[1])
+
+
 def test_a_file_under_the_name_of_another(replies: Sequence[HostSnapshot], tmp_path: Path):
     """A name that lies about the shard is found out."""
     files = save_shards(tmp_path, replies[:6], 3)
@@ -144,7 +208,7 @@ _ABOUT = {"number": 1, "of": 10, "fleet": [], "looked_for": ""}
         {FLEET: "nonsense"},
         {FLEET: _packed(["web-01", 2])},
         {FLEET: _packed(["web-01", "web-01"])},
-        {FLEET: _packed({"web-01": 2})},
+        {FLEET: b64encode(zlib.compress(b'{"web-01": 2}')).decode()},
     ],
 )
 def test_a_damaged_shard(wrong: dict[str, str | None], load: Callable[[Path], object], tmp_path: Path):
@@ -170,13 +234,13 @@ def test_the_part_for_a_history(tmp_path: Path):
     wanted = (("pid", "status"), ("mapping", "path"), "pss_kib")
     whole = load_part(save_in(tmp_path / "whole", run_of(replies)), *wanted)
     files = save_shards(tmp_path, replies, 3)
-    shards = joined([load_part(path, *wanted) for path in files.values()])
+    shards = joined([load_part(path, *wanted) for path in files.values()], files[1])
     assert (shards.hosts, shards.processes) == (whole.hosts, whole.processes)
     assert shards.table.metrics["pss_kib"].tolist() == whole.table.metrics["pss_kib"].tolist() == [10, 3, -1, 7]
     assert np.array_equal(shards.table.process, whole.table.process)
     for name in ("mapping", "path"):
         assert getattr(shards.table, name).texts() == getattr(whole.table, name).texts()
-    without_2 = joined([load_part(files[number], *wanted) for number in (1, 3)])
+    without_2 = joined([load_part(files[number], *wanted) for number in (1, 3)], files[1])
     assert without_2.hosts == whole.hosts | {"web-03": "not-asked"}
 
 

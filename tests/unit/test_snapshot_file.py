@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -90,6 +92,17 @@ def test_recorded_hosts(reloaded, tmp_path: Path):
 def test_kernels_of_twenty_years(reloaded, mixed_fleet):  # noqa: F811  # the fixture
     """A field that only some hosts have stays null on the others."""
     assert_same(mixed_fleet, reloaded(mixed_fleet))
+
+
+def test_a_pipe(tmp_path: Path):
+    """The checksum is not at the end of the file, and a pipe cannot go back."""
+    end, begin = os.pipe()
+    with os.fdopen(end, "rb") as pipe, ThreadPoolExecutor(1) as reader:
+        content = reader.submit(pipe.read)
+        with os.fdopen(begin, "wb") as file:
+            write_snapshot(small_fleet(), file)
+        (tmp_path / "saved").write_bytes(content.result())
+    assert_same(small_fleet(), load_snapshot(tmp_path / "saved"))
 
 
 def test_nobody(reloaded):

@@ -58,9 +58,18 @@ def run(
     check_hosts(plan, fleet)
     is_stream = plan.is_stream and not how.once_per_machine
     on_part = rows_to_stdout(plan) if is_stream else None
-    with open_storage(keep) as storage:
-        sums = None if keep.save else plan.sums
-        snapshot = collect_spread(fleet, selection, how, spread, sums=sums, on_part=on_part, keep=storage.keep)
+    # A machine that is counted once has its rows once, which only the whole fleet tells.
+    with open_storage(keep, None if keep.save and how.once_per_machine else plan.sums) as storage:
+        snapshot = collect_spread(
+            fleet,
+            selection,
+            how,
+            spread,
+            sums=storage.sums,
+            on_part=on_part,
+            on_rows=storage.on_rows,
+            keep=storage.keep,
+        )
         snapshot = replace(snapshot, run=replace(snapshot.run, shard=shard, labels=plan.labels))
         stored = storage.finish(snapshot, how)
     earlier = None if keep.save is None else earlier_in(keep.save, snapshot)
