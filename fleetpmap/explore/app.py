@@ -105,7 +105,11 @@ class Explore(App[str]):
     def on_mount(self) -> None:
         """Take the signals that end the program, and those of the terminal."""
         self.theme_changed_signal.subscribe(self, self._paint)
-        signals.listen(self.exit)
+        self._listen()
+        signals.watch_for_hang_up(self.exit)
+
+    def _listen(self) -> None:
+        signals.listen(self.exit, self.action_suspend_process, self._go_on)
 
     def on_ready(self) -> None:
         """Show what is known, and ask for the rest."""
@@ -381,8 +385,17 @@ class Explore(App[str]):
             self.panes.tell("there is no shell to go back to")
         else:
             self.asking.stopped = True
-            signals.stop(self.suspend())  # which draws everything anew; Textual's own action does not
-            signals.listen(self.exit)
+            signals.stop_restored(self.suspend())  # which draws everything anew; Textual's own action does not
+            self._listen()
+
+    def _go_on(self) -> None:
+        """Take the terminal again after SIGSTOP, which left no time to restore it."""
+        self.asking.stopped = True
+        if not signals.has_terminal():
+            signals.stop()
+        else:
+            with self.suspend():
+                pass
 
     def action_end(self, how: str) -> None:
         """End the program."""

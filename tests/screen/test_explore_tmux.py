@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import socket
 import sys
 from pathlib import Path
@@ -156,57 +155,6 @@ def test_a_host_that_hangs_holds_neither_keys_nor_the_end(tmp_path):
             terminal.wait_for("Quit")
             terminal.keys("q")
             terminal.wait_for("exit status 0\nicanon\necho", seconds=8)
-
-
-def test_it_stops_by_control_z_and_comes_back_by_fg(inventory: Path, tmp_path):
-    """The shell gets its terminal; then the whole screen is there in its new size, over the sessions of before."""
-    command = shlex.join(_explore("--all", "--interval", "3", FLEETPMAP_INVENTORY=str(inventory)))
-    with Tmux(["bash", "--norc", "-i"], tmp_path, columns=100, rows=24) as terminal:
-
-        def type_(line: str) -> None:
-            terminal.keys("-l", line)
-            terminal.keys("Enter")
-
-        type_(command)
-        terminal.wait_for("round 1,", "gunicorn.service ", "Quit")
-        terminal.keys("v", "Down", "p")
-        terminal.wait_for("PAUSED", "› hosts ")
-        [shell] = psutil.Process(int(terminal.says("#{pane_pid}"))).children()
-        [program] = shell.children()
-        sessions = program.children()
-        assert len(sessions) == 3
-        terminal.keys("C-z")
-        terminal.wait_for("Stopped")
-        assert program.status() == psutil.STATUS_STOPPED
-        assert terminal.says(f"{CURSOR_AND_SCREEN} #{{mouse_any_flag}}") == "1 0 0"
-        terminal.resize(60, 20)
-        type_("clear; stty -a | grep -ow -e '-*icanon' -e '-*echo'")
-        terminal.wait_for("icanon\necho\n")
-        type_("fg")
-        terminal.wait_for("PAUSED", "› hosts ", "web-03 ", "f Finding")
-        terminal.keys("C-z")
-        terminal.wait_for("Stopped")
-        type_("clear")
-        type_("fg")  # in the size of before
-        terminal.wait_for("PAUSED", "› hosts ", "web-03 ", "f Finding")
-        terminal.keys("p")
-        rounds = int(_ROUND.findall(terminal.wait_for("› hosts "))[0])
-        terminal.wait_for(f"round {rounds + 1},")
-        assert program.children() == sessions
-        terminal.keys("C-z")
-        terminal.wait_for("Stopped")
-        type_("kill %1")
-        assert running([program]) == []
-
-
-def test_without_a_shell_control_z_stops_nothing(tmp_path):
-    """As the command of a window or of ssh -t: nothing would continue it."""
-    with Tmux(_explore(str(FAKE_PROC)), tmp_path) as terminal:
-        terminal.wait_for("gunicorn.service ", "1 gunicorn", "Quit")
-        terminal.keys("C-z")
-        terminal.wait_for("there is no shell to go back to")
-        terminal.keys("q")
-        terminal.wait_for("exit status 3")
 
 
 @pytest.mark.parametrize(
