@@ -5,11 +5,13 @@ Here everything is drawn; what a key or a thread changes before that, the app do
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from textual.app import ComposeResult
 from textual.events import Resize
 from textual.screen import Screen
+from textual.widgets import OptionList
 
 from fleetpmap.explore.asking import Asking
 from fleetpmap.explore.findings import FindingList
@@ -17,10 +19,11 @@ from fleetpmap.explore.grid import Grid
 from fleetpmap.explore.keyline import KeyLine
 from fleetpmap.explore.keys import useful
 from fleetpmap.explore.lines import Lines
-from fleetpmap.explore.places import KEYS_OF
+from fleetpmap.explore.places import KEYS_OF, Place
 from fleetpmap.explore.prompt import Prompt
 from fleetpmap.explore.searching import SEARCHING
-from fleetpmap.explore.sentences import below, lines_below, nothing, place_line, within
+from fleetpmap.explore.sentences import below, lines_below, nothing, place_line, told, within
+from fleetpmap.explore.sheet import Sheet
 from fleetpmap.explore.shown import Shown, Walk
 from fleetpmap.explore.source import Source
 from fleetpmap.explore.threads import Threads
@@ -77,6 +80,11 @@ class Panes(Screen[None]):
         """Leave most of the height to the list."""
         self.fit(event.size.height)
 
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Say the whole finding under the cursor of its pane."""
+        if self.finding_list.has_focus:
+            self.tell(self.finding_list.findings[event.option_index].text)
+
     def fit(self, height: int) -> None:
         """Leave most of this height to the list."""
         self.finding_list.fit(height)
@@ -131,6 +139,7 @@ class Panes(Screen[None]):
             is_asked=self._shown.snapshot is not None,
             has_findings=bool(self.finding_list.findings),
             can_leave=not self._walk.is_at_start or bool(self._shown.filter),
+            can_enter=self._walk.place.level != "fields",
         )
         self.query_one(KeyLine).show(keys)
 
@@ -149,6 +158,15 @@ class Panes(Screen[None]):
         sheet = self.grid.sheet
         if sheet is None:
             return first or [f"asking {self._shown.safe(self._source.name)}"]
+        return [*first, *below(*self._what(sheet), width, most - len(first))]
+
+    def _what(self, sheet: Sheet) -> tuple[Place, Shown, Sheet, Cell, Sequence[str]]:
+        """Return what is told of the list, as arguments of `below` and `told`."""
         row = min(self.grid.cursor, len(sheet.rows) - 1)
-        folded = sheet.folded(row) if row >= 0 else []
-        return [*first, *below(self._walk.place, self._shown, sheet, self.host, folded, width, most - len(first))]
+        return self._walk.place, self._shown, sheet, self.host, sheet.folded(row) if row >= 0 else []
+
+    def notes(self) -> list[str]:
+        """Return all that is told of the list and of the row under the cursor."""
+        return (
+            [self._shown.safe(text) for text in chain(*told(*self._what(self.grid.sheet)))] if self.grid.sheet else []
+        )

@@ -18,7 +18,7 @@ from fleetpmap.escape import escape_cell, in_ascii
 from fleetpmap.explore.differences import Differences
 from fleetpmap.explore.listing import Sort
 from fleetpmap.render.cells import NUMERIC, cell_texts, shown_columns, total_text
-from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_middle, text_width
+from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_end, fold_middle, text_width
 from fleetpmap.render.shares import CELLS, bar, percent
 from fleetpmap.render.terminal import ASCII_SIGNS, STATUS_STYLES, unknown_columns
 from fleetpmap.report.grouping import HexTexts
@@ -57,10 +57,14 @@ class Sheet:
         first: Sequence[str] = (),
         kept: Sequence[str] = (),
         hidden: frozenset[str] = frozenset(),
+        by_share: bool = False,
         human_sizes: bool = True,
         ascii_only: bool = False,
     ) -> None:
-        """Make a sheet of a table; `first`: columns on the left, `kept`: those to have room, `hidden`: not drawn."""
+        """Make a sheet of a table; `first`: columns on the left, `kept`: those to have room, `hidden`: not drawn.
+
+        `by_share`: the view sorts the rows by the size of the shares, and by more than that.
+        """
         self.table = table
         self.rows: NDArray[np.intp] = np.arange(len(table))
         """The rows that are drawn, in order."""
@@ -83,6 +87,9 @@ class Sheet:
         share = self._share_column
         known = share.values if share and isinstance(share.values, np.ndarray) else np.zeros(1, np.int64)
         self._largest = int(known.max(initial=0))
+        falls = by_share and self._share_column is not None and bool((known[:-1] >= known[1:]).all())
+        self.order = Sort(str(table.share)) if falls else None
+        """The column that tells the order of the table's rows; None if there is none."""
 
     @property
     def _size(self) -> str | None:
@@ -217,6 +224,8 @@ class Sheet:
             if isinstance(column.values, Coded):  # else all names of the table would be made safe for each block
                 column = replace(column, values=column.cells())
             cells = cell_texts(column, self._safe, human_sizes=self._human, counts=counts)
+            if not laid.folds:
+                cells = [fold_end(cell, laid.width) for cell in cells]
             styles = [STATUS_STYLES.get(cell) if laid.name == "status" else None for cell in cells]
             texts.append([*zip(map(self._shown, laid.padded(cells)), styles, strict=True)])
         failed = columns["error"].cells() if "error" in columns else [None] * len(rows)

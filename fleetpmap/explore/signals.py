@@ -34,11 +34,16 @@ def watch_for_hang_up(end: Callable[[str], None]) -> None:
 
     Textual would read the end of its input again and again.
     """
-    if sys.platform == "linux" and os.isatty(0):
-        watcher = select.epoll()
-        watcher.register(0, 0)  # a hang-up is told unasked, and nothing else
-        loop = asyncio.get_running_loop()
-        loop.add_reader(watcher, lambda: (loop.remove_reader(watcher), end(HUNG_UP)))
+    if sys.platform != "linux" or not os.isatty(0):
+        return
+    loop, watcher = asyncio.get_running_loop(), select.epoll()
+    watcher.register(0, 0)  # a hang-up is told unasked, and nothing else
+
+    def hung_up() -> None:
+        loop.remove_reader(watcher)
+        end(HUNG_UP)
+
+    loop.add_reader(watcher, hung_up)
 
 
 def has_shell() -> bool:
@@ -46,7 +51,7 @@ def has_shell() -> bool:
     return os.getpgrp() != os.getsid(0)
 
 
-def has_terminal() -> bool:
+def _has_terminal() -> bool:
     """Return False if the shell has the terminal: if the program was continued by `bg`, or by `kill -CONT`."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
@@ -54,7 +59,7 @@ def has_terminal() -> bool:
         return True
 
 
-def stop() -> None:
+def _stop() -> None:
     """Stop the program, with the one that started it if that is no shell."""
     os.killpg(os.getpgrp(), signal.SIGSTOP)
 
@@ -64,6 +69,15 @@ def stop_restored(terminal_restored: AbstractContextManager[None]) -> None:
     with terminal_restored:
         for number in (*_ENDS, signal.SIGCONT):  # nothing is to be done before the end: listen anew after this
             signal.signal(number, signal.SIG_DFL)
-        stop()
-        while not has_terminal():
-            stop()
+        _stop()
+        while not _has_terminal():
+            _stop()
+
+
+def go_on(terminal_restored: Callable[[], AbstractContextManager[None]]) -> None:
+    """Take the terminal again after SIGSTOP, which left no time to restore it; stop again if the shell has it."""
+    if _has_terminal():
+        with terminal_restored():
+            pass
+    else:
+        _stop()

@@ -150,7 +150,7 @@ def test_a_host_that_hangs_holds_neither_keys_nor_the_end(tmp_path):
         with Tmux(_explore(*how), tmp_path) as terminal:
             terminal.wait_for("asking ")
             terminal.keys("?")
-            terminal.wait_for("go into the row")
+            terminal.wait_for("go in: service")
             terminal.keys("q")
             terminal.wait_for("Quit")
             terminal.keys("q")
@@ -185,3 +185,70 @@ def test_what_cannot_be_explored(tmp_path, words: tuple[str, ...], message: str)
     """One sentence on the terminal, which was never left."""
     with Tmux(_explore(*words), tmp_path, columns=160) as terminal:
         assert message in terminal.wait_for("exit status 2")
+
+
+_HTOP = {
+    "F1": "arrows scroll",
+    "F3": "Enter Keep  Esc End",
+    "F4": "Enter Keep  Esc End",
+    "F5": "a stored run does not change",
+    "F6": "↓uss",
+    "F2": "f2: no such key",
+}
+"""The keys of htop, and what is on the screen after each."""
+_LEFT, _WHEEL_DOWN = 0, 65
+"""Buttons of the mouse, as xterm numbers them."""
+_OF_THE_CONSOLE = {f"F{number}": f"\x1b[[{'ABCDE'[number - 1]}" for number in range(1, 6)}
+"""What the Linux console sends for keys that it does not name as tmux does."""
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "screen-256color", "linux"])
+def test_the_keys_of_htop(tmp_path, term: str):
+    """As a terminal of this kind sends them; Escape leaves what they began, and F10 the program."""
+    with Tmux(_explore(str(FAKE_PROC), TERM=term), tmp_path, columns=120) as terminal:
+        terminal.wait_for("gunicorn.service ", "1 gunicorn", "↓pss", "Quit")
+        for key, sign in _HTOP.items():
+            if term == "linux" and key in _OF_THE_CONSOLE:
+                terminal.keys("-l", _OF_THE_CONSOLE[key])
+            else:
+                terminal.keys(key)
+            terminal.wait_for(sign)
+            if sign.startswith(("arrows", "Enter")):
+                terminal.keys("Escape")
+                terminal.wait_for("Quit")
+        terminal.keys("F10")
+        terminal.wait_for("exit status 3\nicanon\necho")
+
+
+def test_the_mouse_and_a_paste(tmp_path):
+    """Clicks on a row, on a header and on a key, the wheel; what is pasted is a text of the filter, and no keys."""
+    with Tmux(_explore(str(FAKE_PROC)), tmp_path, columns=100, rows=20) as terminal:
+
+        def press(button: int, text: str) -> None:
+            """Press a button of the mouse on the first cell of a text on the screen, as xterm sends it."""
+            lines = terminal.screen.splitlines()
+            y = next(slot for slot, line in enumerate(lines) if text in line)
+            place = f"{button};{lines[y].index(text) + 1};{y + 1}"
+            terminal.keys("-l", f"\x1b[<{place}M" + (f"\x1b[<{place}m" if button == _LEFT else ""))
+
+        terminal.wait_for("gunicorn.service ", "1 gunicorn", "↓pss", "Quit")
+        press(_LEFT, "rss")
+        terminal.wait_for("↓rss")
+        press(_LEFT, "v View")
+        terminal.wait_for("› hosts ")
+        press(_LEFT, "web-02  ")
+        press(_LEFT, "web-02  ")
+        last = terminal.wait_for("› web-02 › processes ").partition("\ntotal")[0].split("\n")
+        [*_, pid] = (line.split()[0] for line in last if line.strip())
+        press(_WHEEL_DOWN, "gunicorn  ")
+        press(_WHEEL_DOWN, "gunicorn  ")
+        press(_WHEEL_DOWN, "gunicorn  ")
+        terminal.keys("Enter")
+        terminal.wait_for(f"› pid {pid} › mappings ")
+        terminal.keys("-l", "\x1b[200~qqq\x1b[201~")
+        terminal.keys("/")
+        terminal.wait_for("Enter Keep")
+        terminal.keys("-l", "\x1b[200~stack\nq\x1b[201~")
+        terminal.wait_for("/stack: ")
+        terminal.keys("Escape")
+        terminal.wait_for("Quit")
