@@ -46,5 +46,6 @@ class Diagnosing:
         if self._panes.prompt.display or self._app.screen is not self._panes:  # what is typed or read comes first
             self._app.set_timer(_PATIENCE_S, partial(self._done, host, report))
         else:
+            self._panes.tell("")
             title, text = f"doctor {self._safe(host)}", row_text(report, self._safe)
             self._app.push_screen(Words(title, text, ascii_only=self._source.ascii_only))

@@ -80,7 +80,9 @@ def nothing(place: Place, shown: Shown) -> str:
     coverage = shown.report(place).coverage
     is_unread = coverage.matched and not coverage.processes["read"]
     is_unread = is_unread or (coverage.asked and not coverage.answered)
-    return "nothing could be read here" if is_unread else "nothing is here"
+    if is_unread:
+        return "nothing could be read here"
+    return "nothing is here" if coverage.matched else "no process matched"
 
 
 def below(
@@ -99,7 +101,7 @@ def below(
 
 def told(
     place: Place, shown: Shown, sheet: Sheet, host: Cell, folded: Sequence[str]
-) -> tuple[list[str], list[str], Sequence[str]]:
+) -> tuple[list[str], list[str], list[str]]:
     """Return what is told of a list: texts, columns that are not drawn, and notes.
 
     The texts are: why the host of the row failed; coverage; the texts of the row that are folded in the list.
@@ -118,7 +120,7 @@ def told(
         f"unknown everywhere: {', '.join(unknown)}" if unknown else "",
     ]
     texts = (reason, facts, ", ".join(folded))
-    return [text for text in texts if text], [text for text in columns if text], report.notes
+    return [text for text in texts if text], [text for text in columns if text], [*shown.hints, *report.notes]
 
 
 def within(text: str, width: int, most: int, *, ascii_only: bool) -> list[str]:

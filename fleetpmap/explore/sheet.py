@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,13 +58,13 @@ class Sheet:
         first: Sequence[str] = (),
         kept: Sequence[str] = (),
         hidden: frozenset[str] = frozenset(),
-        by_share: bool = False,
+        falls_by: str | None = None,
         human_sizes: bool = True,
         ascii_only: bool = False,
     ) -> None:
         """Make a sheet of a table; `first`: columns on the left, `kept`: those to have room, `hidden`: not drawn.
 
-        `by_share`: the view sorts the rows by the size of the shares, and by more than that.
+        `falls_by`: the column by which the view sorts the rows, the largest first, though not by it alone.
         """
         self.table = table
         self.rows: NDArray[np.intp] = np.arange(len(table))
@@ -87,8 +88,7 @@ class Sheet:
         share = self._share_column
         known = share.values if share and isinstance(share.values, np.ndarray) else np.zeros(1, np.int64)
         self._largest = int(known.max(initial=0))
-        falls = by_share and self._share_column is not None and bool((known[:-1] >= known[1:]).all())
-        self.order = Sort(str(table.share)) if falls else None
+        self.order = Sort(falls_by) if falls_by and _falls(table, falls_by) else None
         """The column that tells the order of the table's rows; None if there is none."""
 
     @property
@@ -281,6 +281,15 @@ class Sheet:
 
     def _shown(self, text: str) -> str:
         return in_ascii(text.translate(ASCII_SIGNS)) if self._ascii else text
+
+
+def _falls(table: Table, name: str) -> bool:
+    """Return True if no row has more in this column than the one above it; unknown is less than anything."""
+    column = next((column for column in table.columns if column.name == name), None)
+    if column is None or isinstance(column.values, Differences):
+        return False
+    sizes = [cell if isinstance(cell, int) else NULL for cell in column.cells()[table.counts :]]
+    return all(before >= after for before, after in pairwise(sizes))
 
 
 def _equals(column: Column, wanted: Cell) -> NDArray[np.bool_]:

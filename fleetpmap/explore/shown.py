@@ -33,6 +33,11 @@ _OF_PROCESS = ("service", "unit", "container", "pod", "started")
 """Columns of mappings that are the same in all rows of a process."""
 _OF_ROUNDS = (SINCE_START, SINCE_MARK, TREND)
 """Columns that have room on any terminal, and that --columns does not leave out."""
+_ORDERS: Mapping[Level, str | None] = {
+    "compare": "spread_kib",
+    **dict.fromkeys(("hosts", "processes", "vmas", "fields")),
+}
+"""The columns by which the views sort, where it is not the size of the shares; None: by the names of the rows."""
 Key = Mapping[str, Cell]
 Prepared = tuple[Place, Report]
 """A place and its report."""
@@ -78,6 +83,8 @@ class Shown:
         self.everywhere = False
         """True: every size is shown as its difference from the baseline."""
         self.filter = ""
+        self.hints: tuple[str, ...] = ()
+        """What is near the selection, if no process matched."""
         self.chosen: dict[Level, frozenset[tuple[Cell, ...]]] = {}
         """The rows of each list that are chosen to be compared, by its KEYS_OF."""
         self.ascii_only = source.ascii_only
@@ -104,6 +111,7 @@ class Shown:
         if self.snapshot is not None and self.snapshot is self.marked:
             self._before = (self.snapshot, self._reports)
         self.snapshot = snapshot
+        self.hints = () if snapshot.processes else tuple(self._source.hints(snapshot))
         self._reports = {}
         if prepared is not None:
             self.take_prepared(prepared)
@@ -150,9 +158,12 @@ class Shown:
         self._sorts[place.level] = Sort(column, reverse)
 
     def sort_next(self, place: Place, by: int) -> None:
-        """Sort by the column after or before the one that the list is sorted by; behind the last as the view does."""
-        choices = [None, *self._sheet(place).drawable]  # None: as the view does
-        now = self.sort(place)
+        """Sort by the column after or before the one that the list is sorted by.
+
+        Behind the last comes the order of the view, if no column tells it.
+        """
+        sheet, now = self._sheet(place), self.sort(place)
+        choices = [*([] if sheet.order else [None]), *sheet.drawable]
         at = choices.index(now.column) if now is not None and now.column in choices else 0
         name = choices[(at + by) % len(choices)]
         self._sorts.pop(place.level, None)
@@ -229,8 +240,10 @@ class Shown:
             if (names := self._columns.get(place.level)) is not None:
                 first, hidden = names, frozenset(one.name for one in table.columns) - {*names, *_OF_ROUNDS}
             kept = (*KEYS_OF[place.level], *(place.compared or ("spread_kib",)), *_OF_ROUNDS)
-            by_share = place.level in ("services", "mappings")
-            self._sheets[what] = Sheet(table, first=first, kept=kept, hidden=hidden, by_share=by_share, **look)
+            if not self.report(place).coverage.failures:
+                hidden |= {"error"}
+            order = _ORDERS.get(place.level, table.share)
+            self._sheets[what] = Sheet(table, first=first, kept=kept, hidden=hidden, falls_by=order, **look)
         return self._sheets[what]
 
     def as_shown(self, place: Place, sheet: Sheet) -> Report:

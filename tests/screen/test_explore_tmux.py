@@ -55,7 +55,7 @@ def test_the_walk_to_a_vma_and_back(inventory: Path, tmp_path):
         press("Enter", until="› fields ")
         terminal.keys("BSpace", "BSpace", "BSpace", "BSpace")
         terminal.wait_for("› hosts ")
-        press("S", "S", "S", until="↓mem_available")
+        press("S", "S", until="↓mem_available")
         press("m", until="marked: since_mark")
         press("Space", "Space", "c", until="› 2 hosts › compare")
         press("f", until="› pid 1702 › mappings ")

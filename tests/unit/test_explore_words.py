@@ -81,7 +81,11 @@ def test_the_order_of_the_view_is_told_and_can_be_turned_round(fleet: Snapshot):
     with Explored(fleet) as screen:
         screen.press("S")
         assert "↓rss" in screen.header
-        screen.press("v")
+        screen.press(*["s"] * (len(screen.app.grid.sheet.drawable) - 1))
+        assert "↓size" in screen.header  # every column comes, and then the first one again
+        screen.press("c")
+        assert "↓spread" in screen.header
+        screen.press("escape", "v")
         assert not any("↓" in name for name in screen.header)  # hosts come in the order in which they are asked
 
 
@@ -136,7 +140,7 @@ def test_compared_rows_are_told_apart_on_a_narrow_terminal(fleet: Snapshot):
     """By their service, and with the spread, whatever else has no room."""
     with Explored(fleet, size=(60, 20)) as screen:
         screen.press("c")
-        assert {"service", "mapping", "spread"} <= {*screen.header}
+        assert {"service", "mapping", "↓spread"} <= {*screen.header}
 
 
 def test_one_host_is_compared_with_the_others(fleet: Snapshot):
@@ -218,3 +222,31 @@ def test_a_meaning_that_has_no_room_ends_with_dots(fleet: Snapshot):
         screen.press("enter", "enter", "enter", "enter", "enter", "slash", *"rss", "enter")
         [line] = [line for line in screen.lines if line.startswith("rss")]
         assert line.endswith("…")
+
+
+def test_a_selection_without_a_match_tells_what_is_near():
+    """As `run` does on stderr; a list of hosts without a failure has no column for it."""
+    nothing = snapshot(host("web-01"), host("web-02"))
+    near = ("no process has a name that matches ngnix; near it: nginx on web-01", "names alone were searched")
+    with Explored(nothing, hints=lambda snapshot: near) as screen:
+        assert f"note (1 more by n): {near[0]}" in screen.text
+        assert "error" not in screen.header
+        screen.press("enter")
+        assert "  no process matched" in screen.lines
+        screen.press("n")
+        assert near[1] in screen.text
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_marks_and_choices_outlive_a_refresh(fleet: Snapshot, *, hangs: bool):
+    """Also one in which a row is away: the cursor, the choice, the order and the filter are as before."""
+    away = Snapshot.joined([snapshot(*map(_web, range(3, 13))), snapshot(failed("web-02", "timeout", "web-02: away"))])
+    answers = iter([fleet, away if hangs else fleet, fleet])
+    with Explored(None, look=lambda: next(answers)) as screen:
+        screen.press("v", "S", "slash", "w", "enter", "down", "space", "space", "up")
+        before = screen.app.panes.key(), screen.header, screen.app.shown.chosen["hosts"]
+        screen.press("r", "r")
+        assert (screen.app.panes.key(), screen.header, screen.app.shown.chosen["hosts"]) == before
+        assert "/w: 12 of 12 rows" in screen.text
+        screen.press("c")
+        assert screen.place == "fleet › 2 hosts › compare"
