@@ -309,7 +309,7 @@ class Explore(App[str]):
         self.shown.mark()
         if (timeline := self.time_pane.timeline) is not None:
             timeline.marked = snapshot.run.started
-        self.panes.show()
+        self._found(tuple(one for one in self.panes.finding_list.findings if one.kind != "growth"))
         self.panes.tell("marked: since_mark is the difference from now")
 
     def _is_read(self, place: Place) -> bool:

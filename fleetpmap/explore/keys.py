@@ -81,7 +81,7 @@ HELP = (
     (":", "all commands by name, a column to sort by, colours"),
     ("? q ^C ^Z", "this help; quit; quit with status 130; stop until fg"),
     ("F1 F3 F5 F6 F10", "help, filter, ask again, sort, quit, as in htop"),
-    ("Mouse", "click: a row, again to go in, a header, a key, the time line"),
+    ("Mouse", "click a row (twice: go in), a header, a key, the time line"),
 )
 """The keys with their meanings."""
 

@@ -127,9 +127,11 @@ class Panes(Screen[None]):
     def say(self) -> None:
         """Write the line of the place, the time line, the lines below the list, and the keys that do something."""
         width = self.app.size.width
-        line = place_line(self._walk.place, self._shown, self._states(), width, paused=self._asking.paused)
+        states, paused = self._states(), self._asking.paused
+        line = place_line(self._walk.place, self._shown, states, width, paused=paused)
         self.query_one("#place", Lines).write([line])
-        self.query_one("#said", Lines).write(self._said())
+        comes_often = self._source.interval_s is not None and not paused
+        self.query_one("#said", Lines).write(self._said("" if comes_often or states[-1] in line else states[-1]))
         if self.grid.sheet is not None and not len(self.grid.sheet.rows):
             self.grid.nothing = nothing(self._walk.place, self._shown)
             self.grid.refresh()
@@ -151,8 +153,9 @@ class Panes(Screen[None]):
         doing = [one for one in self._threads.doing if one not in usual]
         return [of_rounds, f"{doing[-1]} …" if doing else ""]
 
-    def _said(self) -> list[str]:
-        said = self._shown.safe((self.told or self.error).replace("\n", "; "))
+    def _said(self, doing: str) -> list[str]:
+        """Return the lines below the list; `doing`: what a thread does, if it has no room above."""
+        said = self._shown.safe((self.told or doing or self.error).replace("\n", "; "))
         width, most = self.app.size.width, lines_below(self.app.size.height)
         first = within(said, width, most, ascii_only=self._source.ascii_only)
         sheet = self.grid.sheet

@@ -34,7 +34,7 @@ NAMED = Style(bold=True, color="yellow")
 _BAR = Style(color="cyan")
 _BLOCK = 32
 """Rows that are formatted together."""
-_ARROWS = (("↓", "↑"), ("v", "^"))
+_ARROWS = (("↓", "↑"), ("v ", "^ "))
 """Signs before the header that the list is sorted by, and if it is the other way round; also in ASCII."""
 _SHARE = 7 + CELLS
 _WIDEST = [int(KIB**power * (KIB - 0.06)) for power in range(5)]

@@ -250,3 +250,33 @@ def test_marks_and_choices_outlive_a_refresh(fleet: Snapshot, *, hangs: bool):
         assert "/w: 12 of 12 rows" in screen.text
         screen.press("c")
         assert screen.place == "fleet › 2 hosts › compare"
+
+
+def test_what_goes_on_is_said_below_where_it_has_no_room_above(fleet: Snapshot):
+    """A key that asks the hosts is never without a word."""
+    answered = threading.Event()
+
+    def look() -> Snapshot:
+        answered.wait(30)
+        return fleet
+
+    with Explored(fleet, look=look, size=(60, 20)) as screen:
+        screen.press("enter", "enter", "enter", "enter", "enter")
+        screen.tap("r")
+        assert "asking" not in screen.lines[0]
+        assert "asking the fleet …" in screen.lines
+        answered.set()
+        screen.settle()
+        assert "asking" not in screen.text
+
+
+def test_a_new_mark_ends_the_growth_since_the_old_one():
+    """Its finding would tell of another span than the column."""
+    sizes = iter([200, 90_000, 90_000])
+    one = [mapping("[heap]", start=0x5000_0000, size=size, Rss=size, Pss=size, Private_Dirty=size) for size in sizes]
+    answers = iter([snapshot(host("web-01", _service(1, "nginx", heap))) for heap in one])
+    with Explored(None, look=lambda: next(answers)) as screen:
+        screen.press("m", "r")
+        assert "[heap] grew by" in screen.text
+        screen.press("m")
+        assert "grew by" not in screen.text
