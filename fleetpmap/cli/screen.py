@@ -44,6 +44,7 @@ def has_screen() -> bool:
 
 def live_source(rounds: Rounds, fleet: Sequence[Host], question: Question) -> Source:
     """Return the source of hosts that are asked again and again."""
+    from fleetpmap.cli.no_match import hints
     from fleetpmap.explore.source import Source
 
     return Source(
@@ -51,6 +52,7 @@ def live_source(rounds: Rounds, fleet: Sequence[Host], question: Question) -> So
         look=rounds.look,
         doctor=partial(_diagnosed, fleet, question),
         write=write,
+        hints=partial(hints, selection=question.selection),
         ascii_only=is_c_locale(),
     )
 

@@ -32,6 +32,8 @@ keys        what each key does
 panes       the screen with all panes, and what stands in them
 writing     the file of what is shown
 comparing   the rows that are chosen, side by side
+filtering   the filter of the list
+diagnosing  the steps to a host, tried one by one
 signals     the ways to end, and ^Z
 app         the actions of the keys, and what threads bring
 """

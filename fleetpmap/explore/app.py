@@ -12,6 +12,7 @@ from functools import partial
 from threading import Event
 from typing import ClassVar
 
+from rich.table import Table as RichTable
 from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
@@ -27,8 +28,10 @@ from fleetpmap.escape import escape
 from fleetpmap.explore import signals
 from fleetpmap.explore.asking import Asking
 from fleetpmap.explore.comparing import Comparing
-from fleetpmap.explore.dialogs import Words, help_text, row_text
-from fleetpmap.explore.grid import AsciiScrollBar, Grid
+from fleetpmap.explore.diagnosing import Diagnosing
+from fleetpmap.explore.dialogs import Words, help_text, lines_text
+from fleetpmap.explore.filtering import Filtering
+from fleetpmap.explore.grid import MOVES, AsciiScrollBar, Grid
 from fleetpmap.explore.keyline import KeyLine
 from fleetpmap.explore.keys import BINDINGS, COMMANDS
 from fleetpmap.explore.palette import Palette
@@ -41,10 +44,12 @@ from fleetpmap.explore.source import Source
 from fleetpmap.explore.threads import Threads
 from fleetpmap.explore.time_pane import TimePane
 from fleetpmap.explore.writing import Writing
-from fleetpmap.report import Report
 from fleetpmap.report.finding import Finding
 from fleetpmap.report.model import Cell
 from fleetpmap.snapshot import Snapshot
+
+_KEYS = {key for one in (*BINDINGS, *MOVES) for key in one.key.split(",")} | {"tab", "shift+tab"}
+"""The keys that do something in the panes."""
 
 
 class Explore(App[str]):
@@ -92,6 +97,8 @@ class Explore(App[str]):
         self.panes = Panes(source, self.shown, self.walk, self.threads, self.asking, self.time_pane)
         self.comparing = Comparing(self.shown, self.walk, self.threads, self.panes, go=self._go, is_read=self._is_read)
         self.writing = Writing(source, self.shown, self.walk, self.threads, self.panes)
+        self.filtering = Filtering(self.shown, self.panes)
+        self.diagnosing = Diagnosing(self, source, self.threads, self.panes, self.shown.safe)
         self._held: Mapping[str, Cell] = {}
         """The row that the cursor is to be on again, which the snapshot that is shown does not have."""
         ScrollBar.renderer = AsciiScrollBar if source.ascii_only else ScrollBarRender
@@ -105,7 +112,11 @@ class Explore(App[str]):
     def on_mount(self) -> None:
         """Take the signals that end the program, and those of the terminal."""
         self.theme_changed_signal.subscribe(self, self._paint)
-        signals.listen(self.exit)
+        self._listen()
+        signals.watch_for_hang_up(self.exit)
+
+    def _listen(self) -> None:
+        signals.listen(self.exit, self.action_suspend_process, self._go_on)
 
     def on_ready(self) -> None:
         """Show what is known, and ask for the rest."""
@@ -192,8 +203,8 @@ class Explore(App[str]):
 
     async def on_event(self, event: events.Event) -> None:
         """Forget what the last key did when the next one comes."""
-        if isinstance(event, Key | MouseDown):
-            self.panes.told = ""
+        if isinstance(event, Key | MouseDown) and self.panes.told:
+            self.panes.tell("")
         await super().on_event(event)
 
     # What keys do.
@@ -205,22 +216,29 @@ class Explore(App[str]):
             self.panes.tell("this row counts the processes of each column")
         elif (inside := self.walk.place.entered(self.panes.key())) is not None:
             self._go(inside)
+        elif self.walk.place.level == "fields":
+            self.panes.tell("there is nothing below a field: Backspace goes back")
+        else:
+            self.panes.tell("this row has no name to go by: v shows the other lists of this place")
 
     def _go(self, place: Place, key: Mapping[str, Cell] | None = None) -> None:
         if not self._is_read(place):
             return
         self._held = {}
-        self.walk.enter(place, self.panes.key())
+        self.walk.enter(place, self.shown.filter, self.panes.key())
         self.shown.filter = ""
         self.panes.show(key or {})
 
-    def action_leave(self) -> None:
-        """Leave the findings, end a filter, or go back to the place before."""
+    def action_leave(self, filter_first: bool) -> None:
+        """Leave the findings, end the filter, or go back to the place before."""
         if self.panes.finding_list.has_focus:
             self.grid.focus()
-        elif self.shown.filter:
-            self._end_filter()
-        elif (key := self.walk.back()) is not None:
+        elif self.shown.filter and (filter_first or self.walk.is_at_start):
+            self.filtering.end()
+        elif self.walk.is_at_start:
+            self.panes.tell("this is where the walk begins: q quits")
+        else:
+            self.shown.filter, key = self.walk.back()
             self.panes.show(key)
 
     def action_next_list(self) -> None:
@@ -235,22 +253,19 @@ class Explore(App[str]):
 
     def action_finding(self, by: int) -> None:
         """Go to the next or the previous finding."""
-        self._go_to(self.panes.finding_list.next(by))
+        self._go_to(self.panes.finding_list.next(by), "there is no finding")
 
     def action_finding_number(self, number: int) -> None:
         """Go to the rows of a finding."""
-        self._go_to(self.panes.finding_list.numbered(number))
+        self._go_to(self.panes.finding_list.numbered(number), f"there is no finding {number}")
 
-    def _go_to(self, finding: Finding | None) -> None:
-        if finding is not None:
+    def _go_to(self, finding: Finding | None, otherwise: str) -> None:
+        if finding is None:
+            self.panes.tell(otherwise)
+        else:
             self.grid.focus()
             self._go(place_of(finding), {"mapping": finding.mapping} if finding.kind == "drift" else {})
             self.panes.tell(finding.text)  # in its pane it may have no room
-
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Say the whole finding under the cursor of the pane."""
-        if self.panes.finding_list.has_focus:
-            self.panes.tell(self.panes.finding_list.findings[event.option_index].text)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go to the finding that was chosen in the pane."""
@@ -260,20 +275,26 @@ class Explore(App[str]):
         """Sort by the next or the previous column."""
         if self.shown.snapshot is not None:
             self.shown.sort_next(self.walk.place, by)
-            self.panes.show({})
+            self._show_sorted()
+
+    def _show_sorted(self) -> None:
+        """Draw the list in its order; the cursor stays on its row, and on the first line if it was there."""
+        self.panes.show(None if self.grid.cursor else {})
 
     def action_reverse(self) -> None:
         """Sort the other way round."""
         if (sort := self.shown.sort(self.walk.place)) is not None:
-            self.shown.sort_by(self.walk.place, sort.column)
-            self.panes.show({})
+            self._sort_by(sort.column)
         else:
             self.panes.tell("sort by a column first, with s")
 
     def on_grid_sorted_by(self, event: Grid.SortedBy) -> None:
         """Sort by the header that was clicked."""
-        self.shown.sort_by(self.walk.place, event.column)
-        self.panes.show()
+        self._sort_by(event.column)
+
+    def _sort_by(self, column: str) -> None:
+        self.shown.sort_by(self.walk.place, column)
+        self._show_sorted()
 
     def on_grid_moved(self, message: Grid.Moved) -> None:
         """Say what concerns the row under the cursor."""
@@ -288,7 +309,7 @@ class Explore(App[str]):
         self.shown.mark()
         if (timeline := self.time_pane.timeline) is not None:
             timeline.marked = snapshot.run.started
-        self.panes.show()
+        self._found(tuple(one for one in self.panes.finding_list.findings if one.kind != "growth"))
         self.panes.tell("marked: since_mark is the difference from now")
 
     def _is_read(self, place: Place) -> bool:
@@ -343,16 +364,14 @@ class Explore(App[str]):
 
     def action_doctor(self) -> None:
         """Try each step to the host of this row."""
-        host, doctor = self.panes.host, self.source.doctor
-        if doctor is None or host is None:
-            what = "a stored run has no hosts to try" if doctor is None else "go to a row with a host first"
-            self.panes.tell(what)
-        elif (doing := f"trying {host}") not in self.threads.doing:
-            self.threads.start(doing, lambda: partial(self._diagnosed, str(host), doctor(str(host))))
+        self.diagnosing.begin()
 
-    def _diagnosed(self, host: str, report: Report) -> None:
-        text = row_text(report, self.shown.safe)
-        self.push_screen(Words(f"doctor {self.shown.safe(host)}", text, ascii_only=self.source.ascii_only))
+    def _show_words(self, title: str, text: RichTable) -> None:
+        self.push_screen(Words(title, text, ascii_only=self.source.ascii_only))
+
+    def action_notes(self) -> None:
+        """Show all that is said of the list and of the row, without cuts."""
+        self._show_words("notes", lines_text(self.panes.notes()))
 
     def action_copy(self) -> None:
         """Copy the row, its cells apart by tabs."""
@@ -361,6 +380,8 @@ class Explore(App[str]):
             cells = sheet.key(self.grid.cursor, [column.name for column in sheet.table.columns]).values()
             self.copy_to_clipboard("\t".join("" if cell is None else escape(str(cell)) for cell in cells))
             self.panes.tell("copied")
+        else:
+            self.panes.tell("there is no row to copy")
 
     def action_command_palette(self) -> None:
         """Show all commands, to be chosen by a few letters."""
@@ -373,7 +394,7 @@ class Explore(App[str]):
 
     def action_help(self) -> None:
         """Show the keys."""
-        self.push_screen(Words("fleetpmap explore", help_text(), ascii_only=self.source.ascii_only))
+        self._show_words("fleetpmap explore", help_text())
 
     def action_suspend_process(self) -> None:
         """Stop the program, and give the terminal back to the shell until fg."""
@@ -381,8 +402,13 @@ class Explore(App[str]):
             self.panes.tell("there is no shell to go back to")
         else:
             self.asking.stopped = True
-            signals.stop(self.suspend())  # which draws everything anew; Textual's own action does not
-            signals.listen(self.exit)
+            signals.stop_restored(self.suspend())  # which draws everything anew; Textual's own action does not
+            self._listen()
+
+    def _go_on(self) -> None:
+        """Take the terminal again after SIGSTOP, which left no time to restore it."""
+        self.asking.stopped = True
+        signals.go_on(self.suspend)
 
     def action_end(self, how: str) -> None:
         """End the program."""
@@ -396,27 +422,7 @@ class Explore(App[str]):
 
     def action_filter(self) -> None:
         """Filter the rows by what is typed."""
-        self.panes.prompt.ask(
-            "/",
-            "a text of the rows to be shown",
-            self.shown.filter,
-            ends=" Enter Keep  Esc End ",
-            typed=self._filter,
-            entered=self._filter,
-            left=self._end_filter,
-        )
-
-    def _filter(self, text: str) -> None:
-        if self.shown.filter == text:
-            return
-        self.shown.filter = text  # also of rows that are still to come
-        if self.grid.sheet is not None:
-            self.grid.sheet.filtered(text)
-            self.grid.rows_changed()
-
-    def _end_filter(self) -> None:
-        self.shown.filter = ""
-        self.panes.show()
+        self.filtering.ask()
 
     def action_write(self) -> None:
         """Write what is shown, after its name was typed."""
@@ -428,13 +434,16 @@ class Explore(App[str]):
             self.screen.take(event)
         elif len(self.screen_stack) == 1:
             for prompt in self.query(Prompt):  # none, if the program ends
-                prompt.take(event)
+                if not prompt.take(event) and event.key not in _KEYS:
+                    self.panes.tell(f"{event.character if event.is_printable else event.key}: no such key; ? has all")
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Yield the commands of the palette: the lists, what keys do, and Textual's own."""
+        """Yield the commands of the palette: the lists, the columns to sort by, and what keys do."""
         for level in self.source.lists:
             yield SystemCommand(level, f"the {level} of this place", partial(self._list, level))
+        sheet = self.grid.sheet
+        for column in sheet.drawable if sheet is not None else ():
+            name = self.shown.safe(column.removesuffix("_kib"))
+            yield SystemCommand(f"sort by {name}", "or the other way round", partial(self._sort_by, column))
         for name, action, meaning in COMMANDS:
             yield SystemCommand(name, meaning, getattr(self, f"action_{action}"))
-        yield SystemCommand("theme", "other colours", self.action_change_theme)
-        yield SystemCommand("quit", "end the program", self.action_quit)

@@ -52,14 +52,19 @@ class Comparing:
         """Choose no row of this list any more."""
         self._shown.chosen.pop(self._walk.place.level, None)
         self._panes.draw_chosen()
+        self._panes.tell("no row of this list is chosen")
 
     def compare(self) -> None:
-        """Show the chosen rows side by side, by default all hosts of this place."""
+        """Show the chosen rows side by side, by default the hosts of this place; of one host, it and all others."""
         origin, snapshot = self._walk.place, self._shown.snapshot
         chosen = self._shown.chosen.get(origin.level, frozenset())
         if len(chosen) == 1:
             self._panes.tell(f"choose one more of the {origin.level}, with Space")
-        elif origin.level != "compare" and snapshot is not None:
+        elif origin.level == "compare":
+            self._panes.tell("these rows are side by side already: Backspace goes back")
+        elif snapshot is not None and len(snapshot.hosts) == 1 and not chosen:
+            self._panes.tell("there is one host: choose services or processes with Space, and compare these")
+        elif snapshot is not None:
             place = origin.comparing(chosen)
             if len(snapshot.table) < _LARGE or not self._is_read(place):
                 self._go(place)

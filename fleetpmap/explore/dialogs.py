@@ -58,6 +58,14 @@ def help_text() -> Table:
     return _in_two_columns(HELP)
 
 
+def lines_text(lines: Iterable[str]) -> Table:
+    """Return safe texts, each on lines of its own."""
+    grid = Table.grid(padding=(0, 0, 1, 0))
+    for line in lines:
+        grid.add_row(Text(line))
+    return grid
+
+
 def _in_two_columns(rows: Iterable[tuple[str, str]]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="bold")

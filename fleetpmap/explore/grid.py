@@ -12,7 +12,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.events import Click, Resize
+from textual.events import Click, MouseEvent, MouseScrollDown, MouseScrollUp, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -26,8 +26,22 @@ from fleetpmap.report.model import Cell
 
 _FIXED = 2
 """Lines of the header and of the totals."""
+_WHEEL = 3
+"""Lines that the wheel moves."""
 _CHOSEN = "* "
 """The sign before a row that is chosen to be compared."""
+MOVES = [
+    Binding("up,k", "move(-1)", show=False),
+    Binding("down,j", "move(1)", show=False),
+    Binding("pageup,ctrl+b", "page(-1)", show=False),
+    Binding("pagedown,ctrl+f", "page(1)", show=False),
+    Binding("home,g", "move(-1000000000)", show=False),
+    Binding("end,G", "move(1000000000)", show=False),
+    Binding("left,h", "shift(-1)", show=False),
+    Binding("right,l", "shift(1)", show=False),
+    Binding("enter", "enter", "Go in", key_display="Enter"),
+]
+"""The keys of the table."""
 
 
 class AsciiScrollBar(ScrollBarRender):
@@ -49,17 +63,7 @@ class Grid(ScrollView, can_focus=True):
     Grid > .grid--chosen { text-style: bold; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"grid--header", "grid--total", "grid--cursor", "grid--chosen"}
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", show=False),
-        Binding("down,j", "move(1)", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", show=False),
-        Binding("home,g", "move(-1000000000)", show=False),
-        Binding("end,G", "move(1000000000)", show=False),
-        Binding("left,h", "shift(-1)", show=False),
-        Binding("right,l", "shift(1)", show=False),
-        Binding("enter", "enter", "Go in", key_display="Enter"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*MOVES]
     cursor: reactive[int] = reactive(0, repaint=False)
     """The line under the cursor, counted from the first row."""
 
@@ -146,9 +150,12 @@ class Grid(ScrollView, can_focus=True):
     def _into_view(self, line: int) -> None:
         top = round(self.scroll_offset.y)
         if line < top:
-            self.scroll_to(y=line, animate=False, immediate=True)
+            self._scroll(line)
         elif line >= top + self._height:
-            self.scroll_to(y=line - self._height + 1, animate=False, immediate=True)
+            self._scroll(line - self._height + 1)
+
+    def _scroll(self, top: int) -> None:
+        self.scroll_to(y=top, animate=False, immediate=True, force=True)  # also before the scroll bar of a longer list
 
     def watch_cursor(self, before: int, now: int) -> None:
         """Draw the two lines that look different."""
@@ -178,6 +185,19 @@ class Grid(ScrollView, can_focus=True):
         """Ask for the row under the cursor to be entered."""
         if self.sheet is not None and len(self.sheet.rows):
             self.post_message(self.Entered())
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Move the cursor with the list: Enter is never about a row out of sight."""
+        self._wheel(event, _WHEEL)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Move the cursor with the list."""
+        self._wheel(event, -_WHEEL)
+
+    def _wheel(self, event: MouseEvent, by: int) -> None:
+        event.stop()
+        event.prevent_default()
+        self.action_move(by)
 
     def on_click(self, event: Click) -> None:
         """Sort by a header; move the cursor to a row, or enter the row that it is on."""

@@ -8,8 +8,8 @@ from fleetpmap.explore.keyline import Key
 from fleetpmap.explore.source import Source
 
 BINDINGS = [
-    Binding("backspace", "leave", "Back", key_display="Bksp"),
-    Binding("escape", "leave", show=False),
+    Binding("backspace", "leave(False)", "Back", key_display="Bksp"),
+    Binding("escape", "leave(True)", show=False),
     Binding("question_mark,f1", "help", "Help", key_display="?"),
     Binding("q,f10", "end('quit')", "Quit", key_display="q"),
     Binding("p", "pause", "Pause"),
@@ -32,6 +32,7 @@ BINDINGS = [
     Binding("c", "compare", "Compare"),
     Binding("r,f5", "look", "Refresh", key_display="r"),
     Binding("D", "doctor", show=False),
+    Binding("n", "notes", show=False),
     Binding("y", "copy", show=False),
     Binding("w", "write", "Write"),
     Binding("colon", "command_palette", show=False),
@@ -41,7 +42,7 @@ BINDINGS = [
 """In the order of the last line, which shows as many as have room."""
 
 
-def useful(source: Source, *, is_asked: bool, has_findings: bool, can_leave: bool) -> list[Key]:
+def useful(source: Source, *, is_asked: bool, has_findings: bool, can_leave: bool, can_enter: bool) -> list[Key]:
     """Return the keys that do something, in the order of the last line; `is_asked`: there is a list."""
     useless = {
         "sort(1)": not is_asked,
@@ -53,34 +54,34 @@ def useful(source: Source, *, is_asked: bool, has_findings: bool, can_leave: boo
         "run(-1)": source.runs is None,
         "run(1)": source.runs is None,
         "finding(1)": not has_findings,
-        "leave": not can_leave,
+        "leave(False)": not can_leave,
     }
     own = [binding for binding in BINDINGS if binding.show and not useless.get(binding.action)]
-    return [("Enter", "Go in", ""), *((one.key_display or one.key, one.description, one.action) for one in own)]
+    enter = [("Enter", "Go in", "")] if can_enter else []
+    return [*enter, *((one.key_display or one.key, one.description, one.action) for one in own)]
 
 
 HELP = (
-    ("Arrows h j k l", "move; PgUp, PgDn, Home, End too; Left and Right: other columns"),
-    ("Enter", "go into the row: service, host, process, mapping, VMA, its fields"),
-    ("Backspace Esc", "go back; the cursor is where it was"),
-    ("v", "the next list of this place: services, hosts, processes, mappings"),
-    ("f F 1-9", "the rows of the next or previous finding, or of that number; Tab: the findings, Esc: the list"),
-    ("/", "filter the rows by a text; Enter keeps it, Esc ends it"),
-    ("s S I", "sort by the next or previous column, or the other way round; or click on a header"),
-    ("m", "make this snapshot the baseline; the column since_mark is the difference from it"),
-    ("d", "show every size as its difference from the mark; d again: as it is"),
-    ("Space U", "choose a service, host or process to be compared; choose none"),
-    ("c", "compare the chosen rows side by side; without a choice, all hosts of this place"),
-    ("[ ] < >", "in a directory of runs: the previous run, the next run; or click on the time line"),
-    ("{ }", "in a directory of runs: the first run, the last run"),
-    ("r", "ask the hosts again; in a directory of runs: look for new runs"),
-    ("p", "with an interval: pause, and go on"),
-    ("D", "run doctor on the host"),
-    ("y", "copy the row to the clipboard (OSC 52), with tabs"),
-    ("w", "write this list to a file: .csv .json .html .md ...; .parquet: the snapshot"),
-    (":", "all commands, and the colours"),
-    ("? q ^C ^Z", "this help; quit; stop, until fg"),
-    ("F1 F3 F5 F6 F10", "help, filter, refresh, sort, quit"),
+    ("Arrows h j k l", "move, as PgUp, PgDn, Home, End; Left, Right: more columns"),
+    ("Enter", "go in: service, host, process, mapping, VMA, its fields"),
+    ("Backspace Esc", "go back, to the row and filter of before; Esc ends a filter"),
+    ("v", "the next list here: services, hosts, processes, mappings"),
+    ("f F 1-9", "go to the next finding, the one before, or that number"),
+    ("Tab", "move to the findings; Esc: back to the list"),
+    ("/", "show the rows that have a text; Enter keeps the filter"),
+    ("s S I", "sort by the next column, the one before; turn the order"),
+    ("m d", "mark a baseline; show all sizes as differences from it"),
+    ("Space U", "choose a row to compare; choose none"),
+    ("c", "compare the chosen rows side by side, or else the hosts"),
+    ("[ ] { }", "of a directory: previous, next, first and last run"),
+    ("r p", "ask the hosts again, or look for new runs; pause"),
+    ("D", "run doctor on the host of the row"),
+    ("n", "all notes on this list and row"),
+    ("y w", "copy the row (OSC 52); write the list or snapshot to a file"),
+    (":", "all commands by name, a column to sort by, colours"),
+    ("? q ^C ^Z", "this help; quit; quit with status 130; stop until fg"),
+    ("F1 F3 F5 F6 F10", "help, filter, ask again, sort, quit, as in htop"),
+    ("Mouse", "click a row (twice: go in), a header, a key, the time line"),
 )
 """The keys with their meanings."""
 
@@ -89,13 +90,16 @@ COMMANDS = (
     ("reverse", "reverse", "sort the other way round"),
     ("mark", "mark", "make this snapshot the baseline"),
     ("differences", "differences", "sizes as differences from the mark"),
-    ("compare", "compare", "the chosen rows side by side; without a choice, all hosts"),
+    ("compare", "compare", "the chosen rows side by side, or else the hosts"),
     ("choose none", "choose_none", "choose nothing to be compared"),
     ("refresh", "look", "ask the hosts again"),
     ("pause", "pause", "begin no further round, or go on"),
     ("doctor", "doctor", "try each step to the host of this row"),
     ("write", "write", "write what is shown to a file"),
     ("copy", "copy", "copy the row"),
+    ("notes", "notes", "all notes on this list and row"),
     ("help", "help", "the keys"),
+    ("theme", "change_theme", "other colours"),
+    ("quit", "quit", "end the program"),
 )
 """Commands of the palette beside the lists: name, action of the app, meaning."""

@@ -5,11 +5,13 @@ Here everything is drawn; what a key or a thread changes before that, the app do
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from textual.app import ComposeResult
 from textual.events import Resize
 from textual.screen import Screen
+from textual.widgets import OptionList
 
 from fleetpmap.explore.asking import Asking
 from fleetpmap.explore.findings import FindingList
@@ -17,10 +19,11 @@ from fleetpmap.explore.grid import Grid
 from fleetpmap.explore.keyline import KeyLine
 from fleetpmap.explore.keys import useful
 from fleetpmap.explore.lines import Lines
-from fleetpmap.explore.places import KEYS_OF
+from fleetpmap.explore.places import KEYS_OF, Place
 from fleetpmap.explore.prompt import Prompt
 from fleetpmap.explore.searching import SEARCHING
-from fleetpmap.explore.sentences import below, lines_below, nothing, place_line, within
+from fleetpmap.explore.sentences import below, lines_below, nothing, place_line, told, within
+from fleetpmap.explore.sheet import Sheet
 from fleetpmap.explore.shown import Shown, Walk
 from fleetpmap.explore.source import Source
 from fleetpmap.explore.threads import Threads
@@ -77,6 +80,11 @@ class Panes(Screen[None]):
         """Leave most of the height to the list."""
         self.fit(event.size.height)
 
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Say the whole finding under the cursor of its pane."""
+        if self.finding_list.has_focus:
+            self.tell(self.finding_list.findings[event.option_index].text)
+
     def fit(self, height: int) -> None:
         """Leave most of this height to the list."""
         self.finding_list.fit(height)
@@ -119,9 +127,11 @@ class Panes(Screen[None]):
     def say(self) -> None:
         """Write the line of the place, the time line, the lines below the list, and the keys that do something."""
         width = self.app.size.width
-        line = place_line(self._walk.place, self._shown, self._states(), width, paused=self._asking.paused)
+        states, paused = self._states(), self._asking.paused
+        line = place_line(self._walk.place, self._shown, states, width, paused=paused)
         self.query_one("#place", Lines).write([line])
-        self.query_one("#said", Lines).write(self._said())
+        comes_often = self._source.interval_s is not None and not paused
+        self.query_one("#said", Lines).write(self._said("" if comes_often or states[-1] in line else states[-1]))
         if self.grid.sheet is not None and not len(self.grid.sheet.rows):
             self.grid.nothing = nothing(self._walk.place, self._shown)
             self.grid.refresh()
@@ -131,6 +141,7 @@ class Panes(Screen[None]):
             is_asked=self._shown.snapshot is not None,
             has_findings=bool(self.finding_list.findings),
             can_leave=not self._walk.is_at_start or bool(self._shown.filter),
+            can_enter=self._walk.place.level != "fields",
         )
         self.query_one(KeyLine).show(keys)
 
@@ -142,13 +153,23 @@ class Panes(Screen[None]):
         doing = [one for one in self._threads.doing if one not in usual]
         return [of_rounds, f"{doing[-1]} …" if doing else ""]
 
-    def _said(self) -> list[str]:
-        said = self._shown.safe((self.told or self.error).replace("\n", "; "))
+    def _said(self, doing: str) -> list[str]:
+        """Return the lines below the list; `doing`: what a thread does, if it has no room above."""
+        said = self._shown.safe((self.told or doing or self.error).replace("\n", "; "))
         width, most = self.app.size.width, lines_below(self.app.size.height)
         first = within(said, width, most, ascii_only=self._source.ascii_only)
         sheet = self.grid.sheet
         if sheet is None:
             return first or [f"asking {self._shown.safe(self._source.name)}"]
+        return [*first, *below(*self._what(sheet), width, most - len(first))]
+
+    def _what(self, sheet: Sheet) -> tuple[Place, Shown, Sheet, Cell, Sequence[str]]:
+        """Return what is told of the list, as arguments of `below` and `told`."""
         row = min(self.grid.cursor, len(sheet.rows) - 1)
-        folded = sheet.folded(row) if row >= 0 else []
-        return [*first, *below(self._walk.place, self._shown, sheet, self.host, folded, width, most - len(first))]
+        return self._walk.place, self._shown, sheet, self.host, sheet.folded(row) if row >= 0 else []
+
+    def notes(self) -> list[str]:
+        """Return all that is told of the list and of the row under the cursor."""
+        return (
+            [self._shown.safe(text) for text in chain(*told(*self._what(self.grid.sheet)))] if self.grid.sheet else []
+        )

@@ -79,14 +79,16 @@ class Place:
         return self.services or self.hosts or ()
 
     def comparing(self, chosen: Collection[tuple[Cell, ...]]) -> Place:
-        """Return the place in which the chosen rows of this list are side by side; without any, its hosts.
+        """Return the place in which the chosen rows of this list are side by side; without any, the hosts.
+
+        These are the hosts of the place, or all if it is about one.
 
         Rows of services, hosts or processes can be chosen, each by its KEYS_OF.
         """
         rows = sorted(chosen, key=str)
         place = replace(self, level="compare", pid=None, start=None)
         if not rows:
-            return place
+            return replace(place, hosts=None) if self.hosts is not None and len(self.hosts) == 1 else place
         if self.level == "processes":  # of any service and host: they may have been chosen elsewhere
             processes = tuple((str(host), int(str(pid))) for host, pid in rows)
             return replace(place, service=None, services=None, hosts=None, processes=processes)

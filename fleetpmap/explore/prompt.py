@@ -82,10 +82,10 @@ class Prompt(Horizontal):
         if event.value and self._entered is not None:  # keys that come together are Submitted before they are Changed
             self._entered(event.value)
 
-    def take(self, event: Key) -> None:
-        """Leave it with Escape; take what was typed before it had the focus."""
+    def take(self, event: Key) -> bool:
+        """Leave it with Escape; take what was typed before it had the focus. Returns False if it is not shown."""
         if not self.display:
-            return
+            return False
         if event.key == "escape":
             self._close()
             if self._left is not None:
@@ -93,6 +93,7 @@ class Prompt(Horizontal):
         elif event.is_printable and event.character:  # the input stops the keys that it gets itself
             self.input.insert_text_at_cursor(event.character)
         else:
-            return
+            return True
         event.stop()
         event.prevent_default()
+        return True

@@ -10,12 +10,14 @@ from fleetpmap.explore.listing import takes_mark
 from fleetpmap.explore.places import Place
 from fleetpmap.explore.sheet import Sheet
 from fleetpmap.explore.shown import Shown
-from fleetpmap.render.column_layout import fold_middle, text_width
+from fleetpmap.render.column_layout import fold_end, fold_middle, text_width
 from fleetpmap.report import coverage_sentence
 from fleetpmap.report.model import Cell
 
 _DOTS = {False: "…", True: "..."}
 """What stands for what has no room; also in ASCII."""
+_MOST_TYPED = 40
+"""Characters of a filter that are said below the list."""
 _PAUSED = "PAUSED   "
 _SAID = {30: 4, 20: 3, 0: 2}
 """Lines below the list on a terminal of so many lines or more."""
@@ -74,42 +76,51 @@ def _trail(place: Place, shown: Shown, width: int) -> str:
 def nothing(place: Place, shown: Shown) -> str:
     """Return why the list has no row."""
     if shown.filter:
-        return f"no row has {shown.safe(shown.filter)}: Esc ends the filter"
+        return f"no row has {shown.safe(fold_end(shown.filter, _MOST_TYPED))}: Esc ends the filter"
     coverage = shown.report(place).coverage
     is_unread = coverage.matched and not coverage.processes["read"]
     is_unread = is_unread or (coverage.asked and not coverage.answered)
-    return "nothing could be read here" if is_unread else "nothing is here"
+    if is_unread:
+        return "nothing could be read here"
+    return "nothing is here" if coverage.matched else "no process matched"
 
 
 def below(
     place: Place, shown: Shown, sheet: Sheet, host: Cell, folded: Sequence[str], width: int, most: int
 ) -> list[str]:
-    """Return the lines below the list, at most so many.
+    """Return the lines below the list, at most so many: what is told, with one line for columns and the first note."""
+    texts, columns, notes = told(place, shown, sheet, host, folded)
+    others = f" ({len(notes) - 1} more by n)" if len(notes) > 1 else ""
+    note = [f"note{others}: {notes[0]}"] if notes else []
+    lines: list[str] = []
+    for text in (*texts, *columns, *note):
+        room = min(1 if text in columns else most, most - len(lines))
+        lines += within(shown.safe(text), width, room, ascii_only=shown.ascii_only)
+    return lines
 
-    They are: why the host of the row failed; coverage; the texts of the row that are folded in the list; columns that
-    are not drawn, in one line; notes.
+
+def told(
+    place: Place, shown: Shown, sheet: Sheet, host: Cell, folded: Sequence[str]
+) -> tuple[list[str], list[str], list[str]]:
+    """Return what is told of a list: texts, columns that are not drawn, and notes.
+
+    The texts are: why the host of the row failed; coverage; the texts of the row that are folded in the list.
     """
     report = shown.report(place)
     failure = next((one for one in report.coverage.failures if one.host == host), None)
     reason = "" if failure is None else f"{failure.message}{f'; {failure.hint}' if failure.hint else ''}"
-    facts = [coverage_sentence(report.coverage)]
+    facts = coverage_sentence(report.coverage)
     if shown.filter:
-        facts.insert(0, f"/{shown.filter}: {len(sheet.rows)} of {len(sheet.table)} rows, totals of all")
+        typed = fold_end(shown.filter, _MOST_TYPED)
+        facts = f"/{typed}: {len(sheet.rows)} of {len(sheet.table)} rows, totals of all; {facts}".removesuffix("; ")
     left_out, unknown = sheet.left_out, [name.removesuffix("_kib") for name in sheet.unknown]
     more = f"{len(left_out)} more column{'' if len(left_out) == 1 else 's'} by Right: "
-    others = f" (and {len(report.notes) - 1} more)" if len(report.notes) > 1 else ""
-    said = (
-        (reason, most),
-        ("; ".join(fact for fact in facts if fact), most),
-        (", ".join(folded), most),
-        (more + ", ".join(header.strip() for header in left_out) if left_out else "", 1),
-        (f"unknown everywhere: {', '.join(unknown)}" if unknown else "", 1),
-        (f"note{others}: {report.notes[0]}" if report.notes else "", most),
-    )
-    lines: list[str] = []
-    for text, of_text in said:
-        lines += within(shown.safe(text), width, min(of_text, most - len(lines)), ascii_only=shown.ascii_only)
-    return lines
+    columns = [
+        more + ", ".join(header.strip() for header in left_out) if left_out else "",
+        f"unknown everywhere: {', '.join(unknown)}" if unknown else "",
+    ]
+    texts = (reason, facts, ", ".join(folded))
+    return [text for text in texts if text], [text for text in columns if text], [*shown.hints, *report.notes]
 
 
 def within(text: str, width: int, most: int, *, ascii_only: bool) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from fleetpmap.escape import escape_cell, in_ascii
 from fleetpmap.explore.differences import Differences
 from fleetpmap.explore.listing import Sort
 from fleetpmap.render.cells import NUMERIC, cell_texts, shown_columns, total_text
-from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_middle, text_width
+from fleetpmap.render.column_layout import GAP, LaidOutColumn, fit, fold_end, fold_middle, text_width
 from fleetpmap.render.shares import CELLS, bar, percent
 from fleetpmap.render.terminal import ASCII_SIGNS, STATUS_STYLES, unknown_columns
 from fleetpmap.report.grouping import HexTexts
@@ -33,7 +34,7 @@ NAMED = Style(bold=True, color="yellow")
 _BAR = Style(color="cyan")
 _BLOCK = 32
 """Rows that are formatted together."""
-_ARROWS = (("↓", "↑"), ("v", "^"))
+_ARROWS = (("↓", "↑"), ("v ", "^ "))
 """Signs before the header that the list is sorted by, and if it is the other way round; also in ASCII."""
 _SHARE = 7 + CELLS
 _WIDEST = [int(KIB**power * (KIB - 0.06)) for power in range(5)]
@@ -57,10 +58,14 @@ class Sheet:
         first: Sequence[str] = (),
         kept: Sequence[str] = (),
         hidden: frozenset[str] = frozenset(),
+        falls_by: str | None = None,
         human_sizes: bool = True,
         ascii_only: bool = False,
     ) -> None:
-        """Make a sheet of a table; `first`: columns on the left, `kept`: those to have room, `hidden`: not drawn."""
+        """Make a sheet of a table; `first`: columns on the left, `kept`: those to have room, `hidden`: not drawn.
+
+        `falls_by`: the column by which the view sorts the rows, the largest first, though not by it alone.
+        """
         self.table = table
         self.rows: NDArray[np.intp] = np.arange(len(table))
         """The rows that are drawn, in order."""
@@ -83,6 +88,8 @@ class Sheet:
         share = self._share_column
         known = share.values if share and isinstance(share.values, np.ndarray) else np.zeros(1, np.int64)
         self._largest = int(known.max(initial=0))
+        self.order = Sort(falls_by) if falls_by and _falls(table, falls_by) else None
+        """The column that tells the order of the table's rows; None if there is none."""
 
     @property
     def _size(self) -> str | None:
@@ -217,6 +224,8 @@ class Sheet:
             if isinstance(column.values, Coded):  # else all names of the table would be made safe for each block
                 column = replace(column, values=column.cells())
             cells = cell_texts(column, self._safe, human_sizes=self._human, counts=counts)
+            if not laid.folds:
+                cells = [fold_end(cell, laid.width) for cell in cells]
             styles = [STATUS_STYLES.get(cell) if laid.name == "status" else None for cell in cells]
             texts.append([*zip(map(self._shown, laid.padded(cells)), styles, strict=True)])
         failed = columns["error"].cells() if "error" in columns else [None] * len(rows)
@@ -272,6 +281,15 @@ class Sheet:
 
     def _shown(self, text: str) -> str:
         return in_ascii(text.translate(ASCII_SIGNS)) if self._ascii else text
+
+
+def _falls(table: Table, name: str) -> bool:
+    """Return True if no row has more in this column than the one above it; unknown is less than anything."""
+    column = next((column for column in table.columns if column.name == name), None)
+    if column is None or isinstance(column.values, Differences):
+        return False
+    sizes = [cell if isinstance(cell, int) else NULL for cell in column.cells()[table.counts :]]
+    return all(before >= after for before, after in pairwise(sizes))
 
 
 def _equals(column: Column, wanted: Cell) -> NDArray[np.bool_]:

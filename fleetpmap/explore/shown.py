@@ -33,39 +33,42 @@ _OF_PROCESS = ("service", "unit", "container", "pod", "started")
 """Columns of mappings that are the same in all rows of a process."""
 _OF_ROUNDS = (SINCE_START, SINCE_MARK, TREND)
 """Columns that have room on any terminal, and that --columns does not leave out."""
+_ORDERS: Mapping[Level, str | None] = {
+    "compare": "spread_kib",
+    **dict.fromkeys(("hosts", "processes", "vmas", "fields")),
+}
+"""The columns by which the views sort, where it is not the size of the shares; None: by the names of the rows."""
 Key = Mapping[str, Cell]
 Prepared = tuple[Place, Report]
 """A place and its report."""
 
 
 class Walk:
-    """The place, and the places before it with the rows that the cursor was on."""
+    """The place, and the places before it, each with its filter and the row that the cursor was on."""
 
     def __init__(self) -> None:
         self.place = Place()
-        self._before: list[tuple[Place, Key]] = []
+        self._before: list[tuple[Place, str, Key]] = []
 
     @property
     def is_at_start(self) -> bool:
         """True if there is no place to go back to."""
         return not self._before
 
-    def enter(self, place: Place, key: Key) -> None:
-        """Go to a place; `key` is the row that the cursor is on."""
+    def enter(self, place: Place, text: str, key: Key) -> None:
+        """Go to a place; `text` is the filter, and `key` the row that the cursor is on."""
         if place != self.place:
-            self._before.append((self.place, key))
+            self._before.append((self.place, text, key))
             self.place = place
 
     def list_as(self, level: Level) -> None:
         """Show another list of the same place."""
         self.place = replace(self.place, level=level, start=None)
 
-    def back(self) -> Key | None:
-        """Go back; returns the row that the cursor was on, None at the beginning."""
-        if not self._before:
-            return None
-        self.place, key = self._before.pop()
-        return key
+    def back(self) -> tuple[str, Key]:
+        """Go back; returns the filter, and the row that the cursor was on."""
+        self.place, text, key = self._before.pop()
+        return text, key
 
 
 class Shown:
@@ -80,6 +83,8 @@ class Shown:
         self.everywhere = False
         """True: every size is shown as its difference from the baseline."""
         self.filter = ""
+        self.hints: tuple[str, ...] = ()
+        """What is near the selection, if no process matched."""
         self.chosen: dict[Level, frozenset[tuple[Cell, ...]]] = {}
         """The rows of each list that are chosen to be compared, by its KEYS_OF."""
         self.ascii_only = source.ascii_only
@@ -106,6 +111,7 @@ class Shown:
         if self.snapshot is not None and self.snapshot is self.marked:
             self._before = (self.snapshot, self._reports)
         self.snapshot = snapshot
+        self.hints = () if snapshot.processes else tuple(self._source.hints(snapshot))
         self._reports = {}
         if prepared is not None:
             self.take_prepared(prepared)
@@ -141,8 +147,9 @@ class Shown:
         self._sheets.clear()
 
     def sort(self, place: Place) -> Sort | None:
-        """Return the order of the list; None: that of the view."""
-        return self._sorts.get(place.level)
+        """Return the order of the list; None: one that no column tells."""
+        own = self._sorts.get(place.level)
+        return own if own is not None or self.snapshot is None else self._sheet(place).order
 
     def sort_by(self, place: Place, column: str) -> None:
         """Sort this list by a column, or the other way round if it is sorted by it."""
@@ -151,9 +158,12 @@ class Shown:
         self._sorts[place.level] = Sort(column, reverse)
 
     def sort_next(self, place: Place, by: int) -> None:
-        """Sort by the column after or before the one that the list is sorted by; behind the last as the view does."""
-        choices = [None, *self._sheet(place).drawable]
-        now = self.sort(place)
+        """Sort by the column after or before the one that the list is sorted by.
+
+        Behind the last comes the order of the view, if no column tells it.
+        """
+        sheet, now = self._sheet(place), self.sort(place)
+        choices = [*([] if sheet.order else [None]), *sheet.drawable]
         at = choices.index(now.column) if now is not None and now.column in choices else 0
         name = choices[(at + by) % len(choices)]
         self._sorts.pop(place.level, None)
@@ -216,7 +226,7 @@ class Shown:
     def sheet(self, place: Place, findings: Sequence[Finding]) -> Sheet:
         """Return what is drawn of a place: sorted and filtered, with the rows of findings marked."""
         sheet = self._sheet(place)
-        sheet.choose(order_of(sheet.table, self.sort(place)), self.filter)
+        sheet.choose(order_of(sheet.table, self._sorts.get(place.level)), self.filter)
         sheet.mark(_named(sheet.table, place, findings))
         return sheet
 
@@ -229,8 +239,11 @@ class Shown:
             table, first, hidden = self.table(place), KEYS_OF[place.level], frozenset(_entered(place))
             if (names := self._columns.get(place.level)) is not None:
                 first, hidden = names, frozenset(one.name for one in table.columns) - {*names, *_OF_ROUNDS}
-            kept = place.compared if place.level == "compare" else (*KEYS_OF[place.level], *_OF_ROUNDS)
-            self._sheets[what] = Sheet(table, first=first, kept=kept, hidden=hidden, **look)
+            kept = (*KEYS_OF[place.level], *(place.compared or ("spread_kib",)), *_OF_ROUNDS)
+            if not self.report(place).coverage.failures:
+                hidden |= {"error"}
+            order = _ORDERS.get(place.level, table.share)
+            self._sheets[what] = Sheet(table, first=first, kept=kept, hidden=hidden, falls_by=order, **look)
         return self._sheets[what]
 
     def as_shown(self, place: Place, sheet: Sheet) -> Report:

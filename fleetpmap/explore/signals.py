@@ -1,11 +1,13 @@
-"""The ways in which the program ends, and the signals that end or stop it.   [signals] ─► app, cli"""
+"""The ways in which the program ends, and the signals that end, stop and continue it.   [signals] ─► app, cli"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import select
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -14,12 +16,34 @@ QUIT, INTERRUPTED, TERMINATED, HUNG_UP, FAILED = "quit", "interrupted", "termina
 _ENDS = {signal.SIGTERM: TERMINATED, signal.SIGHUP: HUNG_UP, signal.SIGINT: INTERRUPTED}
 
 
-def listen(end: Callable[[str], None]) -> None:
-    """Call `end` with the way to end when a signal comes."""
+def listen(end: Callable[[str], None], stop: Callable[[], None], go_on: Callable[[], None]) -> None:
+    """Call `end` with the way to end when a signal comes, `stop` on SIGTSTP, and `go_on` on SIGCONT.
+
+    Textual has handlers of the last two. They run between any two steps of the program: two readers of keys are left
+    after them, and a screen that is drawn in part.
+    """
     loop = asyncio.get_running_loop()
-    for number, how in _ENDS.items():
+    calls = {number: partial(end, how) for number, how in _ENDS.items()}
+    for number, call in (calls | {signal.SIGTSTP: stop, signal.SIGCONT: go_on}).items():
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
-            loop.add_signal_handler(number, partial(end, how))
+            loop.add_signal_handler(number, call)
+
+
+def watch_for_hang_up(end: Callable[[str], None]) -> None:
+    """Call `end` when the terminal is gone, also where no SIGHUP comes: if it is not that of the session.
+
+    Textual would read the end of its input again and again.
+    """
+    if sys.platform != "linux" or not os.isatty(0):
+        return
+    loop, watcher = asyncio.get_running_loop(), select.epoll()
+    watcher.register(0, 0)  # a hang-up is told unasked, and nothing else
+
+    def hung_up() -> None:
+        loop.remove_reader(watcher)
+        end(HUNG_UP)
+
+    loop.add_reader(watcher, hung_up)
 
 
 def has_shell() -> bool:
@@ -27,15 +51,33 @@ def has_shell() -> bool:
     return os.getpgrp() != os.getsid(0)
 
 
-def stop(terminal_restored: AbstractContextManager[None]) -> None:
-    """Stop the program until it is continued, with the terminal as it was before.
+def _has_terminal() -> bool:
+    """Return False if the shell has the terminal: if the program was continued by `bg`, or by `kill -CONT`."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # the terminal is gone, or no shell shares it
+        return True
 
-    Textual's handler of SIGCONT begins to read keys. It may run late, when they are read again already: of two readers,
-    one waits for a key that the other has taken.
-    """
-    textuals = signal.signal(signal.SIGCONT, signal.SIG_DFL)
+
+def _stop() -> None:
+    """Stop the program, with the one that started it if that is no shell."""
+    os.killpg(os.getpgrp(), signal.SIGSTOP)
+
+
+def stop_restored(terminal_restored: AbstractContextManager[None]) -> None:
+    """Stop the program until it is continued in the foreground, with the terminal as it was before."""
     with terminal_restored:
-        for number in _ENDS:  # nothing is to be done before the end: listen anew after this
+        for number in (*_ENDS, signal.SIGCONT):  # nothing is to be done before the end: listen anew after this
             signal.signal(number, signal.SIG_DFL)
-        os.killpg(os.getpgrp(), signal.SIGSTOP)  # with the program that started this one, if that is no shell
-    signal.signal(signal.SIGCONT, textuals)
+        _stop()
+        while not _has_terminal():
+            _stop()
+
+
+def go_on(terminal_restored: Callable[[], AbstractContextManager[None]]) -> None:
+    """Take the terminal again after SIGSTOP, which left no time to restore it; stop again if the shell has it."""
+    if _has_terminal():
+        with terminal_restored():
+            pass
+    else:
+        _stop()

@@ -6,7 +6,7 @@ never holds a key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -55,6 +55,8 @@ class Source:
     doctor: Callable[[str], Report] | None = None
     """Tries each step to the host of that name; None for a stored run."""
     write: Write | None = None
+    hints: Callable[[Snapshot], Iterable[str]] = lambda snapshot: ()
+    """Tells what is near the selection, if no process matched."""
     options: ViewOptions = field(default_factory=ViewOptions)
     start: Level | None = None
     """The list that is shown first; None: services, or hosts if no process has one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import socket
 import sys
 from pathlib import Path
@@ -56,7 +55,7 @@ def test_the_walk_to_a_vma_and_back(inventory: Path, tmp_path):
         press("Enter", until="› fields ")
         terminal.keys("BSpace", "BSpace", "BSpace", "BSpace")
         terminal.wait_for("› hosts ")
-        press("S", "S", "S", until="↓mem_available")
+        press("S", "S", until="↓mem_available")
         press("m", until="marked: since_mark")
         press("Space", "Space", "c", until="› 2 hosts › compare")
         press("f", until="› pid 1702 › mappings ")
@@ -151,62 +150,11 @@ def test_a_host_that_hangs_holds_neither_keys_nor_the_end(tmp_path):
         with Tmux(_explore(*how), tmp_path) as terminal:
             terminal.wait_for("asking ")
             terminal.keys("?")
-            terminal.wait_for("go into the row")
+            terminal.wait_for("go in: service")
             terminal.keys("q")
             terminal.wait_for("Quit")
             terminal.keys("q")
             terminal.wait_for("exit status 0\nicanon\necho")
-
-
-def test_it_stops_by_control_z_and_comes_back_by_fg(inventory: Path, tmp_path):
-    """The shell gets its terminal; then the whole screen is there in its new size, over the sessions of before."""
-    command = shlex.join(_explore("--all", "--interval", "3", FLEETPMAP_INVENTORY=str(inventory)))
-    with Tmux(["bash", "--norc", "-i"], tmp_path, columns=100, rows=24) as terminal:
-
-        def type_(line: str) -> None:
-            terminal.keys("-l", line)
-            terminal.keys("Enter")
-
-        type_(command)
-        terminal.wait_for("round 1,", "gunicorn.service ", "Quit")
-        terminal.keys("v", "Down", "p")
-        terminal.wait_for("PAUSED", "› hosts ")
-        [shell] = psutil.Process(int(terminal.says("#{pane_pid}"))).children()
-        [program] = shell.children()
-        sessions = program.children()
-        assert len(sessions) == 3
-        terminal.keys("C-z")
-        terminal.wait_for("Stopped")
-        assert program.status() == psutil.STATUS_STOPPED
-        assert terminal.says(f"{CURSOR_AND_SCREEN} #{{mouse_any_flag}}") == "1 0 0"
-        terminal.resize(60, 20)
-        type_("clear; stty -a | grep -ow -e '-*icanon' -e '-*echo'")
-        terminal.wait_for("icanon\necho\n")
-        type_("fg")
-        terminal.wait_for("PAUSED", "› hosts ", "web-03 ", "f Finding")
-        terminal.keys("C-z")
-        terminal.wait_for("Stopped")
-        type_("clear")
-        type_("fg")  # in the size of before
-        terminal.wait_for("PAUSED", "› hosts ", "web-03 ", "f Finding")
-        terminal.keys("p")
-        rounds = int(_ROUND.findall(terminal.wait_for("› hosts "))[0])
-        terminal.wait_for(f"round {rounds + 1},")
-        assert program.children() == sessions
-        terminal.keys("C-z")
-        terminal.wait_for("Stopped")
-        type_("kill %1")
-        assert running([program]) == []
-
-
-def test_without_a_shell_control_z_stops_nothing(tmp_path):
-    """As the command of a window or of ssh -t: nothing would continue it."""
-    with Tmux(_explore(str(FAKE_PROC)), tmp_path) as terminal:
-        terminal.wait_for("gunicorn.service ", "1 gunicorn", "Quit")
-        terminal.keys("C-z")
-        terminal.wait_for("there is no shell to go back to")
-        terminal.keys("q")
-        terminal.wait_for("exit status 3")
 
 
 @pytest.mark.parametrize(
@@ -237,3 +185,70 @@ def test_what_cannot_be_explored(tmp_path, words: tuple[str, ...], message: str)
     """One sentence on the terminal, which was never left."""
     with Tmux(_explore(*words), tmp_path, columns=160) as terminal:
         assert message in terminal.wait_for("exit status 2")
+
+
+_HTOP = {
+    "F1": "arrows scroll",
+    "F3": "Enter Keep  Esc End",
+    "F4": "Enter Keep  Esc End",
+    "F5": "a stored run does not change",
+    "F6": "↓uss",
+    "F2": "f2: no such key",
+}
+"""The keys of htop, and what is on the screen after each."""
+_LEFT, _WHEEL_DOWN = 0, 65
+"""Buttons of the mouse, as xterm numbers them."""
+_OF_THE_CONSOLE = {f"F{number}": f"\x1b[[{'ABCDE'[number - 1]}" for number in range(1, 6)}
+"""What the Linux console sends for keys that it does not name as tmux does."""
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "screen-256color", "linux"])
+def test_the_keys_of_htop(tmp_path, term: str):
+    """As a terminal of this kind sends them; Escape leaves what they began, and F10 the program."""
+    with Tmux(_explore(str(FAKE_PROC), TERM=term), tmp_path, columns=120) as terminal:
+        terminal.wait_for("gunicorn.service ", "1 gunicorn", "↓pss", "Quit")
+        for key, sign in _HTOP.items():
+            if term == "linux" and key in _OF_THE_CONSOLE:
+                terminal.keys("-l", _OF_THE_CONSOLE[key])
+            else:
+                terminal.keys(key)
+            terminal.wait_for(sign)
+            if sign.startswith(("arrows", "Enter")):
+                terminal.keys("Escape")
+                terminal.wait_for("Quit")
+        terminal.keys("F10")
+        terminal.wait_for("exit status 3\nicanon\necho")
+
+
+def test_the_mouse_and_a_paste(tmp_path):
+    """Clicks on a row, on a header and on a key, the wheel; what is pasted is a text of the filter, and no keys."""
+    with Tmux(_explore(str(FAKE_PROC)), tmp_path, columns=100, rows=20) as terminal:
+
+        def press(button: int, text: str) -> None:
+            """Press a button of the mouse on the first cell of a text on the screen, as xterm sends it."""
+            lines = terminal.screen.splitlines()
+            y = next(slot for slot, line in enumerate(lines) if text in line)
+            place = f"{button};{lines[y].index(text) + 1};{y + 1}"
+            terminal.keys("-l", f"\x1b[<{place}M" + (f"\x1b[<{place}m" if button == _LEFT else ""))
+
+        terminal.wait_for("gunicorn.service ", "1 gunicorn", "↓pss", "Quit")
+        press(_LEFT, "rss")
+        terminal.wait_for("↓rss")
+        press(_LEFT, "v View")
+        terminal.wait_for("› hosts ")
+        press(_LEFT, "web-02  ")
+        press(_LEFT, "web-02  ")
+        last = terminal.wait_for("› web-02 › processes ").partition("\ntotal")[0].split("\n")
+        [*_, pid] = (line.split()[0] for line in last if line.strip())
+        press(_WHEEL_DOWN, "gunicorn  ")
+        press(_WHEEL_DOWN, "gunicorn  ")
+        press(_WHEEL_DOWN, "gunicorn  ")
+        terminal.keys("Enter")
+        terminal.wait_for(f"› pid {pid} › mappings ")
+        terminal.keys("-l", "\x1b[200~qqq\x1b[201~")
+        terminal.keys("/")
+        terminal.wait_for("Enter Keep")
+        terminal.keys("-l", "\x1b[200~stack\nq\x1b[201~")
+        terminal.wait_for("/stack: ")
+        terminal.keys("Escape")
+        terminal.wait_for("Quit")

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from threading import Event
 from typing import Any, Self
 
-from textual.events import Key
+from textual.events import Key, MouseScrollDown, MouseScrollUp, Paste
 
 from fleetpmap.explore.app import Explore
 from fleetpmap.explore.source import Source
@@ -83,6 +84,27 @@ class Explored:
         """Click on a cell of the list, or of another pane, counted from its corner."""
         self._runner.run(self._pilot.click(on, offset=(x, y)))
         self.settle()
+
+    def wheel(self, steps: int) -> None:
+        """Turn the wheel over the list, down or up."""
+        event = MouseScrollDown if steps > 0 else MouseScrollUp
+        at = {"widget": None, "x": 5, "y": 5, "delta_x": 0, "delta_y": 0, "button": 0}
+        keys = {"shift": False, "meta": False, "ctrl": False}
+        for _ in range(abs(steps)):
+            self.app.grid.post_message(event(**at, **keys))
+        self.settle()
+
+    def paste(self, text: str) -> None:
+        """Paste a text, as a terminal with bracketed paste does."""
+        self.app.post_message(Paste(text))
+        self.settle()
+
+    def wait_until(self, condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+        """Wait for something that a timer brings."""
+        give_up = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < give_up
+            self.pause()
 
     def resize(self, width: int, height: int) -> None:
         """Give the terminal another size."""

@@ -577,7 +577,7 @@ def test_a_text_that_is_folded_is_said_whole_below_the_list(fleet: Snapshot):
     with Explored(one, size=(60, 20)) as screen:
         screen.press("v", "v")
         name = "extension.cpython-311-x86_64-linux-gnu.so"
-        assert screen.rows[0][0] == "extensio…_64-linux-gnu.so"
+        assert screen.rows[0][0] == "extensi…_64-linux-gnu.so"
         assert f"mapping: {name}" in screen.text
         screen.press("down")
         assert name not in screen.text

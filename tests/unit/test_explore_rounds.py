@@ -154,7 +154,7 @@ def test_a_round_comes_while_help_is_read_and_a_filter_typed():
         screen.tap("question_mark")
         screen.app.action_look()
         _until(screen, lambda: screen.app.shown.rounds == 2)
-        assert "go into the row" in screen.text
+        assert "go in: service" in screen.text
         screen.press("escape", "slash", "z")
         screen.app.action_look()
         _until(screen, lambda: screen.app.shown.rounds == 3)

@@ -55,6 +55,7 @@ def _check(what: ExploreOptions, which: HostOptions, how: RunningOptions) -> Non
 
 def _stored(paths: Sequence[str], matching: ProcessOptions, how: RunningOptions, loader: RunLoader) -> Source:
     from fleetpmap.cli.confined import reader
+    from fleetpmap.cli.no_match import hints
     from fleetpmap.explore.source import Source
 
     selection, child = selection_from(matching, required=False), reader()
@@ -62,7 +63,8 @@ def _stored(paths: Sequence[str], matching: ProcessOptions, how: RunningOptions,
     name = paths[0] if len(paths) == 1 else f"{len(paths)} stored runs"
     directory = dataset_of(paths[0]) if len(paths) == 1 else None
     runs = partial(_runs, directory, loader) if directory else None
-    return Source(name=name, snapshot=snapshot, runs=runs, write=write, ascii_only=is_c_locale())
+    told = partial(hints, selection=selection)
+    return Source(name=name, snapshot=snapshot, runs=runs, write=write, hints=told, ascii_only=is_c_locale())
 
 
 def _runs(directory: Path, loader: RunLoader) -> list[StoredRun]:
