@@ -333,7 +333,7 @@ def test_the_first_screen_answers(browser: Browser, twelve: Path):
             "return [...document.querySelectorAll('h1, .words, .findings a')].filter((one) => "
             "one.getBoundingClientRect().bottom <= innerHeight).map((one) => one.textContent).join(' ')"
         )
-        heap = "web-07 takes 512 MiB: [heap], the most in pid 8960"
+        heap = "web-07 has 512 MiB in [heap], the largest part in pid 8960"
         for answer in ("3 GiB on 12 hosts", heap, "since 2026-03-09 06:37"):
             assert answer in shown
         assert "389.0M above the median" in shown
@@ -430,6 +430,8 @@ def test_on_a_phone_the_tables_show_memory(browser: Browser, twelve: Path):
     """Counts wait in the list of columns, so that the sizes are in sight."""
     browser.open(twelve, width=390, height=844)
     assert texts(browser, "#t-merged thead th")[:3] == ["mapping", "rss", "pss"]
+    cells = "[...document.querySelectorAll('#t-compare td.cell')]"
+    assert browser.run(f"return {cells}.every((cell) => cell.getBoundingClientRect().right <= 390)")
     right = "[...document.querySelectorAll('#t-merged thead th')][2].getBoundingClientRect().right"
     assert browser.run(f"return {right}") <= 390
 

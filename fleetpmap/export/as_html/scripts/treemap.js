@@ -91,10 +91,11 @@ function drawn() {
     return node.children.sort((one, other) => other.kib - one.kib);
   }
 
-  /** One node for those without room for a label; it opens like any other. */
-  function rest(node, members, text, step = "") {
-    const kib = members.reduce((all, one) => all + one.kib, 0);
-    return { key: "rest", text, step, path: node.path, own: {}, parent: node, depth: node.depth, kib, children: members };
+  /** One node for those without room for a label; it opens like any other. Without a noun they are `(37 more)`. */
+  function rest(node, members, noun = "", far = "", step = "") {
+    const count = members.length.toLocaleString("en"), short = noun ? `${count} ${noun}` : `(${count})`;
+    const kib = members.reduce((all, one) => all + one.kib, 0), text = noun ? short + far : `(${count} more)`;
+    return { key: "rest", text, short, step, path: node.path, own: {}, parent: node, depth: node.depth, kib, children: members };
   }
 
   const NOUNS = { host: "hosts", service: "services", process: "processes", kind: "kinds", mapping: "mappings" };
@@ -106,24 +107,21 @@ function drawn() {
     const children = childrenOf(node), of = (child) => child.kib / node.kib * pixels, noun = NOUNS[children[0]?.key];
     if (node.key === "rest") {  // opened: all there is room for, but some in any case
       const count = Math.max(children.filter((child) => of(child) >= least).length, FEWEST), left = children.slice(count);
-      return left.length > 1 ? [...children.slice(0, count), rest(node, left, more(left))] : children;
+      return left.length > 1 ? [...children.slice(0, count), rest(node, left)] : children;
     }
     if (children.every((child) => of(child) >= room)) return children;
     const groups = new Map(), shown = [], isOfPeers = ["host", "process"].includes(children[0].key);
     for (const child of children) {
       const apart = isOfPeers ? apartOf(child) : null, group = apart ? stepOf(apart) || "near" : "";
       if (isPicked(child) || (group !== "near" && of(child) >= room)) shown.push(child);
-      else groups.set(group, [...groups.get(group) ?? [], child]);
+      else (groups.get(group) ?? groups.set(group, []).get(group)).push(child);
     }
     for (const [group, members] of groups) {
-      const isSmall = members.length > 1 && of(members[members.length >> 1]) < room, count = members.length.toLocaleString("en");
-      const some = group || !(shown.length || groups.size > 1) ? `${count} ${noun}` : more(members);
-      shown.push(...isSmall ? [{ ...rest(node, members, `${some}${farText(group)}`, group), short: some }] : members);
+      const isSmall = members.length > 1 && of(members[members.length >> 1]) < room, isAll = members.length === children.length;
+      shown.push(...isSmall ? [rest(node, members, group || isAll ? noun : "", farText(group), group)] : members);
     }
     return shown.sort((one, other) => other.kib - one.kib);
   }
-
-  const more = (members) => `(${members.length.toLocaleString("en")} more)`;
 
   /** How far from the median the boxes of a colour are. */
   function farText(step) {
@@ -183,12 +181,13 @@ function drawn() {
     });
   }
 
-  /** What stands apart in boxes that are too small for a label, in words for the box around them. */
+  /** What is furthest from the median in boxes too small for a label, in words for the box around them: long or short. */
   function noteOf(boxes) {
     const far = boxes.filter(({ node, w, h }) => (w < 60 || h < 15) && stepOf(apartOf(node))).map(({ node }) => [node.text, apartOf(node).kib]);
-    if (!far.length) return "";
+    if (!far.length) return [];
     const [name, kib] = far.reduce((most, one) => Math.abs(one[1]) > Math.abs(most[1]) ? one : most);
-    return `${kib > 0 ? "▲" : "▼"} ${name} ${signed(kib)}`;
+    const short = `${kib > 0 ? "▲" : "▼"} ${name}`;
+    return [`${short} ${signed(kib)}`, short];
   }
 
   /** Place a node's boxes below it, its children below these, and so on: a flame graph that grows downwards. */
@@ -355,14 +354,15 @@ function drawn() {
     paint(element, box);
     const at = { left: box.x / width, top: box.y / height, width: box.w / width, height: box.h / height };
     for (const [side, share] of Object.entries(at)) element.style[side] = `${(100 * share).toFixed(3)}%`;
+    const label = box.h > 14 ? labelOf(node, box.w, box.note ?? []) : [];
     const reached = isReached(box);
     if (reached) {
-      const spoken = `${node.text}: ${human(node.kib)}, ${percent(node.kib / (open.kib || 1))}`;
+      const size = human(node.kib), beside = label.slice(1).map((one) => one.textContent ?? one).join("").trim();
+      const spoken = `${node.text}: ${[beside, beside.startsWith(size) ? "" : size, percent(node.kib / (open.kib || 1))].filter(Boolean).join(", ")}`;
       const parts = { role: "treeitem", tabindex: "-1", "aria-label": spoken, "aria-level": level, "aria-selected": "false" };
       for (const [name, value] of Object.entries(parts)) element.setAttribute(name, value);
       if (opens(node)) element.setAttribute("aria-expanded", "false");
     } else element.setAttribute("aria-hidden", "true");
-    const label = box.h > 14 ? labelOf(node, box.w, box.note) : [];
     if (label.length) element.append(make("span", reached ? { "aria-hidden": "true" } : {}, ...label));
     return element;
   }
@@ -370,8 +370,11 @@ function drawn() {
   /** What fits into a box: name, size and note; less of it; what it does not have in common with its neighbours; nothing. */
   function labelOf(node, room, note) {
     const fits = (text) => pen.measureText(text).width + 12 < room;
-    const { text } = node, size = human(node.kib), own = text.slice(commonOf(node.parent));
-    if (note && fits(`${text} ${size}  ${note}`)) return [text, " ", make("b", {}, size), " ", make("b", { class: "note" }, note)];
+    const { text } = node, size = human(node.kib), own = node.key === "rest" ? text : text.slice(commonOf(node.parent));
+    for (const words of note) {
+      if (fits(`${text} ${size}  ${words}`)) return [text, " ", make("b", {}, size), " ", make("b", { class: "note" }, words)];
+      if (fits(`${text}  ${words}`)) return [text, " ", make("b", { class: "note" }, words)];
+    }
     if (fits(`${text} ${size}`)) return [text, " ", make("b", {}, size)];
     const short = [text, node.short ?? `…${own}`, own].find(fits);
     return short && room <= 120 ? [short] : room > 56 ? [text] : [];
@@ -507,7 +510,7 @@ function drawn() {
     table.caption.textContent = said(open);
     const what = children[0]?.key ?? "mapping";
     table.tHead.replaceChildren(make("tr", {}, ...[[what, ""], [source.share, "n"], ["share", "n"], ["from the median", "n"]].map(([text, css]) => make("th", { scope: "col", class: css }, text))));
-    table.tBodies[0].replaceChildren(...[...shown, ...(left.length ? [rest(open, left, more(left))] : [])].map((node) => {
+    table.tBodies[0].replaceChildren(...[...shown, ...(left.length ? [rest(open, left)] : [])].map((node) => {
       const apart = apartOf(node);
       const name = opens(node) ? make("button", { type: "button", class: "opens" }, node.text) : node.text;
       if (opens(node)) name.addEventListener("click", () => go(node));
