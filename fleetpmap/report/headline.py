@@ -137,7 +137,8 @@ def _standing_out(report: Report, holdings: Sequence[_Holding]) -> Iterator[str]
     only = "only " if is_less else ""
     what = f"{first.mapping or 'all of it'}{whose}"
     if several or held is None:
-        yield f"{subject} has {only}{size(part)} in {what}." if first.mapping else f"{subject} takes {only}{size(part)}."
+        verb, where = ("has", f" in {what}") if first.mapping else ("takes", "")
+        yield f"{subject} {verb} {only}{size(part)}{where}."
     elif part >= _MOST_OF_IT * held:
         yield f"{subject} takes {only}{size(held)}: {what}."
     else:
