@@ -133,15 +133,16 @@ def _standing_out(report: Report, holdings: Sequence[_Holding]) -> Iterator[str]
     subject = f"{_plain(first.service)} on {first.host}" if several and first.service else f"{first.host}"
     whose = ""
     if first.pid is not None:  # of several processes the one that holds the most
-        whose = f" of pid {first.pid}" if _is_alone(report, first) else f", the most in pid {first.pid}"
+        whose = f" of pid {first.pid}" if _is_alone(report, first) else f", the largest part in pid {first.pid}"
     only = "only " if is_less else ""
     what = f"{first.mapping or 'all of it'}{whose}"
     if several or held is None:
-        yield f"{subject} takes {only}{size(part)}: {what}."
+        verb, where = ("has", f" in {what}") if first.mapping else ("takes", "")
+        yield f"{subject} {verb} {only}{size(part)}{where}."
     elif part >= _MOST_OF_IT * held:
         yield f"{subject} takes {only}{size(held)}: {what}."
     else:
-        yield f"{subject} takes {size(held)}, {only}{size(part)} of it {what}."
+        yield f"{subject} takes {size(held)}, {only}{size(part)} of it in {what}."
     yield from _since(report, first)
 
 

@@ -333,7 +333,7 @@ def test_the_first_screen_answers(browser: Browser, twelve: Path):
             "return [...document.querySelectorAll('h1, .words, .findings a')].filter((one) => "
             "one.getBoundingClientRect().bottom <= innerHeight).map((one) => one.textContent).join(' ')"
         )
-        heap = "web-07 takes 512 MiB: [heap], the most in pid 8960"
+        heap = "web-07 has 512 MiB in [heap], the largest part in pid 8960"
         for answer in ("3 GiB on 12 hosts", heap, "since 2026-03-09 06:37"):
             assert answer in shown
         assert "389.0M above the median" in shown
@@ -366,6 +366,58 @@ def test_printed(browser: Browser, twelve: Path):
     assert wide <= browser.run("return document.querySelector('#s-merged').offsetWidth")
 
 
+def test_on_paper_the_largest_rows_and_the_columns_that_fit(browser: Browser, tmp_path: Path):
+    """Of 120 hosts the hundred largest, in columns that fit; what is left out is said, and all is back after."""
+    heaps = [mapping("[heap]", Rss=kib, Pss=kib) for kib in range(9000, 9120)]
+    words = ("app", *["word"] * 100)
+    fleet = snapshot(*(host(f"w{n:03}", process(7, "app", heap, arguments=words)) for n, heap in enumerate(heaps)))
+    browser.open(written(fleet, tmp_path), width=1000)
+    heads = texts(browser, "#t-processes thead th")
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    browser.print_media()
+    assert [name for (name,) in rows(browser, "processes", "host")][::99] == ["w119", "w020"]
+    printed = texts(browser, "#t-processes thead th")
+    assert printed == heads[: len(printed)]
+    left = f"{len(printed) - 1} of {len(heads) - 1} columns"
+    assert texts(browser, "#s-processes .remark") == [
+        f"On paper: the largest 100 of 120 rows, {left}. The totals are of all rows."
+    ]
+    assert foot(browser, "processes", "pss") == {"total": "1,087,140"}
+    wide = browser.run("return document.querySelector('#t-processes').offsetWidth")
+    assert wide <= 1000
+    browser.run("dispatchEvent(new Event('afterprint'))")
+    assert texts(browser, "#t-processes thead th") == heads
+    assert rows(browser, "processes", "host")[0] == ("w000",)
+    assert not one(browser, "#s-processes .remark").is_displayed()
+
+
+def test_long_names_leave_room(browser: Browser, tmp_path: Path):
+    """The middle of a long name is cut; it is whole on hover, on focus and in a copy."""
+    name = f"/srv/{'releases/' * 20}current/native.data"
+    heap = mapping(name, Rss=9000, Pss=9000)
+    names = [f"node-{n}.{'long.' * 20}example.com" for n in range(3)]
+    fleet = snapshot(*(host(one, process(7, "app", heap, mapping("[heap]", start=0x10, Rss=9))) for one in names))
+    browser.open(written(fleet, tmp_path))
+    cell = one(browser, "#t-merged tbody tr[data-index] th")
+    width = browser.run("return document.querySelector('#t-merged colgroup col').style.width")
+    assert (width, cell.get_attribute("title"), cell.text.replace("\n", "")) == ("320px", name, name)
+    end = (
+        "const range = document.createRange(); range.selectNode(arguments[0].querySelector('a').lastChild);"
+        "return [range.getBoundingClientRect().right < arguments[0].getBoundingClientRect().right, String(range)]"
+    )
+    assert browser.run(end, cell) == [True, "rent/native.data"]
+    assert browser.run("getSelection().selectAllChildren(arguments[0]); return String(getSelection())", cell) == name
+    one(browser, "[role=search][aria-label=Mappings] input").click()
+    tab_to(browser, "#t-merged tbody a", 20)
+    link = "#t-merged tbody tr[data-index] a"
+    assert one(browser, link).size["width"] > 600
+    keys(browser, Keys.ARROW_DOWN)
+    assert one(browser, link).size["width"] < 600
+    # Of hosts with one domain the beginning tells them apart, so it has all the room.
+    assert texts(browser, "#t-hosts tbody tr[data-index] th .head") == names
+    assert browser.complaints() == []
+
+
 def test_on_paper_a_row_is_a_few_lines(browser: Browser, tmp_path: Path):
     """A command line of 500 characters takes no sheet of its own."""
     worker = process(7, "app", mapping("[heap]", Rss=9000, Pss=9000), arguments=("/usr/bin/app", *["word"] * 100))
@@ -378,6 +430,8 @@ def test_on_a_phone_the_tables_show_memory(browser: Browser, twelve: Path):
     """Counts wait in the list of columns, so that the sizes are in sight."""
     browser.open(twelve, width=390, height=844)
     assert texts(browser, "#t-merged thead th")[:3] == ["mapping", "rss", "pss"]
+    cells = "[...document.querySelectorAll('#t-compare td.cell')]"
+    assert browser.run(f"return {cells}.every((cell) => cell.getBoundingClientRect().right <= 390)")
     right = "[...document.querySelectorAll('#t-merged thead th')][2].getBoundingClientRect().right"
     assert browser.run(f"return {right}") <= 390
 

@@ -15,6 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
+from axe import violations
 from browser import Browser
 from fleet_with_limits import LEAKING, fleet_with_limits
 from fleetpmap.escape import escape
@@ -302,15 +303,83 @@ def test_a_fleet_without_leaves(browser: Browser, tmp_path: Path):
     assert browser.complaints() == []
 
 
-def test_many_hosts_have_the_colours_of_their_distance(browser: Browser, tmp_path: Path):
-    """More hosts than have room for their names: the one that leaks has a colour, until the kinds are chosen."""
-    heaps = [mapping("[heap]", Rss=kib, Pss=kib) for kib in (90_000, *[10_000] * 41)]
-    many = snapshot(*(host(f"w{n:02}", process(1, "app", heap)) for n, heap in enumerate(heaps)))
-    browser.open(written(tmp_path / "many.html", of(many)))
-    assert texts(browser, ".l1.a4 > span") == ["w00 87.9M"]
-    assert len(texts(browser, ".l1.none")) == 41
-    choose(browser, "Colour", "kind")
-    assert (len(texts(browser, ".l1.k-heap")), picked(browser)) == (42, {"treemap.color": "kind"})
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of 400 hosts, more than have room for a label; w000 leaks, and two hold somewhat more than usual."""
+    heaps = [mapping("[heap]", Rss=kib, Pss=kib) for kib in (90_000, 16_000, 16_500, *[10_000] * 397)]
+    more = mapping(start=0x7F0000000000, Rss=9_000, Pss=9_000)
+    fleet = snapshot(*(host(f"w{n:03}", process(1, "app", heap, more)) for n, heap in enumerate(heaps)))
+    return written(tmp_path_factory.mktemp("page") / "many.html", of(fleet))
+
+
+def test_many_hosts_that_are_alike_are_one_box(browser: Browser, many: Path):
+    """The first screen says what all hosts hold, and names the one that stands apart, whose box has no room for it."""
+    browser.open(many)
+    assert texts(browser, ".l1 > span") == ["[heap] 3.9G ▲ w000 +78.1M", "[anon] 3.4G"]
+    assert texts(browser, ".l2 > span") == ["397 hosts alike 3.8G", "400 hosts alike 3.4G"]
+    at_head(browser, browser.window.find_element(By.CSS_SELECTOR, ".l2")).perform()
+    assert text(browser, ".map-said") == "[heap] › 397 hosts alike: 3.8G, 51.6 % of all"
+    choose(browser, "Colour", "median")
+    assert [len(texts(browser, f".l2.{css}")) for css in ("a4", "a2", "none")] == [1, 1, 2]
+    assert violations(browser) == []
+    browser.open(many, width=390, height=844)
+    assert texts(browser, ".l1 .note") == ["▲ w000 +78.1M"]
+    assert violations(browser) == []
+    browser.open(many, width=200, height=844)
+    assert texts(browser, ".l1 .note") == ["▲ w000"]
+    assert browser.complaints() == []
+
+
+def test_alike_hosts_open_by_mouse_and_keyboard(browser: Browser, many: Path):
+    """Each then has its box, and none is lost; the way back leads to the box that was opened."""
+    browser.open(many)
+    click(browser, box(browser, "[heap]"))
+    assert box(browser, "2 hosts 4 to 16 MiB above").is_displayed()
+    click(browser, box(browser, "397 hosts alike"))
+    assert trail(browser) == ["all", "[heap]", "397 hosts alike"]
+    labels = browser.run("return [...document.querySelectorAll('.l1')].map((one) => one.getAttribute('aria-label'))")
+    assert sorted(label.partition(":")[0] for label in labels) == [f"w{n:03}" for n in range(3, 400)]
+    assert picked(browser)["mapping"] == "[heap]"
+    browser.run("document.querySelector('.box[tabindex=\"0\"]').focus()")
+    press(browser, Keys.BACKSPACE)
+    assert (trail(browser)[-1], focused(browser)) == ("[heap]", "397 hosts alike")
+    press(browser, Keys.ENTER)
+    assert len(texts(browser, ".l1")) == 397
+    press(browser, Keys.ESCAPE, Keys.ESCAPE)
+    assert (trail(browser), focused(browser)) == (["all"], "[heap]")
+    assert browser.complaints() == []
+
+
+def test_what_is_picked_leaves_the_box_of_alike_hosts(browser: Browser, many: Path):
+    """A host that is picked elsewhere has a box of its own with a frame as long as it is picked."""
+    browser.open(many)
+    browser.window.find_element(By.CSS_SELECTOR, ".findings a").click()
+    assert picked(browser)["host"] == "w000"
+    (marked,) = browser.window.find_elements(By.CSS_SELECTOR, ".box.picked")
+    at_head(browser, marked).perform()
+    assert text(browser, ".map-said").startswith("[heap] › w000: 87.9M")
+    browser.run("state.clear(); state.pick({host: 'w123', mapping: '[anon]'})")
+    assert "399 hosts alike 3.4G" in texts(browser, ".l2 > span")
+    assert len(texts(browser, ".box.picked")) == 1
+    choose(browser, "As", "flame")
+    assert len(texts(browser, ".box.picked")) == 1
+    browser.run("state.clear()")
+    assert texts(browser, ".l2 > span") == ["397 hosts alike 3.8G", "400 hosts alike 3.4G"]
+    box(browser, "[anon]").send_keys(Keys.ARROW_UP)
+    assert focused(browser) is not None  # to be drawn anew takes no focus away
+    browser.run("state.pick({host: 'w007'})")
+    assert focused(browser) is not None
+    assert browser.complaints() == []
+
+
+def test_every_box_that_stands_for_many_opens_to_more(browser: Browser, tmp_path: Path):
+    """Ten thousand mappings of one size: each click shows some, and the sizes add up."""
+    same = [mapping(f"/srv/{n:05}", start=0x1000 * n, Rss=4, Pss=4) for n in range(1, 10_001)]
+    browser.open(written(tmp_path / "same.html", of(snapshot(host("a", process(1, "app", *same))))))
+    assert texts(browser, ".l1 > span") == ["10,000 mappings 39.1M"]
+    click(browser, box(browser, "10,000 mappings"))
+    assert texts(browser, ".l1 > span")[0] == "(9,900 more) 38.7M"
+    assert len(texts(browser, ".l1")) == 101
 
 
 def test_growth_in_the_span_that_is_chosen(browser: Browser, past: Path):

@@ -34,7 +34,7 @@ def test_a_service_that_leaks_on_one_of_twelve_hosts():
     """How much, where, which host, since when its process runs, and how near the limits are."""
     assert words(twelve_hosts()) == (
         "2 services take 3 GiB on 12 hosts, about 221 MiB each; the largest is gunicorn with 2.8 GiB.",
-        "gunicorn on web-07 takes 512 MiB: [heap], the most in pid 8960.",
+        "gunicorn on web-07 has 512 MiB in [heap], the largest part in pid 8960.",
         "Process 8960 has run since 2026-03-09 06:37 UTC.",
         "All processes are within their limits; the fullest limit, of gunicorn on web-07, is at 67 %.",
     )
@@ -56,7 +56,7 @@ def test_the_host_that_stands_out_has_its_size_and_what_takes_it():
     """Of one service, all that its host holds, and the mapping of it."""
     fleet = snapshot(*(one_of(f"web-{n}", 690_000 if n == 3 else 90_000 + n, pid=40 + n) for n in range(8)))
     assert words(fleet)[1] == "web-3 takes 674 MiB: [heap] of pid 43."
-    assert words(twenty_hosts())[1] == "web-07 takes 688 MiB, 497 MiB of it [heap], the most in pid 802."
+    assert words(twenty_hosts())[1] == "web-07 takes 688 MiB, 497 MiB of it in [heap], the largest part in pid 802."
 
 
 def test_growth_since_an_earlier_run():

@@ -55,7 +55,7 @@ state.on((picked) => {
   });
   const keys = KEYS.filter((key) => picked[key] !== undefined);
   chips.replaceChildren(...keys.map((key) => {
-    const chip = made("button", "tool chip", [`${NAMES[key]} `, made("b", "", [picked[key]]), " ×"], { type: "button", "aria-label": `${NAMES[key]} ${picked[key]}: remove` });
+    const chip = made("button", "tool chip", [`${NAMES[key]} `, made("b", "", [picked[key]]), " ×"], { type: "button", title: picked[key], "aria-label": `${NAMES[key]} ${picked[key]}: remove` });
     chip.addEventListener("click", () => {
       state.clear([key]);
       clear.focus();

@@ -63,7 +63,10 @@ const whenNear = (() => {
     if (!isMoved) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   };
   addEventListener("load", () => areShown.then(() => idle(next)));
-  addEventListener("beforeprint", () => { while (waiting.length) waiting[0](); });
+  addEventListener("beforeprint", () => {
+    while (waiting.length) waiting[0]();
+    document.documentElement.classList.add("ready");
+  });
   return (element, make) => {
     const begin = () => {
       sight.disconnect();
@@ -76,6 +79,14 @@ const whenNear = (() => {
     waiting.push(begin);
     areShown.then(() => sight.observe(element));
   };
+})();
+
+/** Call `before` when the page is about to be printed and all its parts are made, and `after` when it was. */
+const whenPrinted = (() => {
+  const parts = [];
+  addEventListener("beforeprint", () => { for (const { before } of parts) before(); });
+  addEventListener("afterprint", () => { for (const { after } of parts) after(); });
+  return (before, after) => parts.push({ before, after });
 })();
 
 /** Put a text into the clipboard. */

@@ -81,7 +81,7 @@ class HeatMap {
     this.count = this.isWhole || packed.plain === this.rows ? this.rows : this.rows - packed.plain;
     const names = [...labels.columns.values()].filter((column) => column.names && column.name !== "outliers");
     const head = made("tr", "", [...names.map((column) => made("th", "", [column.name], { scope: "col" })),
-      made("th", "n", ["explains"], { scope: "col" }), made("th", "n", ["median"], { scope: "col" }),
+      made("th", "n less", ["explains"], { scope: "col" }), made("th", "n less", ["median"], { scope: "col" }),
       ...this.shownColumns.map((hosts, column) => this.headOf(hosts, column)),
       made("th", "", ["outliers"], { scope: "col" })]);
     table.tHead.replaceChildren(head);
@@ -94,7 +94,7 @@ class HeatMap {
       return made("td", "n", [made("span", "", [known.length ? human(known[known.length >> 1]) : packed.isDelta ? "" : "?"])]);
     });
     table.tFoot?.replaceChildren(made("tr", "", [made("th", "", ["total"], { scope: "row" }),
-      ...Array.from({ length: names.length + 1 }, () => made("td")), ...totals, made("td")]));
+      ...this.blanks(names.length), ...totals, made("td")]));
     table.setAttribute("role", "grid");
     this.first = names.length + 2;
     this.row = Math.min(this.row, this.count - 1);
@@ -123,15 +123,20 @@ class HeatMap {
       const known = [...new Set(hosts.map((host) => this.packed.processes[host]))].map((count) => count ?? "?");
       return made("td", "n", [made("span", "", [known.length === 1 ? String(known[0]) : `${Math.min(...known)}–${Math.max(...known)}`])]);
     });
-    return made("tr", "first", [made("th", "", ["processes"], { scope: "row" }), ...Array.from({ length: names + 1 }, () => made("td")), ...counts, made("td")]);
+    return made("tr", "first", [made("th", "", ["processes"], { scope: "row" }), ...this.blanks(names), ...counts, made("td")]);
+  }
+
+  /** The empty cells of a row of counts or totals below the other names, `explains` and `median`. */
+  blanks(names) {
+    return [...Array.from({ length: names - 1 }, () => made("td")), made("td", "less"), made("td", "less")];
   }
 
   rowOf(row, names) {
     const { packed, labels } = this, text = (column) => column.names[column.codes[row]] ?? "?";
     const median = labels.column("median"), outliers = labels.column("outliers");
     const cells = names.map((column, slot) => made(slot ? "td" : "th", "w", [text(column)], { title: text(column), ...(slot ? {} : { scope: "row" }) }));
-    cells.push(made("td", "n", [`${packed.explained[row].toFixed(1)}%`]));
-    cells.push(made("td", "n", [median && !Number.isNaN(median.values[row]) ? human(median.values[row]) : "?"]));
+    cells.push(made("td", "n less", [`${packed.explained[row].toFixed(1)}%`]));
+    cells.push(made("td", "n less", [median && !Number.isNaN(median.values[row]) ? human(median.values[row]) : "?"]));
     for (const hosts of this.shownColumns) cells.push(this.cellOf(row, hosts));
     const words = outliers ? text(outliers) : "";
     cells.push(made("td", "w", [words], { title: words }));

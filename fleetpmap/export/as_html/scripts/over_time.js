@@ -38,7 +38,7 @@ function drawn(past) {
   for (const line of services) if (line.service !== null) select.append(make("option", { value: line.service }, `${line.service}, a line for each host`));
   const all = make("button", { type: "button", class: "tool" }, "All runs");
   const tools = make("div", { class: "tools", role: "group", "aria-label": "What is drawn" }, make("label", {}, "Show ", select), all);
-  const marks = make("p", { class: "hint" }, "Drag across the chart, or move its ends with the arrow keys, to see the growth in a span. A tall mark below the chart is a restart of at least half of a service's processes at once; with a triangle it brought other code: a deploy. A short mark is a restart on one host. A grey band is a gap.");
+  const marks = make("p", { class: "hint" }, make("span", { class: "how" }, "Drag across the chart, or move its ends with the arrow keys, to see the growth in a span. "), "A tall mark below the chart is a restart: at least half of a service's processes were replaced at once. With a triangle it is a deploy: they run other code since. A short mark is a restart on one host. A grey band is a gap.");
   section.querySelector(".static").replaceWith(tools, said, field, pointed, marks, make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Growth in the span" }, table));
 
   let span = [0, last], shown = [], isStacked = true, colours = new Map();

@@ -2,8 +2,11 @@
 // Without this script the page shows the first rows of each, in a fixed order.
 
 const isPhone = innerWidth < 640;
-const WIDEST = isPhone ? 120 : 480;  // pixels of a column
+const WIDEST = isPhone ? 120 : 480, WIDEST_NAME = isPhone ? 120 : 320;  // pixels of a column, and of one with names
+const TAIL = isPhone ? 6 : 16;  // last characters of a long text, which are seen whatever is cut
+const LONG = isPhone ? 12 : 32;  // characters of a text that may have no room
 const BAR = isPhone ? 104 : 168;  // pixels of the column with bars
+const PAPER = { width: 980, text: 0.82, cell: 8, bar: 56, rows: 100 };  // pixels of a sheet; what tables.css makes of a text, a cell and a bar
 const BARS = ["host", "service", "pid"];  // tables with a bar by kind, by the key of their rows
 
 /** Return a function that measures a text of a table in pixels. All tables have one font: the browser is asked for it once. */
@@ -41,6 +44,7 @@ class ShownTable {
     this.virtual = new VirtualRows(this.region, this.body, (index) => this.rowAt(index));
     this.region.addEventListener("keydown", (event) => this.move(event));
     this.makeHead();
+    whenPrinted(() => this.toPaper(), () => this.fromPaper());
     state.on((picked) => {
       this.rows.follow(picked);
       this.makeBars(picked);
@@ -50,7 +54,8 @@ class ShownTable {
   }
 
   get shown() {
-    return this.columns.filter((column) => !this.hidden.has(column.name));
+    const chosen = this.columns.filter((column) => !this.hidden.has(column.name));
+    return chosen.slice(0, this.onPaper ? this.fitting : chosen.length);
   }
 
   makeTools() {
@@ -89,7 +94,8 @@ class ShownTable {
   /** Make the header and the widths: as wide as the widest text, so that no column moves while rows pass by. */
   makeHead() {
     const text = measuring(this.element, 400), bold = measuring(this.element, 600);
-    const widths = this.shown.map((column) => Math.min(this.widest(column, text, bold) + 24, WIDEST));
+    this.pixels = measuring(this.element, 500);
+    const widths = this.shown.map((column) => Math.min(this.widest(column, text, bold) + 24, this.rows.isKey(column.name) ? WIDEST_NAME : WIDEST));
     if (this.hasBars) widths.splice(1, 0, BAR);
     const heads = this.shown.map((column) => {
       const button = made("button", "", [column.name], { type: "button" });
@@ -109,6 +115,27 @@ class ShownTable {
     this.element.classList.add("virtual");
     this.element.tHead.replaceChildren(made("tr", "", heads));
     this.tellSorting();
+  }
+
+  /** Make what fits on paper: the columns that a sheet is wide enough for, and the largest rows. */
+  toPaper() {
+    const { rows } = this, text = measuring(this.element, 400), bold = measuring(this.element, 600), most = rows.table.share;
+    const chosen = this.shown;
+    let room = PAPER.width - (this.hasBars ? PAPER.bar : 0);
+    const beyond = chosen.findIndex((column) => (room -= Math.min(this.widest(column, text, bold), WIDEST) * PAPER.text + PAPER.cell) < 0);
+    this.fitting = beyond < 0 ? chosen.length : beyond;
+    this.onPaper = { columns: chosen.length, sorting: rows.sorting };
+    if (!rows.sorting && this.order.length > PAPER.rows && rows.table.column(most)) rows.sort(most, true);
+    this.makeHead();
+    this.refresh();
+    this.virtual.fill(0, Math.min(this.order.length, PAPER.rows));
+  }
+
+  fromPaper() {
+    Object.assign(this.rows, { sorting: this.onPaper.sorting, order: null });
+    this.onPaper = null;
+    this.makeHead();
+    this.refresh();
   }
 
   tellSorting() {
@@ -151,9 +178,19 @@ class ShownTable {
     const { rows } = this, { picked } = state;
     const of = KEYS.filter((key) => picked[key] !== undefined && key !== rows.own && !(rows.own === "pid" && key === "host" && picked.pid))
       .map((key) => `${key} ${picked[key]}`).join(", ");
-    this.remark.textContent = rows.ignored.length ? `This table is of the whole run: it does not follow ${rows.ignored.join(" and ")}.`
+    const words = rows.ignored.length ? `This table is of the whole run: it does not follow ${rows.ignored.join(" and ")}.`
       : rows.sums ? `Sizes are those of ${of} alone.` : rows.isNarrowed ? `Only rows of ${of}.` : "";
+    this.remark.textContent = `${words} ${this.onPaper ? this.leftOut() : ""}`.trim();
     this.remark.hidden = this.remark.textContent === "";
+  }
+
+  /** What of the table is not on paper. */
+  leftOut() {
+    const { rows, order, fitting, onPaper } = this, count = rows.shown().length;
+    const left = [];
+    if (order.length > PAPER.rows) left.push(`the ${onPaper.sorting || !rows.sorting ? "first" : "largest"} ${PAPER.rows} of ${grouping.format(count)} rows`);
+    if (fitting < onPaper.columns) left.push(`${fitting} of ${onPaper.columns} columns`);
+    return left.length ? `On paper: ${left.join(", ")}. The totals are of all rows.` : "";
   }
 
   /** Show the totals of the whole, and above them those of the rows that are found or picked. */
@@ -175,7 +212,7 @@ class ShownTable {
   }
 
   footRow(label, texts, css) {
-    const cells = this.columns.map((column, slot) => [column, texts[slot]]).filter(([column]) => !this.hidden.has(column.name))
+    const { shown } = this, cells = this.columns.map((column, slot) => [column, texts[slot]]).filter(([column]) => shown.includes(column))
       .map(([column, text], slot) => slot === 0 ? made("th", "", [label], { scope: "row" }) : made("td", column.names ? "" : "n", [text]));
     if (this.hasBars) cells.splice(1, 0, made("td", "bars"));
     return made("tr", css, cells);
@@ -187,10 +224,11 @@ class ShownTable {
       const text = rows.text(column, row), isNull = column.names ? column.codes[row] < 0 : text === "?" || column.words.has(row);
       const css = column.name === "status" && /^[a-z-]+$/.test(text) ? `s s-${text}` : `${column.names ? "w" : "n"}${isNull ? " u" : ""}`;
       const cell = made(slot ? "td" : "th", css, [], slot ? {} : { scope: "row" });
-      if (text.length > 24) cell.title = text;
+      const parts = this.parts(column, text);
+      if (parts[0] !== text) cell.title = text;
       if (!isMore && !isNull && text && rows.isKey(column.name)) {
         const key = rows.keyOf(column.name, row);
-        const link = made("a", "key", [text], { href: state.link(key), tabindex: index === this.current ? 0 : -1 });
+        const link = made("a", "key", parts, { href: state.link(key), tabindex: index === this.current ? 0 : -1 });
         link.addEventListener("click", (event) => {
           if (event.ctrlKey || event.metaKey || event.shiftKey) return;
           event.preventDefault();
@@ -198,7 +236,7 @@ class ShownTable {
         });
         cell.append(link);
       } else {
-        cell.append(text);
+        cell.append(...parts);
       }
       return cell;
     });
@@ -206,6 +244,17 @@ class ShownTable {
     const element = made("tr", isMore ? "more" : rows.isPicked?.(row) ? "picked" : "", cells, { "aria-rowindex": index + 2 });
     element.dataset.index = index;
     return element;
+  }
+
+  /** The text of a cell; of a long one the beginning, which is cut where there is no room, and the end. */
+  parts(column, text) {
+    if (text.length <= LONG) return [text];
+    column.endsDiffer ??= new Set(column.names.map((name) => name.slice(-TAIL))).size > 1;
+    if (!column.endsDiffer) return [made("span", "head", [text])];
+    const isPair = /[\uDC00-\uDFFF]/.test(text.at(-TAIL)), at = text.length - TAIL - (isPair ? 1 : 0);  // one character in two halves
+    const tail = text.slice(at), head = made("span", "head", [text.slice(0, at)]);
+    head.style.maxWidth = `calc(100% - ${Math.ceil(this.pixels(tail))}px)`;
+    return [head, tail];
   }
 
   /** Add up the sizes of each row by kind, of what is picked. */

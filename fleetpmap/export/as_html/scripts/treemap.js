@@ -25,16 +25,16 @@ function drawn() {
     service: ["service", "host", "process", "kind", "mapping"],
     kind: ["kind", "mapping", "service", "host", "process"],
     mapping: ["mapping", "service", "host", "process"],
+    across: ["service", "mapping", "host", "process"],
   };
   const sizes = source.sizes(source.share);
   const codes = { ...source.codes, process: source.process };
   const count = (key) => source.names[key]?.length ?? 0;
   const LEAST_PEERS = 3;  // a median of fewer says nothing
-  const MANY = 40;  // hosts of which few have room for their names: what differs says more than the kinds of each
+  const MANY = 40;  // hosts of which few have room for their names: what they hold comes first
   const COLOURS = { kind: "by kind", median: "by distance from the median" };
-  const usualColour = source.process && count("host") > MANY ? "median" : "kind";
-  const isByMedian = () => (COLOURS[state.picked["treemap.color"]] ? state.picked["treemap.color"] : usualColour) === "median";
-  const usual = count("service") > 1 ? "service" : count("host") > 1 ? "host" : "kind";
+  const isByMedian = () => state.picked["treemap.color"] === "median";
+  const usual = count("host") > MANY ? "across" : count("service") > 1 ? "service" : count("host") > 1 ? "host" : "kind";
   /** The levels of an order; one on which all leaves agree says nothing. */
   const levelsOf = (by) => {
     const known = (ORDERS[by] ?? ORDERS[usual]).filter((key) => codes[key]);
@@ -91,19 +91,49 @@ function drawn() {
     return node.children.sort((one, other) => other.kib - one.kib);
   }
 
-  /** One node for those too small to be drawn; it opens like any other. */
-  function rest(node, members) {
-    const kib = members.reduce((all, one) => all + one.kib, 0);
-    const shown = { key: "rest", text: `(${members.length.toLocaleString("en")} more)`, path: node.path, own: {}, parent: node, depth: node.depth, kib };
-    return Object.assign(shown, { children: members });
+  /** One node for those without room for a label; it opens like any other. Without a noun they are `(37 more)`. */
+  function rest(node, members, noun = "", far = "", step = "") {
+    const count = members.length.toLocaleString("en"), short = noun ? `${count} ${noun}` : `(${count})`;
+    const kib = members.reduce((all, one) => all + one.kib, 0), text = noun ? short + far : `(${count} more)`;
+    return { key: "rest", text, short, step, path: node.path, own: {}, parent: node, depth: node.depth, kib, children: members };
   }
 
-  /** The children with an area of at least `least` of the node's `area`, and the rest. */
-  function visible(node, area, least) {
-    const children = childrenOf(node);
-    const shown = children.filter((child) => child.kib / node.kib * area >= least);
-    const left = children.slice(shown.length);
-    return left.length > 1 ? [...shown, rest(node, left)] : children;
+  const NOUNS = { host: "hosts", service: "services", process: "processes", kind: "kinds", mapping: "mappings" };
+  /**
+   * The children to draw in so many pixels. Those with fewer than `room` are put together: hosts and processes by their
+   * colour, so that what is far from the median stays in sight; what is picked stays alone.
+   */
+  function visible(node, pixels, room, least) {
+    const children = childrenOf(node), of = (child) => child.kib / node.kib * pixels, noun = NOUNS[children[0]?.key];
+    if (node.key === "rest") {  // opened: all there is room for, but some in any case
+      const count = Math.max(children.filter((child) => of(child) >= least).length, FEWEST), left = children.slice(count);
+      return left.length > 1 ? [...children.slice(0, count), rest(node, left)] : children;
+    }
+    if (children.every((child) => of(child) >= room)) return children;
+    const groups = new Map(), shown = [], isOfPeers = ["host", "process"].includes(children[0].key);
+    for (const child of children) {
+      const apart = isOfPeers ? apartOf(child) : null, group = apart ? stepOf(apart) || "near" : "";
+      if (isPicked(child) || (group !== "near" && of(child) >= room)) shown.push(child);
+      else (groups.get(group) ?? groups.set(group, []).get(group)).push(child);
+    }
+    for (const [group, members] of groups) {
+      const isSmall = members.length > 1 && of(members[members.length >> 1]) < room, isAll = members.length === children.length;
+      shown.push(...isSmall ? [rest(node, members, group || isAll ? noun : "", farText(group), group)] : members);
+    }
+    return shown.sort((one, other) => other.kib - one.kib);
+  }
+
+  /** How far from the median the boxes of a colour are. */
+  function farText(step) {
+    if (step === "near" || !step) return step && " alike";
+    const { steps } = data.treemap, slot = Number(step[1]), side = step[0] === "a" ? "above" : "below";
+    return steps[slot] ? ` ${steps[slot - 1]} to ${steps[slot]} MiB ${side}` : ` over ${steps[slot - 1]} MiB ${side}`;
+  }
+
+  /** Is it a part of all that is picked? */
+  function isPicked({ own, path }) {
+    const { picked } = state, is = (key) => picked[key] === path[key];
+    return Object.keys(own).every(is) && Object.keys(path).every((key) => picked[key] === undefined || is(key));
   }
 
   // Bruls, Huizing, van Wijk, "Squarified Treemaps" (2000): rows along the shorter side, each closed before its worst
@@ -138,14 +168,26 @@ function drawn() {
     return placed;
   }
 
-  const HEAD = 19, LEAST = 90, DEEPEST = 3;
+  const HEAD = 19, DEEPEST = 3, FEWEST = 100;
+  const ROOM = 2400, LEAST = 90;  // square pixels of a box with a label, and of any box
+  const WIDE = 48, NARROW = 2;  // pixels, the same of a flame graph
   /** Place the boxes of a node in a rectangle, and what they hold in them. */
   function treemap(node, place, depth = 1) {
-    return squarified(visible(node, place.w * place.h, LEAST * depth), place).flatMap((box) => {
+    return squarified(visible(node, place.w * place.h, ROOM, LEAST), place).flatMap((box) => {
       const inner = { x: box.x + 2, y: box.y + HEAD, w: box.w - 4, h: box.h - HEAD - 2 };
       const isRoom = depth < DEEPEST && inner.w > 60 && inner.h > 30 && box.node.key !== "rest" && childrenOf(box.node).length;
-      return [{ ...box, level: depth, isFilled: Boolean(isRoom) }, ...(isRoom ? treemap(box.node, inner, depth + 1) : [])];
+      const boxes = isRoom ? treemap(box.node, inner, depth + 1) : [];
+      return [{ ...box, level: depth, isFilled: Boolean(isRoom), note: noteOf(boxes.filter(({ level }) => level === depth + 1)) }, ...boxes];
     });
+  }
+
+  /** What is furthest from the median in boxes too small for a label, in words for the box around them: long or short. */
+  function noteOf(boxes) {
+    const far = boxes.filter(({ node, w, h }) => (w < 60 || h < 15) && stepOf(apartOf(node))).map(({ node }) => [node.text, apartOf(node).kib]);
+    if (!far.length) return [];
+    const [name, kib] = far.reduce((most, one) => Math.abs(one[1]) > Math.abs(most[1]) ? one : most);
+    const short = `${kib > 0 ? "▲" : "▼"} ${name}`;
+    return [`${short} ${signed(kib)}`, short];
   }
 
   /** Place a node's boxes below it, its children below these, and so on: a flame graph that grows downwards. */
@@ -153,7 +195,7 @@ function drawn() {
     const box = { node, x, y, w, h: step, level };
     if (level >= levels.length - open.depth || (node.key === "rest" && level)) return [box];
     let along = x;
-    return [box, ...visible(node, w, 2).flatMap((child) => {
+    return [box, ...visible(node, w, WIDE, NARROW).flatMap((child) => {
       const wide = w * child.kib / node.kib, at = along;
       along += wide;
       return icicle(child, { x: at, y: y + step, w: wide, h }, level + 1, step);
@@ -230,7 +272,7 @@ function drawn() {
 
   function paint(element, { node, isFilled }) {
     if (isByMedian()) {
-      element.classList.add(stepOf(apartOf(node)) || "none");
+      element.classList.add((/^[ab]/.test(node.step) ? node.step : stepOf(apartOf(node))) || "none");
       return;
     }
     const kinds = kindsOf(node);
@@ -267,11 +309,11 @@ function drawn() {
   }
   const closed = () => ({ treemap: null, ...Object.fromEntries(Object.keys(open.path).map((key) => [key, null])) });
   const orders = new Map();  // by their text: those of one host, or of one service, may be the same
-  for (const key of [usual, ...Object.keys(ORDERS)]) if (codes[key] && !orders.has(levelsOf(key).join(" › "))) orders.set(levelsOf(key).join(" › "), key);
+  for (const key of [usual, ...Object.keys(ORDERS)]) if (codes[ORDERS[key][0]] && !orders.has(levelsOf(key).join(" › "))) orders.set(levelsOf(key).join(" › "), key);
   const possible = Object.fromEntries([...orders].map(([text, key]) => [key, text]));
   const tools = make("div", { class: "tools", role: "group", "aria-label": "How the memory is drawn" });
   if (Object.keys(possible).length > 1) tools.append(choice("Order", "treemap.by", possible, usual));
-  if (source.process && source.processes.rows >= LEAST_PEERS) tools.append(choice("Colour", "treemap.color", COLOURS, usualColour));
+  if (source.process && source.processes.rows >= LEAST_PEERS) tools.append(choice("Colour", "treemap.color", COLOURS, "kind"));
   tools.append(choice("As", "treemap.as", { map: "treemap", flame: "flame graph" }, "map"));
   const fallback = section.querySelector(".static");
   fallback.replaceWith(tools, make("nav", { "aria-label": "Opened boxes" }, trail), map, status, legend, detail);
@@ -279,8 +321,11 @@ function drawn() {
   const pen = document.createElement("canvas").getContext("2d");
   pen.font = `600 12.5px ${getComputedStyle(map).fontFamily}`;  // that of a box's label
 
+  let paper = null;  // width and height there, in pixels
+  whenPrinted(() => { paper = [980, 227]; show(); }, () => { paper = null; show(); });
+
   function show(from = null) {
-    const [width, height] = [map.clientWidth, map.clientHeight];
+    const [width, height] = paper ?? [map.clientWidth, map.clientHeight], hadFocus = map.contains(document.activeElement);
     if (!width) return;
     const place = { x: 0, y: 0, w: width, h: height };
     const isFlame = state.picked["treemap.as"] === "flame";
@@ -289,13 +334,13 @@ function drawn() {
     const fragment = document.createDocumentFragment();
     for (const box of boxes) fragment.append(box.element = elementOf(box, isFlame, width, height));
     map.replaceChildren(fragment);
-    if (!boxes.some((box) => box.node === focused)) focused = boxes.find(isReached)?.node ?? null;
-    setFocus(focused, false);
+    const reached = boxes.filter(isReached), is = ({ node }) => node === focused || (node.text === focused?.text && node.parent === focused.parent);
+    status.textContent = said(open);
+    setFocus((reached.find(is) ?? reached[0])?.node ?? null, hadFocus);
     outline();
     showTrail();
     showLegend();
     showTable();
-    status.textContent = said(open);
     if (from && !matchMedia("(prefers-reduced-motion: reduce)").matches) grow(from, width, height);
   }
 
@@ -309,26 +354,30 @@ function drawn() {
     paint(element, box);
     const at = { left: box.x / width, top: box.y / height, width: box.w / width, height: box.h / height };
     for (const [side, share] of Object.entries(at)) element.style[side] = `${(100 * share).toFixed(3)}%`;
+    const label = box.h > 14 ? labelOf(node, box.w, box.note ?? []) : [];
     const reached = isReached(box);
     if (reached) {
-      const spoken = `${node.text}: ${human(node.kib)}, ${percent(node.kib / (open.kib || 1))}`;
+      const size = human(node.kib), beside = label.slice(1).map((one) => one.textContent ?? one).join("").trim();
+      const spoken = `${node.text}: ${[beside, beside.startsWith(size) ? "" : size, percent(node.kib / (open.kib || 1))].filter(Boolean).join(", ")}`;
       const parts = { role: "treeitem", tabindex: "-1", "aria-label": spoken, "aria-level": level, "aria-selected": "false" };
       for (const [name, value] of Object.entries(parts)) element.setAttribute(name, value);
       if (opens(node)) element.setAttribute("aria-expanded", "false");
     } else element.setAttribute("aria-hidden", "true");
-    const label = box.h > 14 ? labelOf(node, box.w) : [];
     if (label.length) element.append(make("span", reached ? { "aria-hidden": "true" } : {}, ...label));
     return element;
   }
 
-  /** What fits into a box: name and size; the name; what it does not have in common with its neighbours; nothing. */
-  function labelOf(node, room) {
-    const fits = (text) => pen.measureText(text).width + 14 < room;
-    const size = human(node.kib);
-    if (fits(`${node.text} ${size}`)) return [node.text, " ", make("b", {}, size)];
-    const short = `…${node.text.slice(commonOf(node.parent))}`;
-    if (fits(node.text) || room > 120 || node.key === "rest" || short.length > node.text.length) return room > 40 ? [node.text] : [];
-    return fits(short) ? [short] : room > 60 ? [node.text] : [];
+  /** What fits into a box: name, size and note; less of it; what it does not have in common with its neighbours; nothing. */
+  function labelOf(node, room, note) {
+    const fits = (text) => pen.measureText(text).width + 12 < room;
+    const { text } = node, size = human(node.kib), own = node.key === "rest" ? text : text.slice(commonOf(node.parent));
+    for (const words of note) {
+      if (fits(`${text} ${size}  ${words}`)) return [text, " ", make("b", {}, size), " ", make("b", { class: "note" }, words)];
+      if (fits(`${text}  ${words}`)) return [text, " ", make("b", { class: "note" }, words)];
+    }
+    if (fits(`${text} ${size}`)) return [text, " ", make("b", {}, size)];
+    const short = [text, node.short ?? `…${own}`, own].find(fits);
+    return short && room <= 120 ? [short] : room > 56 ? [text] : [];
   }
 
   /** The length of what all children's names begin with: web- of web-007 and web-008. */
@@ -367,7 +416,7 @@ function drawn() {
 
   /** Open a node: its path is picked, so that the tables follow, and what an inner box had picked is not. */
   function go(node, from = null) {
-    const hadFocus = map.contains(document.activeElement), before = open;
+    const before = open;
     if (!opens(node)) return state.toggle(node.own);
     [open, isOurs] = [node, true];
     const names = namesOf(node);
@@ -375,9 +424,8 @@ function drawn() {
     written = names.length ? JSON.stringify(names) : null;
     state.pick({ ...Object.fromEntries(gone.map((key) => [key, null])), ...node.path, treemap: written });
     isOurs = false;
-    focused = boxes.length && node === before.parent ? before : null;
+    focused = node === before.parent ? before : null;
     show(from);
-    if (hadFocus) setFocus(focused);
   }
 
   let written = null, isOurs = false;
@@ -390,7 +438,8 @@ function drawn() {
       [by, levels, open, written] = [next, levelsOf(next), root, null];
       root.children = null;
     } else if (!["treemap", "treemap.color", "treemap.as"].some(isChanged)) {
-      outline();
+      if (boxes.some(({ node }) => node.key === "rest")) show();  // what is picked has a box of its own
+      else outline();
       return;
     }
     if ((picked.treemap ?? null) !== written) {
@@ -436,7 +485,7 @@ function drawn() {
     const nodes = [];
     for (let node = open; node; node = node.parent) nodes.unshift(node);
     trail.replaceChildren(...nodes.map((node) => {
-      const button = make("button", { type: "button", class: "tool", ...(node === open ? { "aria-current": "true" } : {}) }, node.text, " ", make("b", {}, human(node.kib)));
+      const button = make("button", { type: "button", class: "tool", title: node.text, ...(node === open ? { "aria-current": "true" } : {}) }, node.text, " ", make("b", {}, human(node.kib)));
       button.addEventListener("click", () => go(node));
       return make("li", {}, button);
     }));

@@ -3,7 +3,6 @@
 
 const SPARE = 8;
 const MOST_HIGH = 576;  // pixels of a table, 36rem
-const MOST_PRINTED = 1000;
 
 class VirtualRows {
   /** `rowAt(index)` makes the element of a row. */
@@ -19,8 +18,6 @@ class VirtualRows {
       this.measure();
       this.draw();
     }).observe(scroller);
-    addEventListener("beforeprint", () => this.fill(0, Math.min(this.count, MOST_PRINTED)));
-    addEventListener("afterprint", () => this.show(this.count));
   }
 
   measure() {
