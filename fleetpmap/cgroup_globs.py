@@ -49,18 +49,16 @@ def unit_of(process: ListedProcess, unit: str) -> str | None:
     return instance
 
 
-def notes_on_instances(processes: Iterable[ListedProcess], unit: str | None) -> tuple[str, ...]:
-    """Return a note if --unit selected instances of the unit that it names, since their names are longer."""
-    if unit is None:
-        return ()
+def note_on_instances(processes: Iterable[ListedProcess], unit: str) -> str:
+    """Return a note if --unit selected instances of this unit, since their names are longer; else an empty text."""
     globs = _globs(unit)
     units = {found for process in processes if (found := unit_of(process, unit))}
     instances = sorted(each for each in units if not fnmatchcase(each, globs.own))
     if not instances:
-        return ()
+        return ""
     more = f" and {len(instances) - _MOST_NAMED} more" if len(instances) > _MOST_NAMED else ""
     named = ", ".join(instances[:_MOST_NAMED]) + more
-    return (f"--unit {unit}: also its instance{'s' if len(instances) > 1 else ''} {named}",)
+    return f"--unit {unit}: also its instance{'s' if len(instances) > 1 else ''} {named}"
 
 
 class _UnitGlobs(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from fleetpmap.cgroup_globs import is_in_cgroup, notes_on_instances, unit_of
+from fleetpmap.cgroup_globs import is_in_cgroup, note_on_instances, unit_of
 from fleetpmap.containers import members
 from fleetpmap.defaults import MAX_RSS, MAX_RSS_SUM
 from fleetpmap.errors import UsageError
@@ -172,7 +172,8 @@ def choose(listing: Listing, selection: Selection, own: OwnProcesses | None = No
     if matched and (selection.newest or selection.oldest):
         pick = max if selection.newest else min
         matched = [pick(matched, key=lambda process: (process.start_ticks, process.pid))]
-    notes = notes_on_instances(matched, selection.unit)
+    units = [selection.unit] if selection.unit else []
+    notes = tuple(note for unit in units if (note := note_on_instances(matched, unit)))
     if inside and inside.is_unnamed and not matched and listing.capabilities.uid != 0:
         notes = (*notes, "only root can read the names of its containers and pods: select by id, or with --sudo")
     return replace(_guard(matched, selection, unread_exes, undecided), notes=notes)

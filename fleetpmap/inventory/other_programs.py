@@ -48,7 +48,7 @@ def path_in(document: object) -> tuple[str, str]:
 
 
 def table_of(text: str) -> tuple[str, str]:
-    """Recognise a table for people: return what it is, as half a sentence, and what to do; else two empty texts."""
+    """Return what a table for people is, as half a sentence, and what to do; empty for another text."""
     first = next((line for line in _lines(text) if line and not line.startswith("#")), "")
     for head, (command, instead, path) in _TABLE_HEADS.items():
         if head.match(first):
