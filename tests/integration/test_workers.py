@@ -8,10 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from multiprocessing import active_children
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import psutil
 import pytest
@@ -102,14 +102,12 @@ def askers(server: Sshd) -> list[int]:
     return found
 
 
-def run_and_kill(
-    server: Sshd, directory: Path, times: int, hosts: list[Host], on_status: Callable[[Host, str], None]
-) -> Snapshot:
-    """Ask the hosts, and kill the worker whose host hangs, so many times."""
+def run_and_kill(server: Sshd, directory: Path, times: int, hosts: list[Host], **how: Any) -> Snapshot:
+    """Ask the hosts, and kill the worker whose host hangs, so many times; `how`: more of collect_in_processes."""
     killer = Thread(target=kill_askers, args=(directory, times, lambda: askers(server)))
     killer.start()
     with within(120):
-        snapshot = collect_in_processes(hosts, all_processes(server), workers=2, jobs=2, on_status=on_status)
+        snapshot = collect_in_processes(hosts, all_processes(server), workers=2, jobs=2, **how)
     killer.join()
     assert active_children() == []
     return snapshot
@@ -120,7 +118,7 @@ def test_killed_worker_is_replaced_once(sshd_of_fifty, tmp_path):
     """Its unfinished shards are asked again, which a note says; every host has one status, and no process is left."""
     hosts = [*recorded(sshd_of_fifty, 19), stuck(sshd_of_fifty, tmp_path, times=1)]
     told: set[str] = set()
-    snapshot = run_and_kill(sshd_of_fifty, tmp_path, 1, hosts, lambda host, status: told.add(host.name))
+    snapshot = run_and_kill(sshd_of_fifty, tmp_path, 1, hosts, on_status=lambda host, status: told.add(host.name))
     assert [host.name for host in snapshot.hosts] == [host.name for host in hosts]
     assert snapshot.coverage.hosts == {"partial": 20}
     assert told == {host.name for host in hosts}
@@ -136,7 +134,7 @@ def test_killed_worker_is_replaced_once(sshd_of_fifty, tmp_path):
 def test_worker_killed_twice_is_a_failure_of_its_hosts(sshd_of_fifty, tmp_path):
     """What the other worker asked stays; the rest has a status of its own, with the reason."""
     hosts = [*recorded(sshd_of_fifty, 19), stuck(sshd_of_fifty, tmp_path, times=9)]
-    snapshot = run_and_kill(sshd_of_fifty, tmp_path, 2, hosts, lambda host, status: None)
+    snapshot = run_and_kill(sshd_of_fifty, tmp_path, 2, hosts)
     assert snapshot.coverage.hosts == {"partial": 15, "error": 5}
     failure = next(one for one in snapshot.coverage.failures)
     assert failure.message == "the process that asked it was killed by signal 9, twice"
