@@ -166,7 +166,12 @@ def test_field_that_no_kernel_here_has():
             '--sort: there is no column "ps" in this view',
             "did you mean pss? the columns are ",
         ),
-        ("hosts", {"columns": ("host", "pid")}, '--columns: there is no column "pid" in this view', "the columns are "),
+        (
+            "hosts",
+            {"columns": ("host", "pid")},
+            '--columns: there is no column "pid" in this view',
+            "--view processes, mappings have it; the columns are host, status",
+        ),
         ("summary", {"columns": ("pss",), "top": 1}, "--columns: none of them has room", "add mapping, or leave out"),
         ("mappings", {"columns": ("rss", "mapings")}, '"mapings" in this view', "did you mean mapping? "),
         ("ps", {"sort": "pss"}, '--sort: there is no column "pss"', "did you mean rss? "),
