@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from multiprocessing import active_children
 from pathlib import Path
 from threading import Event
@@ -15,7 +16,8 @@ from threading import Event
 import pytest
 
 from bounded import within
-from fleetpmap import Question, Selection, collect, report
+from fleetpmap import Question, Selection, collect, load_snapshot, report, write_snapshot
+from fleetpmap.collection.rows import Rows
 from fleetpmap.inventory import Host
 from fleetpmap.shards.processes import collect_in_processes
 from fleetpmap.snapshot import Snapshot
@@ -118,6 +120,31 @@ def test_killed_worker_is_replaced_once(sshd_of_fifty):
     why = "was asked again, since the process that asked it first was killed by signal 9"
     assert {*notes.values()} == {(why,)}
     again, once = (report.merged(one).tables[0].rows() for one in (snapshot, collect(hosts, question)))
+    assert again == once
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize("ended_by", ["a killed worker", "^C"])
+def test_rows_of_a_run_that_did_not_go_well(sshd_of_fifty, tmp_path, ended_by):
+    """What is saved has the rows of every host that replied, once each, and of the others their status."""
+    hosts, question, stop = recorded(sshd_of_fifty, 20), all_processes(sshd_of_fifty), Event()
+    told: list[str] = []
+
+    def on_status(host: Host, status: str) -> None:
+        told.append(host.name)
+        if len(told) == 5:
+            stop.set() if ended_by == "^C" else end_a_worker(signal.SIGKILL)
+
+    with within(60), closing(Rows(tmp_path)) as rows, (tmp_path / "saved").open("wb") as file:
+        snapshot = collect_in_processes(
+            hosts, question, workers=2, jobs=2, stop=stop, sums=(), on_rows=rows.add, on_status=on_status
+        )
+        write_snapshot(snapshot, file, rows)
+    saved = load_snapshot(tmp_path / "saved")
+    assert (saved.hosts, saved.processes) == (snapshot.hosts, snapshot.processes)
+    replied = [host for host in hosts if host.name in {process.host for process in saved.processes}]
+    assert len(replied) >= (20 if ended_by == "a killed worker" else 5)
+    again, once = (report.mappings(one).tables[0].rows() for one in (saved, collect(replied, question)))
     assert again == once
 
 
