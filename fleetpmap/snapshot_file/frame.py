@@ -22,6 +22,7 @@ from fleetpmap.collection.rows import AT_ONCE
 from fleetpmap.escape import escape, unescape
 from fleetpmap.naming import DELETED
 from fleetpmap.smaps import NULL, Coded
+from fleetpmap.smaps.columns import in_row_order
 from fleetpmap.smaps.fields import column_name
 from fleetpmap.smaps.grammar import SIZE_MAX
 from fleetpmap.smaps.header_parser import PERMS
@@ -208,7 +209,8 @@ def _coded(frame: polars.DataFrame, name: str, *, nullable: bool = False) -> Cod
     names = series.gather(first[known]).to_list()
     # np.unique sorts: NULL (-1), if there is one, gets the inverse 0 and becomes code -1, the first text code 0.
     #   physical [7, -1, 3, 7]   values [-1, 3, 7]   inverse [2, 0, 1, 2]   codes [1, -1, 0, 1]
-    return Coded((inverse - int(not known.all())).astype(np.int32), tuple(map(unescape, names)))
+    ordered, names = in_row_order((inverse - int(not known.all())).astype(np.int32), names)
+    return Coded(ordered, tuple(map(unescape, names)))
 
 
 def _with_mark(paths: Coded, deleted: NDArray[np.bool_]) -> Coded:

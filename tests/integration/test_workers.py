@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import closing
 from multiprocessing import active_children
 from pathlib import Path
 from threading import Event, Thread
@@ -17,7 +19,8 @@ import psutil
 import pytest
 
 from bounded import is_running, wait_until, within
-from fleetpmap import Question, Selection, collect, report
+from fleetpmap import Question, Selection, collect, load_snapshot, report, write_snapshot
+from fleetpmap.collection.rows import Rows
 from fleetpmap.inventory import Host
 from fleetpmap.shards.processes import collect_in_processes
 from fleetpmap.snapshot import Snapshot
@@ -128,6 +131,50 @@ def test_killed_worker_is_replaced_once(sshd_of_fifty, tmp_path):
     assert {*notes.values()} == {(why,)}
     once = collect(hosts, all_processes(sshd_of_fifty))
     assert report.merged(snapshot).tables[0].rows() == report.merged(once).tables[0].rows()
+
+
+def saved(snapshot: Snapshot, rows: Rows, path: Path) -> Snapshot:
+    """The snapshot that is read again after it was saved with these rows."""
+    with path.open("wb") as file:
+        write_snapshot(snapshot, file, rows)
+    again = load_snapshot(path)
+    assert (again.hosts, again.processes) == (snapshot.hosts, snapshot.processes)
+    return again
+
+
+def mapping_rows(snapshot: Snapshot) -> Sequence[object]:
+    return report.mappings(snapshot).tables[0].rows()
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_rows_saved_after_a_worker_was_killed(sshd_of_fifty, tmp_path):
+    """Those of every host, once each."""
+    hosts = [*recorded(sshd_of_fifty, 19), stuck(sshd_of_fifty, tmp_path, times=1)]
+    with closing(Rows(tmp_path)) as rows:
+        snapshot = run_and_kill(sshd_of_fifty, tmp_path, 1, hosts, sums=(), on_rows=rows.add)
+        again = saved(snapshot, rows, tmp_path / "saved")
+    assert mapping_rows(again) == mapping_rows(collect(hosts, all_processes(sshd_of_fifty)))
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_rows_saved_after_an_interrupt(sshd_of_fifty, tmp_path):
+    """Those of every host that replied; of the others, the status."""
+    hosts, question, stop = recorded(sshd_of_fifty, 20), all_processes(sshd_of_fifty), Event()
+    told: list[str] = []
+
+    def on_status(host: Host, status: str) -> None:
+        told.append(host.name)
+        if len(told) == 5:
+            stop.set()
+
+    with within(120), closing(Rows(tmp_path)) as rows:
+        snapshot = collect_in_processes(
+            hosts, question, workers=2, jobs=2, stop=stop, sums=(), on_rows=rows.add, on_status=on_status
+        )
+        again = saved(snapshot, rows, tmp_path / "saved")
+    replied = [host for host in hosts if host.name in {process.host for process in again.processes}]
+    assert len(replied) >= 5
+    assert mapping_rows(again) == mapping_rows(collect(replied, question))
 
 
 @pytest.mark.usefixtures("small_shards")
