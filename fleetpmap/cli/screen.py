@@ -13,7 +13,7 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
-from fleetpmap.cli.deliver import deliver, exit_status
+from fleetpmap.cli.deliver import deliver, exit_status, print_stderr
 from fleetpmap.cli.interrupt import INTERRUPTED, TERMINATED
 from fleetpmap.cli.option_values import Color, View
 from fleetpmap.cli.options import OutputOptions, ShapeOptions, ShowOptions
@@ -73,7 +73,8 @@ def show_live(rounds: Rounds, source: Source, stop: Event) -> int:
 def show(source: Source, stop: Event | None = None) -> int:
     """Show the screen until it is left; return the exit status, that of the last snapshot after q.
 
-    `stop` ends the look that is under way. With an interval, the line of the last round stays on the terminal.
+    `stop` ends the look that is under way; a file is written to its end. With an interval, the line of the last round
+    stays on the terminal.
 
     Raises:
         FleetpmapError: the error that ended the screen.
@@ -86,6 +87,9 @@ def show(source: Source, stop: Event | None = None) -> int:
         stop.set()
     if screen.asking.thread is not None:
         screen.asking.thread.join(_HANG_UP_S)
+    if (writes := screen.writing.thread) is not None and writes.is_alive():
+        writes.join(None if ended == signals.QUIT else _HANG_UP_S)
+        print_stderr(screen.writing.said)
     statuses = {signals.TERMINATED: TERMINATED, signals.HUNG_UP: _HUNG_UP}
     if ended in statuses:
         return statuses[ended]

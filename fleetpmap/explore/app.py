@@ -398,6 +398,8 @@ class Explore(App[str]):
 
     def action_suspend_process(self) -> None:
         """Stop the program, and give the terminal back to the shell until fg."""
+        if self.return_value is not None:
+            return
         if not signals.has_shell() or self.is_headless:
             self.panes.tell("there is no shell to go back to")
         else:
@@ -408,7 +410,8 @@ class Explore(App[str]):
     def _go_on(self) -> None:
         """Take the terminal again after SIGSTOP, which left no time to restore it."""
         self.asking.stopped = True
-        signals.go_on(self.suspend)
+        if self.return_value is None:  # else it ends, and would begin to read keys again
+            signals.go_on(self.suspend)
 
     def action_end(self, how: str) -> None:
         """End the program."""
@@ -417,8 +420,6 @@ class Explore(App[str]):
     async def action_quit(self) -> None:
         """End the program, as the palette's command Quit."""
         self.exit(signals.QUIT)
-
-    # What is typed: a filter, and the name of a file.
 
     def action_filter(self) -> None:
         """Filter the rows by what is typed."""
@@ -441,8 +442,7 @@ class Explore(App[str]):
         """Yield the commands of the palette: the lists, the columns to sort by, and what keys do."""
         for level in self.source.lists:
             yield SystemCommand(level, f"the {level} of this place", partial(self._list, level))
-        sheet = self.grid.sheet
-        for column in sheet.drawable if sheet is not None else ():
+        for column in self.grid.sheet.drawable if self.grid.sheet is not None else ():
             name = self.shown.safe(column.removesuffix("_kib"))
             yield SystemCommand(f"sort by {name}", "or the other way round", partial(self._sort_by, column))
         for name, action, meaning in COMMANDS:

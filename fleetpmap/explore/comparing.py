@@ -71,6 +71,7 @@ class Comparing:
             elif "comparing" not in self._threads.doing:
                 prepare = partial(self._shown.prepared, place, snapshot)
                 self._threads.start("comparing", lambda: partial(self._compared, snapshot, origin, prepare()))
+                self._panes.say()
 
     def _compared(self, snapshot: Snapshot, origin: Place, prepared: Prepared) -> None:
         if origin != self._walk.place:  # the user has gone somewhere else meanwhile

@@ -75,7 +75,12 @@ def stop_restored(terminal_restored: AbstractContextManager[None]) -> None:
 
 
 def go_on(terminal_restored: Callable[[], AbstractContextManager[None]]) -> None:
-    """Take the terminal again after SIGSTOP, which left no time to restore it; stop again if the shell has it."""
+    """Take the terminal again after SIGSTOP, which left no time to restore it; stop again if the shell has it.
+
+    A terminal that is lost sends SIGCONT, too, behind the SIGHUP that ends the program.
+    """
+    if not os.isatty(0):
+        return
     if _has_terminal():
         with terminal_restored():
             pass

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Callable
 from functools import partial
+from threading import Thread
 
 from fleetpmap.errors import FleetpmapError
 from fleetpmap.explore.listing import part_of
@@ -29,6 +30,10 @@ class Writing:
         self._walk = walk
         self._threads = threads
         self._panes = panes
+        self.thread: Thread | None = None
+        """That of the last file."""
+        self.said = ""
+        """What came of the last file."""
 
     def ask(self, name: str = "") -> None:
         """Ask for the name, beginning with this one."""
@@ -48,11 +53,12 @@ class Writing:
             place = self._walk.place
             report = self._shown.as_shown(place, sheet)
             done = partial(self._done, write, report, place, snapshot, path)
-            self._threads.start(f"writing {name}", done)
+            self.thread = self._threads.start(f"writing {name}", done)
+            self._panes.say()
 
     def _done(self, write: Write, report: Report, place: Place, snapshot: Snapshot, path: str) -> Callable[[], None]:
         try:
-            said = write(report, part_of(place, snapshot), path)
+            self.said = write(report, part_of(place, snapshot), path)
         except FleetpmapError as error:
-            said = str(error)
-        return partial(self._panes.tell, said)
+            self.said = str(error)
+        return partial(self._panes.tell, self.said)

@@ -95,7 +95,7 @@ def test_a_watch_from_start_to_end(inventory: Path, tmp_path):
             terminal.keys(*keys)
             screens.append(terminal.wait_for(sign))
         terminal.resize(60, 20)
-        screens.append(terminal.wait_for("PAUSED   fleet", "› mappings", "Quit"))
+        screens.append(terminal.wait_for("PAUSED   fleet", "› mappings", "2 oom kills …\n"))  # not the old screen, cut
         terminal.resize(100, 24)
         terminal.wait_for("› mappings", "s Sort  m Mark")
         terminal.keys("q")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from program import BARE
+from terminal import Terminal
 from tmux import Tmux, running
 
 FAKE_PROC = Path(__file__).parents[1] / "fake_proc"
@@ -166,3 +168,19 @@ def test_a_terminal_that_is_lost_without_a_signal():
     finally:
         child.kill()
         child.wait()
+
+
+def test_a_signal_to_continue_does_not_delay_the_end():
+    """A lost terminal sends some, also while the program ends: it begins to read keys no more."""
+    argv = (sys.executable, "-m", "fleetpmap", "explore", str(FAKE_PROC))
+    with Terminal(argv, BARE | {"TERM": "xterm"}) as terminal:
+        terminal.wait_for("Quit")
+        [*_, program] = (one for one in psutil.Process().children(recursive=True) if "explore" in one.cmdline())
+        terminal.terminate()
+        give_up = time.monotonic() + 20
+        while running([program], wait_s=0):
+            assert time.monotonic() < give_up
+            with contextlib.suppress(psutil.NoSuchProcess):
+                program.send_signal(SIGCONT)
+            time.sleep(0.002)
+        assert terminal.status() == 143

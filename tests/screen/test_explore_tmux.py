@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import sys
@@ -66,7 +67,7 @@ def test_the_walk_to_a_vma_and_back(inventory: Path, tmp_path):
         terminal.wait_for("page.html: ")
         press("s", until="↓mapping")
         terminal.resize(60, 20)
-        screens.append(terminal.wait_for("› mappings", "f Finding  v View\n"))
+        screens.append(terminal.wait_for("› mappings", "2 oom kills …\n"))  # not the old screen, cut
         terminal.keys("?")
         terminal.wait_for("arrows scroll")
         terminal.keys("q")
@@ -140,6 +141,23 @@ def test_a_capture_and_the_files_that_w_writes(tmp_path):
         "show", str(tmp_path / "a.parquet"), "--view", "services", "--format", "csv", "--columns", "service"
     )
     assert shown.stdout.splitlines() == ["service", "gunicorn.service"]
+
+
+def test_a_file_that_is_being_written_is_whole_after_q(tmp_path):
+    """The screen is left at once; then the file is written, and what came of it is said."""
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    with Tmux(_explore(str(FAKE_PROC)), tmp_path) as terminal:
+        terminal.wait_for("gunicorn.service ", "1 gunicorn")
+        terminal.keys("w")
+        terminal.wait_for("write to FILE")
+        terminal.keys("-l", str(pipe))
+        terminal.keys("Enter")
+        terminal.wait_for("writing ")
+        terminal.keys("q")
+        terminal.wait_until_it_says("#{alternate_on}", "0")
+        assert pipe.read_text().startswith("service,")
+        terminal.wait_for("pipe.csv: ", "exit status 3")
 
 
 def test_a_host_that_hangs_holds_neither_keys_nor_the_end(tmp_path):

@@ -109,6 +109,7 @@ class Explored:
     def resize(self, width: int, height: int) -> None:
         """Give the terminal another size."""
         self._runner.run(self._pilot.resize_terminal(width, height))
+        self.wait_until(lambda: self.app.panes.size == (width, height) and self.app.grid.outer_size.width == width)
         self.settle()
 
     def settle(self, *, seconds: float = 60.0) -> None:

@@ -81,6 +81,13 @@ class Tmux:
         """What tmux itself knows, in its own words: `#{pane_pid}`."""
         return self._run("display-message", "-p", what).rstrip("\n")
 
+    def wait_until_it_says(self, what: str, words: str, *, seconds: float = 30.0) -> None:
+        """Wait until tmux knows this: `#{alternate_on}` is `0`."""
+        give_up = time.monotonic() + seconds
+        while self.says(what) != words:
+            assert time.monotonic() < give_up, f"{what} is {self.says(what)}"
+            time.sleep(0.1)
+
     def keys(self, *keys: str) -> None:
         """Press them, as tmux calls them."""
         self._run("send-keys", *keys)

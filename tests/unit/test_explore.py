@@ -537,7 +537,7 @@ def test_no_column_is_cut_by_the_scroll_bar():
     with Explored(snapshot(*hosts)) as screen:
         screen.press("v")
         for width in range(60, 130, 9):
-            screen._runner.run(screen._pilot.resize_terminal(width, 20))
+            screen.resize(width, 20)
             assert len(screen.app.grid.sheet.header()) < width
 
 
