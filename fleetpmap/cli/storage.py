@@ -217,10 +217,18 @@ def _loaded(path: str, selection: Selection, command: str, reader: Reader, *, qu
 
         with reader.reading(path):
             return load(Path(path), selection, command=command)
-    if selection != selection_from(ProcessOptions(), required=False):
-        raise UsageError(
-            f"{path}: a saved snapshot is shown whole", hint="leave out the process options: only a capture takes them"
-        )
+    snapshot = _saved(path, reader, quiet=quiet)
+    if selection == selection_from(ProcessOptions(), required=False):
+        return snapshot
+    from fleetpmap.snapshot_file.selected import selected
+
+    part = selected(snapshot, selection)
+    if not part.processes and not quiet:
+        print_stderr(f"{path}: has the processes of `{snapshot.run.command}`")
+    return part
+
+
+def _saved(path: str, reader: Reader, *, quiet: bool) -> Snapshot:
     run = saved_run(path)
     import polars
 

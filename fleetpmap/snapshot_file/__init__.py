@@ -7,6 +7,7 @@
     part       a few columns of a run, for reports over many
     dataset    a directory of such files, one per run, looked up by time
     rounds     the files of a run in shards, which is one run
+    selected   the processes of a run that process options mean
 
 Needs the extra [parquet], which is imported on first use.
 """

@@ -68,13 +68,17 @@ def rows(done: subprocess.CompletedProcess[str], *columns: str) -> list[tuple[st
         (("--unit", "shop"), [("web-01", "2290", "", "")]),
     ],
 )
-def test_ps_and_run_select_the_same(fleet: Path, words: tuple[str, ...], found: list[tuple[str, ...]]):
-    """By id and by name, which stand in files of the runtimes; each is a process option, so `run` needs no --all."""
-    options = ("-i", str(fleet), *words, "--format", "csv")
+def test_ps_run_and_show_select_the_same(fleet: Path, words: tuple[str, ...], found: list[tuple[str, ...]]):
+    """By id and by name, which stand in files of the runtimes; each is a process option, so `run` needs no --all.
+
+    A saved run has only the names that its reports show.
+    """
+    options, saved = ("-i", str(fleet), *words, "--format", "csv"), str(fleet.parent / "saved.parquet")
     ps, run = fleetpmap("ps", *options), fleetpmap("run", *options, "--view", "processes")
-    assert rows(ps, "host", "pid", "container", "pod") == found
-    assert rows(run, "host", "pid", "container", "pod") == found
-    assert (ps.returncode, run.returncode) == (0, 0)
+    fleetpmap("run", "-i", str(fleet), "--all", "--save", saved)
+    show = fleetpmap("show", saved, *words, "--view", "processes", "--format", "csv")
+    for done in (ps, run, show):
+        assert (rows(done, "host", "pid", "container", "pod"), done.returncode) == (found, 0)
 
 
 def test_instance_is_noted(fleet: Path):

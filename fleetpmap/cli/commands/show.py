@@ -41,7 +41,9 @@ def show(
         plan = with_services(plan)
     check_hosts(plan, snapshot.hosts)
     rules = rules_from(gate.fail_if, plan.view, plan.options)
-    earlier = earlier_in(stored.paths[0], snapshot, child) if len(stored.paths) == 1 else None
+    # Earlier runs are compared whole.
+    is_whole = selection_of_command(command_line()) == EVERY_PROCESS
+    earlier = earlier_in(stored.paths[0], snapshot, child) if len(stored.paths) == 1 and is_whole else None
     how = RunningOptions(verbose=talk.verbose, quiet=talk.quiet)
     return show_snapshot(snapshot, selection, plan, to, how, rules=rules, earlier=earlier)
 
