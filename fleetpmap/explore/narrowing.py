@@ -41,22 +41,19 @@ def narrowed(
     wants = (service, hosts, services, processes, pid)
     kept = np.array([_is_of(one, *wants) for one in snapshot.processes], dtype=np.bool_)
     table = snapshot.table
-    rows = kept[table.process] if len(kept) else np.zeros(len(table), np.bool_)
+    rows = kept[table.process]
     if mapping is not None:
         rows &= is_named(table.mapping, mapping)
         unread = np.array([one.status in INCOMPLETE for one in snapshot.processes], dtype=np.bool_)
         has_it = np.zeros(len(kept), dtype=np.bool_)
         has_it[table.process[rows]] = True
         kept &= has_it | unread
-    # A process's new number is that of the processes kept before it.
-    number = np.cumsum(kept, dtype=np.int32) - np.int32(1)
-    part = table.take(np.flatnonzero(rows))
     members = tuple(one for one, is_kept in zip(snapshot.processes, kept.tolist(), strict=True) if is_kept)
     return replace(
         snapshot,
         hosts=_hosts(snapshot, members, hosts, of_all=wanted == (None,) * len(wanted)),
         processes=members,
-        table=replace(part, process=number[part.process]),
+        table=table.of_processes(kept, rows),
         evidence=None,
     )
 

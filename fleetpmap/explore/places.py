@@ -97,10 +97,6 @@ class Place:
             return replace(place, service=None, services=names)
         return replace(place, hosts=names)
 
-    def listed_as(self, level: Level) -> Place:
-        """Return the same place with another list of it."""
-        return replace(self, level=level)
-
     def entered(self, row: Mapping[str, Cell]) -> Place | None:
         """Return the place of one row of this list, given by its KEYS_OF; None if there is nothing below it."""
         if self.level == "fields":

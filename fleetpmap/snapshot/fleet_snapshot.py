@@ -145,15 +145,11 @@ def counted_once(snapshot: Snapshot) -> Snapshot:
     if not same_as:
         return snapshot
     is_kept = np.array([process.host not in same_as for process in snapshot.processes], dtype=np.bool_)
-    rows = np.flatnonzero(is_kept[snapshot.table.process])
-    table = snapshot.table.take(rows)
-    # A process's new number is that of the processes kept before it: of kept, left, kept they are 0, -, 1.
-    number = np.cumsum(is_kept, dtype=np.int32) - np.int32(1)
     return replace(
         snapshot,
         hosts=tuple(host.counted_as(same_as[host.name]) if host.name in same_as else host for host in snapshot.hosts),
         processes=tuple(process for process in snapshot.processes if process.host not in same_as),
-        table=replace(table, process=number[table.process]),
+        table=snapshot.table.of_processes(is_kept),
         evidence=snapshot.evidence and snapshot.evidence.of_hosts(is_kept),
     )
 

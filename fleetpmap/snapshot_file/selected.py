@@ -116,15 +116,13 @@ def _members(choice: Choice, processes: Sequence[Process]) -> list[Process]:
 def _of(snapshot: Snapshot, hosts: Sequence[HostResult], kept: dict[tuple[str, int], Process]) -> Snapshot:
     """Return the snapshot of these hosts and processes, with the rows of those that were read."""
     now = [kept.get((one.host, one.pid)) for one in snapshot.processes]
-    has_rows = np.array([one is not None and one.status != "skipped" for one in now], dtype=np.bool_)
-    rows = has_rows[snapshot.table.process] if len(now) else np.zeros(len(snapshot.table), np.bool_)
-    # A process's new number is that of the processes kept before it.
-    number = np.cumsum([one is not None for one in now], dtype=np.int32) - np.int32(1)
-    part = snapshot.table.take(np.flatnonzero(rows))
+    is_kept = np.array([one is not None for one in now], dtype=np.bool_)
+    is_read = np.array([one is not None and one.status != "skipped" for one in now], dtype=np.bool_)
+    table = snapshot.table
     return replace(
         snapshot,
         hosts=tuple(hosts),
         processes=tuple(one for one in now if one is not None),
-        table=replace(part, process=number[part.process]),
+        table=table.of_processes(is_kept, is_read[table.process]),
         evidence=None,
     )

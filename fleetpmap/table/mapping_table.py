@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -78,6 +78,18 @@ class MappingTable:
         for name in TEXTS:
             columns[name] = compact_coded((text := getattr(self, name)).codes[rows], text.names)
         return MappingTable(**columns, fields={key: compact(column[rows]) for key, column in self.fields.items()})
+
+    def of_processes(
+        self, is_kept: NDArray[np.bool_], is_wanted: NDArray[np.bool_] | Literal[True] = True
+    ) -> MappingTable:
+        """Return a copy of the rows of these processes, numbered anew, in this order.
+
+        `is_kept` has a truth value for each process, `is_wanted` one for each row.
+        """
+        part = self.take(np.flatnonzero(is_kept[self.process] & is_wanted))
+        # A process's new number is that of the processes kept before it: of kept, left, kept they are 0, -, 1.
+        number = np.cumsum(is_kept, dtype=np.int32) - np.int32(1)
+        return replace(part, process=number[part.process])
 
 
 ARRAYS = ("process", "mappings", "start", "end", "offset", "inode", "deleted")
