@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fleetpmap.cli import files
 from fleetpmap.cli.deliver import print_error, print_stderr
-from fleetpmap.cli.inputs import selection_from
-from fleetpmap.cli.options import KeepOptions, ProcessOptions, RunningOptions
+from fleetpmap.cli.options import KeepOptions, RunningOptions
 from fleetpmap.errors import UsageError
 from fleetpmap.installation import command_for
 
@@ -218,12 +217,10 @@ def _loaded(path: str, selection: Selection, command: str, reader: Reader, *, qu
         with reader.reading(path):
             return load(Path(path), selection, command=command)
     snapshot = _saved(path, reader, quiet=quiet)
-    if selection == selection_from(ProcessOptions(), required=False):
-        return snapshot
     from fleetpmap.snapshot_file.selected import selected
 
     part = selected(snapshot, selection)
-    if not part.processes and not quiet:
+    if snapshot.processes and not part.processes and not quiet:
         print_stderr(f"{path}: has the processes of `{snapshot.run.command}`")
     return part
 

@@ -2,7 +2,7 @@
 
 A run that is saved, and shows only sums, need not hold a row for each mapping until the last host has replied. The rows
 of each part go to a file without a name, and in the end from there into the snapshot's file, in the fleet's order. A
-file without a name is gone when its process is, for whatever reason.
+file without a name disappears when its process ends, also by kill -9.
 """
 
 from __future__ import annotations

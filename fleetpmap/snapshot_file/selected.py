@@ -25,7 +25,7 @@ _NONE = OwnProcesses()
 
 
 def selected(snapshot: Snapshot, selection: Selection) -> Snapshot:
-    """Return the snapshot with the processes that the selection means, and every host.
+    """Return the snapshot with the processes that the selection means, and every host; unchanged if it means all.
 
     A host without any is `no-match`, with what is near the selection; one where --container or --pod is ambiguous
     fails. The limits of the selection on RSS do not count: the processes have been read. A process that had ended is
@@ -37,6 +37,8 @@ def selected(snapshot: Snapshot, selection: Selection) -> Snapshot:
     if selection.exe is not None:
         raise UsageError("--exe: a saved run does not have the paths of programs", hint="select by --match or --unit")
     selection = replace(selection, max_rss_kib=None, max_rss_sum_kib=None)
+    if selection == Selection(max_rss_kib=None, max_rss_sum_kib=None):
+        return snapshot
     of_host = {name: list(some) for name, some in groupby(snapshot.processes, key=lambda one: one.host)}
     hosts: list[HostResult] = []
     kept: dict[tuple[str, int], Process] = {}

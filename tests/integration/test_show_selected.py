@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fleetpmap import Host, Question, Selection, UsageError, collect, load_snapshot, report, write_snapshot
+from fleetpmap.cli.commands.explore import _runs
+from fleetpmap.cli.run_loader import RunLoader
 from fleetpmap.report import Table
 from fleetpmap.snapshot import Snapshot
+from fleetpmap.snapshot_file import save_in
 from fleetpmap.snapshot_file.selected import selected
 from fleetpmap.transport import SshOptions
 from program import fleetpmap
@@ -67,6 +71,15 @@ def _cells(table: Table) -> tuple[object, ...]:
 def test_exe_is_not_in_a_saved_run(saved: Snapshot) -> None:
     with pytest.raises(UsageError, match="--exe: a saved run does not have the paths of programs"):
         selected(saved, Selection(exe="nginx"))
+
+
+def test_each_run_of_a_directory_that_is_explored(tmp_path: Path) -> None:
+    """Else all the other processes would have begun or ended between two of them."""
+    for _ in range(2):
+        save_in(tmp_path, _run(Selection()))
+    with closing(RunLoader()) as loader:
+        runs = _runs(tmp_path, loader, SELECTIONS["name"])
+        assert [{one.name for one in run.load().processes} for run in runs] == [{"gunicorn"}] * 2
 
 
 def test_no_match_says_what_is_near_and_what_the_run_looked_for(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ from fleetpmap.errors import UsageError
 
 if TYPE_CHECKING:
     from fleetpmap.explore.source import Source, StoredRun
+    from fleetpmap.processes import Selection
+    from fleetpmap.snapshot import Snapshot
+    from fleetpmap.snapshot_file import Entry
 
 
 def explore(which: HostOptions, matching: ProcessOptions, what: ExploreOptions, how: RunningOptions) -> int:
@@ -62,13 +65,13 @@ def _stored(paths: Sequence[str], matching: ProcessOptions, how: RunningOptions,
     snapshot = snapshot_from(paths, selection, command_line(), child, quiet=how.quiet)
     name = paths[0] if len(paths) == 1 else f"{len(paths)} stored runs"
     directory = dataset_of(paths[0]) if len(paths) == 1 else None
-    runs = partial(_runs, directory, loader) if directory else None
+    runs = partial(_runs, directory, loader, selection) if directory else None
     told = partial(hints, selection=selection)
     return Source(name=name, snapshot=snapshot, runs=runs, write=write, hints=told, ascii_only=is_c_locale())
 
 
-def _runs(directory: Path, loader: RunLoader) -> list[StoredRun]:
-    """List the runs of a directory.
+def _runs(directory: Path, loader: RunLoader, selection: Selection) -> list[StoredRun]:
+    """List the runs of a directory, each to be loaded with the processes of the selection.
 
     Raises:
         UsageError: it cannot be listed any more.
@@ -80,4 +83,10 @@ def _runs(directory: Path, loader: RunLoader) -> list[StoredRun]:
         found = entries(directory)
     except OSError as error:
         raise UsageError(f"{directory}: {error.strerror}") from error
-    return [StoredRun(run.path.name, run.started, partial(loader.load, run), run.notes) for run in found]
+    return [StoredRun(run.path.name, run.started, partial(_load, loader, selection, run), run.notes) for run in found]
+
+
+def _load(loader: RunLoader, selection: Selection, run: Entry) -> Snapshot:
+    from fleetpmap.snapshot_file.selected import selected
+
+    return selected(loader.load(run), selection)
